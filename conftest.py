@@ -1,0 +1,3 @@
+"""Registers the plugin; everything it does is in harness/plugin.py."""
+
+pytest_plugins = ["harness.plugin"]

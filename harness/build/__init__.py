@@ -1,0 +1,1 @@
+"""From kernel.rs to a checked library: policy, rustc, binary audit."""

@@ -1,0 +1,1 @@
+"""How fast is it? Pairs against BLAS, intervals, the physics floor."""

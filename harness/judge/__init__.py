@@ -1,0 +1,1 @@
+"""Is it the product? Shapes, values, oracles, and the client of the sandboxed worker."""

@@ -1,0 +1,130 @@
+"""The machine that measures: CPU, instruction sets, caches, cores. Its fingerprint goes into every record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import sys
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_ISA_X86 = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """CPU model, architecture ("x86_64", "aarch64"), features that kernels use, cache sizes in bytes, usable cores."""
+
+    cpu: str
+    arch: str
+    os: str
+    isa: tuple[str, ...]
+    l1d_bytes: int
+    l2_bytes: int
+    l3_bytes: int
+    cores: tuple[int, ...]
+
+    @property
+    def vector(self) -> str:
+        """The widest vector unit that the templates know: "avx512", "avx2", "neon" or "portable"."""
+        if self.arch == "x86_64":
+            if "avx512f" in self.isa and "avx512vl" in self.isa:
+                return "avx512"
+            return "avx2" if {"avx2", "fma"} <= set(self.isa) else "portable"
+        return "neon" if self.arch == "aarch64" else "portable"
+
+    @property
+    def machine_class(self) -> str:
+        """What kernels tuned here are tuned for: CPU, architecture, vector unit and core count."""
+        return f"{self.cpu} / {self.arch} {self.vector} / {len(self.cores)} cores"
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits over everything above except which core numbers we were given."""
+        parts = asdict(self) | {"cores": len(self.cores)}
+        return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:12]
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return asdict(self) | {"cores": len(self.cores), "vector": self.vector, "fingerprint": self.fingerprint}
+
+
+@lru_cache(maxsize=1)
+def read() -> Machine:
+    """Read this machine once per process."""
+    info = _cpuinfo()
+    l1, l2, l3 = _caches()
+    return Machine(
+        cpu=_cpu_name(info),
+        arch={"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine()),
+        os=platform.system(),
+        isa=_isa(info),
+        l1d_bytes=l1,
+        l2_bytes=l2,
+        l3_bytes=l3,
+        cores=usable_cores(),
+    )
+
+
+def usable_cores() -> tuple[int, ...]:
+    """The cores this process may run on, by number where the system tells them."""
+    if sys.platform == "linux":
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's entry of /proc/cpuinfo, or what sysctl says on macOS."""
+    if sys.platform == "darwin":
+        return {"model name": _sysctl("machdep.cpu.brand_string"), "flags": _sysctl("machdep.cpu.features").lower()}
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in text.split("\n\n", 1)[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _cpu_name(info: dict[str, str]) -> str:
+    """The model name, with family and model number where the name alone is vague (as on virtual machines)."""
+    name = re.sub(r"\((R|TM)\)|CPU|Processor|@.*", "", info.get("model name", "")).strip() or platform.processor()
+    if "cpu family" in info:
+        return f"{' '.join(name.split())} (family {info['cpu family']} model {info.get('model', '?')})"
+    return " ".join(name.split()) or "unknown CPU"
+
+
+def _isa(info: dict[str, str]) -> tuple[str, ...]:
+    flags = set(info.get("flags", info.get("Features", "")).split())
+    if platform.machine() in ("aarch64", "arm64"):
+        return ("neon",)
+    return tuple(name for name in _ISA_X86 if name in flags)
+
+
+def _caches() -> tuple[int, int, int]:
+    """Sizes in bytes of L1d, L2, L3 as core 0 sees them; careful small guesses where the system does not tell."""
+    sizes = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
+    if sys.platform == "darwin":
+        for level, key in ((1, "hw.l1dcachesize"), (2, "hw.l2cachesize"), (3, "hw.l3cachesize")):
+            value = _sysctl(key)
+            sizes[level] = int(value) if value.isdigit() and int(value) else sizes[level]
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        try:
+            kind = (index / "type").read_text().strip()
+            level = int((index / "level").read_text())
+            size = (index / "size").read_text().strip()
+        except (OSError, ValueError):
+            continue
+        if kind != "Instruction" and level in sizes and size.endswith("K"):
+            sizes[level] = int(size[:-1]) << 10
+    return sizes[1], sizes[2], sizes[3]
+
+
+def _sysctl(key: str) -> str:
+    import subprocess
+
+    answer = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, check=False)
+    return answer.stdout.strip()

@@ -1,0 +1,1 @@
+"""The agents: Proposer, Verifier, Coder, Tester and the silent Manager."""

@@ -1,0 +1,1 @@
+"""The space of kernels: schedules, bilinear schemes, Rust templates, the renderer."""

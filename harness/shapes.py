@@ -1,0 +1,31 @@
+"""The shape of one product, C (m×n) = A (m×k) · B (k×n)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Shape(NamedTuple):
+    """Rows of A and C, the shared depth, columns of B and C; any of them may be 0."""
+
+    m: int
+    k: int
+    n: int
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the classical product: one multiply and one add per (i, p, j)."""
+        return 2 * self.m * self.k * self.n
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of A and B in f32."""
+        return 4 * (self.m * self.k + self.k * self.n)
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of C in f32."""
+        return 4 * self.m * self.n
+
+    def __str__(self) -> str:
+        return f"{self.m}x{self.k}x{self.n}"

@@ -1,0 +1,255 @@
+"""The verdict: a sum type, no sentinels. Every outcome of judging one candidate is exactly one of these."""
+
+from __future__ import annotations
+
+import signal as signals
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from harness.shapes import Shape
+
+
+class Gate(StrEnum):
+    """The gates in the order in which a candidate meets them."""
+
+    POLICY = "policy"
+    COMPILE = "compile"
+    AUDIT = "audit"
+    SHAPES = "shapes"
+    VALUES = "values"
+    CONDUCT = "conduct"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where it happened: the gate, and the shape and data seed when a call was being made."""
+
+    gate: Gate
+    shape: Shape | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """The first wrong element that an oracle found.
+
+    `got`, `expected` and `bound` are already rendered as text ("nan (payload 0x7fc01234)", "1.5 ± 2e-6"),
+    because the interesting ones are not numbers that JSON can carry.
+    """
+
+    oracle: str
+    detail: str
+    row: int | None = None
+    col: int | None = None
+    got: str = ""
+    expected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeTiming:
+    """One shape of the timed suite: medians over pairs, interval of the ratio, share of the machine's peak."""
+
+    shape: Shape
+    time_ns: float
+    baseline_time_ns: float
+    min_time_ns: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    gflops: float
+    percent_of_peak: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What the clock found: ratio_to_blas = t_blas / t_candidate, above 1 is faster than BLAS.
+
+    `ratio`, `ratio_low`, `ratio_high` are the geometric mean over the suite and its 95 % interval.
+    `aa_low`, `aa_high` are the interval of the A/A control (BLAS against BLAS) of the same session.
+    """
+
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    per_shape: tuple[ShapeTiming, ...]
+    threads: int
+    baseline: str
+    aa_low: float
+    aa_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Every gate passed; the only verdict that reaches the memory."""
+
+    score: Score
+    tier: str
+    numerics: str = "componentwise"
+
+
+@dataclass(frozen=True, slots=True)
+class CompileError:
+    """rustc refused; `diagnostics` is its rendered text, trimmed."""
+
+    summary: str
+    diagnostics: str
+    at: At = At(Gate.COMPILE)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyViolation:
+    """The source names, or the binary contains, something a candidate may not use."""
+
+    rule: str
+    detail: str
+    line: int | None = None
+    at: At = At(Gate.POLICY)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Not the product."""
+
+    counterexample: Counterexample
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Killed by a signal that was not a panic, a limit or the sandbox."""
+
+    signal: int
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Panic:
+    """Rust panicked; `message` is untrusted text."""
+
+    message: str
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Not finished within the limit, which comes from the naive reference."""
+
+    limit_s: float
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """Wanted more memory than the limit sized from the shape."""
+
+    limit_bytes: int
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Cheat:
+    """Caught at a trick; `trick` names it in a few words, `detail` is the evidence."""
+
+    trick: str
+    detail: str
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class TooFast:
+    """Faster than the machine can be: `time_ns` is under the physics floor `floor_ns`."""
+
+    time_ns: float
+    floor_ns: float
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Inconclusive:
+    """Correct as far as seen, but the timing could not be trusted; nothing is recorded in the memory."""
+
+    noise: str
+    at: At = At(Gate.CLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessError:
+    """The harness failed, the candidate is not blamed."""
+
+    detail: str
+    at: At
+
+
+Rejection: TypeAlias = (
+    CompileError
+    | PolicyViolation
+    | Wrong
+    | Crash
+    | Panic
+    | Timeout
+    | OutOfMemory
+    | Cheat
+    | TooFast
+    | Inconclusive
+    | HarnessError
+)
+Verdict: TypeAlias = Accepted | Rejection
+
+
+def name(verdict: Verdict) -> str:
+    """The verdict's name as it stands in records: the class name, for example "PolicyViolation"."""
+    return type(verdict).__name__
+
+
+def describe(verdict: Verdict) -> str:
+    """What happened, in one line, without the replay command."""
+    match verdict:
+        case Accepted(score=s):
+            return f"{s.ratio:.2f}x BLAS [{s.ratio_low:.2f}, {s.ratio_high:.2f}], {s.threads} thread(s)"
+        case CompileError(summary=summary):
+            return f"does not compile: {summary}"
+        case PolicyViolation(rule=rule, detail=detail, line=line):
+            where = f"line {line}: " if line else ""
+            return f"{where}{detail} ({rule})"
+        case Wrong(counterexample=c):
+            element = f" at [{c.row}, {c.col}]: got {c.got}, expected {c.expected}" if c.row is not None else ""
+            return f"wrong{_at(verdict.at)}, {c.oracle}: {c.detail}{element}"
+        case Crash(signal=number):
+            return f"killed by {signal_name(number)}{_at(verdict.at)}"
+        case Panic(message=message):
+            return f"panicked{_at(verdict.at)}: {one_line(message)}"
+        case Timeout(limit_s=limit):
+            return f"not finished after {limit:.1f} s{_at(verdict.at)}"
+        case OutOfMemory(limit_bytes=limit):
+            return f"wanted more than the {limit / 2**20:.0f} MiB allowed{_at(verdict.at)}"
+        case Cheat(trick=trick, detail=detail):
+            return f"{trick}{_at(verdict.at)}: {one_line(detail)}"
+        case TooFast(time_ns=t, floor_ns=floor):
+            return f"{t / 1e3:.1f} µs{_at(verdict.at)} is faster than this machine can be ({floor / 1e3:.1f} µs)"
+        case Inconclusive(noise=noise):
+            return f"timing not trustworthy: {noise}"
+        case HarnessError(detail=detail):
+            return f"the harness failed, not the candidate{_at(verdict.at)}: {one_line(detail)}"
+
+
+def signal_name(number: int) -> str:
+    """"SIGSEGV" for 11; "signal 64" for one without a name."""
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Untrusted text as one printable line of at most `limit` characters."""
+    flat = " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def _at(at: At) -> str:
+    shape = f" at {at.shape}" if at.shape is not None else ""
+    seed = f" seed {at.seed}" if at.seed is not None else ""
+    return shape + seed
