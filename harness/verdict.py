@@ -119,10 +119,11 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """Killed by a signal that was not a panic, a limit or the sandbox."""
+    """Killed by a signal that was not a panic, a limit or the sandbox; `detail` says which memory it touched."""
 
     signal: int
     at: At
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +218,8 @@ def describe(verdict: Verdict) -> str:
         case Wrong(counterexample=c):
             element = f" at [{c.row}, {c.col}]: got {c.got}, expected {c.expected}" if c.row is not None else ""
             return f"wrong{_at(verdict.at)}, {c.oracle}: {c.detail}{element}"
-        case Crash(signal=number):
-            return f"killed by {signal_name(number)}{_at(verdict.at)}"
+        case Crash(signal=number, detail=detail):
+            return f"killed by {signal_name(number)}{_at(verdict.at)}" + (f": {one_line(detail)}" if detail else "")
         case Panic(message=message):
             return f"panicked{_at(verdict.at)}: {one_line(message)}"
         case Timeout(limit_s=limit):

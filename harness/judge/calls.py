@@ -1,0 +1,97 @@
+"""What passes between the parent and a worker process: the program to host, its limits, the slots, what a run left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.shapes import Shape
+
+F32 = NDArray[np.float32]
+
+
+class Abi(StrEnum):
+    """How the hosted symbol is called.
+
+    KERNEL: extern "C" fn(m, k, n: usize, a, b: *const f32, c: *mut f32), row-major, owned by the wrapper crate.
+    CBLAS32 / CBLAS64: cblas_sgemm with 32- or 64-bit integers, called row-major, NN, alpha 1, beta 0.
+    NULL: nothing is called; measures the empty round trip.
+    """
+
+    KERNEL = "kernel"
+    CBLAS32 = "cblas32"
+    CBLAS64 = "cblas64"
+    NULL = "null"
+
+
+class Placement(StrEnum):
+    """Where A, B and C lie in their regions; each region is fenced by guard pages on both sides.
+
+    RIGHT ends at the upper guard page (over-runs fault), LEFT begins at the lower one (under-runs fault),
+    UNALIGNED begins 4 bytes past a 64-byte line, ALIGNED on a 64-byte line (what the clock uses).
+    """
+
+    RIGHT = "right"
+    LEFT = "left"
+    UNALIGNED = "unaligned"
+    ALIGNED = "aligned"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A shared library and the symbol to call in it; `trusted` programs (BLAS) are loaded before the sandbox closes."""
+
+    library: Path | None
+    symbol: str
+    abi: Abi
+
+    @property
+    def trusted(self) -> bool:
+        """Only the contract's own ABI is hostile; a BLAS is chosen by the user."""
+        return self.abi is not Abi.KERNEL
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Address space in bytes, the cores the worker is pinned to, the threads it is told to use (RAYON_NUM_THREADS …)."""
+
+    memory_bytes: int
+    cores: tuple[int, ...]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One product in shared memory, as the parent sees it: a (m×k), b (k×n), c (m×n), f32, row-major, writable here.
+
+    In the worker A and B are mapped read-only.
+    """
+
+    shape: Shape
+    a: F32
+    b: F32
+    c: F32
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One batch came back. The worker is frozen (SIGSTOP) until its next run, so C is what it was at the stop-clock.
+
+    elapsed_ns: wall time seen by the parent, from the write of the command to the arrival of the answer.
+    cpu_ns: CPU time that the whole worker process used meanwhile.
+    threads: threads alive in the worker at the freeze (1 = only the host's own); running_threads: those not asleep.
+    involuntary_switches, steal_ns: disturbance seen meanwhile, for the clock's symmetric rejection.
+    fp_env_restored: the rounding and flush-to-zero state was as before the call.
+    """
+
+    elapsed_ns: int
+    cpu_ns: int
+    threads: int
+    running_threads: int
+    involuntary_switches: int
+    steal_ns: int
+    fp_env_restored: bool
