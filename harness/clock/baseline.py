@@ -1,0 +1,152 @@
+"""The BLAS to beat: which library, which symbol in it, 32- or 64-bit integers, version and kernel architecture."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.judge.calls import Abi, Program
+
+# Prefixes and suffixes under which builds of BLAS export cblas_sgemm: plain, scipy-openblas, ILP64, Accelerate's new one.
+SYMBOLS = tuple(
+    f"{prefix}cblas_sgemm{suffix}"
+    for suffix in ("64_", "$NEWLAPACK$ILP64", "_64", "$NEWLAPACK", "")
+    for prefix in ("scipy_", "")
+)
+ACCELERATE = Path("/System/Library/Frameworks/Accelerate.framework/Accelerate")
+_PROBE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A library with cblas_sgemm: what to call, and what a record says about it."""
+
+    path: Path
+    symbol: str
+    abi: Abi
+    name: str
+    version: str
+    architecture: str
+
+    @property
+    def program(self) -> Program:
+        """The baseline as the host runs it."""
+        return Program(self.path, self.symbol, self.abi)
+
+    def __str__(self) -> str:
+        parts = (self.name, self.version, f"({self.architecture})" if self.architecture else "")
+        return " ".join(part for part in parts if part)
+
+    def as_record(self, threads: int) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return asdict(self) | {"path": self.path.name, "threads": threads}
+
+
+def find(chosen: Path | None) -> Baseline:
+    """numpy's own BLAS, or the library at `chosen`.
+
+    Raises UserError when there is no such file, it cannot be loaded, or it has none of SYMBOLS.
+    """
+    if chosen is not None:
+        return _from_file(chosen.expanduser())
+    return _numpy()
+
+
+def with_other_integers(baseline: Baseline) -> Baseline:
+    """The same with the other width of integers: the second guess when the first does not give a product."""
+    return replace(baseline, abi=Abi.CBLAS32 if baseline.abi is Abi.CBLAS64 else Abi.CBLAS64)
+
+
+def _numpy() -> Baseline:
+    import numpy as np  # noqa: F401  (loads its BLAS, which threadpoolctl then sees)
+    import threadpoolctl
+
+    libraries = [entry for entry in threadpoolctl.threadpool_info() if entry.get("user_api") == "blas"]
+    # numpy's own comes first when scipy or torch have brought others into this process.
+    libraries.sort(key=lambda entry: "numpy" not in entry["filepath"])
+    for entry in libraries:
+        path = Path(entry["filepath"])
+        symbol = _symbol(ctypes.CDLL(str(path)))
+        if symbol is not None:
+            return _describe(path, symbol, entry)
+    if sys.platform == "darwin":
+        symbol = _symbol(ctypes.CDLL(str(ACCELERATE)))
+        if symbol is not None:
+            return _describe(ACCELERATE, symbol, {"internal_api": "accelerate"})
+    raise UserError(
+        "numpy's BLAS does not export cblas_sgemm (looked in "
+        f"{', '.join(entry['filepath'] for entry in libraries) or 'no library: numpy has none loaded'}); "
+        "name a library that does with --baseline PATH"
+    )
+
+
+def _from_file(path: Path) -> Baseline:
+    framework = sys.platform == "darwin" and ".framework/" in str(path)
+    if not framework and not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise UserError(f"--baseline {path}: {what}; name a shared library that exports cblas_sgemm")
+    # In a process of its own: loading a library runs its code, and a second BLAS would slow numpy's down here.
+    command = [sys.executable, "-m", "harness.clock.baseline", str(path.resolve())]
+    root = Path(__file__).resolve().parents[2]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=_PROBE_S, check=False, cwd=root, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"--baseline {path}: still loading after {_PROBE_S:.0f} s; choose another library") from None
+    lines = answer.stdout.splitlines()
+    if answer.returncode != 0 or not lines:
+        raise UserError(f"--baseline {path}: loading it kills the process (exit {answer.returncode})")
+    report = json.loads(lines[-1])
+    if "error" in report:
+        raise UserError(f"--baseline {path}: cannot be loaded: {report['error']}")
+    if report["symbol"] is None:
+        raise UserError(f"--baseline {path}: has no cblas_sgemm (looked for {', '.join(SYMBOLS)})")
+    return _describe(path.resolve(), report["symbol"], report["info"])
+
+
+def _probe(path: str) -> dict[str, Any]:
+    """Load `path` here and say what it is; runs in the process that _from_file starts."""
+    import threadpoolctl
+
+    try:
+        library = ctypes.CDLL(path)
+    except OSError as error:
+        return {"error": str(error)}
+    entries = threadpoolctl.threadpool_info()
+    real = str(Path(path).resolve())
+    info = next((entry for entry in entries if str(Path(entry["filepath"]).resolve()) == real), {})
+    config = getattr(library, "openblas_get_config", None)
+    if config is not None:
+        config.restype = ctypes.c_char_p
+        info["config"] = (config() or b"").decode(errors="replace")
+    return {"symbol": _symbol(library), "info": info}
+
+
+def _symbol(library: ctypes.CDLL) -> str | None:
+    return next((name for name in SYMBOLS if hasattr(library, name)), None)
+
+
+def _describe(path: Path, symbol: str, info: dict[str, Any]) -> Baseline:
+    hints = f"{path.name} {info.get('config', '')}".lower()
+    wide = symbol.endswith(("64_", "_64", "ILP64")) or any(hint in hints for hint in ("ilp64", "use64bitint"))
+    names = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS", "flexiblas": "FlexiBLAS", "accelerate": "Accelerate"}
+    api = str(info.get("internal_api", ""))
+    return Baseline(
+        path=path,
+        symbol=symbol,
+        abi=Abi.CBLAS64 if wide else Abi.CBLAS32,
+        name=names.get(api, api or path.name),
+        version=str(info.get("version") or ""),
+        architecture=str(info.get("architecture") or ""),
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(_probe(sys.argv[1])))
