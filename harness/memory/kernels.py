@@ -1,0 +1,178 @@
+"""The memory of kernels: only accepted ones, best and latest first for this kind of machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from harness.machine import Machine
+from harness.memory import remembered
+from harness.memory.connection import Collection, Connection, Row, Scalar, connect
+from harness.memory.embedders import Embedder, HashedEmbedder
+from harness.memory.remembered import Remembered
+from harness.verdict import Accepted
+
+__all__ = ["KernelMemory", "Remembered", "open_memory"]
+
+KIND = "kernels"
+
+
+def open_memory(where: str, embedder: Embedder | None = None) -> KernelMemory:
+    """Open the kernel memory at `where`, a folder or "http://host:port"; hashed n-grams without an embedder.
+
+    Raises UserError when the folder is open elsewhere or not writable, no server answers, or the stored
+    collection belongs to another version.
+    """
+    connection = connect(where)
+    try:
+        return KernelMemory(connection, embedder or HashedEmbedder())
+    except BaseException:
+        connection.close()
+        raise
+
+
+class KernelMemory:
+    """Accepted kernels in one Chroma collection; a context manager that closes its connection."""
+
+    def __init__(self, connection: Connection, embedder: Embedder) -> None:
+        self.connection = connection
+        self.embedder = embedder
+        self._collection: Collection = connection.collection(KIND, embedder)
+
+    def record(
+        self,
+        accepted: Accepted,
+        *,
+        name: str,
+        source: str,
+        machine: Machine,
+        toolchain: str,
+        suite: str,
+        proposal: dict[str, Any] | None = None,
+        schedule: dict[str, Any] | None = None,
+        parents: tuple[str, ...] = (),
+        generation: int | None = None,
+        model: str | None = None,
+    ) -> Remembered:
+        """Store an accepted kernel and return what was stored; it is on disk when this returns.
+
+        The same source, machine, toolchain and thread count is one entry: the newest measurement replaces the older.
+        Raises UserError when the store cannot be written.
+        """
+        kernel = remembered.build(
+            accepted,
+            name=name,
+            source=source,
+            machine=machine,
+            toolchain=toolchain,
+            suite=suite,
+            proposal=proposal,
+            schedule=schedule,
+            parents=parents,
+            generation=generation,
+            model=model,
+        )
+        self.put([kernel])
+        return kernel
+
+    def put(self, kernels: Iterable[Remembered]) -> None:
+        """Store records that were accepted before (import, reconcile); those with the same id are replaced."""
+        self._collection.upsert(
+            [_row(kernel) for kernel in {kernel.id: kernel for kernel in kernels}.values()]
+        )
+
+    def reconcile(self, kernels: Iterable[Remembered]) -> int:
+        """Add what is missing or older here, for example after a kill between record file and memory; says how many."""
+        stamps = self._collection.stamps()
+        wanted = {kernel.id: kernel for kernel in kernels if stamps.get(kernel.id, "") < kernel.when_utc}
+        self.put(wanted.values())
+        return len(wanted)
+
+    def best(
+        self, n: int, machine_class: str | None = None, threads: int | None = None, tier: str | None = None
+    ) -> list[Remembered]:
+        """At most n kernels, the highest lower end of the ratio's interval first, one entry per source.
+
+        The lower end, because the highest ratio of many noisy ones is the luckiest. Kernels of `machine_class` come
+        before all others; `threads` and `tier` are strict.
+        """
+        equal: dict[str, Scalar] = {}
+        if threads is not None:
+            equal["threads"] = threads
+        if tier is not None:
+            equal["tier"] = tier
+        found = [_kernel(row) for row in self._collection.rows(equal=equal)]
+        found.sort(key=lambda kernel: (kernel.machine_class != machine_class, -kernel.ratio_low, kernel.id))
+        first: dict[str, Remembered] = {}
+        for kernel in found:
+            first.setdefault(kernel.source_hash, kernel)
+        return list(first.values())[: max(n, 0)]
+
+    def latest(self, n: int, machine_class: str | None = None) -> list[Remembered]:
+        """At most n kernels, the newest first; those of `machine_class` before all others."""
+        found = sorted(self.everything(), key=lambda kernel: kernel.when_utc, reverse=True)
+        found.sort(key=lambda kernel: machine_class is not None and kernel.machine_class != machine_class)
+        return found[: max(n, 0)]
+
+    def get(self, name: str, machine_class: str | None = None) -> Remembered | None:
+        """The kernel of that name, of `machine_class` when there is one, else the newest; None when unknown."""
+        found = sorted(
+            (_kernel(row) for row in self._collection.rows(equal={"name": name})),
+            key=lambda kernel: (kernel.machine_class == machine_class, kernel.when_utc),
+        )
+        return found[-1] if found else None
+
+    def similar(self, text: str, n: int, machine_class: str | None = None) -> list[Remembered]:
+        """At most n kernels whose description is nearest to `text` (words or Rust), this machine class first."""
+        near: list[Remembered] = []
+        if machine_class is not None:
+            near = [
+                _kernel(hit.row) for hit in self._collection.query(text, n, {"machine_class": machine_class})
+            ]
+        if len(near) < n:
+            known = {kernel.id for kernel in near}
+            others = (_kernel(hit.row) for hit in self._collection.query(text, n + len(near)))
+            near += [kernel for kernel in others if kernel.id not in known]
+        return near[: max(n, 0)]
+
+    def everything(self) -> list[Remembered]:
+        """All kernels, in the order of their ids."""
+        return sorted((_kernel(row) for row in self._collection.rows()), key=lambda kernel: kernel.id)
+
+    def count(self) -> int:
+        """How many entries there are."""
+        return self._collection.count()
+
+    def close(self) -> None:
+        """Close the connection and free its lock."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _row(kernel: Remembered) -> Row:
+    """Flat metadata to select by; the whole record as JSON in one field, the only one that is read back."""
+    metadata: dict[str, Scalar] = {
+        "name": kernel.name,
+        "source_hash": kernel.source_hash,
+        "machine": kernel.machine,
+        "machine_class": kernel.machine_class,
+        "toolchain": kernel.toolchain,
+        "threads": kernel.threads,
+        "tier": kernel.tier,
+        "ratio": kernel.ratio,
+        "stamp": kernel.when_utc,
+        "record": kernel.to_json(),
+    }
+    return Row(kernel.id, kernel.text(), metadata)
+
+
+def _kernel(row: Row) -> Remembered:
+    return remembered.parse(str(row.metadata["record"]), f"memory entry {row.id}")

@@ -1,0 +1,220 @@
+"""One accepted kernel as the memory keeps it: the frozen record, its id, its JSON form, the text it is found by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessFaultError, UserError
+from harness.machine import Machine
+from harness.verdict import Accepted, ShapeTiming
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+FORMAT = 1
+_DOC_CHARACTERS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An accepted kernel and its measurement; `ratio` = t_blas / t_kernel over the suite, 95 % interval.
+
+    `machine` is the fingerprint, `machine_class` the kind, `machine_record` everything that was read.
+    `when_utc` is ISO 8601 with microseconds and +00:00, so that text order is time order.
+    """
+
+    name: str
+    source: str
+    schedule: dict[str, Any] | None
+    proposal: dict[str, Any] | None
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    parents: tuple[str, ...]
+    machine_class: str
+    machine: str
+    toolchain: str
+    threads: int
+    tier: str
+    numerics: str
+    generation: int | None
+    when_utc: str
+    model: str | None = None
+    baseline: str = ""
+    suite: str = ""
+    machine_record: dict[str, Any] = field(default_factory=dict)
+    per_shape: tuple[ShapeTiming, ...] = ()
+
+    @property
+    def source_hash(self) -> str:
+        """SHA-256 of the source, in hexadecimal, as Candidate.source_hash."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+    @property
+    def id(self) -> str:
+        """By content: the same source on the same machine, toolchain and thread count is one entry."""
+        parts = (self.source_hash, self.machine, self.toolchain, str(self.threads))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+    @property
+    def gflops(self) -> float:
+        """The largest rate over the timed shapes, in GFLOP/s; 0 without timings."""
+        return max((timing.gflops for timing in self.per_shape), default=0.0)
+
+    def text(self) -> str:
+        """What is embedded: name, proposal, schedule, machine, and the words of the source's comments."""
+        proposal = _words(self.proposal or {})
+        schedule = _words(self.schedule or {})
+        vector = str(self.machine_record.get("vector", ""))
+        lines = [
+            line.strip().lstrip("/!* ") for line in self.source.splitlines() if line.strip().startswith("//")
+        ]
+        head = f"{self.name}\n{proposal}\n{schedule}\n{vector} {self.threads} threads {self.tier} {self.numerics}\n"
+        return (head + " ".join(lines))[:_DOC_CHARACTERS]
+
+    def to_json(self) -> str:
+        """One line of JSON with the format's version; HarnessFaultError for what JSON cannot carry."""
+        try:
+            return json.dumps(
+                {"format": FORMAT} | asdict(self), allow_nan=False, ensure_ascii=False, sort_keys=True
+            )
+        except (TypeError, ValueError) as error:
+            raise HarnessFaultError(f"{self.name}: not recordable: {error}") from None
+
+
+def build(
+    accepted: Accepted,
+    *,
+    name: str,
+    source: str,
+    machine: Machine,
+    toolchain: str,
+    suite: str,
+    proposal: dict[str, Any] | None = None,
+    schedule: dict[str, Any] | None = None,
+    parents: tuple[str, ...] = (),
+    generation: int | None = None,
+    model: str | None = None,
+    when_utc: str | None = None,
+) -> Remembered:
+    """The record of an accepted kernel; nothing but an Accepted can become one.
+
+    Raises HarnessFaultError when the score is not a number, because then the clock is broken.
+    """
+    if not isinstance(accepted, Accepted):
+        raise HarnessFaultError(
+            f"{name}: only an accepted kernel is remembered, not {type(accepted).__name__}"
+        )
+    score = accepted.score
+    if not all(
+        math.isfinite(value) and value > 0 for value in (score.ratio, score.ratio_low, score.ratio_high)
+    ):
+        raise HarnessFaultError(f"{name}: accepted with a ratio that is not a positive number: {score.ratio}")
+    kernel = Remembered(
+        name=name,
+        source=source,
+        schedule=schedule,
+        proposal=proposal,
+        ratio=score.ratio,
+        ratio_low=score.ratio_low,
+        ratio_high=score.ratio_high,
+        parents=parents,
+        machine_class=machine.machine_class,
+        machine=machine.fingerprint,
+        toolchain=toolchain,
+        threads=score.threads,
+        tier=accepted.tier,
+        numerics=accepted.numerics,
+        generation=generation,
+        when_utc=when_utc or datetime.now(UTC).isoformat(timespec="microseconds"),
+        model=model,
+        baseline=score.baseline,
+        suite=suite,
+        machine_record=machine.as_record(),
+        per_shape=score.per_shape,
+    )
+    # Once through JSON, so that what the caller holds equals what will be read back.
+    return parse(kernel.to_json(), name)
+
+
+def parse(line: str, where: str) -> Remembered:
+    """Read one line of JSON; `where` ("file.jsonl:7") begins the UserError of a malformed line."""
+    from pydantic import ValidationError
+
+    try:
+        data = json.loads(line, parse_constant=_no_constant)
+    except ValueError as error:
+        raise UserError(
+            f"{where}: not JSON: {error}; expected one kernel per line, as written by export"
+        ) from None
+    if not isinstance(data, dict):
+        raise UserError(f"{where}: a JSON object is expected, as written by export")
+    version = data.pop("format", None)
+    if version != FORMAT:
+        raise UserError(
+            f"{where}: format {version!r}; this version reads format {FORMAT}: export again with it"
+        )
+    if unknown := sorted(set(data) - set(Remembered.__dataclass_fields__)):
+        raise UserError(
+            f"{where}: unknown key '{unknown[0]}'; allowed: {', '.join(Remembered.__dataclass_fields__)}"
+        )
+    try:
+        found = _adapter().validate_json(json.dumps(data, allow_nan=False), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the line"
+        raise UserError(f"{where}: {key}: {first['msg']}") from None
+    except ValueError:
+        raise UserError(f"{where}: a number is too large to be read") from None
+    _check(found, where)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Remembered]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Remembered)
+
+
+def _check(found: Remembered, where: str) -> None:
+    """What types cannot say: an ordered positive interval, a positive thread count, a time in UTC."""
+    if not 0 < found.ratio_low <= found.ratio_high or found.ratio <= 0:
+        raise UserError(f"{where}: ratio_low, ratio, ratio_high must be positive and in order")
+    if found.threads < 1:
+        raise UserError(f"{where}: threads is {found.threads}; 1 or more is expected")
+    try:
+        moment = datetime.fromisoformat(found.when_utc)
+        uniform = moment.tzinfo is not None and moment.astimezone(UTC).isoformat(timespec="microseconds")
+    except ValueError:
+        uniform = False
+    if uniform != found.when_utc:
+        raise UserError(
+            f"{where}: when_utc is {found.when_utc!r}; expected like 2026-01-31T12:00:00.000000+00:00"
+        )
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+def _words(data: dict[str, Any], prefix: str = "") -> str:
+    """Nested plain data as "key value" words, numbers kept, for the embedder to find."""
+    parts = []
+    for key, value in data.items():
+        label = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, dict):
+            parts.append(_words(value, f"{label} "))
+        elif isinstance(value, (list, tuple)):
+            parts.append(
+                f"{label} " + " ".join(str(item) for item in value if not isinstance(item, (dict, list)))
+            )
+        elif value is not None:
+            parts.append(f"{label} {value}")
+    return "; ".join(part for part in parts if part)
