@@ -1,0 +1,143 @@
+"""The Rust toolchain: found once, asked once, new enough or a clear line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from harness.errors import ToolchainError
+
+# The AVX-512 intrinsics are stable since 1.89 (release notes of Rust 1.89.0).
+MINIMUM = (1, 89, 0)
+INSTALL = "install rustup from rustup.rs, then run: rustup toolchain install stable"
+UPDATE = "run: rustup update stable"
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """The compiler itself (under the sysroot, never rustup's shim), its cargo, and what this CPU means to it.
+
+    `native` is the CPU name and the sorted target features that `-C target-cpu=native` stands for here.
+    """
+
+    rustc: Path
+    cargo: Path
+    linker: Path
+    version: str
+    version_tuple: tuple[int, int, int]
+    commit: str
+    host: str
+    llvm: str
+    sysroot: Path
+    native: str
+
+    @property
+    def fingerprint(self) -> str:
+        """What is shown and recorded, for example "rustc 1.95.0 (x86_64-unknown-linux-gnu)"."""
+        return f"rustc {self.version} ({self.host})"
+
+    @property
+    def digest(self) -> str:
+        """Hash over everything that changes the machine code made from the same source."""
+        parts = (self.version, self.commit, self.host, self.llvm, self.native)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def find() -> Toolchain:
+    """The toolchain that `rustc` on PATH stands for.
+
+    Raises ToolchainError, one line with the command that mends it, when rustc, cargo or a linker is missing,
+    when rustc cannot be run, or when it is older than MINIMUM.
+    """
+    shim = _rustc_on_path()
+    facts = _verbose_version(shim)
+    version = facts["release"]
+    numbers = _numbers(version)
+    if numbers < MINIMUM:
+        least = ".".join(map(str, MINIMUM))
+        raise ToolchainError(f"rustc {version} is too old, {least} or later is needed: {UPDATE}")
+    sysroot = Path(_ask(shim, "--print", "sysroot").strip())
+    real = sysroot / "bin" / "rustc"
+    rustc = real if real.is_file() else shim.resolve()
+    return Toolchain(
+        rustc=rustc,
+        cargo=_cargo(sysroot),
+        linker=_linker(),
+        version=version,
+        version_tuple=numbers,
+        commit=facts.get("commit-hash", "unknown"),
+        host=facts["host"],
+        llvm=facts.get("LLVM version", "unknown"),
+        sysroot=sysroot,
+        native=_native(rustc),
+    )
+
+
+def _rustc_on_path() -> Path:
+    found = shutil.which("rustc") or shutil.which("rustc", path=str(Path.home() / ".cargo" / "bin"))
+    if found is None:
+        raise ToolchainError(f"no Rust toolchain: rustc is not on PATH; {INSTALL}")
+    return Path(found)
+
+
+def _cargo(sysroot: Path) -> Path:
+    real = sysroot / "bin" / "cargo"
+    if real.is_file():
+        return real
+    found = shutil.which("cargo")
+    if found is None:
+        raise ToolchainError(f"rustc is there but cargo is not on PATH; {INSTALL}")
+    return Path(found)
+
+
+def _linker() -> Path:
+    found = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if found is None:
+        raise ToolchainError("no C linker (cc): install gcc (Debian, Ubuntu: apt install gcc; macOS: xcode-select --install)")
+    return Path(found)
+
+
+def _verbose_version(rustc: Path) -> dict[str, str]:
+    """The fields of `rustc -vV` by name."""
+    pairs = (line.partition(": ") for line in _ask(rustc, "-vV").splitlines())
+    facts = {key: value for key, _, value in pairs if value}
+    if "release" not in facts or "host" not in facts:
+        raise ToolchainError(f"{rustc} -vV did not answer like a Rust compiler; {INSTALL}")
+    return facts
+
+
+def _numbers(version: str) -> tuple[int, int, int]:
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    if match is None:
+        raise ToolchainError(f"rustc names itself version '{version}', which is not a version; {INSTALL}")
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+def _native(rustc: Path) -> str:
+    """CPU name and features behind target-cpu=native, as rustc sees this machine."""
+    cpus = _ask(rustc, "--print", "target-cpus")
+    name = re.search(r"native\s.*?currently ([\w.+-]+)", cpus)
+    cfg = _ask(rustc, "--print", "cfg", "-C", "target-cpu=native")
+    features = sorted(re.findall(r'target_feature="([^"]+)"', cfg))
+    return f"{name[1] if name else 'native'}: {' '.join(features)}"
+
+
+def _ask(rustc: Path, *question: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if key != "RUSTFLAGS"}
+    try:
+        answer = subprocess.run(
+            [rustc, *question], capture_output=True, text=True, timeout=60, check=False, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolchainError(f"{rustc} cannot be run ({error}); {INSTALL}") from None
+    if answer.returncode != 0:
+        reason = (answer.stderr.strip() or "no message").splitlines()[0]
+        raise ToolchainError(f"{rustc} {' '.join(question)} failed: {reason}; {INSTALL}")
+    return answer.stdout

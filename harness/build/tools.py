@@ -1,0 +1,40 @@
+"""Everything that building a kernel needs, prepared once and passed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build import crates, toolchain
+from harness.build.crates import ExternCrates, Say
+from harness.build.toolchain import Toolchain
+from harness.settings import default_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Compiler, host, inspector, rayon; `sandboxed` False runs rustc outside the jail; `kernels` is the cache."""
+
+    toolchain: Toolchain
+    host: Path
+    inspector: Path
+    externs: ExternCrates
+    sandboxed: bool
+    kernels: Path
+
+
+def prepare(say: Say, sandboxed: bool) -> Tools:
+    """Find the toolchain, build what is not built yet; `say` gets one line per crate that really is being built.
+
+    Raises ToolchainError, UserError (no network, no cache folder), HarnessFaultError.
+    """
+    found = toolchain.find()
+    kernels = default_cache() / "kernels"
+    return Tools(
+        toolchain=found,
+        host=crates.host_binary(say),
+        inspector=crates.inspector_binary(say),
+        externs=crates.extern_crates(say),
+        sandboxed=sandboxed,
+        kernels=kernels,
+    )
