@@ -1,0 +1,82 @@
+"""rustc's JSON messages as text for people and prompts: rendered, trimmed, without paths of this machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Enough for a model to repair from, small enough for its context.
+TEXT_BUDGET = 6000
+WARNINGS_KEPT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """What rustc said: the first error in one line ("" if none), all errors rendered, warnings in one line each.
+
+    `loose` is what was not JSON: a crash, a linker's complaint, an allocation failure.
+    """
+
+    summary: str
+    rendered: str
+    warnings: tuple[str, ...]
+    loose: str
+
+
+def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
+    """Read `--error-format=json` output; every key of `scrub` (a path) is replaced by its value."""
+    errors: list[dict[str, Any]] = []
+    warnings: list[str] = []
+    loose: list[str] = []
+    for line in stderr.splitlines():
+        message = _message(line)
+        if message is None:
+            loose.append(line)
+        elif message["level"].startswith("error") and not message["message"].startswith("aborting due to"):
+            errors.append(message)
+        elif message["level"] == "warning" and message.get("spans"):
+            warnings.append(_scrubbed(_summary(message), scrub))
+    rendered = "".join(message.get("rendered") or message["message"] for message in errors)
+    return Diagnostics(
+        summary=_scrubbed(_summary(errors[0]), scrub) if errors else "",
+        rendered=trim(_scrubbed(rendered, scrub), TEXT_BUDGET),
+        warnings=tuple(warnings[:WARNINGS_KEPT]),
+        loose=trim(_scrubbed("\n".join(loose), scrub), TEXT_BUDGET),
+    )
+
+
+def trim(text: str, budget: int) -> str:
+    """At most `budget` characters, cut at a line, the beginning kept: the first error is the cause."""
+    if len(text) <= budget:
+        return text
+    kept = text[:budget].rpartition("\n")[0] or text[:budget]
+    return f"{kept}\n… ({len(text) - len(kept)} more characters)"
+
+
+def _message(line: str) -> dict[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        message = json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return message if isinstance(message.get("message"), str) and isinstance(message.get("level"), str) else None
+
+
+def _summary(message: dict[str, Any]) -> str:
+    """One line: "E0308 mismatched types (kernel.rs:12:5)"."""
+    code = (message.get("code") or {}).get("code")
+    primary: Iterable[dict[str, Any]] = (span for span in message.get("spans", ()) if span.get("is_primary"))
+    first = next(iter(primary), None)
+    where = f" ({first['file_name']}:{first['line_start']}:{first['column_start']})" if first else ""
+    prefix = f"{code} " if code and re.fullmatch(r"E\d{4}", code) else ""
+    return f"{prefix}{' '.join(message['message'].split())[:300]}{where}"
+
+
+def _scrubbed(text: str, scrub: Mapping[str, str]) -> str:
+    for path in sorted(scrub, key=len, reverse=True):
+        text = text.replace(path, scrub[path])
+    return text
