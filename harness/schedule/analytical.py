@@ -1,0 +1,137 @@
+"""The first proposal without any measurement: tile and blocks from this machine's registers and caches.
+
+After Low, Igual, Smith, Quintana-Orti: "Analytical Modeling Is Enough for High-Performance BLIS" (ACM TOMS 2016),
+with the vector side along the columns, because C is row-major.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from harness.candidate import ThreadClass
+from harness.machine import Machine
+from harness.schedule.model import LANES, REGISTERS, SAFE_TILES, TILES, Isa, Schedule
+
+# Multiply-adds that must be in flight: latency of a fused multiply-add times vector FMAs per cycle, per unit.
+_IN_FLIGHT = {"avx512": 8, "avx2": 10, "neon": 16, "portable": 8}
+_LINE_BYTES = 64
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """One cache level: size in bytes and associativity."""
+
+    bytes: int
+    ways: int
+
+    @property
+    def way_bytes(self) -> int:
+        """Bytes in one way: the number of sets times the line."""
+        return max(_LINE_BYTES, self.bytes // self.ways)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterTile:
+    """A register tile and why it is one: vectors in use, loads per FMA."""
+
+    mr: int
+    nr: int
+    registers: int
+    loads_per_fma: float
+
+
+def caches(machine: Machine) -> tuple[Cache, Cache, Cache]:
+    """L1d, L2 and L3 with their usual associativity at these sizes: systems tell the size, rarely the ways."""
+    l1_ways = {32 << 10: 8, 48 << 10: 12, 64 << 10: 4, 128 << 10: 8}.get(machine.l1d_bytes, 8)
+    l2_ways = {1280 << 10: 20, 2 << 20: 16, 256 << 10: 4}.get(machine.l2_bytes, 8)
+    return Cache(machine.l1d_bytes, l1_ways), Cache(machine.l2_bytes, l2_ways), Cache(machine.l3_bytes, 16)
+
+
+def register_tiles(isa: str) -> list[RegisterTile]:
+    """Every tile that fits the registers of `isa` and keeps enough multiply-adds in flight, fewest loads per FMA first.
+
+    Rows of B take one register per vector and one more holds the repeated element of A. ValueError for an unknown isa.
+    """
+    if isa not in LANES:
+        raise ValueError(f"unknown isa '{isa}'; known: {', '.join(LANES)}")
+    lanes, registers = LANES[isa], REGISTERS[isa]
+    tiles = []
+    for vectors in range(1, 7):
+        for mr in range(1, 31):
+            needed = mr * vectors + vectors + 1
+            if needed <= registers and mr * vectors >= min(_IN_FLIGHT[isa], registers - vectors - 1):
+                tiles.append(RegisterTile(mr, vectors * lanes, needed, (mr + vectors) / (mr * vectors)))
+    return sorted(tiles, key=lambda tile: (tile.loads_per_fma, tile.nr))
+
+
+def first(
+    machine: Machine, threads: ThreadClass = 1, *, family: str | None = None, isa: str | None = None
+) -> Schedule:
+    """The schedule to begin with on `machine`.
+
+    `isa` defaults to the machine's widest unit, `family` to packed_intrinsics where there is one, else packed.
+    ValueError for names that Schedule does not know or that do not go together.
+    """
+    unit = isa or machine.vector
+    chosen = family or ("packed" if unit == "portable" else "packed_intrinsics")
+    if chosen in ("naive", "blocked"):
+        return Schedule.model_validate({"family": chosen, "isa": unit, "threads": threads}).normalise()
+    tiles = TILES if chosen == "packed_intrinsics" else SAFE_TILES
+    mr, _, nr = tiles[unit][0].partition("x")
+    tile = (int(mr), int(nr))
+    kc = depth(machine, *tile)
+    mc, nc = rows_and_columns(machine, *tile, kc)
+    values: dict[str, Any] = {
+        "family": chosen,
+        "isa": cast(Isa, unit),
+        "mr": tile[0],
+        "nr": tile[1],
+        "kc": kc,
+        "mc": mc,
+        "nc": nc,
+        "unroll": 2 if unit == "avx512" else 4,
+        "resident": resident(machine, *tile, kc),
+        "pack_a": "strip",
+        "pack_b": "panel",
+        "direct_edge": direct_edge(machine),
+        "threads": threads,
+        "split": "grid",
+        "tasks_per_thread": 1 if len(machine.cores) <= 4 else 2,
+    }
+    return Schedule.model_validate(values).normalise()
+
+
+def depth(machine: Machine, mr: int, nr: int) -> int:
+    """KC in elements: the micro-panel that stays and the one that streams share L1, one way is left for C.
+
+    C_A = floor((W1 - 1) / (1 + NR/MR)) ways for the narrow panel, KC = C_A * way / (MR * 4), never under 128; the
+    published kernels sit at the model's upper end, so the ways are not rounded down.
+    """
+    l1, _, _ = caches(machine)
+    floats = (l1.bytes - l1.way_bytes) / _FLOAT_BYTES
+    return max(128, min(1024, _down(floats / (mr + nr), 32)))
+
+
+def rows_and_columns(machine: Machine, mr: int, nr: int, kc: int) -> tuple[int, int]:
+    """MC and NC in elements: the packed block of B fills half of L2 (half of L3 would be the other order's choice)."""
+    _, l2, _ = caches(machine)
+    columns = _down(l2.bytes * 0.5 / (kc * _FLOAT_BYTES), nr)
+    rows = max(mr, _down(l2.bytes * 0.25 / (kc * _FLOAT_BYTES), mr))
+    return rows, max(4 * nr, min(columns, 4096 // nr * nr))
+
+
+def resident(machine: Machine, mr: int, nr: int, kc: int) -> Literal["a", "b"]:
+    """Which panel stays in L1: the narrow one (A) when a strip of B alone would fill it."""
+    return "a" if nr * kc * _FLOAT_BYTES * 2 > machine.l1d_bytes or nr > mr else "b"
+
+
+def direct_edge(machine: Machine) -> int:
+    """Edge of the largest cube whose A, B and C lie in L1 together: there packing cannot pay."""
+    return int(math.sqrt(machine.l1d_bytes / (3 * _FLOAT_BYTES)))
+
+
+def _down(value: float, step: int) -> int:
+    return int(value) // step * step

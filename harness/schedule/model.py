@@ -1,0 +1,301 @@
+"""The space of kernels: one typed Schedule, what a Proposal says about it, and which points a machine can run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.candidate import ThreadClass, Tier
+from harness.machine import Machine
+
+Family = Literal["naive", "blocked", "packed", "packed_intrinsics", "bilinear"]
+Isa = Literal["portable", "avx2", "avx512", "neon"]
+Packing = Literal["none", "strip", "panel"]
+Choice = str | int | bool
+
+# Lanes of f32 per vector register, and architectural vector registers.
+LANES: dict[str, int] = {"portable": 4, "avx2": 8, "avx512": 16, "neon": 4}
+REGISTERS: dict[str, int] = {"portable": 16, "avx2": 16, "avx512": 32, "neon": 32}
+MAX_SCRATCH_BYTES = 64 << 20
+
+
+class Bilinear(BaseModel):
+    """Strassen-like recursion around an inner packed kernel that takes the schedule's other knobs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scheme: str = Field(pattern="^[a-z0-9_]{1,40}$", description="name of a scheme in the library, e.g. strassen")
+    levels: int = Field(default=1, ge=1, le=3)
+    cutoff: int = Field(default=1024, ge=32, le=16384, description="recurse only while m, k and n reach this")
+    inner: Literal["packed", "packed_intrinsics"] = "packed_intrinsics"
+
+
+class Schedule(BaseModel):
+    """How C = A·B is computed: tile, cache blocks, packing, edges, threads. Sizes count f32 elements.
+
+    The knobs are those of the BLIS loop nest: a register tile of mr rows × nr columns, cache blocks kc (depth),
+    mc (rows), nc (columns). C is row-major, so the vectors run along the columns.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Family = Field(description="naive | blocked | packed (safe Rust) | packed_intrinsics | bilinear")
+    isa: Isa = Field(default="portable", description="vector unit; lanes: portable 4, neon 4, avx2 8, avx512 16")
+    mr: int = Field(default=4, ge=1, le=30, description="rows of the register tile")
+    nr: int = Field(default=8, ge=4, le=128, description="columns of the register tile, a multiple of the lanes")
+    kc: int = Field(default=256, ge=16, le=4096, description="depth of a packed block")
+    mc: int = Field(default=128, ge=1, le=8192, description="rows of a packed block of A, rounded to mr")
+    nc: int = Field(default=512, ge=4, le=16384, description="columns of a packed block of B, rounded to nr")
+    unroll: Literal[1, 2, 4, 8] = Field(default=1, description="k-steps per turn of the innermost loop")
+    resident: Literal["a", "b"] = Field(
+        default="a", description="which micro-panel stays in L1: a walks along a row of tiles, b down a column"
+    )
+    pack_a: Packing = Field(default="strip", description="none | strip (rows copied, padded) | panel (k-major)")
+    pack_b: Packing = Field(default="panel", description="none | strip (nr columns just in time) | panel (whole block)")
+    prefetch_a: int = Field(default=0, ge=0, le=64, description="k-steps ahead that A is prefetched, 0 is off")
+    prefetch_b: int = Field(default=0, ge=0, le=64, description="k-steps ahead that B is prefetched, 0 is off")
+    prefetch_c: bool = Field(default=True, description="prefetch the tile of C before the k-loop")
+    edges: Literal["mask", "tile"] = Field(default="mask", description="ragged columns: masked vectors or a copy")
+    direct_edge: int = Field(default=64, ge=0, le=4096, description="no packing while m*k*n <= direct_edge^3")
+    threads: ThreadClass = 1
+    split: Literal["rows", "cols", "grid"] = Field(default="rows", description="what the threads share out")
+    tasks_per_thread: int = Field(default=1, ge=1, le=8)
+    parallel_edge: int = Field(default=160, ge=0, le=4096, description="one thread while m*k*n <= parallel_edge^3")
+    scratch: Literal["thread_local", "vec"] = Field(default="thread_local", description="home of packing buffers")
+    bilinear: Bilinear | None = Field(default=None, description="only for family bilinear")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Schedule:
+        if (self.family == "bilinear") != (self.bilinear is not None):
+            raise ValueError("the key bilinear (scheme, levels, cutoff, inner) goes with family = bilinear, and only there")
+        if self.kernel == "packed_intrinsics" and self.isa == "portable":
+            raise ValueError("packed_intrinsics needs a vector unit: set isa to avx2, avx512 or neon, or family to packed")
+        if self.kernel in ("packed", "packed_intrinsics"):
+            self._check_tile()
+            self._check_scratch()
+        return self
+
+    def _check_tile(self) -> None:
+        lanes, registers = LANES[self.isa], REGISTERS[self.isa]
+        if self.nr % lanes:
+            raise ValueError(
+                f"nr = {self.nr} is not a multiple of the {lanes} lanes of {self.isa}; use {lanes}, {2 * lanes}, {3 * lanes} …"
+            )
+        needed = self.mr * self.vectors + self.vectors + 1
+        if needed > registers:
+            raise ValueError(
+                f"a {self.mr}x{self.nr} tile needs {needed} vector registers (accumulators, one row of B, one of A) and "
+                f"{self.isa} has {registers}; with nr = {self.nr} use mr <= {max(0, (registers - 1) // self.vectors - 1)}"
+            )
+
+    def _check_scratch(self) -> None:
+        if self.scratch_bytes > MAX_SCRATCH_BYTES:
+            raise ValueError(
+                f"packing buffers of {self.scratch_bytes >> 20} MiB exceed {MAX_SCRATCH_BYTES >> 20} MiB; lower kc, mc or nc"
+            )
+
+    @property
+    def kernel(self) -> str:
+        """The family of the code that multiplies: the inner one of a bilinear schedule, else the family itself."""
+        return self.bilinear.inner if self.bilinear is not None else self.family
+
+    @property
+    def lanes(self) -> int:
+        """f32 lanes of one vector register."""
+        return LANES[self.isa]
+
+    @property
+    def vectors(self) -> int:
+        """Vector registers across one row of the tile."""
+        return self.nr // self.lanes
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Upper bound of the packing buffers of one thread, in bytes."""
+        a = 0 if self.pack_a == "none" else (self.mc + self.mr) * (self.kc + 16)
+        b = 0 if self.pack_b == "none" else (self.nr if self.pack_b == "strip" else self.nc + self.nr) * self.kc
+        return 4 * (a + b)
+
+    @property
+    def tier(self) -> Tier:
+        """Intrinsics need unsafe; everything else is built under forbid(unsafe_code)."""
+        return "unsafe" if self.kernel == "packed_intrinsics" else "safe"
+
+    @property
+    def tile(self) -> str:
+        """The register tile as people write it, "14x32"."""
+        return f"{self.mr}x{self.nr}"
+
+    def normalise(self) -> Schedule:
+        """The same kernel with every knob that its family ignores at its default and blocks rounded to the tile."""
+        used = self.used | {"bilinear"}
+        kept = {name: value for name, value in self.model_dump().items() if name in used}
+        if "mr" in used and "mc" in used:
+            kept["mc"] = max(self.mr, self.mc // self.mr * self.mr)
+        if "nr" in used and "nc" in used:
+            kept["nc"] = max(self.nr, self.nc // self.nr * self.nr)
+        return Schedule.model_validate(kept)
+
+    @property
+    def used(self) -> set[str]:
+        """The knobs that make a difference to this schedule's code."""
+        used = _USED[self.kernel] | {"family"}
+        if self.threads == 1:
+            used -= {"split", "tasks_per_thread", "parallel_edge"}
+        if self.kernel in ("naive", "blocked"):
+            return used
+        if self.pack_a == "none" and self.pack_b == "none":
+            used -= {"scratch", "direct_edge", "kc", "mc", "nc"}
+        if self.pack_b == "strip":
+            used -= {"nc"}
+        if self.isa == "neon":  # stable Rust has no prefetch there, and no masks
+            used -= {"prefetch_a", "prefetch_b", "prefetch_c", "edges"}
+        return used if self.pack_a == "panel" else used - {"prefetch_a"}
+
+    def key(self) -> str:
+        """Sixteen hexadecimal digits of the normalised content: equal exactly for schedules that render alike."""
+        text = json.dumps(self.normalise().model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def distance(self, other: Schedule) -> float:
+        """How far apart two schedules are: 0 for equal keys; a knob that differs adds |log2 ratio|, or 1 if not a size."""
+        mine, theirs = self.normalise().model_dump(mode="json"), other.normalise().model_dump(mode="json")
+        return sum(_gap(mine[name], theirs[name]) for name in mine)
+
+    def differences(self, other: Schedule) -> dict[str, tuple[Any, Any]]:
+        """The knobs that differ after normalising, as {name: (mine, theirs)}."""
+        mine, theirs = self.normalise().model_dump(mode="json"), other.normalise().model_dump(mode="json")
+        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+
+
+_THREADING = {"threads", "split", "tasks_per_thread", "parallel_edge"}
+_PACKED = {"isa", "mr", "nr", "kc", "mc", "nc", "resident", "pack_a", "pack_b", "direct_edge", "scratch"}
+_USED: dict[str, set[str]] = {
+    "naive": {"threads", "parallel_edge"},
+    "blocked": {"threads", "parallel_edge", "tasks_per_thread", "kc", "nc"},
+    "packed": _PACKED | (_THREADING - {"split"}),
+    "packed_intrinsics": _PACKED | _THREADING | {"unroll", "prefetch_a", "prefetch_b", "prefetch_c", "edges"},
+}
+
+
+def _gap(mine: Any, theirs: Any) -> float:
+    if mine == theirs:
+        return 0.0
+    sizes = all(isinstance(value, int) and not isinstance(value, bool) for value in (mine, theirs))
+    return abs(math.log2((mine + 1) / (theirs + 1))) if sizes else 1.0
+
+
+class Proposal(BaseModel):
+    """What a mind proposes: the kernel, and why it should be faster."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    algorithm: str = Field(min_length=1, max_length=80, description="a short name for the idea")
+    schedule: Schedule
+    expected_effect: str = Field(default="", max_length=400, description="what should change, and by how much")
+    why: str = Field(default="", max_length=1200, description="the reasons, from measurements and passages")
+    passages: list[str] = Field(default_factory=list, max_length=12, description="ids of the passages that were used")
+    parent: str | None = Field(default=None, max_length=120, description="the candidate that this one improves on")
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One dimension of the search: the Schedule field (or "tile" for mr and nr together) and its choices in order."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The points that a tuner may draw on one machine; every combination of choices is a valid Schedule."""
+
+    base: Schedule
+    knobs: tuple[Knob, ...]
+
+    def build(self, choices: dict[str, Choice]) -> Schedule:
+        """The schedule of these choices; knobs left out keep the base's value. ValueError for an unknown knob."""
+        unknown = set(choices) - {knob.name for knob in self.knobs}
+        if unknown:
+            allowed = ", ".join(knob.name for knob in self.knobs)
+            raise ValueError(f"unknown knob {', '.join(sorted(unknown))}; this space has {allowed}")
+        values: dict[str, Any] = self.base.model_dump()
+        for name, choice in choices.items():
+            if name == "tile":
+                mr, _, nr = str(choice).partition("x")
+                values |= {"mr": int(mr), "nr": int(nr)}
+            else:
+                values[name] = choice
+        return Schedule.model_validate(values).normalise()
+
+    def choices_of(self, schedule: Schedule) -> dict[str, Choice]:
+        """For each knob the choice nearest to `schedule`, so that a known point can be handed to a sampler."""
+        return {knob.name: _nearest(knob, schedule) for knob in self.knobs}
+
+
+def _nearest(knob: Knob, schedule: Schedule) -> Choice:
+    value: Choice = schedule.tile if knob.name == "tile" else getattr(schedule, knob.name)
+    if value in knob.choices:
+        return value
+    if isinstance(value, int):
+        return min(knob.choices, key=lambda choice: _gap(int(choice), value))
+    wanted = [int(part) for part in str(value).split("x")] if knob.name == "tile" else []
+    if not wanted:
+        return knob.choices[0]
+    return min(knob.choices, key=lambda c: sum(_gap(int(x), y) for x, y in zip(str(c).split("x"), wanted, strict=True)))
+
+
+# Register tiles worth trying, best first as published or measured; all fit the registers with room for B and a broadcast.
+TILES: dict[str, tuple[str, ...]] = {
+    "avx512": ("14x32", "12x32", "8x48", "9x48", "6x64", "10x32", "8x32", "13x32", "6x48"),
+    "avx2": ("6x16", "4x24", "5x16", "4x16", "3x32"),
+    "neon": ("8x12", "6x16", "8x8", "12x8", "4x16", "5x16"),
+    "portable": ("4x8", "6x8", "4x12", "2x16"),
+}
+# Safe Rust: larger tiles leave the registers, because the compiler gives up promoting the array.
+SAFE_TILES: dict[str, tuple[str, ...]] = {
+    "avx512": ("12x32", "6x64", "8x32", "8x48", "10x32", "6x48"),
+    "avx2": ("6x16", "4x16", "4x24", "5x16", "8x8"),
+    "neon": ("6x8", "8x8", "4x16", "4x8"),
+    "portable": ("4x8", "6x8", "4x12", "2x16"),
+}
+
+
+def space(machine: Machine, threads: ThreadClass = 1, family: str | None = None, isa: str | None = None) -> Space:
+    """The search space on `machine`: `family` and `isa` default to the fastest kernels that it can run.
+
+    Every block size keeps the packed block of B within 3/2 of L2 and A's within L2, so that random points are sane.
+    """
+    from harness.schedule.analytical import first
+
+    base = first(machine, threads, family=family, isa=isa)
+    chosen = base.family
+    if chosen not in ("packed", "packed_intrinsics"):
+        return Space(base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096))))
+    tiles = TILES[base.isa] if chosen == "packed_intrinsics" else SAFE_TILES[base.isa]
+    knobs = [
+        Knob("tile", tiles),
+        Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
+        Knob("mc", (24, 48, 96, 192, 384, 1024)),
+        Knob("nc", (96, 192, 384, 512, 768, 1024, 2048)),
+        Knob("resident", ("a", "b")),
+        Knob("pack_a", get_args(Packing)),
+        Knob("pack_b", ("panel", "strip")),
+        Knob("direct_edge", (0, 32, 64, 96, 128, 192, 256)),
+    ]
+    if chosen == "packed_intrinsics":
+        knobs += [
+            Knob("unroll", (1, 2, 4)),
+            Knob("prefetch_b", (0, 4, 8, 16)),
+            Knob("prefetch_a", (0, 8, 16)),
+            Knob("prefetch_c", (True, False)),
+        ]
+    if threads == "all":
+        knobs += [Knob("tasks_per_thread", (1, 2, 4)), Knob("parallel_edge", (96, 128, 160, 224))]
+        knobs += [Knob("split", ("grid", "rows", "cols"))] if chosen == "packed_intrinsics" else []
+    return Space(base=base, knobs=tuple(knobs))

@@ -1,0 +1,145 @@
+"""From a Schedule to kernel.rs: readable, self-contained Rust through the templates beside this file."""
+
+from __future__ import annotations
+
+import textwrap
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.schedule.model import Schedule
+
+if TYPE_CHECKING:
+    import jinja2
+
+_FEATURES = {"avx512": "avx512f", "avx2": "avx2,fma", "neon": "neon"}
+_ARCH = {"avx512": "x86_64", "avx2": "x86_64", "neon": "aarch64"}
+
+_SPLITS = {
+    "rows": "blocks of rows, one or more per thread",
+    "cols": "blocks of columns, one or more per thread",
+    "grid": "a grid of blocks, shaped so that the tasks together read the least",
+}
+_GRIDS = {
+    "rows": "all tasks down, unless there are too few rows",
+    "cols": "all tasks across, unless there are too few columns",
+    "grid": "the factors of `tasks` that make the tasks read least",
+}
+_PACKS_A = {
+    "none": "A is read in place",
+    "strip": "A is copied row by row into padded rows",
+    "panel": "A is packed k-major in micro-panels",
+}
+_PACKS_B = {
+    "none": "B is read in place",
+    "strip": "B is packed one strip of NR columns at a time, just before its use",
+    "panel": "B is packed a KC x NC block at a time",
+}
+
+
+def render(schedule: Schedule, title: str, notes: str = "") -> str:
+    """The source of kernel.rs for `schedule`; the same arguments always give the same text.
+
+    `title` becomes the first documentation line, `notes` (plain text, any length) follows the summary.
+    """
+    s = schedule.normalise()
+    if s.bilinear is not None:
+        from harness.schedule import bilinear
+
+        return str(bilinear.render(s, title, notes))
+    template = _environment().get_template(f"{s.family}.rs.j2")
+    return template.render(context(s, title, notes))
+
+
+def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
+    """What the templates may use; the one place that decides which parts of a template a schedule needs."""
+    packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
+    return {
+        "s": s,
+        "title": _comment(title)[0],
+        "story": [*story(s), *(["", *_comment(notes)] if notes.strip() else [])],
+        "knobs": knob_lines(s),
+        "threaded": s.threads == "all",
+        "fused": s.isa != "portable",
+        "features": _FEATURES.get(s.isa, ""),
+        "arch": _ARCH.get(s.isa, ""),
+        "detected": _detected(s.isa),
+        "uses_packed": packs_a or packs_b,
+        "uses_scratch": packs_a or packs_b,
+        "needs_strips": packs_a or packs_b or s.threads == "all",
+        "k_major": s.pack_a == "panel",
+        "a_floats": _a_floats(s),
+        "b_floats": "KC.min(job.k) * NC.min(job.n.next_multiple_of(NR))" if packs_b else "0",
+        "prefetches_c": s.prefetch_c and s.isa != "neon",
+        "prefetches": s.isa != "neon" and (s.prefetch_b > 0 or s.prefetch_a > 0),
+        "prefetch_lines": _prefetch_lines(s),
+        "split_story": _SPLITS[s.split],
+        "grid_story": _GRIDS[s.split],
+    }
+
+
+def story(s: Schedule) -> list[str]:
+    """What the kernel does, in a few lines for its header."""
+    threads = "one thread" if s.threads == 1 else "all of rayon's threads"
+    if s.kernel == "naive":
+        return [f"The textbook: three loops, {threads}, no regard for caches or vector units."]
+    if s.kernel == "blocked":
+        return [f"Rows of B are scaled and summed, {s.kc} x {s.nc} of B at a time so that they stay in cache; {threads}."]
+    text = (
+        f"BLIS-style loops around a {s.mr} x {s.nr} register tile ({s.vectors} vectors of {s.lanes} floats wide), {threads}. "
+        f"{_PACKS_A[s.pack_a]}; {_PACKS_B[s.pack_b]}."
+    )
+    if s.pack_a != "none" or s.pack_b != "none":
+        text += f" Products of up to {s.direct_edge}^3 skip the packing."
+    return textwrap.wrap(text, 100)
+
+
+def knob_lines(s: Schedule) -> list[str]:
+    """Every knob that matters to this schedule as "name = value", wrapped, then the schedule's key."""
+    values = s.model_dump(mode="json", exclude={"bilinear"}, exclude_defaults=False)
+    shown = [f"{name} = {value}" for name, value in values.items() if name in s.used]
+    return [*textwrap.wrap("Schedule: " + ", ".join(shown) + ".", 100), f"Key: {s.key()}."]
+
+
+def _comment(text: str) -> list[str]:
+    """Untrusted text as comment lines: printable, wrapped, never able to end the comment."""
+    clean = "".join(ch if ch.isprintable() else " " for ch in text)
+    return textwrap.wrap(" ".join(clean.split()), 100) or ["A matrix multiplication."]
+
+
+def _detected(isa: str) -> str:
+    names = _FEATURES.get(isa, "").split(",")
+    macro = "std::arch::is_aarch64_feature_detected" if isa == "neon" else "is_x86_feature_detected"
+    return " && ".join(f'{macro}!("{name}")' for name in names)
+
+
+def _a_floats(s: Schedule) -> str:
+    if s.pack_a == "none":
+        return "0"
+    depth = "(KC.min(job.k).next_multiple_of(16) + 16)" if s.pack_a == "strip" else "KC.min(job.k)"
+    return f"{depth} * MC.min(job.m)"
+
+
+def _prefetch_lines(s: Schedule) -> str:
+    """Prefetches of one turn of the k-loop: a line of B per 16 columns and step, a line of A per 16 packed elements."""
+    lines = []
+    for step in range(s.unroll):
+        if s.prefetch_b:
+            for column in range(0, s.nr, 16):
+                lines.append(f"b.wrapping_add({s.prefetch_b + step} * ldb + {column})")
+    if s.prefetch_a and s.pack_a == "panel":
+        for ahead in range(0, s.mr * s.unroll, 16):
+            lines.append(f"a.wrapping_add({s.prefetch_a} * along + {ahead})")
+    return "\n".join(f"                _mm_prefetch::<_MM_HINT_T0>({line}.cast());" for line in lines)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
