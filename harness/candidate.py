@@ -124,12 +124,16 @@ def _read(path: Path) -> str:
         if path.is_symlink():
             raise CandidateError(f"{path}: is a symbolic link; put the file itself there") from None
         raise CandidateError(f"{path}: cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             raise CandidateError(f"{path}: is {kind}; a regular file is expected")
-        data = file.read(MAX_BYTES + 1)
+        data = b""
+        while len(data) <= MAX_BYTES and (block := os.read(descriptor, MAX_BYTES + 1 - len(data))):
+            data += block
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_BYTES:
         raise CandidateError(f"{path}: larger than 1 MiB; a candidate is one readable file")
     try:

@@ -50,7 +50,11 @@ class Machine:
 
     def as_record(self) -> dict[str, Any]:
         """Plain types for JSON."""
-        return asdict(self) | {"cores": len(self.cores), "vector": self.vector, "fingerprint": self.fingerprint}
+        return asdict(self) | {
+            "cores": len(self.cores),
+            "vector": self.vector,
+            "fingerprint": self.fingerprint,
+        }
 
 
 @lru_cache(maxsize=1)
@@ -80,7 +84,10 @@ def usable_cores() -> tuple[int, ...]:
 def _cpuinfo() -> dict[str, str]:
     """The first processor's entry of /proc/cpuinfo, or what sysctl says on macOS."""
     if sys.platform == "darwin":
-        return {"model name": _sysctl("machdep.cpu.brand_string"), "flags": _sysctl("machdep.cpu.features").lower()}
+        return {
+            "model name": _sysctl("machdep.cpu.brand_string"),
+            "flags": _sysctl("machdep.cpu.features").lower(),
+        }
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -91,7 +98,10 @@ def _cpuinfo() -> dict[str, str]:
 
 def _cpu_name(info: dict[str, str]) -> str:
     """The model name, with family and model number where the name alone is vague (as on virtual machines)."""
-    name = re.sub(r"\((R|TM)\)|CPU|Processor|@.*", "", info.get("model name", "")).strip() or platform.processor()
+    name = (
+        re.sub(r"\((R|TM)\)|CPU|Processor|@.*", "", info.get("model name", "")).strip()
+        or platform.processor()
+    )
     if "cpu family" in info:
         return f"{' '.join(name.split())} (family {info['cpu family']} model {info.get('model', '?')})"
     return " ".join(name.split()) or "unknown CPU"

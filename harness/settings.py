@@ -57,6 +57,8 @@ class Settings:
     replay: Path | None = None
     embedder: str = "hashed"
     clock_budget_s: float = 6.0
+    # One counterexample to replay, as printed in a verdict; None judges in full.
+    case: str | None = None
 
     @property
     def candidates(self) -> Path:

@@ -216,10 +216,14 @@ def describe(verdict: Verdict) -> str:
             where = f"line {line}: " if line else ""
             return f"{where}{detail} ({rule})"
         case Wrong(counterexample=c):
-            element = f" at [{c.row}, {c.col}]: got {c.got}, expected {c.expected}" if c.row is not None else ""
+            element = (
+                f" at [{c.row}, {c.col}]: got {c.got}, expected {c.expected}" if c.row is not None else ""
+            )
             return f"wrong{_at(verdict.at)}, {c.oracle}: {c.detail}{element}"
         case Crash(signal=number, detail=detail):
-            return f"killed by {signal_name(number)}{_at(verdict.at)}" + (f": {one_line(detail)}" if detail else "")
+            return f"killed by {signal_name(number)}{_at(verdict.at)}" + (
+                f": {one_line(detail)}" if detail else ""
+            )
         case Panic(message=message):
             return f"panicked{_at(verdict.at)}: {one_line(message)}"
         case Timeout(limit_s=limit):
@@ -229,7 +233,9 @@ def describe(verdict: Verdict) -> str:
         case Cheat(trick=trick, detail=detail):
             return f"{trick}{_at(verdict.at)}: {one_line(detail)}"
         case TooFast(time_ns=t, floor_ns=floor):
-            return f"{t / 1e3:.1f} µs{_at(verdict.at)} is faster than this machine can be ({floor / 1e3:.1f} µs)"
+            return (
+                f"{t / 1e3:.1f} µs{_at(verdict.at)} is faster than this machine can be ({floor / 1e3:.1f} µs)"
+            )
         case Inconclusive(noise=noise):
             return f"timing not trustworthy: {noise}"
         case HarnessError(detail=detail):
@@ -237,7 +243,7 @@ def describe(verdict: Verdict) -> str:
 
 
 def signal_name(number: int) -> str:
-    """"SIGSEGV" for 11; "signal 64" for one without a name."""
+    """ "SIGSEGV" for 11; "signal 64" for one without a name."""
     try:
         return signals.Signals(number).name
     except ValueError:

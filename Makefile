@@ -1,0 +1,49 @@
+# make evolve   create .venv, install the base package, evolve four generations
+# make test     create .venv, install everything, run the tests
+# make check    what CI runs: format, lint, types, tests
+# make install  only the base package into .venv
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SOURCES := harness reference tests conftest.py
+
+# The test build of llama.cpp must run wherever this .venv is carried to; your own build should use your CPU in full.
+export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
+
+.PHONY: evolve test check install lint clean
+
+evolve: install
+	$(BIN)/pytest --generate 4
+
+test: $(VENV)/.installed-all
+	$(BIN)/pytest
+
+check: lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-all
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing the base package (about a minute)"
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-all: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing everything: llama.cpp is compiled (about 7 minutes), torch is several GB on Linux"
+	$(PIP) --editable '.[all,dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache

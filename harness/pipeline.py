@@ -1,0 +1,196 @@
+"""One way through the house: from a candidate to its verdict, gate by gate.
+
+`pytest --generate`, a single candidate, the CI gate and the round table's Tester all walk this way and no other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from harness import machine as machines
+from harness.candidate import Candidate
+from harness.errors import HarnessFaultError
+from harness.settings import Settings
+from harness.verdict import Accepted, At, Gate, HarnessError, PolicyViolation, Rejection, Verdict
+
+if TYPE_CHECKING:
+    from harness.build.rustc import Library, Tools
+    from harness.clock.measure import ClockSession
+    from harness.judge.examine import Lab
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A gate let the candidate through; `notes` are facts worth showing under -v, in plain types."""
+
+    gate: Gate
+    seconds: float
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Bench:
+    """What all candidates of a session share: tools, machine, baseline, clock. Built when first needed."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self.settings = settings
+        self.say = say
+        self.machine = machines.read()
+
+    @cached_property
+    def tools(self) -> Tools:
+        """The toolchain, the host and the inspector; raises UserError where one cannot be had."""
+        from harness.build.tools import prepare
+
+        return prepare(self.say, sandboxed=not self.settings.unsandboxed)
+
+    @cached_property
+    def clock(self) -> ClockSession:
+        """The clock's session: baseline, peak, A/A control; raises UserError for a bad baseline or suite."""
+        from harness.clock.measure import ClockSession
+
+        return ClockSession.open(self.settings, self.tools, self.machine, self.say)
+
+
+class Inspection:
+    """One candidate on its way through the gates; every gate runs at most once."""
+
+    def __init__(self, candidate: Candidate, bench: Bench) -> None:
+        self.candidate = candidate
+        self.bench = bench
+        self.verdict: Verdict | None = None
+        self.passed: dict[Gate, Passed] = {}
+        self.library: Library | None = None
+        self._steps: dict[Gate, Callable[[], dict[str, Any] | Verdict]] = {
+            Gate.POLICY: self._policy,
+            Gate.COMPILE: self._compile,
+            Gate.AUDIT: self._audit,
+            Gate.SHAPES: self._shapes,
+            Gate.VALUES: self._values,
+            Gate.CONDUCT: self._conduct,
+            Gate.CLOCK: self._clock,
+        }
+
+    @property
+    def threads(self) -> str:
+        """The thread class in force: "1" or "all"; the command line overrules the manifest."""
+        return self.bench.settings.threads or str(self.candidate.manifest.threads)
+
+    @property
+    def rejection(self) -> Rejection | None:
+        """The rejection that ended the way, if one did."""
+        return None if self.verdict is None or isinstance(self.verdict, Accepted) else self.verdict
+
+    @property
+    def numerics(self) -> str:
+        """ "componentwise", or "normwise" for Strassen-like kernels that the values gate recognised."""
+        notes = self.passed[Gate.VALUES].notes if Gate.VALUES in self.passed else {}
+        return str(notes.get("numerics", "componentwise"))
+
+    def through(self, gate: Gate) -> Passed | Rejection:
+        """Walk up to and including `gate`; gates already passed are not run again."""
+        for step in Gate:
+            if self.rejection is not None:
+                return self.rejection
+            if step not in self.passed:
+                self._run(step)
+            if step is gate:
+                break
+        return self.rejection or self.passed[gate]
+
+    def _run(self, gate: Gate) -> None:
+        """One gate; only the harness's own faults are caught, and they are never the candidate's."""
+        began = time.monotonic()
+        try:
+            outcome = self._steps[gate]()
+        except HarnessFaultError as fault:
+            outcome = HarnessError(str(fault), At(gate))
+        if isinstance(outcome, dict):
+            self.passed[gate] = Passed(gate, time.monotonic() - began, outcome)
+            return
+        self.verdict = outcome
+        if isinstance(outcome, Accepted):
+            self.passed[gate] = Passed(gate, time.monotonic() - began)
+
+    def _policy(self) -> dict[str, Any] | Rejection:
+        from harness.build import policy
+
+        report = policy.check(self.candidate.source, self.candidate.manifest.tier, self.bench.tools.inspector)
+        return report if isinstance(report, PolicyViolation) else {"unsafe_blocks": report.unsafe_blocks}
+
+    def _compile(self) -> dict[str, Any] | Rejection:
+        from harness.build import rustc
+
+        built = rustc.compile_kernel(self.candidate.source, self.candidate.manifest.tier, self.bench.tools)
+        if not isinstance(built, rustc.Library):
+            return built
+        self.library = built
+        return {
+            "warnings": len(built.warnings),
+            "cached": built.cached,
+            "compile_s": round(built.compile_s, 2),
+        }
+
+    def _audit(self) -> dict[str, Any] | Rejection:
+        from harness.build import audit
+
+        assert self.library is not None
+        report = audit.check(self.library, self.bench.tools)
+        return report if isinstance(report, PolicyViolation) else {}
+
+    @cached_property
+    def lab(self) -> Lab:
+        """What the judge needs to run this kernel: fresh workers, seeds, shapes, the thread class."""
+        from harness.judge.calls import Abi, Program
+        from harness.judge.examine import Lab
+
+        assert self.library is not None
+        program = Program(self.library.path, self.library.symbol, Abi.KERNEL)
+        return Lab.open(
+            program,
+            settings=self.bench.settings,
+            tools=self.bench.tools,
+            machine=self.bench.machine,
+            threads=self.threads,
+            timed_shapes=self.bench.clock.suite,
+            database_key=f"{self.candidate.name}:{self.candidate.source_hash}",
+        )
+
+    def _shapes(self) -> dict[str, Any] | Rejection:
+        from harness.judge import examine
+
+        return _notes(examine.shapes(self.lab))
+
+    def _values(self) -> dict[str, Any] | Rejection:
+        from harness.judge import examine
+
+        return _notes(examine.values(self.lab))
+
+    def _conduct(self) -> dict[str, Any] | Rejection:
+        from harness.judge import examine
+
+        return _notes(examine.conduct(self.lab))
+
+    def _clock(self) -> Verdict:
+        from harness.clock import measure
+        from harness.verdict import Score
+
+        score = measure.score(self.lab.program, self.threads, self.bench.clock)
+        if not isinstance(score, Score):
+            return score
+        return Accepted(score, tier=self.candidate.manifest.tier, numerics=self.numerics)
+
+
+def _notes(outcome: Any) -> dict[str, Any] | Rejection:
+    """The notes of a judge's pass, or its rejection as it is."""
+    from harness.judge.examine import Passed as JudgePassed
+
+    if isinstance(outcome, JudgePassed):
+        return dict(outcome.notes)
+    rejection: Rejection = outcome
+    return rejection

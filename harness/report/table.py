@@ -1,0 +1,111 @@
+"""The table at the end: functions that return lines; somebody else prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+# Columns in the order in which they are given up when the terminal is too narrow (last to go first in the table).
+_GIVEN_UP_FIRST = ("parent", "peak", "GFLOP/s", "algorithm and tile", "ms")
+
+
+def rank(outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Accepted ones by ratio, fastest first, then the rest in the order in which they were judged."""
+    accepted = [o for o in outcomes if o["record"]["verdict"] == "Accepted"]
+    rest = [o for o in outcomes if o["record"]["verdict"] != "Accepted"]
+    return sorted(accepted, key=lambda o: -o["record"]["ratio_to_blas"]) + rest
+
+
+def results_table(outcomes: Sequence[dict[str, Any]], width: int) -> list[str]:
+    """Rank, run, parent, algorithm and tile, ms, GFLOP/s, ratio with interval, verdict; never wider than `width`."""
+    rows = [_row(place, outcome) for place, outcome in enumerate(rank(outcomes), start=1)]
+    given_up: list[str] = []
+    for column in (*_GIVEN_UP_FIRST, None):
+        lines = _lines([{k: v for k, v in row.items() if k not in given_up} for row in rows])
+        longest = max((len(line) for line in lines), default=0)
+        if longest <= width or column is None:
+            return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
+        given_up.append(column)
+    return []
+
+
+def _lines(rows: list[dict[str, str]]) -> list[str]:
+    from tabulate import tabulate
+
+    right = {"rank", "ms", "GFLOP/s", "peak"}
+    align = ["right" if key in right else "left" for key in rows[0]] if rows else []
+    return tabulate(
+        rows, headers="keys", tablefmt="simple", disable_numparse=True, colalign=align or None
+    ).splitlines()
+
+
+def _row(place: int, outcome: dict[str, Any]) -> dict[str, str]:
+    record, manifest = outcome["record"], outcome.get("manifest", {})
+    accepted = record["verdict"] == "Accepted"
+    return {
+        "rank": str(place) if accepted else "-",
+        "run": record["candidate"],
+        "parent": manifest.get("parent") or "-",
+        "algorithm and tile": algorithm(manifest),
+        "ms": f"{record['time_ms']:.2f}" if accepted else "",
+        "GFLOP/s": f"{record['gflops']:.1f}" if accepted else "",
+        "peak": f"{_peak(outcome):.0f} %" if accepted else "",
+        "ratio to BLAS": (
+            f"{record['ratio_to_blas']:.3f} [{record['ratio_low']:.3f}, {record['ratio_high']:.3f}]"
+            if accepted
+            else ""
+        ),
+        "verdict": _verdict(record),
+    }
+
+
+def _verdict(record: dict[str, Any]) -> str:
+    if record["verdict"] != "Accepted":
+        return f"REJECTED: {record['verdict']} ({record['gate']})"
+    marks = [] if record["sandboxed"] else ["unsandboxed"]
+    marks += [record["numerics"]] if record["numerics"] != "componentwise" else []
+    return "accepted, " + ", ".join([record["tier"], *marks])
+
+
+def _peak(outcome: dict[str, Any]) -> float:
+    shapes = outcome.get("per_shape") or []
+    named = [s for s in shapes if s["shape"] == outcome["record"]["shape"]]
+    return float(named[0]["percent_of_peak"]) if named else 0.0
+
+
+def algorithm(manifest: dict[str, Any]) -> str:
+    """ "packed avx512 14x32, KC 384" from a proposal; the title where there is none."""
+    proposal = manifest.get("proposal") or {}
+    schedule = proposal.get("schedule") or {}
+    if not schedule:
+        return _short(manifest.get("title") or str(proposal.get("algorithm") or "-"), 34)
+    words = [str(schedule.get("family", "")).replace("_intrinsics", ""), str(schedule.get("isa", ""))]
+    if schedule.get("mr") and schedule.get("nr"):
+        words.append(f"{schedule['mr']}x{schedule['nr']}")
+    if schedule.get("kc"):
+        words.append(f"KC {schedule['kc']}")
+    return _short(" ".join(word for word in words if word), 34)
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shape_lines(outcome: dict[str, Any]) -> list[str]:
+    """Each timed shape of one accepted candidate."""
+    from tabulate import tabulate
+
+    rows = [
+        {
+            "shape": s["shape"],
+            "median ms": f"{s['time_ns'] / 1e6:.4g}",
+            "min ms": f"{s['min_time_ns'] / 1e6:.4g}",
+            "BLAS ms": f"{s['baseline_time_ns'] / 1e6:.4g}",
+            "GFLOP/s": f"{s['gflops']:.1f}",
+            "peak": f"{s['percent_of_peak']:.0f} %",
+            "ratio": f"{s['ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
+            "pairs": str(s["pairs"]),
+        }
+        for s in outcome.get("per_shape", [])
+    ]
+    return tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True).splitlines()

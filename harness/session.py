@@ -1,0 +1,191 @@
+"""The state of one pytest session: the bench, what has been told, records, saved timings to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import records, saves
+from harness.pipeline import Bench, Inspection, Passed
+from harness.settings import Settings
+from harness.verdict import Accepted, Gate, Rejection, Verdict
+
+if TYPE_CHECKING:
+    from harness.collect import GateItem, KernelFile
+
+
+class SessionState:
+    """Built once per process by the plugin; items and the round table share it."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.bench = Bench(settings, say)
+        self.say = say
+        self.told: set[KernelFile] = set()
+        self.comparisons: dict[str, saves.Comparison] = {}
+        self._saved: dict[str, saves.Ratio] | None = None
+        self._recorded: set[str] = set()
+
+    def walk(self, inspection: Inspection, gate: Gate) -> Passed | Rejection:
+        """Through the gate, and record the verdict as soon as there is one."""
+        outcome = (
+            replay_case(inspection, gate, self.settings.case)
+            if self.settings.case
+            else inspection.through(gate)
+        )
+        if inspection.verdict is not None and self.settings.case is None:
+            self._record(inspection, inspection.verdict)
+        return outcome
+
+    def circumstances(self, inspection: Inspection) -> records.Circumstances:
+        """What the record of this inspection holds for."""
+        folder = inspection.candidate.folder
+        target = (
+            folder.relative_to(self.settings.root) if folder.is_relative_to(self.settings.root) else folder
+        )
+        return records.Circumstances(
+            inspection.threads, inspection.numerics, not self.settings.unsandboxed, str(target)
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Machine, toolchain and suite, for records and comparisons."""
+        machine = self.bench.machine
+        return {
+            "machine": machine.as_record(),
+            "machine_fingerprint": machine.fingerprint,
+            "toolchain": self.bench.tools.toolchain.fingerprint,
+            "suite": self.settings.suite,
+        }
+
+    def outcome_of(self, item: GateItem, inspection: Inspection) -> dict[str, Any]:
+        """What the item's report carries: the record when the verdict has fallen, notes, JUnit properties."""
+        verdict = inspection.verdict
+        outcome: dict[str, Any] = {
+            "candidate": inspection.candidate.name,
+            "nodeid": item.kernel.nodeid,
+            "gate": str(item.gate),
+            "generated": item.kernel.generated,
+            "notes": inspection.passed[item.gate].notes if item.gate in inspection.passed else {},
+            "properties": {"gate": str(item.gate)},
+        }
+        if verdict is None:
+            return outcome
+        record = records.record_of(inspection.candidate, verdict, self.circumstances(inspection))
+        outcome["record"] = asdict(record)
+        outcome["manifest"] = _shown_manifest(inspection)
+        shown = (
+            "verdict",
+            "ratio_to_blas",
+            "ratio_low",
+            "ratio_high",
+            "gflops",
+            "time_ms",
+            "threads",
+            "tier",
+            "numerics",
+        )
+        outcome["properties"] |= {
+            key: value for key in shown if (value := outcome["record"][key]) is not None
+        }
+        if isinstance(verdict, Accepted):
+            outcome["per_shape"] = [asdict(t) | {"shape": str(t.shape)} for t in verdict.score.per_shape]
+            outcome["baseline"] = verdict.score.baseline
+            outcome["aa"] = [verdict.score.aa_low, verdict.score.aa_high]
+            outcome["claim"] = self._claim_line(inspection, verdict)
+            outcome["ratio"] = asdict_ratio(saves.of_score(verdict.score, self.facts(), inspection.threads))
+        return outcome
+
+    def gate_problem(self, inspection: Inspection) -> str | None:
+        """Why an accepted candidate still fails the session: below --min-ratio, or surely regressed; else None."""
+        verdict = inspection.verdict
+        if not isinstance(verdict, Accepted):
+            return None
+        score, name = verdict.score, inspection.candidate.name
+        wanted = self.settings.min_ratio or inspection.candidate.manifest.min_ratio
+        if wanted and score.ratio_high < wanted:
+            return f"{score.ratio:.3f}x BLAS [{score.ratio_low:.3f}, {score.ratio_high:.3f}] is below min_ratio {wanted}"
+        if self.settings.compare is None:
+            return None
+        then = self._then(name)
+        if then is None:
+            return None
+        comparison = saves.compare(saves.of_score(score, self.facts(), inspection.threads), then)
+        self.comparisons[name] = comparison
+        limit = self.settings.max_regress
+        if limit is not None and comparison.regressed_by_more_than(limit):
+            return f"regressed by more than {limit:g} %: {comparison.why}"
+        return None
+
+    def saves(self) -> saves.Saves:
+        """The saved sessions of this checkout."""
+        return saves.Saves(self.settings.results / "saved")
+
+    def _then(self, name: str) -> saves.Ratio | None:
+        if self._saved is None:
+            self._saved = self.saves().load(self.settings.compare or "latest")
+        return self._saved.get(name)
+
+    def _claim_line(self, inspection: Inspection, verdict: Accepted) -> str | None:
+        claim = inspection.candidate.manifest.claim
+        if claim is None:
+            return None
+        now = saves.of_score(verdict.score, self.facts(), inspection.threads)
+        found = saves.compare(now, saves.of_claim(claim, inspection.threads))
+        verb = {"agrees": "agree"}.get(found.kind, f"differ, {found.kind} today")
+        verb = "cannot be compared" if found.kind is saves.Comparable.NOT_COMPARABLE else verb
+        return (
+            f"{inspection.candidate.name}: claimed {claim.ratio:.3f} [{claim.ratio_low:.3f}, {claim.ratio_high:.3f}], "
+            f"today {now.ratio:.3f} [{now.low:.3f}, {now.high:.3f}]: {verb} ({found.why})"
+        )
+
+    def _record(self, inspection: Inspection, verdict: Verdict) -> None:
+        """Once per candidate, durable before anything else happens with it."""
+        key = str(inspection.candidate.folder)
+        if key in self._recorded:
+            return
+        self._recorded.add(key)
+        record = records.record_of(inspection.candidate, verdict, self.circumstances(inspection))
+        entry = records.full_record(record, inspection.candidate, verdict, self.facts())
+        records.append_line(self.records_path, entry)
+
+    @property
+    def records_path(self) -> Path:
+        """Where this machine's verdicts are appended."""
+        return self.settings.results / "records" / f"{self.bench.machine.fingerprint}.jsonl"
+
+
+def asdict_ratio(ratio: saves.Ratio) -> dict[str, Any]:
+    """Plain types for the report."""
+    return asdict(ratio)
+
+
+def replay_case(inspection: Inspection, gate: Gate, case: str) -> Passed | Rejection:
+    """Only the one counterexample: build as always, then run the case at the first judging gate, nothing after it."""
+    if gate in (Gate.POLICY, Gate.COMPILE, Gate.AUDIT):
+        return inspection.through(gate)
+    if gate is not Gate.SHAPES:
+        import pytest
+
+        pytest.skip("--case replays one counterexample only")
+    built = inspection.through(Gate.AUDIT)
+    if not isinstance(built, Passed):
+        return built
+    from harness.judge import examine
+
+    outcome = examine.replay(inspection.lab, case)
+    if isinstance(outcome, examine.Passed):
+        return Passed(gate, 0.0, dict(outcome.notes))
+    inspection.verdict = outcome
+    return outcome
+
+
+def _shown_manifest(inspection: Inspection) -> dict[str, Any]:
+    """The parts of the manifest that the tables show."""
+    manifest = inspection.candidate.manifest
+    return {
+        "parent": manifest.parent or ", ".join(manifest.parents),
+        "title": manifest.title,
+        "proposal": manifest.proposal,
+    }

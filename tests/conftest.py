@@ -1,0 +1,44 @@
+"""What several test modules share: a project folder in which the plugin runs through the front door."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# The machines that run this are shared and noisy: a slow draw is no failure.
+hypothesis.settings.register_profile("shared-machine", deadline=None)
+hypothesis.settings.load_profile("shared-machine")
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+NAIVE = (ROOT / "reference" / "naive" / "kernel.rs").read_text(encoding="utf-8")
+
+
+@pytest.fixture()
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A fresh checkout as a user has it: root conftest.py, pyproject.toml, no candidates, no results.
+
+    The inner pytest runs in a process of its own (`project.runpytest_subprocess`), as it does for users.
+    """
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, pytester.path / name)
+    (pytester.path / "candidates").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return pytester
+
+
+def add_candidate(
+    project: pytest.Pytester, name: str, source: str = NAIVE, manifest: str | None = None
+) -> Path:
+    """Write candidates/NAME with the given text; returns the folder."""
+    folder = project.path / "candidates" / name
+    folder.mkdir(parents=True)
+    (folder / "kernel.rs").write_text(source, encoding="utf-8")
+    if manifest is not None:
+        (folder / "candidate.toml").write_text(manifest, encoding="utf-8")
+    return folder

@@ -1,0 +1,109 @@
+"""Records and saved timings: durable, readable back, compared on intervals."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UserError
+from harness.records import append_line, read_lines, replay_command, write_whole
+from harness.saves import Comparable, Ratio, Saves, compare
+from harness.shapes import Shape
+from harness.verdict import At, Counterexample, Crash, Gate, Wrong
+
+RATIO = Ratio(1.0, 0.99, 1.01, "m", "rustc 1.95", "OpenBLAS", "default", "1")
+
+
+def test_a_torn_line_costs_itself_only(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "records.jsonl"
+    append_line(path, {"n": 1})
+    with path.open("a") as file:
+        file.write('{"n": 2, "torn')
+    append_line(path, {"n": 3})
+    assert [entry["n"] for entry in read_lines(path)] == [1, 3]
+
+
+def test_an_unwritable_record_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        append_line(tmp_path / "file" / "records.jsonl", {})
+    with pytest.raises(UserError, match="cannot be written"):
+        write_whole(tmp_path / "file" / "x.json", "{}")
+
+
+def test_replay_commands_lead_back_to_the_case() -> None:
+    wrong = Wrong(Counterexample("exact integers", "first wrong"), At(Gate.SHAPES, Shape(3, 2, 1), 17))
+    assert replay_command("candidates/x", wrong) == "pytest candidates/x --case exact_integers:3x2x1:17"
+    crash = Crash(11, At(Gate.CLOCK, Shape(64, 64, 64), 5))
+    assert replay_command("candidates/x", crash) == "pytest candidates/x --seed 5"
+    assert replay_command("candidates/x", Crash(11, At(Gate.COMPILE))) == "pytest candidates/x"
+
+
+@pytest.mark.parametrize(
+    ("now", "kind", "beyond_five"),
+    [
+        (1.0, Comparable.AGREES, False),
+        (0.97, Comparable.AGREES, False),
+        (0.5, Comparable.SLOWER, True),
+        (0.93, Comparable.SLOWER, False),
+        (2.0, Comparable.FASTER, False),
+    ],
+)
+def test_comparisons_decide_on_intervals(now: float, kind: Comparable, beyond_five: bool) -> None:
+    found = compare(replace(RATIO, ratio=now, low=now * 0.99, high=now * 1.01), RATIO)
+    assert found.kind is kind
+    assert found.regressed_by_more_than(5) is beyond_five
+
+
+def test_another_machine_or_toolchain_cannot_be_compared_and_never_regresses() -> None:
+    for field in ("machine", "toolchain", "baseline", "suite", "threads"):
+        found = compare(replace(RATIO, ratio=0.1, low=0.1, high=0.1, **{field: "other"}), RATIO)
+        assert found.kind is Comparable.NOT_COMPARABLE
+        assert field in found.why
+        assert not found.regressed_by_more_than(1)
+
+
+@given(st.floats(0.01, 100), st.floats(0, 0.5), st.floats(0, 0.5))
+def test_a_wide_interval_never_convicts_what_a_narrow_one_acquits(
+    ratio: float, narrow: float, more: float
+) -> None:
+    def at(width: float) -> Ratio:
+        return replace(RATIO, ratio=ratio, low=ratio * math.exp(-width), high=ratio * math.exp(width))
+
+    if compare(at(narrow + more), RATIO).regressed_by_more_than(5):
+        assert compare(at(narrow), RATIO).regressed_by_more_than(5)
+
+
+def test_saves_come_back_as_they_were(tmp_path: Path) -> None:
+    saves = Saves(tmp_path / "saved")
+    saves.save("first", {"run3": RATIO})
+    saves.save("second", {"run3": replace(RATIO, ratio=2.0)})
+    (tmp_path / "saved" / "first.json").touch()
+    assert saves.load("first") == {"run3": RATIO}
+    assert saves.load("second")["run3"].ratio == 2.0
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "timings": {"a": {"x": 1}}}', "\x00"]
+)
+def test_a_corrupt_save_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(UserError, match=r"bad\.json: not a saved session"):
+        Saves(tmp_path).load("bad")
+
+
+def test_a_save_of_another_version_and_a_missing_one_are_named(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text(json.dumps({"format": 99, "timings": {}}))
+    with pytest.raises(UserError, match="another version"):
+        Saves(tmp_path).load("old")
+    with pytest.raises(UserError, match="no such save; saved: old"):
+        Saves(tmp_path).load("older")
+    for name in ("../evil", "", "latest", "a/b"):
+        with pytest.raises(UserError, match="cannot name a save"):
+            Saves(tmp_path).save(name, {})
