@@ -1,4 +1,4 @@
-"""What pytest collects: a candidate's folder, its kernel, and one item per gate. Nothing is compiled or imported here."""
+"""What pytest collects: a candidate's folder, its kernel, one item per gate. Nothing is compiled or imported."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.candidate import Candidate
 from harness.errors import UserError
-from harness.verdict import Accepted, At, Gate, Score, ShapeTiming, Verdict, Wrong, describe, name
+from harness.verdict import Accepted, At, Score, ShapeTiming, Verdict, describe, name
 
 FORMAT = 1
 
@@ -47,6 +47,7 @@ class Circumstances:
     numerics: str
     sandboxed: bool
     target: str
+    case: str | None = None
 
 
 def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> Record:
@@ -70,7 +71,7 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
         threads=around.threads,
         tier=candidate.manifest.tier,
         numerics=around.numerics,
-        replay=replay_command(around.target, verdict),
+        replay=replay_command(around, verdict),
         sandboxed=around.sandboxed,
     )
 
@@ -80,14 +81,13 @@ def headline(score: Score) -> ShapeTiming:
     return max(score.per_shape, key=lambda timing: timing.shape.flops)
 
 
-def replay_command(target: str, verdict: Verdict) -> str:
-    """The command that repeats a verdict: the exact case for a counterexample, else the candidate with its seed."""
+def replay_command(around: Circumstances, verdict: Verdict) -> str:
+    """The command that repeats a verdict: the exact case of a counterexample, else the candidate with its seed."""
+    if around.case is not None and not isinstance(verdict, Accepted):
+        return f"pytest {around.target} --case {around.case}"
     if isinstance(verdict, Accepted) or verdict.at.seed is None:
-        return f"pytest {target}"
-    if verdict.at.shape is not None and verdict.at.gate in (Gate.SHAPES, Gate.VALUES, Gate.CONDUCT):
-        oracle = verdict.counterexample.oracle if isinstance(verdict, Wrong) else "exact_integers"
-        return f"pytest {target} --case {oracle.replace(' ', '_')}:{verdict.at.shape}:{verdict.at.seed}"
-    return f"pytest {target} --seed {verdict.at.seed}"
+        return f"pytest {around.target}"
+    return f"pytest {around.target} --seed {verdict.at.seed}"
 
 
 def append_line(path: Path, entry: dict[str, Any]) -> None:

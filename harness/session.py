@@ -105,7 +105,8 @@ class SessionState:
         score, name = verdict.score, inspection.candidate.name
         wanted = self.settings.min_ratio or inspection.candidate.manifest.min_ratio
         if wanted and score.ratio_high < wanted:
-            return f"{score.ratio:.3f}x BLAS [{score.ratio_low:.3f}, {score.ratio_high:.3f}] is below min_ratio {wanted}"
+            interval = f"[{score.ratio_low:.3f}, {score.ratio_high:.3f}]"
+            return f"{score.ratio:.3f}x BLAS {interval} is below min_ratio {wanted:g}"
         if self.settings.compare is None:
             return None
         then = self._then(name)
@@ -118,13 +119,13 @@ class SessionState:
             return f"regressed by more than {limit:g} %: {comparison.why}"
         return None
 
-    def saves(self) -> saves.Saves:
+    def saved_sessions(self) -> saves.Saves:
         """The saved sessions of this checkout."""
         return saves.Saves(self.settings.results / "saved")
 
     def _then(self, name: str) -> saves.Ratio | None:
         if self._saved is None:
-            self._saved = self.saves().load(self.settings.compare or "latest")
+            self._saved = self.saved_sessions().load(self.settings.compare or "latest")
         return self._saved.get(name)
 
     def _claim_line(self, inspection: Inspection, verdict: Accepted) -> str | None:

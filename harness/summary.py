@@ -82,7 +82,7 @@ class Summary:
     def prepare(self, state: SessionState) -> None:
         """Have the toolchain, the host and the saved timings at hand, or say in one line why not."""
         if self.settings.compare is not None:
-            state.saves().load(self.settings.compare)
+            state.saved_sessions().load(self.settings.compare)
         assert state.bench.tools
         if self.settings.unsandboxed:
             self.say("UNSANDBOXED: candidates run with your rights; every result is marked")
@@ -116,7 +116,7 @@ class Summary:
         if self.settings.save is not None and self.outcomes:
             ratios = {o["candidate"]: Ratio(**o["ratio"]) for o in self.outcomes.values() if "ratio" in o}
             try:
-                path = session.config.stash[_state_key()].saves().save(self.settings.save, ratios)
+                path = session.config.stash[_state_key()].saved_sessions().save(self.settings.save, ratios)
                 self.notices.append(f"saved {len(ratios)} timing(s) as {path}")
             except UserError as error:
                 self.notices.append(str(error))
@@ -172,7 +172,7 @@ class Summary:
             for r in reporter.stats.get("failed", [])
             if r.longrepr
         ]
-        for line in github.annotations(failed):
+        for line in github.annotate(failed):
             reporter.write_line(line)
         target = github.summary_file()
         if target is not None and self.outcomes:

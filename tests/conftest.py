@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAIVE = (ROOT / "reference" / "naive" / "kernel.rs").read_text(encoding="utf-8")
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A fresh checkout as a user has it: root conftest.py, pyproject.toml, no candidates, no results.
 

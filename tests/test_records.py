@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.records import append_line, read_lines, replay_command, write_whole
+from harness.records import Circumstances, append_line, read_lines, replay_command, write_whole
 from harness.saves import Comparable, Ratio, Saves, compare
 from harness.shapes import Shape
 from harness.verdict import At, Counterexample, Crash, Gate, Wrong
@@ -38,11 +38,15 @@ def test_an_unwritable_record_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_replay_commands_lead_back_to_the_case() -> None:
-    wrong = Wrong(Counterexample("exact integers", "first wrong"), At(Gate.SHAPES, Shape(3, 2, 1), 17))
-    assert replay_command("candidates/x", wrong) == "pytest candidates/x --case exact_integers:3x2x1:17"
-    crash = Crash(11, At(Gate.CLOCK, Shape(64, 64, 64), 5))
-    assert replay_command("candidates/x", crash) == "pytest candidates/x --seed 5"
-    assert replay_command("candidates/x", Crash(11, At(Gate.COMPILE))) == "pytest candidates/x"
+    wrong = Wrong(Counterexample("exact", "first wrong"), At(Gate.SHAPES, Shape(3, 2, 1), 17))
+    around = Circumstances("1", "componentwise", True, "candidates/x", case="3x2x1:17:exact")
+    assert replay_command(around, wrong) == "pytest candidates/x --case 3x2x1:17:exact"
+    plain = replace(around, case=None)
+    assert (
+        replay_command(plain, Crash(11, At(Gate.CLOCK, Shape(64, 64, 64), 5)))
+        == "pytest candidates/x --seed 5"
+    )
+    assert replay_command(plain, Crash(11, At(Gate.COMPILE))) == "pytest candidates/x"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 360, 64, 24, 28, 76
+_YES, _NO = "#2a9d5c", "#c8402f"
 
 
 def evolution_svg(outcomes: Sequence[dict[str, Any]]) -> str:
@@ -62,13 +63,15 @@ def _column(record: dict[str, Any], x: float, y: Any) -> str:
     )
     if record["verdict"] == "Accepted":
         low, mid, high = y(record["ratio_low"]), y(record["ratio_to_blas"]), y(record["ratio_high"])
+        ends = f'x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"'
         return (
-            f'<g>{title}<line x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke="#2a9d5c" stroke-width="3"/>'
-            f'<circle cx="{x:.1f}" cy="{mid:.1f}" r="5" fill="#2a9d5c" stroke="none"/>{label}</g>'
+            f'<g>{title}<line {ends} stroke="{_YES}" stroke-width="3"/>'
+            f'<circle cx="{x:.1f}" cy="{mid:.1f}" r="5" fill="{_YES}" stroke="none"/>{label}</g>'
         )
     gate = escape(str(record["gate"]))
     return (
-        f'<g>{title}<path d="M{x - 5:.1f} {base - 13} l10 10 m0 -10 l-10 10" stroke="#c8402f" stroke-width="2.5"/>'
-        f'<text x="{x:.1f}" y="{base - 20}" text-anchor="middle" stroke="none" fill="#c8402f" font-size="11">{gate}</text>'
+        f'<g>{title}<path d="M{x - 5:.1f} {base - 13} l10 10 m0 -10 l-10 10" stroke="{_NO}" stroke-width="2.5"/>'
+        f'<text x="{x:.1f}" y="{base - 20}" text-anchor="middle" stroke="none" fill="{_NO}" font-size="11">'
+        f"{gate}</text>"
         f"{label}</g>"
     )

@@ -10,7 +10,7 @@ from typing import Any
 from harness.report.table import rank
 
 
-def annotations(failed: Sequence[tuple[str, str]]) -> list[str]:
+def annotate(failed: Sequence[tuple[str, str]]) -> list[str]:
     """Workflow commands, one per failed item; `failed` holds (node id, one line of reason)."""
     return [
         f"::error file={_property(nodeid.partition('::')[0])},title={_property(nodeid)}::{_data(why)}"

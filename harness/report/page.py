@@ -12,7 +12,8 @@ from harness.report.table import algorithm, rank
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem; vertical-align: top; }
+table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem;
+vertical-align: top; }
 tr { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); } td.n { text-align: right;
 font-variant-numeric: tabular-nums; } code { font-size: .9em; } .no { color: #c8402f; } .yes { color: #2a9d5c; }
 svg { width: 100%; height: auto; }
@@ -28,8 +29,9 @@ def leaderboard(outcomes: Sequence[dict[str, Any]], machine: str) -> str:
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>kernels on {escape(machine)}</title>'
-        f"<style>{_STYLE}</style><h1>Kernels</h1><p>{escape(machine)}. A ratio is t(BLAS) / t(candidate), both timed side by "
-        f"side, with its 95 % interval.</p>{evolution_svg(outcomes)}<table><tr>{head}</tr>{rows}</table></html>\n"
+        f"<style>{_STYLE}</style><h1>Kernels</h1><p>{escape(machine)}. A ratio is t(BLAS) / t(candidate), both timed "
+        f"side by side, with its 95 % interval.</p>{evolution_svg(outcomes)}"
+        f"<table><tr>{head}</tr>{rows}</table></html>\n"
     )
 
 
@@ -42,7 +44,8 @@ def _row(place: int, outcome: dict[str, Any]) -> str:
         verdict = f'<span class="yes">accepted, {label}</span>'
     else:
         cells = ["-", "", "", ""]
-        verdict = f'<span class="no">{r["verdict"]}</span>: {escape(str(r["reason"]))}<br><code>{escape(r["replay"])}</code>'
+        reason, replay = escape(str(r["reason"])), escape(r["replay"])
+        verdict = f'<span class="no">{r["verdict"]}</span>: {reason}<br><code>{replay}</code>'
     return (
         f'<tr><td class="n">{cells[0]}</td><td>{escape(r["candidate"])}</td>'
         f'<td>{escape(algorithm(outcome.get("manifest", {})))}</td><td class="n">{cells[1]}</td>'
