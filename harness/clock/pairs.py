@@ -1,0 +1,235 @@
+"""Paired measurement: fresh process pairs, randomised ABBA blocks, until the intervals are narrow or the time is up.
+
+Knows nothing of processes and clocks: a Duel (one pair of processes) is opened by whoever calls, so that the same
+code is proved on simulated noise and used on real workers.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+
+from harness.clock.statistics import Groups, Interval, geometric_mean, interval
+from harness.shapes import Shape
+from harness.verdict import Rejection
+
+# A candidate's turn longer than this is not thrown away as a warm-up: naive code takes 10 s at 1024³.
+SLOW_TURN_S = 0.25
+
+
+class Side(StrEnum):
+    """Who has the turn."""
+
+    CANDIDATE = "candidate"
+    BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One timed batch: nanoseconds per product, and whether the machine left it undisturbed (never judged by value)."""
+
+    time_ns: float
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two neighbouring turns, one of each side; `clean` when no turn of their ABBA block was disturbed."""
+
+    process: int
+    time_ns: float
+    baseline_ns: float
+    clean: bool
+
+    @property
+    def log_ratio(self) -> float:
+        """log(t_blas / t_candidate)."""
+        return math.log(self.baseline_ns / self.time_ns)
+
+
+class Duel(Protocol):
+    """A candidate's process and a baseline's, both fresh, on the same cores; only one runs at a time."""
+
+    def turn(self, side: Side, shape: Shape) -> Turn | Rejection:
+        """New inputs, one timed batch of products of `shape`, every output verified outside the timed region."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to measure. Counts are fixed before the candidate runs; only the end depends on what is seen.
+
+    target: half-width, as a fraction, at which a shape is done. `blocks`: ABBA blocks per shape and process pair.
+    """
+
+    shapes: tuple[Shape, ...]
+    budget_s: float
+    target: float = 0.01
+    blocks: int = 2
+    min_processes: int = 5
+    max_processes: int = 24
+
+
+@dataclass(slots=True)
+class Samples:
+    """All pairs seen so far, by shape, and what follows from them."""
+
+    plan: Plan
+    pairs: dict[Shape, list[Pair]] = field(default_factory=dict)
+
+    def kept(self, shape: Shape) -> list[Pair]:
+        """The undisturbed pairs, when they are most of them and from enough processes; else all, and a wider interval.
+
+        On a machine that is never quiet "clean" pairs are rare; to insist on them would mean to measure nothing.
+        """
+        every = self.pairs[shape]
+        clean = [pair for pair in every if pair.clean]
+        enough = len({pair.process for pair in clean}) == len({pair.process for pair in every})
+        return clean if enough and 2 * len(clean) >= len(every) else every
+
+    def groups(self, shape: Shape) -> Groups:
+        """The log-ratios of the kept pairs by process."""
+        grouped: dict[int, list[float]] = {}
+        for pair in self.kept(shape):
+            grouped.setdefault(pair.process, []).append(pair.log_ratio)
+        return grouped
+
+    def interval(self, shape: Shape, rng: np.random.Generator) -> Interval:
+        """The interval of one shape's log-ratio."""
+        return interval(self.groups(shape), rng)
+
+    def mean(self, rng: np.random.Generator) -> Interval:
+        """The interval of the geometric mean over the suite."""
+        return geometric_mean([self.groups(shape) for shape in self.plan.shapes], rng)
+
+
+class _Race:
+    """One measurement under way; see `race`."""
+
+    def __init__(self, plan: Plan, now_s: Callable[[], float], seed: int) -> None:
+        self.plan = plan
+        self.now_s = now_s
+        self.began_s = now_s()
+        self.order = random.Random(seed)
+        self.rng = np.random.default_rng(seed)
+        self.samples = Samples(plan, {shape: [] for shape in plan.shapes})
+        self.cost_s: dict[Shape, float] = {}
+        self.rate_s_per_flop = 0.0
+
+    def left_s(self) -> float:
+        return self.plan.budget_s - (self.now_s() - self.began_s)
+
+    def due(self, process: int) -> list[Shape]:
+        """The shapes of the next round, in random order: not narrow yet, and affordable."""
+        wanting = [shape for shape in self.plan.shapes if not self.done(shape, process)]
+        if process == 0:
+            # Small ones first: they tell whether a large one is so slow that it must wait for its turn.
+            return sorted(wanting, key=lambda shape: shape.flops)
+        affordable, spent = [], 0.0
+        for shape in sorted(wanting, key=lambda shape: self.cost_s.get(shape, math.inf)):
+            spent += self.cost_s.get(shape, math.inf)
+            if spent <= self.left_s():
+                affordable.append(shape)
+        self.order.shuffle(affordable)
+        return affordable
+
+    def done(self, shape: Shape, processes: int) -> bool:
+        if processes < self.plan.min_processes or not self.samples.pairs[shape]:
+            return False
+        return self.samples.interval(shape, self.rng).half_width <= self.plan.target
+
+    def round(self, duel: Duel, process: int, shapes: Sequence[Shape]) -> Rejection | None:
+        """One process pair over `shapes`; a rejection ends the race."""
+        for shape in shapes:
+            if process == 0 and self.postponed(shape):
+                continue
+            outcome = self.measure(duel, process, shape)
+            if outcome is not None:
+                return outcome
+        return None
+
+    def postponed(self, shape: Shape) -> bool:
+        return shape != self.plan.shapes[0] and self.rate_s_per_flop * shape.flops > SLOW_TURN_S
+
+    def measure(self, duel: Duel, process: int, shape: Shape) -> Rejection | None:
+        """A warm-up pair that looks like all others, then ABBA blocks; a slow candidate's warm-up already counts."""
+        began_s = self.now_s()
+        warm = self.block(duel, process, shape, [Side.BASELINE, Side.CANDIDATE])
+        if not isinstance(warm, list):
+            return warm
+        took_s = self.now_s() - began_s
+        self.rate_s_per_flop = warm[0].time_ns / 1e9 / max(shape.flops, 1)
+        if took_s > SLOW_TURN_S:
+            self.samples.pairs[shape] += warm
+        else:
+            for _ in range(self.plan.blocks):
+                first, second = self.order.sample(list(Side), 2)
+                pairs = self.block(duel, process, shape, [first, second, second, first])
+                if not isinstance(pairs, list):
+                    return pairs
+                self.samples.pairs[shape] += pairs
+        self.cost_s[shape] = self.now_s() - began_s
+        return None
+
+    def block(self, duel: Duel, process: int, shape: Shape, sides: Sequence[Side]) -> list[Pair] | Rejection:
+        turns: list[Turn] = []
+        for side in sides:
+            turn = duel.turn(side, shape)
+            if not isinstance(turn, Turn):
+                return turn
+            turns.append(turn)
+        clean = all(turn.clean for turn in turns)
+        pairs = []
+        for at in range(0, len(turns), 2):
+            ours, theirs = (at, at + 1) if sides[at] is Side.CANDIDATE else (at + 1, at)
+            pairs.append(Pair(process, turns[ours].time_ns, turns[theirs].time_ns, clean))
+        return pairs
+
+
+def race(
+    plan: Plan,
+    open_duel: Callable[[int], AbstractContextManager[Duel]],
+    now_s: Callable[[], float],
+    seed: int,
+) -> Samples | Rejection:
+    """Measure every shape of `plan` in fresh process pairs until all are narrow enough or the budget is spent.
+
+    `open_duel(process)` starts the process pair number `process`; `now_s` is a monotonic clock in seconds. Every
+    shape is measured at least once, whatever it costs: the worker's own time limit ends what never ends.
+    """
+    going = _Race(plan, now_s, seed)
+    for process in range(plan.max_processes):
+        shapes = going.due(process)
+        if not shapes:
+            break
+        with open_duel(process) as duel:
+            rejection = going.round(duel, process, shapes)
+        if rejection is not None:
+            return rejection
+    rejection = _stragglers(going, open_duel)
+    return rejection if rejection is not None else going.samples
+
+
+def _stragglers(
+    going: _Race, open_duel: Callable[[int], AbstractContextManager[Duel]]
+) -> Rejection | None:
+    """The shapes that were too slow to go with the others: once each, and again while the budget lasts."""
+    late = [shape for shape in going.plan.shapes if not going.samples.pairs[shape]]
+    for again in range(going.plan.min_processes):
+        shapes = [s for s in late if again == 0 or going.cost_s[s] <= going.left_s()]
+        if not shapes:
+            break
+        process = going.plan.max_processes + again
+        with open_duel(process) as duel:
+            for shape in shapes:
+                rejection = going.measure(duel, process, shape)
+                if rejection is not None:
+                    return rejection
+    return None
