@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from harness.errors import UserError
-from harness.memory.embedders import Embedder, Vectors, slug
+from harness.memory.collection import BATCH, Collection, Scalar
+from harness.memory.embedders import Embedder, slug
+from harness.memory.faults import first_line, translated
+from harness.memory.files import write_whole
 
 SCHEMA = 1
 LOCK_FILE = "roundtable.lock"
 OWNER_FILE = "roundtable.owner.json"
-BATCH = 256
-
-Scalar = str | int | float | bool
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One stored entry: its id, the text that is embedded, flat metadata."""
-
-    id: str
-    document: str
-    metadata: Mapping[str, Scalar]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A row that a query found; `score` is the cosine similarity, 1 is the same direction."""
-
-    row: Row
-    score: float
+# sync_threshold: Chroma 1.5 writes its vector index as several files in place, and a kill in the middle makes the
+# whole collection unreadable for good (seen: "Failed to apply logs to the hnsw segment writer"). Below the threshold
+# nothing but SQLite is written, and each opening builds the index anew from there, 0.4 s per thousand rows.
+HNSW: Mapping[str, str | int] = {
+    "space": "cosine",
+    "sync_threshold": 10_000_000,
+    "ef_construction": 200,
+    "ef_search": 200,
+}
 
 
 class Connection:
@@ -60,7 +50,7 @@ class Connection:
         Raises UserError when the stored version, embedder or dimension is not the expected one.
         """
         name = f"{kind}-{slug(embedder.name)}"
-        expected = {
+        expected: dict[str, Scalar] = {
             "kind": kind,
             "schema": SCHEMA,
             "embedder": embedder.name,
@@ -91,7 +81,7 @@ class Connection:
                 return self._client.create_collection(
                     name,
                     metadata=dict(metadata),
-                    configuration={"hnsw": {"space": "cosine"}},
+                    configuration={"hnsw": dict(HNSW)},
                     embedding_function=None,
                 )
             except ChromaError:
@@ -105,8 +95,8 @@ class Connection:
         for key, value in expected.items():
             if found.get(key) != value:
                 raise UserError(
-                    f"the memory at {self.where} holds a collection '{raw.name}' with {key} {found.get(key)!r}, this "
-                    f"version needs {value!r}; export it with the version that made it "
+                    f"the memory at {self.where} holds '{raw.name}' with {key} {found.get(key)!r}, "
+                    f"this version needs {value!r}; export it with the version that made it "
                     "(python -m harness.memory export FILE) and import it into a new place (--memory OTHER)"
                 )
 
@@ -138,103 +128,6 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class Collection:
-    """One Chroma collection with rows in and out; writing the same row twice changes nothing."""
-
-    def __init__(self, raw: Any, embedder: Embedder | None, where: str) -> None:
-        self._raw = raw
-        self._embedder = embedder
-        self._where = where
-        self.name = str(raw.name)
-
-    def upsert(self, rows: Sequence[Row]) -> None:
-        """Embed and store; every batch of at most 256 rows is on disk as a whole when the call returns."""
-        if self._embedder is None:
-            raise ValueError(f"{self.name} was opened without its embedder")
-        for start in range(0, len(rows), BATCH):
-            part = rows[start : start + BATCH]
-            vectors = self._embedder.embed_documents([row.document for row in part])
-            with translated(self._where):
-                self._raw.upsert(
-                    ids=[row.id for row in part],
-                    embeddings=nonzero(vectors),
-                    documents=[row.document for row in part],
-                    metadatas=[dict(row.metadata) for row in part],
-                )
-
-    def rows(
-        self, *, ids: Sequence[str] | None = None, equal: Mapping[str, Scalar] | None = None
-    ) -> list[Row]:
-        """All rows, those with these ids, or those whose metadata equals all of `equal`."""
-        with translated(self._where):
-            found = self._raw.get(
-                ids=list(ids) if ids is not None else None,
-                where=conditions(equal or {}),
-                include=["documents", "metadatas"],
-            )
-        zipped = zip(found["ids"], found["documents"], found["metadatas"], strict=True)
-        return [Row(key, document or "", metadata or {}) for key, document, metadata in zipped]
-
-    def stamps(self) -> dict[str, str]:
-        """Every id with its "stamp", a text that grows when the row is renewed ("" where there is none)."""
-        with translated(self._where):
-            found = self._raw.get(include=["metadatas"])
-        return {
-            key: str((metadata or {}).get("stamp", ""))
-            for key, metadata in zip(found["ids"], found["metadatas"], strict=True)
-        }
-
-    def query(self, text: str, n: int, equal: Mapping[str, Scalar] | None = None) -> list[Hit]:
-        """The n rows nearest to `text`, best first, among those whose metadata equals `equal`."""
-        if self._embedder is None:
-            raise ValueError(f"{self.name} was opened without its embedder")
-        vector = self._embedder.embed_query(text)
-        if n < 1 or not vector.any():
-            return []
-        with translated(self._where):
-            found = self._raw.query(
-                query_embeddings=vector[None, :],
-                n_results=n,
-                where=conditions(equal or {}),
-                include=["documents", "metadatas", "distances"],
-            )
-        columns = (found[key][0] for key in ("ids", "documents", "metadatas", "distances"))
-        hits = [
-            Hit(Row(key, document or "", metadata or {}), 1.0 - float(distance))
-            for key, document, metadata, distance in zip(*columns, strict=True)
-        ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.row.id))
-
-    def delete(self, equal: Mapping[str, Scalar]) -> None:
-        """Remove the rows whose metadata equals all of `equal`, which must not be empty."""
-        if not equal:
-            raise ValueError("refusing to delete everything")
-        with translated(self._where):
-            self._raw.delete(where=conditions(equal))
-
-    def count(self) -> int:
-        """How many rows there are."""
-        with translated(self._where):
-            return int(self._raw.count())
-
-
-def conditions(equal: Mapping[str, Scalar]) -> dict[str, Any] | None:
-    """Chroma's `where`: nothing, one condition, or several under an explicit $and."""
-    parts = [{key: {"$eq": value}} for key, value in sorted(equal.items())]
-    if len(parts) > 1:
-        return {"$and": parts}
-    return parts[0] if parts else None
-
-
-def nonzero(vectors: Vectors) -> Vectors:
-    """Cosine distance is undefined for a zero row (a text without words); it gets a fixed direction."""
-    empty = ~vectors.any(axis=1)
-    if empty.any():
-        vectors = vectors.copy()
-        vectors[empty, 0] = 1.0
-    return vectors
 
 
 def connect(where: str) -> Connection:
@@ -272,7 +165,7 @@ def _connect_server(where: str) -> Connection:
         client.heartbeat()
     except Exception as error:  # httpx, ValueError and Chroma's own types, depending on where it fails
         raise UserError(
-            f"--memory {where}: no Chroma server answers ({_first_line(error)}); "
+            f"--memory {where}: no Chroma server answers ({first_line(error)}); "
             f"start one with: chroma run --path FOLDER --port {port}"
         ) from None
     return Connection(where, client, None)
@@ -285,7 +178,7 @@ def _open_folder(folder: Path) -> Connection:
             (folder / ".gitignore").write_text("*\n")
     except OSError as error:
         raise UserError(
-            f"--memory {folder}: cannot be written ({error.strerror}); choose a folder of yours with --memory PATH"
+            f"--memory {folder}: cannot be written ({error.strerror}); choose a folder of yours"
         ) from None
     lock = _take_lock(folder)
     try:
@@ -307,7 +200,7 @@ def _take_lock(folder: Path) -> Any:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"--memory {folder}: open in another process ({_owner(folder)}); wait for it or stop it, or share the memory: "
+            f"--memory {folder}: open in another process ({_owner(folder)}); wait for it, or share it: "
             f"chroma run --path {folder} --port 8000, then --memory http://localhost:8000 in both"
         ) from None
     except OSError as error:
@@ -324,43 +217,3 @@ def _owner(folder: Path) -> str:
         return f"process {int(json.loads((folder / OWNER_FILE).read_text())['pid'])}"
     except (OSError, ValueError, KeyError, TypeError):
         return "process unknown"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` so that a reader sees the old content or the new one, never a half; raises UserError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose another place"
-        ) from None
-
-
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Chroma's, SQLite's and the network's errors as one line for a person."""
-    import httpx
-    from chromadb.errors import ChromaError
-
-    try:
-        yield
-    except (ChromaError, httpx.HTTPError, OSError) as error:
-        reason = _first_line(error)
-        if "disk" in reason.lower() and "full" in reason.lower():
-            raise UserError(
-                f"the memory at {where} cannot be written: the disk is full; free some space and run again"
-            ) from None
-        raise UserError(
-            f"the memory at {where} failed: {reason}; what was recorded before is kept; run again, or choose another "
-            "with --memory PATH"
-        ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -6,6 +6,8 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,11 +25,11 @@ BGE_QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
 
 
 class Embedder(Protocol):
-    """Turns texts into rows of unit length; the name stands for the space, so two spaces never share a name."""
+    """Turns texts into rows of unit length; the name stands for the space, two spaces never share one."""
 
     @property
     def name(self) -> str:
-        """What the collection carries, for example "hashed-v1-2048"."""
+        """What the collection carries, for example "hashed-v1-1024"."""
 
     @property
     def dimension(self) -> int:
@@ -55,89 +57,25 @@ def make(spec: str) -> Embedder:
 
 
 def slug(name: str) -> str:
-    """`name` as part of a Chroma collection's name: readable characters and a short hash that keeps it unique."""
+    """`name` inside a Chroma collection's name: readable characters and a short hash to keep it unique."""
     readable = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")[:40]
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 _WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
-_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "can",
-        "do",
-        "for",
-        "from",
-        "has",
-        "have",
-        "how",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "more",
-        "most",
-        "no",
-        "not",
-        "of",
-        "on",
-        "only",
-        "or",
-        "out",
-        "over",
-        "so",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "under",
-        "up",
-        "use",
-        "used",
-        "using",
-        "very",
-        "was",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "why",
-        "will",
-        "with",
-        "without",
-        "you",
-        "your",
-    ]
-)
+# Words without a topic of their own.
+_STOP_WORDS = """a an and are as at be been but by can do for from has have how if in into is it its more most no
+not of on only or out over so than that the their them then there these they this to under up use used using very
+was were what when where which while who why will with without you your"""
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 class HashedEmbedder:
-    """Signed feature hashing of words, word pairs and character n-grams; no weights, no download, deterministic.
+    """Signed feature hashing of words, word pairs and character n-grams; no weights, no download.
 
     Weinberger et al., "Feature Hashing for Large Scale Multitask Learning" (2009): feature f adds ±w to the
-    coordinate h(f) mod d. Own forty lines instead of scikit-learn's HashingVectorizer, because that would bring
-    scikit-learn and scipy (about 100 MB) into the base installation for this alone.
+    coordinate h(f) mod d. Own forty lines instead of scikit-learn's HashingVectorizer, because that would
+    bring scikit-learn and scipy (about 100 MB) into the base installation for this alone.
     """
 
     announcement = (
@@ -145,7 +83,7 @@ class HashedEmbedder:
         f"--embedder {BGE} finds by meaning (pip install 'matmul-round-table[semantic]')"
     )
 
-    def __init__(self, dimension: int = 2048) -> None:
+    def __init__(self, dimension: int = 1024) -> None:
         self.dimension = dimension
         self.name = f"hashed-v1-{dimension}"
 
@@ -174,19 +112,25 @@ class HashedEmbedder:
 
 
 def _features(text: str) -> Iterator[tuple[str, float]]:
-    """Words, pairs of neighbouring words, and the 4-grams inside longer words, each with its weight."""
+    """Words, pairs of neighbouring words, and the 3- to 5-grams inside words, each with its weight.
+
+    The weights are round numbers; `python -m harness.memory.benchmark` measures what they find. Weighting by
+    rarity in the corpus gained two points there and was left out: the space would change with every paper.
+    """
     words = [word for word in _WORD.findall(text.lower()) if word not in _STOP]
     for word in words:
         yield word, 1.0
         padded = f"<{word}>"
-        for start in range(len(padded) - 3 if len(word) > 3 else 0):
-            yield "#" + padded[start : start + 4], 0.25
-    for left, right in zip(words, words[1:], strict=False):
+        for size in (3, 4, 5):
+            if len(word) >= size:
+                for start in range(len(padded) - size + 1):
+                    yield f"#{padded[start : start + size]}", 0.25
+    for left, right in pairwise(words):
         yield f"{left} {right}", 0.5
 
 
 class SentenceEmbedder:
-    """A sentence-transformers model, by folder or by hub name; loaded when made, never downloaded behind one's back."""
+    """A sentence-transformers model, by folder or by hub name; loaded when it is made."""
 
     def __init__(self, spec: str) -> None:
         self._model = _load(spec)
@@ -211,25 +155,25 @@ class SentenceEmbedder:
 
 
 def _load(spec: str) -> Any:
-    """The model; a folder is read, a hub name is taken from the local cache or downloaded with a word about it."""
+    """The model; a folder is read, a hub name is taken from the local cache, else from the hub."""
     try:
-        from sentence_transformers import SentenceTransformer
+        loader: Any = import_module("sentence_transformers").SentenceTransformer
     except ImportError:
         raise UserError(
             f"--embedder {spec} needs sentence-transformers, which is not installed: "
-            "pip install 'matmul-round-table[semantic]' (brings torch: on Linux up to 6 GB); or use --embedder hashed"
+            "pip install 'matmul-round-table[semantic]' (torch: up to 6 GB); or --embedder hashed"
         ) from None
     folder = Path(spec).expanduser()
     if folder.exists():
-        return _read_model(SentenceTransformer, str(folder), spec)
+        return _read_model(loader, str(folder), spec)
     if spec.startswith((".", "/", "~")):
         raise UserError(
             f"--embedder {spec}: no such folder; give a sentence-transformers folder or a hub name"
         )
     try:
-        return SentenceTransformer(spec, device="cpu", local_files_only=True)
+        return loader(spec, device="cpu", local_files_only=True)
     except (OSError, ValueError):
-        return _read_model(SentenceTransformer, spec, spec)
+        return _read_model(loader, spec, spec)
 
 
 def _read_model(loader: Any, path: str, spec: str) -> Any:
@@ -239,12 +183,12 @@ def _read_model(loader: Any, path: str, spec: str) -> Any:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise UserError(
             f"--embedder {spec}: cannot be loaded ({reason}); fetch it once where there is a network "
-            f"(huggingface-cli download {spec}, about 0.4 GB for {BGE}), give its folder, or use --embedder hashed"
+            f"(hf download {spec}; {BGE} is 0.4 GB), give its folder, or use --embedder hashed"
         ) from None
 
 
 def _identity(spec: str) -> str:
-    """The name of the space: the hub's name, or for a folder its last part and a hash of configuration and weights."""
+    """The name of the space: the hub's name, or a folder's last part and a hash of what is in it."""
     folder = Path(spec).expanduser()
     if not folder.is_dir():
         return spec

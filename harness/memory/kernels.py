@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from harness.machine import Machine
 from harness.memory import remembered
-from harness.memory.connection import Collection, Connection, Row, Scalar, connect
+from harness.memory.collection import Collection, Row, Scalar
+from harness.memory.connection import Connection, connect
 from harness.memory.embedders import Embedder, HashedEmbedder
 from harness.memory.remembered import Remembered
 from harness.verdict import Accepted
@@ -57,8 +58,8 @@ class KernelMemory:
     ) -> Remembered:
         """Store an accepted kernel and return what was stored; it is on disk when this returns.
 
-        The same source, machine, toolchain and thread count is one entry: the newest measurement replaces the older.
-        Raises UserError when the store cannot be written.
+        The same source, machine, toolchain and thread count is one entry: the newest measurement
+        replaces the older. Raises UserError when the store cannot be written.
         """
         kernel = remembered.build(
             accepted,
@@ -77,13 +78,13 @@ class KernelMemory:
         return kernel
 
     def put(self, kernels: Iterable[Remembered]) -> None:
-        """Store records that were accepted before (import, reconcile); those with the same id are replaced."""
+        """Store records that were accepted before; those with the same id are replaced."""
         self._collection.upsert(
             [_row(kernel) for kernel in {kernel.id: kernel for kernel in kernels}.values()]
         )
 
     def reconcile(self, kernels: Iterable[Remembered]) -> int:
-        """Add what is missing or older here, for example after a kill between record file and memory; says how many."""
+        """Add what is missing or older here, as after a kill between record file and memory; how many."""
         stamps = self._collection.stamps()
         wanted = {kernel.id: kernel for kernel in kernels if stamps.get(kernel.id, "") < kernel.when_utc}
         self.put(wanted.values())
@@ -94,8 +95,8 @@ class KernelMemory:
     ) -> list[Remembered]:
         """At most n kernels, the highest lower end of the ratio's interval first, one entry per source.
 
-        The lower end, because the highest ratio of many noisy ones is the luckiest. Kernels of `machine_class` come
-        before all others; `threads` and `tier` are strict.
+        The lower end, because the highest ratio of many noisy ones is the luckiest. `machine_class` comes
+        before all other kinds; `threads` and `tier` are strict.
         """
         equal: dict[str, Scalar] = {}
         if threads is not None:
@@ -116,7 +117,7 @@ class KernelMemory:
         return found[: max(n, 0)]
 
     def get(self, name: str, machine_class: str | None = None) -> Remembered | None:
-        """The kernel of that name, of `machine_class` when there is one, else the newest; None when unknown."""
+        """The kernel of that name, of `machine_class` if there is one, else the newest; None when unknown."""
         found = sorted(
             (_kernel(row) for row in self._collection.rows(equal={"name": name})),
             key=lambda kernel: (kernel.machine_class == machine_class, kernel.when_utc),
@@ -124,7 +125,7 @@ class KernelMemory:
         return found[-1] if found else None
 
     def similar(self, text: str, n: int, machine_class: str | None = None) -> list[Remembered]:
-        """At most n kernels whose description is nearest to `text` (words or Rust), this machine class first."""
+        """At most n kernels described most like `text` (words or Rust), those of `machine_class` first."""
         near: list[Remembered] = []
         if machine_class is not None:
             near = [

@@ -1,4 +1,4 @@
-"""One accepted kernel as the memory keeps it: the frozen record, its id, its JSON form, the text it is found by."""
+"""One accepted kernel as it is remembered: frozen record, id, JSON form, the text it is found by."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 FORMAT = 1
+MAX_SOURCE = 1 << 20
 _DOC_CHARACTERS = 1500
 
 
@@ -75,8 +76,8 @@ class Remembered:
         lines = [
             line.strip().lstrip("/!* ") for line in self.source.splitlines() if line.strip().startswith("//")
         ]
-        head = f"{self.name}\n{proposal}\n{schedule}\n{vector} {self.threads} threads {self.tier} {self.numerics}\n"
-        return (head + " ".join(lines))[:_DOC_CHARACTERS]
+        facts = f"{vector} {self.threads} threads {self.tier} {self.numerics}"
+        return "\n".join((self.name, proposal, schedule, facts, " ".join(lines)))[:_DOC_CHARACTERS]
 
     def to_json(self) -> str:
         """One line of JSON with the format's version; HarnessFaultError for what JSON cannot carry."""
@@ -184,9 +185,13 @@ def _adapter() -> TypeAdapter[Remembered]:
 
 
 def _check(found: Remembered, where: str) -> None:
-    """What types cannot say: an ordered positive interval, a positive thread count, a time in UTC."""
+    """What types cannot say: ordered positive interval, printable name, bounded source, threads, UTC."""
     if not 0 < found.ratio_low <= found.ratio_high or found.ratio <= 0:
         raise UserError(f"{where}: ratio_low, ratio, ratio_high must be positive and in order")
+    if not 0 < len(found.name) <= 200 or not found.name.isprintable():
+        raise UserError(f"{where}: name must be 1 to 200 printable characters")
+    if len(found.source) > MAX_SOURCE:
+        raise UserError(f"{where}: the source is larger than 1 MiB")
     if found.threads < 1:
         raise UserError(f"{where}: threads is {found.threads}; 1 or more is expected")
     try:

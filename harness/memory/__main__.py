@@ -1,0 +1,87 @@
+"""`python -m harness.memory export FILE | import FILE | status`: the kernel memory from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.memory.remembered import Remembered
+
+DEFAULT_MEMORY = str(Path(__file__).resolve().parents[2] / ".memory")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 when done, 2 with one line on stderr when it could not be."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        _run(parsed)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was stored stays, run the command again to finish", file=sys.stderr)
+        return 130
+    return 0
+
+
+def add_memory_options(parser: argparse.ArgumentParser) -> None:
+    """--memory and --embedder, with their defaults in the help."""
+    parser.add_argument(
+        "--memory",
+        default=DEFAULT_MEMORY,
+        help="folder, or http://host:port of a `chroma run` (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--embedder",
+        default="hashed",
+        help="hashed (offline), a sentence-transformers folder, or a hub name such as BAAI/bge-base-en-v1.5 "
+        "(default: %(default)s)",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.memory", description="The memory of accepted kernels."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in (
+        ("export", "write every kernel as JSON lines, with machine fingerprints"),
+        ("import", "bring in kernels that another machine exported"),
+    ):
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("file", type=Path, metavar="FILE")
+        add_memory_options(command)
+    add_memory_options(
+        commands.add_parser("status", help="say what is remembered", description="say what is remembered")
+    )
+    return parser
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    from harness.memory import embedders, exchange
+    from harness.memory.kernels import open_memory
+
+    if parsed.command == "import":
+        exchange.read_kernels(parsed.file)  # A bad file is told before a store is opened or made.
+    with open_memory(parsed.memory, embedders.make(parsed.embedder)) as memory:
+        if parsed.command == "export":
+            print(f"exported {exchange.export_kernels(memory, parsed.file)} kernels to {parsed.file}")
+        elif parsed.command == "import":
+            new = exchange.import_kernels(memory, parsed.file)
+            print(f"imported {new} kernels from {parsed.file}; {memory.count()} are remembered")
+        else:
+            _status(memory.everything(), parsed.memory)
+
+
+def _status(kernels: list[Remembered], where: str) -> None:
+    print(f"{len(kernels)} accepted kernels in {where}")
+    for machine_class in sorted({kernel.machine_class for kernel in kernels}):
+        here = [kernel for kernel in kernels if kernel.machine_class == machine_class]
+        best = max(here, key=lambda kernel: kernel.ratio_low)
+        print(f"  {machine_class}: {len(here)}, best {best.name} {best.ratio:.3f} × BLAS")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""What Chroma, SQLite, the disk and the network complain of, as one line for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.errors import UserError
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Chroma's, SQLite's and the network's errors as one line for a person."""
+    import httpx
+    from chromadb.errors import ChromaError
+
+    try:
+        yield
+    except (ChromaError, httpx.HTTPError, OSError) as error:
+        reason = first_line(error)
+        if "disk" in reason.lower() and "full" in reason.lower():
+            raise UserError(
+                f"the memory at {where} cannot be written: the disk is full; free some space and run again"
+            ) from None
+        raise UserError(
+            f"the memory at {where} failed: {reason}; what was recorded before is kept; "
+            "run again, or choose another with --memory PATH"
+        ) from None
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
