@@ -1,0 +1,167 @@
+"""The bench: puts data before the hostile kernel, poisons C, and brings back C as it was when the clock stopped."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+import numpy as np
+
+from harness.judge.calls import F32, Placement, Ran, Slot
+from harness.judge.lab import Lab, Runner
+from harness.judge.reference import shape_of
+from harness.shapes import Shape
+from harness.verdict import At, Cheat, Crash, Gate, Panic, Rejection
+
+# The room every worker gets at least, so that the many small checks share one process.
+ROOM = Shape(512, 512, 512)
+# A machine on which the naive loop does less than this is slower than any that the limits are made for.
+NAIVE_FLOPS = 5e7
+LINE = 16
+POISON_QUIET = np.uint32(0x7FC00000)
+PLACEMENTS = (Placement.RIGHT, Placement.LEFT, Placement.UNALIGNED, Placement.ALIGNED)
+
+
+class Rejected(Exception):  # noqa: N818 - an outcome that travels upwards, not an error
+    """The kernel did not come back from a call; `rejection` is the verdict."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(type(rejection).__name__)
+        self.rejection = rejection
+
+
+class Bench:
+    """Runs products in one worker of the lab; a new worker is opened when one died or is too small.
+
+    Not thread-safe. Use as a context manager: leaving it ends the worker.
+    """
+
+    def __init__(self, lab: Lab, gate: Gate) -> None:
+        self.lab = lab
+        self.gate = gate
+        self.checks = 0
+        self.calls = 0
+        self.last: Ran | None = None
+        self._runner: Runner | None = None
+        self._room = (0, 0, 0)
+        self._process = ExitStack()
+        self._salt = lab.seed & 0x3FFFFF
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker; the next call opens a fresh one."""
+        self._runner = None
+        self._process.close()
+
+    def product(self, a: F32, b: F32, seed: int, placement: Placement | None = None) -> F32:
+        """C (m×n) as the kernel left it, in an own copy. Raises Rejected when the kernel did not come back.
+
+        Without a placement the seed chooses one, so that a replay lays the data out in the same way.
+        """
+        return self.products([(a, b)], seed, placement)[0]
+
+    def products(
+        self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement | None = None
+    ) -> list[F32]:
+        """One batch in one process, the products in order; when the batch dies, the guilty call is found and named."""
+        where = placement or PLACEMENTS[seed // 3 % len(PLACEMENTS)]
+        outcome = self._batch(pairs, seed, where)
+        if isinstance(outcome, list):
+            return outcome
+        if len(pairs) > 1 and isinstance(outcome, Crash | Panic):
+            outcome = self._guilty(pairs, seed, where) or outcome
+        raise Rejected(outcome)
+
+    def _guilty(self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement) -> Rejection | None:
+        """The first call of a batch that also dies alone, so that the verdict names its shape."""
+        for pair in pairs:
+            outcome = self._batch([pair], seed, placement)
+            if not isinstance(outcome, list):
+                return outcome
+        return None
+
+    def _batch(
+        self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement
+    ) -> list[F32] | Rejection:
+        shapes = [shape_of(a, b) for a, b in pairs]
+        slots = self._open(shapes).slots(shapes, placement)
+        for slot, (a, b) in zip(slots, pairs, strict=True):
+            slot.a[...] = a
+            slot.b[...] = b
+            self._poison(slot)
+        at = At(self.gate, max(shapes, key=lambda shape: (shape.flops, shape)), seed)
+        assert self._runner is not None
+        ran = self._runner.run(slots, at, self._limit_s(shapes))
+        if not isinstance(ran, Ran):
+            self.close()
+            return ran
+        self.last = ran
+        self.calls += len(pairs)
+        self._watch(ran, slots, pairs, at)
+        return [slot.c.copy() for slot in slots]
+
+    def _open(self, shapes: Sequence[Shape]) -> Runner:
+        """A worker with room for these shapes; kept as long as it lives and is large enough."""
+        need = _elements(shapes)
+        if self._runner is None or any(map(operator.gt, need, self._room)):
+            self.close()
+            usual = not any(map(operator.gt, need, _elements([ROOM])))
+            self._room = _elements([ROOM]) if usual else need
+            self._runner = self._process.enter_context(self.lab.launch([ROOM] if usual else shapes))
+        return self._runner
+
+    def _poison(self, slot: Slot) -> None:
+        """NaN in every element of C, with payloads that differ from element to element and from call to call."""
+        if "poison" in self.lab.disabled:
+            slot.c[...] = 0
+            return
+        self._salt = (self._salt * 1103515245 + 12345) & 0x3FFFFF
+        payload = np.arange(slot.c.size, dtype=np.uint32).reshape(slot.c.shape)
+        payload ^= np.uint32(self._salt)
+        payload &= np.uint32(0x3FFFFF)
+        slot.c.view(np.uint32)[...] = payload | POISON_QUIET
+
+    def _limit_s(self, shapes: Sequence[Shape]) -> float:
+        """One call's limit for the slowest, and the naive loop's pace for the rest of the batch."""
+        return (
+            max(map(self.lab.time_limit_s, shapes)) + sum(shape.flops for shape in shapes[1:]) / NAIVE_FLOPS
+        )
+
+    def _watch(self, ran: Ran, slots: Sequence[Slot], pairs: Sequence[tuple[F32, F32]], at: At) -> None:
+        """Note misconduct that no oracle of the product would see; the conduct gate answers for it."""
+        conduct = At(Gate.CONDUCT, at.shape, at.seed)
+        if not ran.fp_env_restored:
+            self.remark(
+                Cheat("floating-point environment", "rounding or flush-to-zero mode left changed", conduct)
+            )
+        for slot, (a, b) in zip(slots, pairs, strict=True):
+            if not (same_bits(slot.a, a) and same_bits(slot.b, b)):
+                self.remark(Cheat("inputs changed", "A or B is not what it was before the call", conduct))
+
+    def remark(self, cheat: Cheat) -> None:
+        """Keep the first few; one is enough to reject."""
+        if len(self.lab.remarks) < 8:
+            self.lab.remarks.append(cheat)
+
+
+def same_bits(x: F32, y: F32) -> bool:
+    """Equal in every bit, so that NaN equals itself and −0 differs from +0."""
+    return bool(
+        np.array_equal(np.ascontiguousarray(x).view(np.uint32), np.ascontiguousarray(y).view(np.uint32))
+    )
+
+
+def _elements(shapes: Sequence[Shape]) -> tuple[int, int, int]:
+    """Elements of A, B and C in a batch, each matrix rounded up to whole lines and moved by one."""
+    matrices = ((s.m * s.k, s.k * s.n, s.m * s.n) for s in shapes)
+    a, b, c = (
+        sum(-(-count // LINE) * LINE + LINE for count in column) for column in zip(*matrices, strict=True)
+    )
+    return a, b, c

@@ -1,0 +1,115 @@
+"""The examination: is it the product (shapes), to the last bit that f32 allows (values), and does it behave (conduct)?
+
+Each gate walks its oracles in order and ends at the first objection, which is then shrunk. A gate returns Passed or a
+verdict, never raises for what a candidate did.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from harness.errors import UserError
+from harness.judge.bench import Bench
+from harness.judge.lab import SEED_BITS, Lab, Passed
+from harness.judge.oracles import Oracle, at_gate, named
+from harness.judge.search import Case, judge, search
+from harness.settings import Profile
+from harness.shapes import Shape
+from harness.verdict import Gate, Rejection, Timeout
+
+__all__ = ["Lab", "Passed", "case_string", "conduct", "parse_case", "replay", "shapes", "values"]
+
+# How many shapes hypothesis draws, and for how many seconds of checking at most.
+DRAWN = {Profile.QUICK: (25, 0.5), Profile.DEFAULT: (60, 1.5), Profile.THOROUGH: (400, 20.0)}
+# What shrinking a counterexample may cost.
+SHRINK_CHECKS = 60
+SHRINK_SECONDS = 1.0
+DRAWN_LARGEST = Shape(130, 130, 130)
+
+
+def shapes(lab: Lab) -> Passed | Rejection:
+    """Structure: exact integers at fixed, timed and drawn shapes, basis probing, guard placements, poisoned C."""
+    return _gate(lab, Gate.SHAPES)
+
+
+def values(lab: Lab) -> Passed | Rejection:
+    """Precision and special values; decides whether the kernel is componentwise or only normwise stable."""
+    return _gate(lab, Gate.VALUES)
+
+
+def conduct(lab: Lab) -> Passed | Rejection:
+    """Behaviour: determinism, memory of former calls, what the kernel leaves behind."""
+    return _gate(lab, Gate.CONDUCT)
+
+
+def replay(lab: Lab, case: str) -> Passed | Rejection:
+    """Run exactly one case, as `case_string` wrote it. Raises UserError when the text is not a case."""
+    shape, seed, oracle = parse_case(case)
+    start = time.monotonic()
+    with Bench(lab, oracle.gate) as bench:
+        rejection = judge(bench, oracle, shape, seed)
+        if rejection is None:
+            return _passed(bench, start)
+        lab.case = case
+        return rejection
+
+
+def case_string(shape: Shape, seed: int, oracle: str) -> str:
+    """ "65x67x63:1234:exact": all that is needed to replay a check."""
+    return f"{shape}:{seed}:{oracle}"
+
+
+def parse_case(case: str) -> tuple[Shape, int, Oracle]:
+    """Shape, seed and oracle of a case string; raises UserError that shows the form."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})x(\d{1,5}):(\d{1,15}):([a-z-]+)", case.strip())
+    if found is None:
+        raise UserError(
+            f"'{case}' is not a case; the form is SHAPE:SEED:ORACLE, for example 65x67x63:1234:exact"
+        )
+    m, k, n, seed = (int(text) for text in found.groups()[:4])
+    if seed >= 1 << SEED_BITS:
+        raise UserError(f"seed {seed} is too large; seeds are below 2^{SEED_BITS}")
+    oracle = named(found.group(5))
+    if min(m, k, n) < oracle.smallest:
+        raise UserError(f"{oracle.name} needs every extent to be at least {oracle.smallest}")
+    return Shape(m, k, n), seed, oracle
+
+
+def _gate(lab: Lab, gate: Gate) -> Passed | Rejection:
+    start = time.monotonic()
+    with Bench(lab, gate) as bench:
+        for oracle in at_gate(lab, gate):
+            case = _first_objection(bench, oracle)
+            if case is not None:
+                case = _shrunk(bench, oracle, case)
+                lab.case = case_string(case.shape, case.seed, oracle.name)
+                return case.rejection
+        if gate is Gate.CONDUCT and lab.remarks and "leftovers" not in lab.disabled:
+            return lab.remarks[0]
+        return _passed(bench, start)
+
+
+def _passed(bench: Bench, start: float) -> Passed:
+    seconds = round(time.monotonic() - start, 3)
+    notes = {"checks": bench.checks, "calls": bench.calls, "seconds": seconds, "seed": bench.lab.seed}
+    return Passed(bench.gate, notes)
+
+
+def _first_objection(bench: Bench, oracle: Oracle) -> Case | None:
+    if oracle.name == "drawn":
+        return search(bench, oracle, DRAWN_LARGEST, *DRAWN[bench.lab.profile])
+    for index, shape in enumerate(oracle.plan(bench.lab)):
+        seed = bench.lab.seed_at(index)
+        rejection = judge(bench, oracle, shape, seed)
+        if rejection is not None:
+            return Case(shape, seed, rejection)
+    return None
+
+
+def _shrunk(bench: Bench, oracle: Oracle, case: Case) -> Case:
+    """The smallest failure that hypothesis finds at or below the shape of this one, else this one."""
+    if isinstance(case.rejection, Timeout) or oracle.name == "drawn":
+        return case
+    largest = Shape(*(min(extent, limit) for extent, limit in zip(case.shape, DRAWN_LARGEST, strict=True)))
+    return search(bench, oracle, largest, SHRINK_CHECKS, SHRINK_SECONDS) or case

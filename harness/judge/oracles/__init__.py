@@ -1,0 +1,54 @@
+"""The oracles: small named functions, each of which kills its own kind of wrong kernel and passes every honest one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from harness.errors import UserError
+from harness.judge.bench import Bench
+from harness.judge.lab import Lab
+from harness.shapes import Shape
+from harness.verdict import Counterexample, Gate
+
+Check: TypeAlias = Callable[[Bench, Shape, int], Counterexample | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """One way to tell a wrong kernel.
+
+    `check` puts data of a seed at a shape before the kernel and returns the first wrong element, or None. `plan`
+    tells at which shapes it looks. A `classical` oracle holds for kernels that sum m·n·k products; a fast bilinear
+    scheme (Strassen) may fail it and is then held to the normwise oracles instead.
+    `smallest` is the least extent at which it makes sense.
+    """
+
+    name: str
+    gate: Gate
+    check: Check
+    plan: Callable[[Lab], Iterator[Shape]]
+    classical: bool = False
+    smallest: int = 0
+
+
+def registry() -> tuple[Oracle, ...]:
+    """All oracles in the order in which a candidate meets them: cheap and deadly first."""
+    from harness.judge.oracles import conduct, special, structure, values
+
+    return (*structure.ORACLES, *values.ORACLES, *special.ORACLES, *conduct.ORACLES)
+
+
+def at_gate(lab: Lab, gate: Gate) -> list[Oracle]:
+    """The gate's oracles without the disabled ones."""
+    return [oracle for oracle in registry() if oracle.gate is gate and oracle.name not in lab.disabled]
+
+
+def named(name: str) -> Oracle:
+    """The oracle of that name; raises UserError that lists the names."""
+    for oracle in registry():
+        if oracle.name == name:
+            return oracle
+    allowed = ", ".join(sorted(oracle.name for oracle in registry()))
+    raise UserError(f"no oracle '{name}'; the oracles are: {allowed}")

@@ -1,0 +1,106 @@
+"""Conduct: the same answer to the same question, whatever came before, and nothing left behind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.judge import strategies
+from harness.judge.bench import Bench
+from harness.judge.calls import F32, Placement
+from harness.judge.inputs import generator, reals, small_integers
+from harness.judge.oracles import Oracle
+from harness.judge.reference import exact_f32, first_wrong, unequal
+from harness.shapes import Shape
+from harness.verdict import Counterexample, Gate
+
+# What runs between two equal questions: shapes that use other code paths and leave other things in caches.
+BETWEEN = (Shape(9, 5, 3), Shape(70, 30, 50), Shape(1, 200, 1))
+# Counters that switch after some calls switch within these.
+CALLS = 768
+
+
+def determinism(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Reals, four times: twice in a row, after other shapes, and in a fresh process; equal in every bit.
+
+    Kills races, uninitialised scratch memory, results that depend on former calls. An honest kernel passes because
+    it sums in a fixed order: splitting rows or columns among threads keeps it. Splitting k among threads that add
+    in the order in which they finish does not, and is rejected here on purpose: nobody could replay its results.
+    """
+    rng = generator(seed)
+    a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
+    bench.close()
+    first = bench.product(a, b, seed, Placement.ALIGNED)
+    for when in ("repeated at once", "after other shapes", "in a fresh process"):
+        if when == "after other shapes":
+            for other in BETWEEN:
+                bench.product(*small_integers(rng, other), seed, Placement.ALIGNED)
+        if when == "in a fresh process":
+            bench.close()
+        again = bench.product(a, b, seed, Placement.ALIGNED)
+        ok = again.view(np.uint32) == first.view(np.uint32)
+        wrong = first_wrong(again, ok, first, f"not the same bits {when}")
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def fresh_values(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers at the same addresses again and again: one deep element of A or of B changed, all changed, all moved.
+
+    Kills packed copies and outputs that are cached by pointer, by a few sampled values or by a checksum of corners.
+    An honest kernel passes because it reads what it is given.
+    """
+    rng = generator(seed)
+    a, b = small_integers(rng, shape)
+    for turn in range(6):
+        where = Placement.LEFT if turn == 5 else Placement.ALIGNED
+        wrong = unequal(
+            bench.product(a, b, seed, where), exact_f32(a, b), f"{CHANGES[turn]} at the same addresses"
+        )
+        if wrong is not None:
+            return wrong
+        if turn == 3:
+            a, b = small_integers(rng, shape)
+        else:
+            _change_one(rng, a if turn % 2 else b)
+    return None
+
+
+CHANGES = (
+    "first data",
+    "one element of B changed",
+    "one of A changed",
+    "one of B changed",
+    "all changed",
+    "moved",
+)
+
+
+def _change_one(rng: np.random.Generator, x: F32) -> None:
+    """Another value in one element somewhere inside."""
+    if x.size:
+        spot = int(rng.integers(x.size))
+        x.flat[spot] = 10 - x.flat[spot] if x.flat[spot] != 5 else 0
+
+
+def call_count(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Many calls in one process, each with other data, each verified.
+
+    Kills kernels that do the work only in the first calls. An honest kernel passes because it does not count.
+    """
+    rng = generator(seed)
+    bench.close()
+    for _ in range(CALLS // 64):
+        pairs = [small_integers(rng, shape) for _ in range(64)]
+        for number, ((a, b), got) in enumerate(zip(pairs, bench.products(pairs, seed), strict=True)):
+            wrong = unequal(got, exact_f32(a, b), f"call {number} of a batch")
+            if wrong is not None:
+                return wrong
+    return None
+
+
+ORACLES = (
+    Oracle("fresh-values", Gate.CONDUCT, fresh_values, strategies.repeated),
+    Oracle("determinism", Gate.CONDUCT, determinism, strategies.repeated),
+    Oracle("call-count", Gate.CONDUCT, call_count, strategies.counted),
+)

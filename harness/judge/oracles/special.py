@@ -1,0 +1,118 @@
+"""Special values: NaN, infinity, signed zero, subnormals, overflow, as IEEE 754 has them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+
+from harness.judge import strategies
+from harness.judge.bench import Bench
+from harness.judge.calls import F32
+from harness.judge.inputs import generator, nonzero, small_integers, whole
+from harness.judge.oracles import Oracle
+from harness.judge.reference import exact_f32, first_wrong, unequal
+from harness.shapes import Shape
+from harness.verdict import Counterexample, Gate
+
+KINDS = ("NaN in A", "NaN in B", "infinity in A", "infinity in B", "NaN against zeros", "overflow")
+
+
+def nonfinite(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """One NaN or infinity reaches exactly its row or column, 0·∞ and 0·NaN are NaN, what is too large is infinite.
+
+    Kills kernels that skip zeros, mask, saturate, or let a NaN leak into other elements. An honest kernel passes in
+    every order: the rest are small integers, and one non-finite term decides a sum wherever it stands.
+    """
+    kind = KINDS[seed % len(KINDS)]
+    a, b, want = special_data(generator(seed), shape, kind)
+    got = bench.product(a, b, seed)
+    ok = (got == want) | (np.isnan(got) & np.isnan(want))
+    return first_wrong(got, ok, want, kind)
+
+
+def special_data(rng: Generator, shape: Shape, kind: str) -> tuple[F32, F32, F32]:
+    """A, B and the product that IEEE 754 demands, for one of KINDS; every extent at least 1."""
+    a, b = small_integers(rng, shape)
+    if kind == "overflow":
+        return _overflow(rng, shape, a, b)
+    p = _some_index(rng, shape.k)
+    value = np.float32(np.nan) if "NaN" in kind else np.float32(rng.choice((-np.inf, np.inf)))
+    if kind == "NaN against zeros":
+        a[:, p], b[p, :] = 0, 0
+    in_a = "in A" in kind or (kind == "NaN against zeros" and bool(rng.integers(2)))
+    want = exact_f32(a, b)
+    with np.errstate(invalid="ignore"):
+        if in_a:
+            i = _some_index(rng, shape.m)
+            want[i] = exact_f32(_without(a[i : i + 1], p, 1), b)[0] + value * b[p]
+            a[i, p] = value
+        else:
+            j = _some_index(rng, shape.n)
+            want[:, j] = exact_f32(a, _without(b[:, j : j + 1], p, 0))[:, 0] + a[:, p] * value
+            b[p, j] = value
+    return a, b, want
+
+
+def _some_index(rng: Generator, extent: int) -> int:
+    """The first, the last or any index."""
+    return (0, extent - 1, int(rng.integers(extent)))[int(rng.integers(3))]
+
+
+def _without(line: F32, p: int, axis: int) -> F32:
+    """The line with its p-th element replaced by 0."""
+    kept = line.copy()
+    kept[(slice(None), p) if axis else (p, slice(None))] = 0
+    return kept
+
+
+def _overflow(rng: Generator, shape: Shape, a: F32, b: F32) -> tuple[F32, F32, F32]:
+    """One row of A so large that each of its sums passes 2^128 with terms of one sign; the other rows stay finite."""
+    i = int(rng.integers(shape.m))
+    b = np.abs(nonzero(rng, shape.k, shape.n, 3)) * np.float32(4)
+    want = exact_f32(a, b)
+    sign = rng.choice((-1, 1))
+    a[i] = np.float32(sign * 2.0**126)
+    want[i] = np.float32(sign * np.inf)
+    return a, b, want
+
+
+def signed_zero(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Where every honest kernel yields +0, the sign is +: sums of +0 alone, and x·y − x·y.
+
+    Kills kernels that compute −(−A·B) or negate twice. Sums of −0 alone are left out: a kernel that begins with
+    acc = +0 gives +0, one that begins with the first product gives −0, and both are honest.
+    """
+    rng = generator(seed)
+    b = np.abs(nonzero(rng, shape.k, shape.n, 9))
+    a = np.zeros((shape.m, shape.k), np.float32)
+    if shape.k > 1:
+        b[-1] = b[0]
+        a[::2, 0] = np.abs(nonzero(rng, (shape.m + 1) // 2, 1, 9))[:, 0]
+        a[::2, -1] = -a[::2, 0]
+    got = bench.product(a, b, seed)
+    want = np.zeros_like(got)
+    return first_wrong(got, (got == 0) & ~np.signbit(got), want, "sums of +0, and x*y - x*y")
+
+
+def subnormal(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers times 2^-149 and their like: subnormal inputs, subnormal products, and both lifted back to normal.
+
+    Kills flush-to-zero and denormals-are-zero. An honest kernel passes in every order, with and without FMA, because
+    all sums are integers times one power of two and so exact.
+    """
+    rng = generator(seed)
+    up, down = ((0, -149), (-70, -79), (100, -149))[seed % 3]
+    a, b = whole(rng, shape.m, shape.k, 7), whole(rng, shape.k, shape.n, 7)
+    want = np.ldexp(exact_f32(a, b), up + down)
+    a, b = np.ldexp(a, up), np.ldexp(b, down)
+    if rng.integers(2):
+        # (B·A as it were) so that either operand is the subnormal one.
+        a, b = np.ldexp(a, down - up), np.ldexp(b, up - down)
+    return unequal(bench.product(a, b, seed), want, f"integers times 2^{up} and 2^{down}")
+
+
+ORACLES = (
+    Oracle("subnormal", Gate.VALUES, subnormal, strategies.special, smallest=1),
+    Oracle("nonfinite", Gate.VALUES, nonfinite, strategies.special, classical=True, smallest=1),
+    Oracle("signed-zero", Gate.VALUES, signed_zero, strategies.special, classical=True, smallest=1),
+)

@@ -1,0 +1,102 @@
+"""Structure: is it the product at all, at every shape, in every element? Exact integers, tolerance nothing."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from harness.judge import strategies
+from harness.judge.bench import Bench
+from harness.judge.calls import F32
+from harness.judge.inputs import generator, small_integers
+from harness.judge.oracles import Oracle
+from harness.judge.reference import exact_f32, unequal
+from harness.shapes import Shape
+from harness.verdict import Counterexample, Gate
+
+
+def exact(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Small random integers, compared bit for bit on a poisoned C.
+
+    Kills whatever is not the product: zeros, constants, averages, a transposed operand, missing tiles, tails and
+    blocks, stale or unwritten elements. An honest kernel passes because every partial sum, in whatever order and
+    with or without FMA, is an integer far below 2^24 and so exact.
+    """
+    a, b = small_integers(generator(seed), shape)
+    return unequal(bench.product(a, b, seed), exact_f32(a, b), "integers")
+
+
+def off_diagonal(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers whose whole product comes from off-diagonal blocks: A = [0 X; Y 0], B = [Z 0; 0 W], C = [0 XW; YZ 0].
+
+    Kills kernels that compute only the diagonal blocks, or that guess from them whether there is work to do. An
+    honest kernel passes for the same reason as with any integers.
+    """
+    a, b = small_integers(generator(seed), shape)
+    m, k, n = (extent // 2 for extent in shape)
+    a[:m, :k] = a[m:, k:] = 0
+    b[:k, n:] = b[k:, :n] = 0
+    return unequal(bench.product(a, b, seed), exact_f32(a, b), "off-diagonal blocks")
+
+
+def one_hot(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Basis probing: the kernel's bilinear tensor at this shape against the tensor of the product.
+
+    Up to 600 pairs (E_ip, E_qj) are tried in full: given bilinearity, a complete proof of the structure. Larger
+    shapes are probed with E_ip against random integers and with random integers against E_qj, which tells the same
+    with certainty up to chance. Kills index errors that dense data hides, such as broken short-cuts for sparse rows.
+    An honest kernel passes because all products but one are exact zeros.
+    """
+    rng = generator(seed)
+    pairs = _basis_pairs(shape) if shape.m * shape.k * shape.k * shape.n <= 600 else _half_pairs(shape, rng)
+    for start in range(0, len(pairs), 64):
+        batch = pairs[start : start + 64]
+        for (a, b), got in zip(batch, bench.products(batch, seed), strict=True):
+            wrong = unequal(got, exact_f32(a, b), _where(a, b))
+            if wrong is not None:
+                return wrong
+    return None
+
+
+def _basis(rows: int, cols: int) -> list[F32]:
+    """All matrices of that size with a single 1."""
+    units = np.eye(rows * cols, dtype=np.float32).reshape(rows * cols, rows, cols)
+    return list(units)
+
+
+def _basis_pairs(shape: Shape) -> list[tuple[F32, F32]]:
+    return list(itertools.product(_basis(shape.m, shape.k), _basis(shape.k, shape.n)))
+
+
+def _half_pairs(shape: Shape, rng: np.random.Generator) -> list[tuple[F32, F32]]:
+    """At most 48 units in A against full B, and 48 units in B against full A."""
+    a, b = small_integers(rng, shape)
+    pairs = []
+    for spot in rng.permutation(a.size)[:48]:
+        unit = np.zeros_like(a)
+        unit.flat[spot] = 1
+        pairs.append((unit, b))
+    for spot in rng.permutation(b.size)[:48]:
+        unit = np.zeros_like(b)
+        unit.flat[spot] = 1
+        pairs.append((a, unit))
+    return pairs
+
+
+def _where(a: F32, b: F32) -> str:
+    ones = [
+        str(tuple(int(i) for i in np.argwhere(x)[0])) if np.count_nonzero(x) == 1 else "full" for x in (a, b)
+    ]
+    return f"one in A at {ones[0]}, in B at {ones[1]}"
+
+
+ORACLES = (
+    Oracle("exact", Gate.SHAPES, exact, strategies.first_look),
+    Oracle("off-diagonal", Gate.SHAPES, off_diagonal, strategies.blocks),
+    Oracle("degenerate", Gate.SHAPES, exact, strategies.degenerate),
+    Oracle("one-hot", Gate.SHAPES, one_hot, strategies.tiny),
+    Oracle("edges", Gate.SHAPES, exact, strategies.edges),
+    Oracle("timed-shapes", Gate.SHAPES, exact, strategies.timed),
+    Oracle("drawn", Gate.SHAPES, exact, strategies.nowhere),
+)

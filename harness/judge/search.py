@@ -1,0 +1,110 @@
+"""hypothesis at work: draws shapes and seeds until an oracle objects, then shrinks what it objected to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from harness.judge.bench import Bench, Rejected
+from harness.judge.oracles import Oracle
+from harness.judge.strategies import drawn
+from harness.shapes import Shape
+from harness.verdict import At, Rejection, Timeout, Wrong
+
+# Seeds that hypothesis may choose from; they are offsets from the secret seed.
+OFFSETS = 1 << 16
+FIRST_OFFSET = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One check that failed: the shape, the seed of the data, and the verdict."""
+
+    shape: Shape
+    seed: int
+    rejection: Rejection
+
+
+class ObjectionError(AssertionError):
+    """What hypothesis sees when a check fails."""
+
+
+def judge(bench: Bench, oracle: Oracle, shape: Shape, seed: int) -> Rejection | None:
+    """One check of one oracle, as a verdict; None when the oracle has no objection."""
+    bench.checks += 1
+    try:
+        found = oracle.check(bench, shape, seed)
+    except Rejected as outcome:
+        return outcome.rejection
+    return None if found is None else Wrong(replace(found, oracle=oracle.name), At(oracle.gate, shape, seed))
+
+
+@dataclass(slots=True)
+class _Search:
+    """Remembers every answer, so that hypothesis sees the same one again, also when the budget is spent."""
+
+    bench: Bench
+    oracle: Oracle
+    checks: int
+    seconds: float
+    answers: dict[tuple[Shape, int], Rejection | None] = field(default_factory=dict)
+    last: Case | None = None
+    hung: bool = False
+
+    def look(self, shape: Shape, offset: int) -> None:
+        """Raise when the oracle objects; look no further once the budget is spent or a call hung."""
+        seed = self.bench.lab.seed_at(FIRST_OFFSET + offset)
+        if (shape, seed) not in self.answers:
+            if self.spent():
+                return
+            start = time.monotonic()
+            self.answers[shape, seed] = judge(self.bench, self.oracle, shape, seed)
+            self.seconds -= time.monotonic() - start
+        rejection = self.answers[shape, seed]
+        if rejection is not None:
+            self.hung = self.hung or isinstance(rejection, Timeout)
+            self.last = Case(shape, seed, rejection)
+            raise ObjectionError
+
+    def spent(self) -> bool:
+        """A time-out is never shrunk: each attempt would cost the limit again."""
+        return self.hung or self.seconds <= 0 or len(self.answers) >= self.checks
+
+
+def search(bench: Bench, oracle: Oracle, largest: Shape, checks: int, seconds: float) -> Case | None:
+    """Draw up to `checks` shapes within `largest`, for at most `seconds` of checking; the shrunk failure, or None.
+
+    The example database (Lab.database) is keyed by the candidate and the oracle, so that the next run begins with
+    what failed in this one. The seeds that hypothesis draws are offsets from the secret one.
+    """
+    import hypothesis
+    from hypothesis import HealthCheck, Phase
+    from hypothesis import strategies as st
+    from hypothesis.database import DirectoryBasedExampleDatabase
+
+    lab = bench.lab
+    hunt = _Search(bench, oracle, checks * 3, seconds)
+    database = None if lab.database is None else DirectoryBasedExampleDatabase(lab.database)
+
+    @hypothesis.seed(lab.seed)
+    @hypothesis.settings(
+        max_examples=checks,
+        deadline=None,
+        database=database,
+        derandomize=False,
+        report_multiple_bugs=False,
+        print_blob=False,
+        phases=(Phase.reuse, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    @hypothesis.given(drawn(largest, oracle.smallest), st.integers(0, OFFSETS - 1))
+    def check(shape: Shape, offset: int) -> None:
+        hunt.look(shape, offset)
+
+    check.hypothesis.inner_test._hypothesis_internal_add_digest = f"{lab.nodeid}::{oracle.name}".encode()  # type: ignore[attr-defined]
+    try:
+        check()
+    except ObjectionError:
+        return hunt.last
+    return None

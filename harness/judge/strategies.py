@@ -1,0 +1,141 @@
+"""Which shapes are looked at: fixed lists per profile, and shapes that hypothesis draws and shrinks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.judge.lab import Lab
+from harness.settings import Profile
+from harness.shapes import Shape
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+# netlib's sblat3 runs the level-3 routines over these sizes.
+SBLAT3 = (0, 1, 2, 3, 5, 9)
+# Register tiles and cache blocks that kernels use; one below and one above each shows a wrong edge.
+TILES = (4, 8, 16, 32, 64)
+PRIMES = (7, 13, 31, 61, 97, 127)
+
+
+def first_look(lab: Lab) -> Iterator[Shape]:
+    """One shape that divides by nothing: most wrong kernels end here."""
+    yield Shape(65, 67, 63)
+
+
+def blocks(lab: Lab) -> Iterator[Shape]:
+    """Even and odd sizes with room for blocks of blocks."""
+    yield Shape(64, 64, 64)
+    yield Shape(70, 66, 74)
+    if lab.profile is not Profile.QUICK:
+        yield Shape(128, 128, 128)
+
+
+def degenerate(lab: Lab) -> Iterator[Shape]:
+    """The sblat3 set {0,1,2,3,5,9}³; the quick profile keeps {0,1,3,9}³."""
+    sizes = (0, 1, 3, 9) if lab.profile is Profile.QUICK else SBLAT3
+    for m, k, n in itertools.product(sizes, repeat=3):
+        yield Shape(m, k, n)
+
+
+def tiny(lab: Lab) -> Iterator[Shape]:
+    """Small enough to prove in full, then larger ones to probe."""
+    yield Shape(2, 3, 2)
+    yield Shape(3, 2, 4)
+    yield Shape(17, 9, 35)
+    if lab.profile is not Profile.QUICK:
+        yield Shape(3, 4, 5)
+        yield Shape(4, 4, 4)
+        yield Shape(66, 33, 50)
+
+
+def edges(lab: Lab) -> Iterator[Shape]:
+    """Tile ± 1, primes, 1×n, n×1, deep, tall, wide, and shapes near the timed ones."""
+    for tile in TILES:
+        yield Shape(tile - 1, tile + 1, tile)
+        yield Shape(tile, tile - 1, tile + 1)
+        yield Shape(tile + 1, tile, tile - 1)
+    yield from itertools.starmap(Shape, ((1, 1, 129), (129, 1, 1), (1, 257, 1), (1, 100, 200), (200, 100, 1)))
+    yield from itertools.starmap(Shape, ((3, 1031, 5), (2, 4099, 2), (257, 5, 6), (6, 5, 513), (300, 1, 300)))
+    if lab.profile is Profile.QUICK:
+        return
+    for m, k, n in zip(PRIMES, PRIMES[1:] + PRIMES[:1], PRIMES[2:] + PRIMES[:2], strict=True):
+        yield Shape(m, k, n)
+    yield from itertools.starmap(Shape, ((130, 258, 34), (24, 520, 50), (521, 30, 16), (16, 31, 1030)))
+    if lab.profile is Profile.THOROUGH:
+        yield from itertools.starmap(
+            Shape, ((255, 257, 259), (385, 130, 258), (100, 769, 98), (1025, 20, 96))
+        )
+
+
+def timed(lab: Lab) -> Iterator[Shape]:
+    """Every timed shape up to 1024³ once (the clock verifies every timed output at all of them), smallest first."""
+    limit = 2 * 1024**3 if lab.profile is not Profile.THOROUGH else 2 * 2048**3
+    for shape in sorted(set(lab.timed_shapes), key=lambda shape: shape.flops):
+        if shape.flops <= limit:
+            yield shape
+
+
+def precise(lab: Lab) -> Iterator[Shape]:
+    """Where rounding is looked at: short k, where the bounds are tight, and long k, where sums are long."""
+    yield from itertools.starmap(Shape, ((33, 65, 17), (5, 1, 7), (4, 2, 6), (9, 16, 11), (64, 256, 48)))
+    if lab.profile is not Profile.QUICK:
+        yield from itertools.starmap(Shape, ((96, 96, 96), (40, 1000, 24), (70, 3, 130), (128, 128, 128)))
+    if lab.profile is Profile.THOROUGH:
+        yield from itertools.starmap(
+            Shape, ((130, 70, 132), (20, 4000, 20), (256, 256, 256), (61, 127, 97)) * 3
+        )
+
+
+def precise_and_timed(lab: Lab) -> Iterator[Shape]:
+    """The precise ones and every timed one: a fast scheme may begin only at a certain size."""
+    yield from precise(lab)
+    yield from timed(lab)
+
+
+def special(lab: Lab) -> Iterator[Shape]:
+    """Small shapes, each six times, because the kinds of special data follow the seed; no extent is 0."""
+    shapes = [Shape(1, 1, 1), Shape(3, 2, 5), Shape(17, 33, 19)]
+    if lab.profile is not Profile.QUICK:
+        shapes += [Shape(40, 24, 65), Shape(70, 66, 34)]
+    for shape in shapes:
+        yield from itertools.repeat(shape, 6 if lab.profile is not Profile.THOROUGH else 24)
+
+
+def repeated(lab: Lab) -> Iterator[Shape]:
+    """Large enough for threads and packed blocks to matter."""
+    yield Shape(65, 67, 63)
+    yield Shape(130, 130, 130)
+    if lab.profile is not Profile.QUICK:
+        yield Shape(33, 257, 65)
+        yield Shape(256, 256, 256)
+    if lab.profile is Profile.THOROUGH:
+        yield Shape(512, 512, 512)
+
+
+def counted(lab: Lab) -> Iterator[Shape]:
+    """Small, because it is called very often."""
+    yield Shape(8, 8, 8)
+
+
+def nowhere(lab: Lab) -> Iterator[Shape]:
+    """No fixed shapes: hypothesis draws them."""
+    yield from ()
+
+
+def drawn(largest: Shape, smallest: int = 0) -> SearchStrategy[Shape]:
+    """Shapes within `largest`, each extent free or beside a tile."""
+    from hypothesis import strategies as st
+
+    return st.builds(Shape, *(extents(smallest, limit) for limit in largest))
+
+
+def extents(least: int, most: int) -> SearchStrategy[int]:
+    """One extent, least … most; shrinks towards the least."""
+    from hypothesis import strategies as st
+
+    near = sorted({e for tile in TILES for e in range(tile - 2, tile + 3) if least <= e <= most})
+    free = st.integers(least, most)
+    return free | st.sampled_from(near) if near else free
