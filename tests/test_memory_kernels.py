@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.errors import HarnessFaultError, UserError
-from harness.machine import Machine
 from harness.memory.kernels import open_memory
 from harness.shapes import Shape
-from harness.verdict import Accepted, At, Gate, Score, ShapeTiming, Timeout
-
-ZEN = Machine("Zen", "x86_64", "Linux", ("avx", "avx2", "fma"), 32 << 10, 512 << 10, 8 << 20, (0, 1))
-LAKE = replace(ZEN, cpu="Lake", isa=("avx", "avx2", "fma", "avx512f", "avx512vl"))
-
-
-def accepted(ratio: float, width: float = 0.02, threads: int = 1) -> Accepted:
-    timing = ShapeTiming(
-        Shape(64, 64, 64), 1e6, 1e6 * ratio, 9e5, ratio, ratio - width, ratio + width, 12.5, 40.0, 9
-    )
-    return Accepted(
-        Score(ratio, ratio - width, ratio + width, (timing,), threads, "OpenBLAS", 0.99, 1.01), "safe"
-    )
+from harness.verdict import At, Gate, Timeout
+from tests.memory_samples import LAKE, ZEN, accepted
 
 
 def put(memory, name, ratio, machine=ZEN, width=0.02, threads=1, **more):

@@ -18,9 +18,10 @@ def translated(where: str) -> Iterator[None]:
         yield
     except (ChromaError, httpx.HTTPError, OSError) as error:
         reason = first_line(error)
-        if "disk" in reason.lower() and "full" in reason.lower():
+        if "disk" in reason.lower() and ("full" in reason.lower() or "i/o error" in reason.lower()):
             raise UserError(
-                f"the memory at {where} cannot be written: the disk is full; free some space and run again"
+                f"the memory at {where} cannot be written, the disk is full or failing; "
+                "what was recorded before is kept: free some space and run again"
             ) from None
         raise UserError(
             f"the memory at {where} failed: {reason}; what was recorded before is kept; "
