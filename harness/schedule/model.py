@@ -30,6 +30,11 @@ class Bilinear(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     scheme: str = Field(pattern="^[a-z0-9_]{1,40}$", description="name of a scheme in the library, e.g. strassen")
+    program: str = Field(
+        default="",
+        max_length=20_000,
+        description="a scheme of your own in symbols, e.g. M1 = (a11 + a22)(b11 + b22); ...; c11 = M1 + M4 - M5 + M7",
+    )
     levels: int = Field(default=1, ge=1, le=3)
     cutoff: int = Field(default=1024, ge=32, le=16384, description="recurse only while m, k and n reach this")
     inner: Literal["packed", "packed_intrinsics"] = "packed_intrinsics"
@@ -151,8 +156,8 @@ class Schedule(BaseModel):
             return used
         if self.pack_a == "none" and self.pack_b == "none":
             used -= {"scratch", "direct_edge", "kc", "mc", "nc"}
-        if self.pack_b == "strip":
-            used -= {"nc"}
+        if self.pack_b == "strip":  # always walks down the strip that it has just packed
+            used -= {"nc", "resident"}
         if self.isa == "neon":  # stable Rust has no prefetch there, and no masks
             used -= {"prefetch_a", "prefetch_b", "prefetch_c", "edges"}
         return used if self.pack_a == "panel" else used - {"prefetch_a"}
@@ -252,7 +257,7 @@ def _nearest(knob: Knob, schedule: Schedule) -> Choice:
 
 # Register tiles worth trying, best first as published or measured; all fit the registers with room for B and a broadcast.
 TILES: dict[str, tuple[str, ...]] = {
-    "avx512": ("14x32", "12x32", "8x48", "9x48", "6x64", "10x32", "8x32", "13x32", "6x48"),
+    "avx512": ("12x32", "14x32", "8x48", "9x48", "6x64", "10x32", "8x32", "13x32", "6x48"),
     "avx2": ("6x16", "4x24", "5x16", "4x16", "3x32"),
     "neon": ("8x12", "6x16", "8x8", "12x8", "4x16", "5x16"),
     "portable": ("4x8", "6x8", "4x12", "2x16"),
@@ -281,16 +286,16 @@ def space(machine: Machine, threads: ThreadClass = 1, family: str | None = None,
     knobs = [
         Knob("tile", tiles),
         Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
-        Knob("mc", (24, 48, 96, 192, 384, 1024)),
+        Knob("mc", (1, 48, 96, 192, 384, 1024)),
         Knob("nc", (96, 192, 384, 512, 768, 1024, 2048)),
         Knob("resident", ("a", "b")),
         Knob("pack_a", get_args(Packing)),
         Knob("pack_b", ("panel", "strip")),
-        Knob("direct_edge", (0, 32, 64, 96, 128, 192, 256)),
+        Knob("direct_edge", (0, 64, 128, 192, 256, 320, 512)),
     ]
     if chosen == "packed_intrinsics":
         knobs += [
-            Knob("unroll", (1, 2, 4)),
+            Knob("unroll", (1, 2)),
             Knob("prefetch_b", (0, 4, 8, 16)),
             Knob("prefetch_a", (0, 8, 16)),
             Knob("prefetch_c", (True, False)),

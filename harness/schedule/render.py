@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from functools import lru_cache
 from pathlib import Path
@@ -44,11 +45,11 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
     """
     s = schedule.normalise()
     if s.bilinear is not None:
-        from harness.schedule import bilinear
+        from harness.schedule import recursive
 
-        return str(bilinear.render(s, title, notes))
+        return recursive.render(s, title, notes)
     template = _environment().get_template(f"{s.family}.rs.j2")
-    return template.render(context(s, title, notes))
+    return tidy(template.render(context(s, title, notes)))
 
 
 def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
@@ -66,16 +67,43 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "detected": _detected(s.isa),
         "uses_packed": packs_a or packs_b,
         "uses_scratch": packs_a or packs_b,
-        "needs_strips": packs_a or packs_b or s.threads == "all",
+        "needs_strips": s.threads == "all" or (packs_a or packs_b) and s.pack_b != "strip",
         "k_major": s.pack_a == "panel",
         "a_floats": _a_floats(s),
-        "b_floats": "KC.min(job.k) * NC.min(job.n.next_multiple_of(NR))" if packs_b else "0",
+        "b_floats": _b_floats(s),
         "prefetches_c": s.prefetch_c and s.isa != "neon",
         "prefetches": s.isa != "neon" and (s.prefetch_b > 0 or s.prefetch_a > 0),
         "prefetch_lines": _prefetch_lines(s),
         "split_story": _SPLITS[s.split],
         "grid_story": _GRIDS[s.split],
     }
+
+
+def tidy(source: str) -> str:
+    """Rust indented by its brackets, without double blank lines or blank lines at the inner edge of a block."""
+    lines: list[str] = []
+    open_brackets: list[int] = []  # how many levels each open bracket indents: the first of a line 1, the others 0
+    for raw in source.splitlines():
+        line = raw.strip()
+        code = "" if line.startswith("//") else re.sub(r'"[^"]*"|//.*', "", line)
+        leading = len(code) - len(code.lstrip("}])"))
+        if line:
+            if line.startswith("}") and lines and not lines[-1]:
+                lines.pop()
+            depth = sum(open_brackets[: len(open_brackets) - leading])
+            lines.append("    " * depth + line)
+        elif lines and lines[-1] and not lines[-1].endswith("{"):
+            lines.append("")
+        before = len(open_brackets)
+        for character in code:
+            if character in "{[(":
+                open_brackets.append(0)
+            elif character in "}])":
+                open_brackets.pop()
+                before = min(before, len(open_brackets))
+        if len(open_brackets) > before:
+            open_brackets[before] = 1
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def story(s: Schedule) -> list[str]:
@@ -118,6 +146,11 @@ def _a_floats(s: Schedule) -> str:
         return "0"
     depth = "(KC.min(job.k).next_multiple_of(16) + 16)" if s.pack_a == "strip" else "KC.min(job.k)"
     return f"{depth} * MC.min(job.m)"
+
+
+def _b_floats(s: Schedule) -> str:
+    columns = {"none": "", "strip": "NR", "panel": "NC.min(job.n.next_multiple_of(NR))"}[s.pack_b]
+    return f"(KC.min(job.k) * {columns}).next_multiple_of(16)" if columns else "0"
 
 
 def _prefetch_lines(s: Schedule) -> str:
