@@ -55,6 +55,9 @@ class Settings:
     verdicts: Path | None = None
     resume: bool = False
     replay: Path | None = None
+    # Of language models: tokens of prompt and answer together, and layers put on the GPU (-1: all that fit the build).
+    context_tokens: int = 8192
+    gpu_layers: int = -1
     embedder: str = "hashed"
     clock_budget_s: float = 6.0
     # One counterexample to replay, as printed in a verdict; None judges in full.

@@ -1,0 +1,117 @@
+"""What a mind is: a tuner that chooses numbers, or a language model that answers a prompt. One of each agent's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+Plain: TypeAlias = dict[str, Any]
+Progress: TypeAlias = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One schedule that was judged: its ratio to BLAS, or None when it was rejected."""
+
+    name: str
+    schedule: Plain
+    ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A schedule to try next: from which trial it comes (None for the model's own) and why, in a line."""
+
+    schedule: Plain
+    parent: str | None
+    why: str
+
+
+@runtime_checkable
+class Tuner(Protocol):
+    """Chooses the next schedule from what was measured; never one that was tried."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in records."""
+        ...
+
+    def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
+        """The next schedule, or None when everything in reach was tried."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a language model said. `thought` is its reasoning when it was told apart; `finish` is "stop" or "length"."""
+
+    text: str
+    prompt_tokens: int
+    answer_tokens: int
+    finish: str
+    duration_s: float
+
+
+class LanguageMind(Protocol):
+    """A language model behind a prompt. Errors that a person can mend are UserError; nothing else is raised."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in records: the file's name or the server's model."""
+        ...
+
+    @property
+    def model_hash(self) -> str:
+        """Identifies the weights as well as can be known."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that prompt and answer may have together."""
+        ...
+
+    def count(self, system: str, user: str) -> int:
+        """Tokens of the whole prompt, chat template included, by the model's own tokenizer where there is one."""
+        ...
+
+    async def ask(self, question: Question, progress: Progress) -> Answer:
+        """Think. `progress` hears the number of tokens so far, now and then."""
+        ...
+
+    async def close(self) -> None:
+        """Free the model; safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt: `schema` constrains the answer to JSON of that schema; `limit_s` cancels a slow answer."""
+
+    system: str
+    user: str
+    seed: int
+    max_tokens: int
+    schema: Plain | None = None
+    limit_s: float | None = None
+
+
+Mind: TypeAlias = "Tuner | LanguageMind"
+
+
+@dataclass
+class Minds:
+    """Who thinks for whom. `stand_in` is the tuner that helps out when a language model has used up its attempts."""
+
+    stand_in: Tuner
+    by_role: Mapping[str, Mind] = field(default_factory=dict)
+
+    def of(self, role: str) -> Mind:
+        """The mind of that agent, the one of "*" when it has none of its own, else the tuner."""
+        return self.by_role.get(role) or self.by_role.get("*") or self.stand_in
+
+    async def close(self) -> None:
+        """Close every language model once."""
+        for mind in {id(mind): mind for mind in self.by_role.values()}.values():
+            if not isinstance(mind, Tuner):
+                await mind.close()

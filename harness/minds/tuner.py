@@ -1,0 +1,233 @@
+"""The built-in tuner: first what the analytical model says, then what was measured. Needs no model and no download.
+
+Order of thought, per lane (a lane is one search space: the fastest family, safe Rust, a narrower vector unit …):
+
+1. The analytical schedule.
+2. A short plan of single and double steps away from it, in the order of what usually pays.
+3. From then on in turns a step away from the best kernel, and Optuna's tree-structured Parzen estimator over all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.minds.protocol import Plain, Trial, Tuned
+from harness.schedule.model import Choice, Knob, Schedule, Space
+
+if TYPE_CHECKING:
+    import optuna
+
+# As many judged kernels of a lane as are planned before measurements decide alone.
+PLANNED = 5
+_ASKS = 64
+
+
+class BuiltinTuner:
+    """Deterministic: the same seed and the same trials give the same proposal."""
+
+    name = "builtin"
+
+    def __init__(self, lanes: Sequence[Space], seed: int) -> None:
+        self._lanes = tuple(lanes)
+        self._seed = seed
+
+    def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
+        """See Tuner; the first slot of a generation works on the fastest lane, further ones take the others in turn."""
+        known = _Known(trials)
+        for lane in self._order(generation, slot):
+            found = self._in_lane(lane, known, len(known.schedules) + slot)
+            if found is not None:
+                return found
+        return None
+
+    def _order(self, generation: int, slot: int) -> list[Space]:
+        lanes = list(self._lanes)
+        if slot == 0 or len(lanes) == 1:
+            return lanes
+        others = lanes[1:]
+        start = (generation - 1 + slot - 1) % len(others)
+        return others[start:] + others[:start] + lanes[:1]
+
+    def _in_lane(self, lane: Space, known: _Known, count: int) -> Tuned | None:
+        rng = random.Random(f"{self._seed}/{count}")
+        here = [pair for pair in known.schedules if _belongs(lane, pair[1])]
+        if len(here) < PLANNED:
+            for schedule, why in _plan(lane):
+                if schedule.key() not in known.keys:
+                    return _tuned(schedule, known.nearest_name(schedule) if here else None, why)
+        best = max((pair for pair in here if pair[0].ratio is not None), key=_ratio, default=None)
+        if best is not None and len(here) % 2:
+            for schedule, why in _steps(lane, best[1], rng):
+                if schedule.key() not in known.keys:
+                    return _tuned(schedule, best[0].name, f"a step from {best[0].name}: {why}")
+        sampled = _sample(lane, here, known.keys, rng.randrange(1 << 31))
+        if sampled is not None:
+            return _tuned(
+                sampled, known.nearest_name(sampled), f"Parzen estimator over {len(here)} judged kernels"
+            )
+        return None
+
+
+class _Known:
+    """The trials with their schedules read; a trial whose schedule this version cannot read is left out."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self.schedules: list[tuple[Trial, Schedule]] = []
+        for trial in trials:
+            schedule = _read(trial.schedule)
+            if schedule is not None:
+                self.schedules.append((trial, schedule))
+        self.keys = {schedule.key() for _, schedule in self.schedules}
+
+    def nearest_name(self, schedule: Schedule) -> str | None:
+        """The accepted trial that is most alike: the parent in the record."""
+        accepted = [(trial, other) for trial, other in self.schedules if trial.ratio is not None]
+        return min(accepted, key=lambda pair: pair[1].distance(schedule))[0].name if accepted else None
+
+
+def _read(plain: Plain) -> Schedule | None:
+    from pydantic import ValidationError
+
+    try:
+        return Schedule.model_validate(plain)
+    except ValidationError:
+        return None
+
+
+def _ratio(pair: tuple[Trial, Schedule]) -> float:
+    return pair[0].ratio or 0.0
+
+
+def _tuned(schedule: Schedule, parent: str | None, why: str) -> Tuned:
+    return Tuned(schedule.model_dump(mode="json", exclude_none=True), parent, why)
+
+
+def _belongs(lane: Space, schedule: Schedule) -> bool:
+    base = lane.base
+    same_scheme = (schedule.bilinear and schedule.bilinear.scheme) == (base.bilinear and base.bilinear.scheme)
+    return (
+        schedule.family == base.family
+        and schedule.isa == base.isa
+        and schedule.threads == base.threads
+        and same_scheme
+    )
+
+
+def _plan(lane: Space) -> Iterator[tuple[Schedule, str]]:
+    """The analytical schedule and steps away from it.
+
+    The model's depth of block is a lower end (published kernels use up to 2.5 times that), and which of two good tiles
+    wins depends on the core: so the depth and the tile are varied first, together with the small-size cut-off.
+    """
+    base = lane.choices_of(lane.base)
+    yield lane.base.normalise(), "the analytical model for this machine's registers and caches"
+    knobs = {knob.name: knob for knob in lane.knobs}
+    deeper = _shift(knobs.get("kc"), base, 2)
+    tile = _other(knobs.get("tile"), base, 0)
+    second = _other(knobs.get("tile"), base, 1)
+    flips = [
+        (deeper, "deeper blocks: C is updated less often"),
+        (tile, "the next best register tile"),
+        (_shift(knobs.get("direct_edge"), base, 1), "no packing up to a larger size"),
+        (deeper | tile, "deeper blocks with the other tile"),
+        (_other(knobs.get("resident"), base, 0), "the other panel stays in L1"),
+        (_shift(knobs.get("unroll"), base, 1), "a longer innermost loop body"),
+        (second, "another register tile"),
+        (_other(knobs.get("pack_a"), base, 0), "another way to pack A"),
+        (_shift(knobs.get("nc"), base, -1), "a narrower packed block of B"),
+    ]
+    for change, why in flips:
+        if change:
+            yield lane.build(base | change), why
+
+
+def _shift(knob: Knob | None, base: dict[str, Choice], by: int) -> dict[str, Choice]:
+    """That knob moved along its ladder; empty when it cannot move."""
+    if knob is None:
+        return {}
+    index = knob.choices.index(base[knob.name])
+    target = max(0, min(len(knob.choices) - 1, index + by))
+    return {} if target == index else {knob.name: knob.choices[target]}
+
+
+def _other(knob: Knob | None, base: dict[str, Choice], which: int) -> dict[str, Choice]:
+    """Another choice of that knob, the `which`-th in its order of merit."""
+    others = [choice for choice in knob.choices if choice != base[knob.name]] if knob else []
+    return {knob.name: others[which]} if knob and which < len(others) else {}
+
+
+def _is_ladder(knob: Knob) -> bool:
+    return all(isinstance(choice, int) and not isinstance(choice, bool) for choice in knob.choices)
+
+
+def _steps(lane: Space, best: Schedule, rng: random.Random) -> Iterator[tuple[Schedule, str]]:
+    """Neighbours of the best kernel: one knob a step away, in random order, then two knobs at once."""
+    at = lane.choices_of(best)
+    moves: list[dict[str, Choice]] = []
+    for knob in lane.knobs:
+        if _is_ladder(knob):
+            moves += [move for by in (-1, 1) if (move := _shift(knob, at, by))]
+        else:
+            moves += [{knob.name: choice} for choice in knob.choices if choice != at[knob.name]]
+    rng.shuffle(moves)
+    pairs = [a | b for index, a in enumerate(moves) for b in moves[index + 1 :] if set(a) != set(b)]
+    rng.shuffle(pairs)
+    for move in moves + pairs:
+        yield (
+            lane.build(at | move),
+            ", ".join(f"{name} {at[name]} -> {value}" for name, value in move.items()),
+        )
+
+
+def _sample(lane: Space, here: list[tuple[Trial, Schedule]], tried: set[str], seed: int) -> Schedule | None:
+    """Ask Optuna's TPE after telling it every judged kernel of the lane; a rejected one is told as pruned."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=PLANNED, multivariate=True, group=False)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    distributions = {knob.name: _distribution(knob) for knob in lane.knobs}
+    for trial, schedule in here:
+        params = {k.name: _encode(k, value) for k, value in _choices(lane, schedule)}
+        study.add_trial(_told(params, distributions, trial.ratio))
+    for _ in range(_ASKS):
+        asked = study.ask(distributions)
+        choices = {knob.name: _decode(knob, asked.params[knob.name]) for knob in lane.knobs}
+        schedule = lane.build(choices)
+        if schedule.key() not in tried:
+            return schedule
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)
+    return None
+
+
+def _choices(lane: Space, schedule: Schedule) -> list[tuple[Knob, Choice]]:
+    nearest = lane.choices_of(schedule)
+    return [(knob, nearest[knob.name]) for knob in lane.knobs]
+
+
+def _told(
+    params: dict[str, Any], distributions: dict[str, Any], ratio: float | None
+) -> optuna.trial.FrozenTrial:
+    import optuna
+
+    state = optuna.trial.TrialState.PRUNED if ratio is None else optuna.trial.TrialState.COMPLETE
+    return optuna.trial.create_trial(state=state, value=ratio, params=params, distributions=distributions)
+
+
+def _distribution(knob: Knob) -> Any:
+    """A ladder of sizes keeps its order: the sampler sees the rung, not the name."""
+    import optuna
+
+    if _is_ladder(knob) and len(knob.choices) > 1:
+        return optuna.distributions.IntDistribution(0, len(knob.choices) - 1)
+    return optuna.distributions.CategoricalDistribution(knob.choices)
+
+
+def _encode(knob: Knob, choice: Choice) -> Choice:
+    return knob.choices.index(choice) if _is_ladder(knob) and len(knob.choices) > 1 else choice
+
+
+def _decode(knob: Knob, value: Any) -> Choice:
+    return knob.choices[int(value)] if _is_ladder(knob) and len(knob.choices) > 1 else value

@@ -1,0 +1,271 @@
+"""One evolution: seats the agents at a SingleThreadedAgentRuntime, lets the Manager drive, ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+from harness.machine import Machine
+from harness.minds.protocol import Minds
+from harness.roundtable import codec, folder, journal
+from harness.roundtable.budget import Purse
+from harness.roundtable.journal import Head, Journal, Story
+from harness.roundtable.messages import Begin, Coded, Proposed, RememberedIt, Role
+from harness.roundtable.ports import Judge, KernelMemory, PaperLibrary, Say, Workshop
+from harness.roundtable.table import Table
+from harness.roundtable.transcript import Replay, Transcript
+from harness.settings import Settings
+from harness.verdict import Verdict
+
+if TYPE_CHECKING:
+    from autogen_core import SingleThreadedAgentRuntime
+
+# The agents' own shutdown takes milliseconds; this is only there so that a bug cannot hang the session.
+_SHUTDOWN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One judged candidate of the run; `verdict` is None when the run was ended before it was judged."""
+
+    name: str
+    generation: int
+    slot: int
+    parents: tuple[str, ...]
+    model: str
+    how: str
+    algorithm: str
+    verdict: Verdict | None
+    remembered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionResult:
+    """What an evolution left: candidates in the order in which they were written, what was spent, why it ended."""
+
+    run_id: str
+    seed: int
+    generations: int
+    candidates: tuple[Outcome, ...]
+    tokens: int
+    spent_s: float
+    stand_ins: int
+    ended: str
+    notices: tuple[str, ...] = field(default=())
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict of every judged candidate, by name."""
+        return {one.name: one.verdict for one in self.candidates if one.verdict is not None}
+
+
+MindsFor = Callable[[int], Minds]
+
+
+async def evolve(
+    settings: Settings,
+    *,
+    judge: Judge,
+    minds: Minds | MindsFor,
+    memory: KernelMemory,
+    library: PaperLibrary | None,
+    machine: Machine,
+    say: Say,
+    run_id: str,
+    toolchain: str = "",
+    workshop: Workshop | None = None,
+) -> EvolutionResult:
+    """Evolve `settings.generate` generations of `settings.population` proposals each.
+
+    judge: blocking, from candidate to verdict; called in this thread inside the Tester's handler.
+    minds: who thinks; or a function from the run's seed to them, because a resumed run goes on with its own seed.
+    say: one line of progress for a person.
+    Raises UserError for what a person can mend (also what a mind or the memory raises), KeyboardInterrupt on Ctrl-C;
+    whatever happened until then stands in results/local/<run id>/ and `--resume` goes on from there.
+    """
+    story = journal.read(journal.latest_unfinished(settings.results)) if settings.resume else None
+    head = story.head if story else _head(settings, machine, run_id)
+    if story:
+        say(f"going on with run {head.run_id}: {len(story.messages)} steps are done")
+    thinking = minds(head.seed) if callable(minds) else minds
+    table = _lay(settings, story, head, judge, thinking, memory, library, machine, say, toolchain, workshop)
+    try:
+        if story:
+            _reconcile(table)
+        await _converse(table)
+        table.journal.end(table.ended, table.purse.tokens, table.purse.spent_s)
+    finally:
+        table.transcript.close()
+        table.journal.close()
+        await asyncio.wait_for(thinking.close(), _SHUTDOWN_S)
+    return _result(table)
+
+
+def _head(settings: Settings, machine: Machine, run_id: str) -> Head:
+    return Head(
+        run_id=run_id,
+        generations=settings.generate,
+        population=settings.population,
+        seed=settings.seed if settings.seed is not None else secrets.randbelow(1 << 31),
+        models=dict(settings.models),
+        machine=machine.machine_class,
+    )
+
+
+def _lay(
+    settings: Settings,
+    story: Story | None,
+    head: Head,
+    judge: Judge,
+    minds: Minds,
+    memory: KernelMemory,
+    library: PaperLibrary | None,
+    machine: Machine,
+    say: Say,
+    toolchain: str,
+    workshop: Workshop | None,
+) -> Table:
+    """Open the run's files and lay everything on the table."""
+    from harness.roundtable.workshop import ScheduleWorkshop
+
+    here = settings.results / head.run_id
+    replay = Replay(settings.replay, head.run_id) if settings.replay else None
+    folder.sweep(settings.candidates)
+    written = Journal(here)
+    if story is None:
+        written.begin(head)
+    return Table(
+        run_id=head.run_id,
+        seed=head.seed,
+        generations=max(head.generations, settings.generate),
+        population=head.population,
+        settings=settings,
+        machine=machine,
+        toolchain=toolchain,
+        judge=judge,
+        minds=minds,
+        memory=memory,
+        library=library,
+        workshop=workshop or ScheduleWorkshop(machine, "all" if settings.threads == "all" else 1),
+        journal=written,
+        transcript=Transcript(here / journal.TRANSCRIPT, head.run_id),
+        replay=replay,
+        purse=Purse(settings.budget, story.tokens if story else 0, story.spent_s if story else 0.0),
+        say=say,
+        told=list(story.messages) if story else [],
+    )
+
+
+def _reconcile(table: Table) -> None:
+    """After a kill: folders that were announced but not written, outcomes that were recorded but not marked."""
+    from harness.roundtable.tester import mark
+
+    coded = {m.content.candidate: m.content for m in table.told if isinstance(m.content, Coded)}
+    for one in coded.values():
+        folder.write(table.settings.candidates, one.candidate, one.source, one.manifest)
+    for judged in table.judged():
+        mark(table, coded[judged.candidate], codec.from_plain(judged.verdict))
+
+
+async def _converse(table: Table) -> None:
+    """Run the agents until the Manager asks for nothing more; an exception of any handler comes out here."""
+    # Spans of every message are of no use to anybody here, and an exporter would want a network.
+    os.environ.setdefault("AUTOGEN_DISABLE_RUNTIME_TRACING", "true")
+    from autogen_core import SingleThreadedAgentRuntime, TopicId
+
+    runtime = SingleThreadedAgentRuntime(ignore_unhandled_exceptions=False)
+    await _seat(runtime, table)
+    runtime.start()
+    try:
+        await runtime.publish_message(Begin(run_id=table.run_id), TopicId(Role.MANAGER.value, table.run_id))
+        await runtime.stop_when_idle()
+    finally:
+        await asyncio.wait_for(runtime.close(), _SHUTDOWN_S)
+
+
+async def _seat(runtime: SingleThreadedAgentRuntime, table: Table) -> None:
+    from autogen_core import TypeSubscription
+
+    from harness.roundtable.base import GROUP_TOPIC, BaseMatMulAgent
+    from harness.roundtable.coder import CoderAgent
+    from harness.roundtable.manager import MatMulManager
+    from harness.roundtable.proposer import ProposerAgent
+    from harness.roundtable.tester import TesterAgent
+    from harness.roundtable.verifier import VerifierAgent
+
+    seats: tuple[type[BaseMatMulAgent], ...] = (
+        MatMulManager,
+        ProposerAgent,
+        VerifierAgent,
+        CoderAgent,
+        TesterAgent,
+    )
+    for seat in seats:
+        role = seat.role.value
+        await seat.register(runtime, role, lambda seat=seat: seat(table))  # type: ignore[misc]
+        await runtime.add_subscription(TypeSubscription(role, role))
+        await runtime.add_subscription(TypeSubscription(GROUP_TOPIC, role))
+
+
+def _result(table: Table) -> EvolutionResult:
+    remembered = {m.content.candidate for m in table.told if isinstance(m.content, RememberedIt)}
+    judged = {one.candidate: codec.from_plain(one.verdict) for one in table.judged()} | table.verdicts
+    outcomes = []
+    for message in table.told:
+        if isinstance(coded := message.content, Coded):
+            outcomes.append(
+                Outcome(
+                    name=coded.candidate,
+                    generation=message.turn.generation,
+                    slot=message.turn.slot,
+                    parents=tuple(coded.manifest.get("parents", ())),
+                    model=str(coded.manifest.get("model", "")),
+                    how=coded.how,
+                    algorithm=str(coded.manifest.get("title", "")),
+                    verdict=judged.get(coded.candidate),
+                    remembered=coded.candidate in remembered,
+                )
+            )
+    stand_ins = sum(isinstance(m.content, Proposed) and m.content.stand_in for m in table.told)
+    return EvolutionResult(
+        run_id=table.run_id,
+        seed=table.seed,
+        generations=table.generations,
+        candidates=tuple(outcomes),
+        tokens=table.purse.tokens,
+        spent_s=table.purse.spent_s,
+        stand_ins=stand_ins,
+        ended=table.ended,
+        notices=_notices(table, stand_ins),
+    )
+
+
+def _notices(table: Table, stand_ins: int) -> tuple[str, ...]:
+    lines = [f"run {table.run_id}, seed {table.seed}: {_shown(table.journal.folder, table.settings.root)}"]
+    if table.ended != "finished":
+        lines.append(f"ended early: {table.ended}")
+    if stand_ins:
+        lines.append(f"the built-in tuner stood in for the Proposer {stand_ins} time(s)")
+    if table.purse.tokens:
+        lines.append(f"{table.purse.tokens} tokens")
+    return tuple(lines)
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def new_run_id() -> str:
+    """Time and chance: sorts by time, and two runs started in the same second differ."""
+    import time
+
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+__all__ = ["EvolutionResult", "MindsFor", "Outcome", "UserError", "evolve", "new_run_id"]

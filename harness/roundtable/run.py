@@ -1,0 +1,43 @@
+"""`pytest --generate`: opens memory, library and minds for one evolution and closes them, whatever happens."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from harness.minds.catalogue import open_minds
+from harness.roundtable.evolve import EvolutionResult, evolve, new_run_id
+from harness.roundtable.ports import Judge, Say
+from harness.roundtable.workshop import ScheduleWorkshop
+
+if TYPE_CHECKING:
+    from harness.session import SessionState
+
+
+async def run_evolution(state: SessionState, judge: Judge, say: Say) -> EvolutionResult:
+    """Evolve as the session's settings ask for.
+
+    Raises UserError for what a person can mend: models, memory, folders, the toolchain.
+    """
+    from harness.memory.connection import connect
+    from harness.memory.embedders import make
+    from harness.memory.kernels import KernelMemory
+    from harness.memory.papers import open_library
+
+    settings, machine = state.settings, state.bench.machine
+    toolchain = state.bench.tools.toolchain.fingerprint
+    workshop = ScheduleWorkshop(machine, "all" if settings.threads == "all" else 1)
+    embedder = make(settings.embedder)
+    with connect(settings.memory) as connection:
+        return await evolve(
+            settings,
+            judge=judge,
+            minds=partial(open_minds, settings, workshop.lanes(), say),
+            memory=KernelMemory(connection, embedder),
+            library=open_library(connection, embedder),
+            machine=machine,
+            say=say,
+            run_id=new_run_id(),
+            toolchain=toolchain,
+            workshop=workshop,
+        )

@@ -1,0 +1,55 @@
+"""What lies on the table: the services that every agent may use in one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.machine import Machine
+from harness.minds.protocol import Minds
+from harness.roundtable.budget import Purse
+from harness.roundtable.journal import Journal
+from harness.roundtable.messages import GroupChatMessage, Judged
+from harness.roundtable.ports import Judge, KernelMemory, PaperLibrary, Say, Workshop
+from harness.roundtable.transcript import Replay, Transcript
+from harness.settings import Settings
+from harness.verdict import Verdict
+
+
+@dataclass
+class Table:
+    """One run's services. `told` is the conversation so far, earlier sessions of a resumed run included."""
+
+    run_id: str
+    seed: int
+    generations: int
+    population: int
+    settings: Settings
+    machine: Machine
+    toolchain: str
+    judge: Judge
+    minds: Minds
+    memory: KernelMemory
+    library: PaperLibrary | None
+    workshop: Workshop
+    journal: Journal
+    transcript: Transcript
+    replay: Replay | None
+    purse: Purse
+    say: Say
+    told: list[GroupChatMessage] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    ended: str = "finished"
+
+    @property
+    def threads(self) -> int:
+        """How many threads a kernel of this run's class is timed with."""
+        return len(self.machine.cores) if self.settings.threads == "all" else 1
+
+    def say_to_all(self, message: GroupChatMessage) -> None:
+        """On disk first, then part of the conversation."""
+        self.journal.say(message, self.purse.tokens, self.purse.spent_s)
+        self.told.append(message)
+
+    def judged(self) -> list[Judged]:
+        """Every verdict of this run so far, in order."""
+        return [message.content for message in self.told if isinstance(message.content, Judged)]

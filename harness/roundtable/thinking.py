@@ -1,0 +1,100 @@
+"""One exchange with a language model: fitted prompt, seed, budget, transcript, replay. Used by Proposer and Coder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.minds.protocol import LanguageMind, Question
+from harness.roundtable import prompt
+from harness.roundtable.ports import Plain
+from harness.roundtable.prompt import Part
+from harness.roundtable.table import Table
+
+# Below this an answer is not worth asking for.
+LEAST_ANSWER_TOKENS = 64
+_SHOWN_EVERY_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the model said, whether it was cut off, and the prompt that it saw."""
+
+    text: str
+    prompt: str
+    cut_off: bool
+
+
+async def ask(
+    table: Table,
+    mind: LanguageMind,
+    where: str,
+    system: str,
+    parts: Sequence[Part],
+    answer_tokens: int,
+    schema: Plain | None = None,
+) -> Asked:
+    """Fit the prompt, ask, pay, record.
+
+    Raises UserError when even the shortest prompt does not fit the model's context or the model cannot be reached.
+    """
+    least = min(answer_tokens, max(LEAST_ANSWER_TOKENS, mind.context_tokens // 4))
+    fitted = prompt.fit(parts, lambda text: mind.count(system, text), mind.context_tokens - least)
+    room = min(answer_tokens, mind.context_tokens - fitted.tokens)
+    if table.purse.left_tokens is not None:
+        room = max(1, min(room, table.purse.left_tokens - fitted.tokens))
+    question = Question(
+        system=system,
+        user=fitted.text,
+        seed=seed_of(table.seed, where),
+        max_tokens=room,
+        schema=None if schema is None else compact(schema),
+        limit_s=table.purse.left_s,
+    )
+    answer = await mind.ask(question, _progress(table, where, mind.name))
+    table.purse.pay(answer.prompt_tokens + answer.answer_tokens)
+    table.transcript.answered(where, question, answer, mind.name, mind.model_hash, fitted.dropped)
+    return Asked(answer.text, fitted.text, answer.finish == "length")
+
+
+def seed_of(seed: int, where: str) -> int:
+    """A seed of its own for each question: repeatable, and different from question to question."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{where}".encode()).digest()[:4], "big") & 0x7FFF_FFFF
+
+
+def _progress(table: Table, where: str, model: str) -> Any:
+    role = where.split()[0]
+    shown = 0
+
+    def heard(tokens: int) -> None:
+        nonlocal shown
+        if tokens - shown >= _SHOWN_EVERY_TOKENS:
+            shown = tokens
+            table.say(f"{role}: {model} is writing, {tokens} tokens")
+
+    return heard
+
+
+_LONGEST_TEXT = 240
+_LONGEST_LIST = 4
+
+
+def compact(schema: Any) -> Any:
+    """The schema as a grammar and a prompt need it: no titles, no defaults, texts and lists of a length that ends."""
+    if isinstance(schema, list):
+        return [compact(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "properties":
+            kept[key] = {name: compact(item) for name, item in value.items()}
+        elif key not in ("title", "default"):
+            kept[key] = compact(value)
+    if kept.get("type") == "string" and "enum" not in kept and "pattern" not in kept:
+        kept["maxLength"] = min(kept.get("maxLength", _LONGEST_TEXT), _LONGEST_TEXT)
+    if kept.get("type") == "array":
+        kept["maxItems"] = min(kept.get("maxItems", _LONGEST_LIST), _LONGEST_LIST)
+    return kept
