@@ -1,0 +1,127 @@
+"""From a proved bilinear scheme to kernel.rs: recursion over the packed kernel that the other templates render."""
+
+from __future__ import annotations
+
+import textwrap
+from fractions import Fraction
+from typing import Any
+
+from harness.errors import UserError
+from harness.schedule import schemes, symbolic
+from harness.schedule.bilinear import Row, Scheme, prove, symbol
+from harness.schedule.bilinear import Refutation as _Refutation
+from harness.schedule.merits import growth
+from harness.schedule.model import Bilinear, Schedule
+
+# A coefficient must be exact in f32: at most 24 bits over a power of two.
+_MANTISSA = 1 << 24
+
+
+def scheme_of(bilinear: Bilinear) -> Scheme:
+    """The scheme that a schedule names or brings along; UserError when there is none. It still has to be proved."""
+    if bilinear.program.strip():
+        return symbolic.parse(bilinear.program, bilinear.scheme)
+    return schemes.named(bilinear.scheme)
+
+
+def inner_schedule(schedule: Schedule) -> Schedule:
+    """The packed schedule that multiplies the blocks."""
+    if schedule.bilinear is None:
+        return schedule
+    values = schedule.model_dump() | {"family": schedule.bilinear.inner, "bilinear": None}
+    return Schedule.model_validate(values)
+
+
+def inexact(scheme: Scheme) -> Fraction | None:
+    """The first coefficient that f32 cannot hold exactly, if any."""
+    for factor in (scheme.u, scheme.v, scheme.w):
+        for row in factor:
+            for x in row:
+                if x.denominator & (x.denominator - 1) or abs(x.numerator) > _MANTISSA:
+                    return x
+    return None
+
+
+def workspace_floats(scheme: Scheme, levels: int, m: int, k: int, n: int) -> int:
+    """Floats of workspace for `levels` of recursion: per level one sum of each input's blocks and one product."""
+    total = 0
+    for _ in range(levels):
+        m, k, n = (-(-extent // parts) for extent, parts in ((m, scheme.m), (k, scheme.k), (n, scheme.n)))
+        total += m * k + k * n + m * n
+    return total
+
+
+def render(schedule: Schedule, title: str, notes: str = "") -> str:
+    """The source of kernel.rs for a schedule of family bilinear.
+
+    Raises UserError when the scheme is refuted, has a coefficient that f32 cannot hold, or cannot be found.
+    """
+    from harness.schedule import render as rendering
+
+    if schedule.bilinear is None:
+        raise UserError("a schedule of family bilinear is needed to render a recursion")
+    scheme = scheme_of(schedule.bilinear)
+    outcome = prove(scheme)
+    if isinstance(outcome, _Refutation):
+        raise UserError(str(outcome))
+    bad = inexact(scheme)
+    if bad is not None:
+        raise UserError(f"{scheme.label}: the coefficient {bad} is not exact in f32; only p/2^q with small p is")
+    inner = rendering.render(inner_schedule(schedule), f"The inner kernel of {title}")
+    told = rendering.context(schedule, title, notes) | {"story": _story(scheme, schedule.bilinear, notes)}
+    template = rendering._environment().get_template("bilinear.rs.j2")
+    return template.render(told | _tables(scheme) | {"b": schedule.bilinear, "inner": textwrap.indent(inner, "    ")})
+
+
+def _story(scheme: Scheme, bilinear: Bilinear, notes: str) -> list[str]:
+    saved = scheme.m * scheme.k * scheme.n - scheme.rank
+    text = (
+        f"{scheme.label}: {scheme.rank} products of blocks instead of {scheme.rank + saved}, "
+        f"{bilinear.levels} level(s) deep while m, k and n are at least {bilinear.cutoff}; blocks go to the inner kernel. "
+        "All Brent equations of the scheme were proved in exact arithmetic when this file was written. "
+        "Accurate normwise, not componentwise; inputs with NaN, infinities or extreme sizes take the classical way."
+    )
+    return [*textwrap.wrap(text, 100), *(["", *textwrap.wrap(notes, 100)] if notes.strip() else [])]
+
+
+def _tables(scheme: Scheme) -> dict[str, Any]:
+    """Products as the template wants them: terms (block row, block column, coefficient), and which write C first."""
+    written: set[int] = set()
+    products = []
+    for t, (u, v, w) in enumerate(zip(scheme.u, scheme.v, scheme.w, strict=True), start=1):
+        fresh = [index for index, x in enumerate(w) if x and index not in written]
+        written.update(fresh)
+        if any(u) and any(v) and any(w):
+            told = f"M{t} = ({_sum(scheme, 'a', u, scheme.k)}) ({_sum(scheme, 'b', v, scheme.n)})"
+            to = ", ".join(
+                f"Target {{ row: {i // scheme.n}, col: {i % scheme.n}, times: {_f32(x)}, first: {str(i in fresh).lower()} }}"
+                for i, x in enumerate(w)
+                if x
+            )
+            products.append({"told": told, "a": _terms(u, scheme.k), "b": _terms(v, scheme.n), "c": to})
+    return {
+        "scheme": scheme,
+        "products": products,
+        "growth": float(growth(scheme)),
+        "swell": float(max(sum(map(abs, row), Fraction(0)) for row in (*scheme.u, *scheme.v))),
+    }
+
+
+def _terms(row: Row, columns: int) -> str:
+    return ", ".join(
+        f"Term {{ row: {i // columns}, col: {i % columns}, times: {_f32(x)} }}" for i, x in enumerate(row) if x
+    )
+
+
+def _sum(scheme: Scheme, letter: str, row: Row, columns: int) -> str:
+    text = ""
+    for i, x in enumerate(row):
+        if x:
+            sign = "-" if x < 0 else "+"
+            size = "" if abs(x) == 1 else f"{abs(x)}*"
+            text += f" {sign} {size}{symbol(scheme, letter, (i // columns + 1, i % columns + 1))}"
+    return text[3:] if text.startswith(" + ") else text[1:]
+
+
+def _f32(value: Fraction) -> str:
+    return repr(float(value))
