@@ -1,0 +1,49 @@
+//! Why the host gives up: one line on stderr and an exit code that the parent knows.
+
+/// The host's own failure; never the candidate's fault.
+#[derive(Debug)]
+pub struct Fault {
+    code: i32,
+    text: String,
+}
+
+impl Fault {
+    /// The sandbox cannot be set up: exit code 125.
+    pub fn sandbox(text: impl std::fmt::Display) -> Self {
+        Self { code: 125, text: format!("sandbox: {text}") }
+    }
+
+    /// The library or its symbol cannot be used: exit code 124.
+    pub fn library(text: impl std::fmt::Display) -> Self {
+        Self { code: 124, text: format!("library: {text}") }
+    }
+
+    /// A system call that always works did not: exit code 123.
+    pub fn system(what: &str) -> Self {
+        Self { code: 123, text: format!("{what}: {}", std::io::Error::last_os_error()) }
+    }
+
+    /// Wrong command line: exit code 122.
+    pub fn usage(text: impl std::fmt::Display) -> Self {
+        Self { code: 122, text: text.to_string() }
+    }
+
+    /// Says why and ends the process, without running anything that a candidate registered with atexit.
+    pub fn leave(&self) -> ! {
+        let line = format!("roundtable-host: {}\n", self.text.replace('\n', " "));
+        // SAFETY: a plain write of our own buffer, then the end.
+        unsafe {
+            libc::write(2, line.as_ptr().cast(), line.len());
+            libc::_exit(self.code)
+        }
+    }
+}
+
+/// Turns the usual "-1 and errno" into a Fault.
+pub fn checked(result: libc::c_int, what: &str) -> Result<libc::c_int, Fault> {
+    if result < 0 {
+        Err(Fault::system(what))
+    } else {
+        Ok(result)
+    }
+}

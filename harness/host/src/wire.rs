@@ -1,0 +1,111 @@
+//! What parent and host say to each other: fixed descriptors, plain little structs, one page of last words.
+//!
+//! The same layouts stand in harness/judge/worker.py and harness/judge/autopsy.py.
+
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+pub const CONTROL: i32 = 3;
+pub const ANSWER: i32 = 4;
+pub const LAST_WORDS: i32 = 5;
+/// A, B (opened read-only by the parent) and C.
+pub const REGIONS: [i32; 3] = [6, 7, 8];
+pub const TABLE: i32 = 9;
+pub const LIBRARY: i32 = 10;
+pub const FIRST_UNKNOWN: u32 = 11;
+
+/// Bytes of the table of calls and open ranges, which the host maps read-only.
+pub const TABLE_BYTES: usize = 4 << 20;
+
+/// One order: run `calls` entries of the table, after having opened `ranges` page ranges if `refence` is set.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Order {
+    pub sequence: u64,
+    pub calls: u32,
+    pub ranges: u32,
+    pub refence: u32,
+    pub reserved: u32,
+}
+
+/// One product; offsets in bytes into the three regions.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Call {
+    pub m: usize,
+    pub k: usize,
+    pub n: usize,
+    pub offsets: [usize; 3],
+}
+
+/// Pages that stay accessible; everything else of the region is fenced off.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Range {
+    pub region: u64,
+    pub start: u64,
+    pub length: u64,
+}
+
+pub const SEALED: u32 = 1;
+pub const LOADED: u32 = 2;
+pub const DONE: u32 = 3;
+
+#[repr(C)]
+pub struct Answer {
+    pub sequence: u64,
+    pub kind: u32,
+    pub fp_env_restored: u32,
+    pub cpu_ns: u64,
+    pub reserved: u64,
+}
+
+/// Why the process is about to die. It lies in memory that the candidate can write: it words a rejection, no more.
+#[repr(C)]
+pub struct LastWords {
+    pub kind: AtomicU32,
+    pub signal: u32,
+    pub address: u64,
+    pub stack_pointer: u64,
+    pub syscall: i64,
+    /// 0 read, 1 write, 2 not known.
+    pub access: u32,
+    pub text_length: u32,
+    /// Where the regions lie, so that the parent can say what an address belongs to.
+    pub bases: [u64; 3],
+    pub text: [u8; 512],
+}
+
+pub const SIGNALLED: u32 = 1;
+pub const VIOLATION: u32 = 2;
+
+pub static LAST: AtomicPtr<LastWords> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The page, or None before it is mapped. Callers run on one thread or are about to die.
+pub fn last_words() -> Option<&'static mut LastWords> {
+    // SAFETY: set once, to a mapping that is never removed.
+    unsafe { LAST.load(Ordering::Acquire).as_mut() }
+}
+
+/// Sends one answer; false when the pipe is gone.
+pub fn send(answer: &Answer) -> bool {
+    let size = std::mem::size_of::<Answer>();
+    // SAFETY: a repr(C) struct without padding, written whole.
+    unsafe { libc::write(ANSWER, (answer as *const Answer).cast(), size) == size as isize }
+}
+
+/// Reads one order; None at the end of the pipe, when the parent is gone.
+pub fn receive() -> Option<Order> {
+    let mut order = Order::default();
+    let size = std::mem::size_of::<Order>();
+    loop {
+        // SAFETY: reads at most `size` bytes into a plain struct.
+        let got = unsafe { libc::read(CONTROL, (&mut order as *mut Order).cast(), size) };
+        if got == size as isize {
+            return Some(order);
+        }
+        if got < 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted {
+            continue;
+        }
+        return None;
+    }
+}

@@ -1,0 +1,140 @@
+"""From how a worker ended to a verdict: crash, panic, time, memory, or a cheat."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.judge.process import Death
+from harness.judge.shared import PlacedSlot
+from harness.verdict import At, Cheat, Crash, HarnessError, OutOfMemory, Panic, Rejection, Timeout, one_line
+
+# kind, signal, address, stack pointer, system call, access, length of text, three bases: LastWords in wire.rs.
+_WORDS = struct.Struct("=IIQQqIIQQQ")
+_TEXT_BYTES = 512
+_SIGNALLED, _VIOLATION = 1, 2
+_GUARD_BYTES = 16 << 20
+_STACK_REACH_BYTES = 64 << 20
+_HOST_FAULTS = (122, 123, 124, 125)
+_HOST_SAYS = "roundtable-host: "
+_NO_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|Cannot allocate memory|OutOfMemory")
+_PANIC = re.compile(r"panicked at [^\n]*\n?(?P<message>[^\n]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Where and under which limits the worker ended, the products that it was given, its page of last words."""
+
+    at: At
+    limit_s: float
+    memory_bytes: int
+    slots: Sequence[PlacedSlot]
+    words: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """What the host's signal handlers noted. The candidate can write there too: it words a rejection, no more."""
+
+    kind: int
+    address: int
+    stack_pointer: int
+    writing: bool
+    bases: tuple[int, int, int]
+    text: str
+
+
+def verdict(death: Death, case: Case) -> Rejection:
+    """What a death means. It always means a rejection; forged last words only change how that is told."""
+    words = _read(case.words)
+    if death.left:
+        return Cheat("left the process", "its main thread ended in the middle of a call", case.at)
+    if death.late:
+        return Timeout(case.limit_s, case.at)
+    if death.odd:
+        return Cheat("forged answer", death.odd, case.at)
+    if words.kind == _VIOLATION:
+        return Cheat("sandbox violation", one_line(words.text), case.at)
+    if os.WIFEXITED(death.status):
+        return _exited(os.WEXITSTATUS(death.status), death.said, case)
+    return _killed(os.WTERMSIG(death.status), death.said, words, case)
+
+
+def _exited(code: int, said: str, case: Case) -> Rejection:
+    if code in _HOST_FAULTS and _HOST_SAYS in said:
+        return HarnessError(one_line(said.rpartition(_HOST_SAYS)[2]), case.at)
+    return Cheat("left the process", f"exit with code {code} in the middle of a call", case.at)
+
+
+def _killed(number: int, said: str, words: LastWords, case: Case) -> Rejection:
+    match number:
+        case signal.SIGSYS:
+            return Cheat("sandbox violation", "a system call that is not allowed, with its signal blocked", case.at)
+        case signal.SIGKILL:
+            return OutOfMemory(case.memory_bytes, case.at)
+        case signal.SIGXCPU:
+            return Timeout(case.limit_s, case.at)
+        case signal.SIGABRT:
+            return _aborted(said, case)
+        case signal.SIGSEGV | signal.SIGBUS:
+            return _bad_access(number, words, case)
+        case _:
+            return Crash(number, case.at, one_line(said[-300:]))
+
+
+def _aborted(said: str, case: Case) -> Rejection:
+    if _NO_MEMORY.search(said):
+        return OutOfMemory(case.memory_bytes, case.at)
+    panic = _PANIC.search(said)
+    if panic is not None:
+        return Panic(one_line(panic["message"] or panic[0]), case.at)
+    return Crash(signal.SIGABRT, case.at, one_line(said[-300:]))
+
+
+def _bad_access(number: int, words: LastWords, case: Case) -> Rejection:
+    if words.kind != _SIGNALLED:
+        return Crash(number, case.at, "without last words: most likely a thread's stack overflowed")
+    where = _locate(words, case.slots)
+    if where is not None:
+        index, place = where
+        verb = "wrote to" if words.writing else "touched"
+        if words.writing and index < 2:
+            return Cheat("input tampering", f"{verb} {place}, which is read-only", case.at)
+        return Crash(number, case.at, f"{verb} {place}")
+    below = words.stack_pointer - words.address
+    if -(64 << 10) <= below <= _STACK_REACH_BYTES:
+        return Crash(number, case.at, "stack overflow")
+    if words.address < 1 << 16:
+        return Crash(number, case.at, f"null pointer (address {words.address:#x})")
+    return Crash(number, case.at, f"touched address {words.address:#x}, which is nobody's")
+
+
+def _locate(words: LastWords, slots: Sequence[PlacedSlot]) -> tuple[int, str] | None:
+    """Which matrix (0 = A) an address belongs to, and where in or beside it."""
+    best: tuple[int, int, str] | None = None
+    for slot in slots:
+        for index, array in enumerate((slot.a, slot.b, slot.c)):
+            start = words.bases[index] + slot.offsets[index]
+            after = words.address - (start + array.nbytes)
+            before = start - words.address
+            name = "ABC"[index]
+            if before <= 0 and after < 0:
+                found = (0, index, f"element {-before // 4} of {name}")
+            elif after >= 0:
+                found = (after, index, f"{name} {after} bytes past its end")
+            else:
+                found = (before, index, f"{name} {before} bytes before its start")
+            if found[0] < _GUARD_BYTES and (best is None or found < best):
+                best = found
+    return None if best is None else best[1:]
+
+
+def _read(page: bytes) -> LastWords:
+    kind, _, address, stack_pointer, _, access, length, *bases = _WORDS.unpack_from(page)
+    text = page[_WORDS.size : _WORDS.size + min(length, _TEXT_BYTES)].decode("utf-8", "replace")
+    a, b, c = bases
+    return LastWords(kind, address, stack_pointer, access == 1, (a, b, c), text)

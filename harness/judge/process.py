@@ -1,0 +1,246 @@
+"""The worker's process: spawned with fixed descriptors, frozen and thawed, always waited for with a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessFaultError
+from harness.judge.calls import Limits, Program
+
+FREEZE_LIMIT_S = 10.0
+# A process whose pipe closed is about to be gone; one that closed it on purpose is not.
+DYING_S = 1.0
+SAID_BYTES = 16 << 10
+ANSWER_BYTES = 32
+# Above every number that the child uses, so that no duplicate overwrites the source of the next one.
+_HIGH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How the worker ended: its wait status, whether we ended it because it was late, what it said (untrusted text).
+
+    `odd` tells what was wrong with its answer, when that is why it was ended. `left` is true when its main thread
+    had ended while others went on.
+    """
+
+    status: int
+    late: bool
+    odd: str
+    left: bool
+    said: str
+
+
+class HostProcess:
+    """roundtable-host in a session of its own. Every wait has a deadline; the end is final."""
+
+    def __init__(
+        self, host: Path, arguments: list[str], program: Program, limits: Limits, shared: Sequence[int]
+    ) -> None:
+        self._said = bytearray()
+        self._status: int | None = None
+        ends: list[int] = []
+        try:
+            control, self._control = _pipe(ends)
+            self._answer, answer = _pipe(ends)
+            self._output, output = _pipe(ends)
+            given = [_open(ends, Path(os.devnull)), output, output, control, answer, *shared]
+            if program.library is not None and not program.trusted:
+                given.append(_open(ends, program.library))
+            self.pid = _spawn(host, arguments, environment(limits, program), given)
+        except BaseException:
+            _close_all(ends)
+            raise
+        mine = {self._control, self._answer, self._output}
+        _close_all([end for end in ends if end not in mine])
+        self._finalizer = weakref.finalize(self, _end_for_good, self.pid, sorted(mine))
+        os.set_blocking(self._output, False)
+        self._poller = select.poll()
+        self._poller.register(self._answer, select.POLLIN)
+        self._poller.register(self._output, select.POLLIN)
+        self._peek = select.poll()
+        self._peek.register(self._answer, select.POLLIN)
+        self._cpu_clock = (~self.pid << 3) | 2
+
+    def order(self, order: bytes) -> None:
+        """Send one order; a worker that is gone is found out by `answer`."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._control, order)
+
+    def answer(self, deadline: float) -> bytes | Death:
+        """The next answer (at most 32 bytes), or how the worker ended; time.monotonic() `deadline`."""
+        while True:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return self.end(late=True)
+            for descriptor, _ in self._poller.poll(left_s * 1e3 + 1):
+                if descriptor == self._output:
+                    self._listen()
+                else:
+                    return os.read(self._answer, ANSWER_BYTES) or self.end()
+
+    def has_more(self) -> bool:
+        """Whether something lies in the answer pipe that was not read."""
+        return any(event & select.POLLIN for _, event in self._peek.poll(0))
+
+    def thaw(self) -> None:
+        """Let it run."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def freeze(self) -> Death | None:
+        """Stop every thread and wait until they stand; returns how it ended if it did instead."""
+        os.kill(self.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        while True:
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                return None
+            if pid:
+                self._status = status
+                return self.end()
+            waited_s = time.monotonic() - started
+            if waited_s > FREEZE_LIMIT_S:
+                self.close()
+                raise HarnessFaultError("the worker could not be stopped; the machine is overloaded")
+            if waited_s > 2e-4:
+                time.sleep(2e-4)
+
+    def cpu_ns(self) -> int:
+        """CPU time of all its threads so far; 0 where the system does not tell or it is gone."""
+        if sys.platform != "linux":
+            return 0
+        try:
+            return time.clock_gettime_ns(self._cpu_clock)
+        except OSError:
+            return 0
+
+    def end(self, odd: str = "", *, late: bool = False) -> Death:
+        """Make sure that it is dead, and say how it died."""
+        left = (late or bool(odd)) and self._status is None and _main_thread_is_gone(self.pid)
+        if not late and not odd:
+            self._wait(DYING_S)
+        killed = self._status is None
+        self._kill()
+        self._wait(FREEZE_LIMIT_S)
+        if killed and not late and not odd:
+            odd = "the answer pipe was closed"
+        self._listen()
+        status = signal.SIGKILL if self._status is None else self._status
+        return Death(status, late, odd, left, self._said.decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Kill the whole group and free the descriptors. Harmless when called again."""
+        if self._finalizer.alive:
+            self._kill()
+            self._wait(FREEZE_LIMIT_S)
+            if self._status is None:
+                self._finalizer()
+            else:
+                self._finalizer.detach()
+                _close_all([self._control, self._answer, self._output])
+
+    def _kill(self) -> None:
+        if self._status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _wait(self, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        while self._status is None and time.monotonic() < deadline:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._status = status
+            else:
+                time.sleep(2e-4)
+
+    def _listen(self) -> None:
+        """Take what it wrote to stdout and stderr, keep the first and the last part of it."""
+        for _ in range(64):
+            try:
+                chunk = os.read(self._output, 1 << 16)
+            except BlockingIOError:
+                return
+            if not chunk:
+                with contextlib.suppress(KeyError):
+                    self._poller.unregister(self._output)
+                return
+            self._said += chunk
+            if len(self._said) > SAID_BYTES:
+                del self._said[SAID_BYTES // 2 : -SAID_BYTES // 2]
+
+
+def environment(limits: Limits, program: Program) -> dict[str, str]:
+    """What the worker may know: how many threads to use, and nothing of the user's."""
+    threads = str(limits.threads)
+    names = ("RAYON", "OPENBLAS", "OMP", "MKL", "BLIS", "GOTO")
+    told = {f"{name}_NUM_THREADS": threads for name in names} | {"VECLIB_MAXIMUM_THREADS": threads}
+    told |= {"MALLOC_ARENA_MAX": str(limits.threads + 1), "RUST_BACKTRACE": "0", "LC_ALL": "C"}
+    if program.trusted and "LD_LIBRARY_PATH" in os.environ:
+        told["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return told
+
+
+def _spawn(host: Path, arguments: list[str], told: dict[str, str], given: Sequence[int]) -> int:
+    actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(given)]
+    try:
+        return os.posix_spawn(host, [str(host), *arguments], told, file_actions=actions, setsid=True)
+    except OSError as error:
+        raise HarnessFaultError(f"{host}: cannot be started: {error.strerror}") from None
+
+
+def _pipe(ends: list[int]) -> tuple[int, int]:
+    pair = os.pipe()
+    high = (lift(pair[0]), lift(pair[1]))
+    ends += high
+    return high
+
+
+def _open(ends: list[int], path: Path) -> int:
+    try:
+        descriptor = lift(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise HarnessFaultError(f"{path}: cannot be read: {error.strerror}") from None
+    ends.append(descriptor)
+    return descriptor
+
+
+def lift(descriptor: int) -> int:
+    """The same file under a high number; the old number is closed."""
+    import fcntl
+
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    finally:
+        os.close(descriptor)
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _end_for_good(pid: int, descriptors: Sequence[int]) -> None:
+    """For a worker that nobody closed: at its garbage collection or at the interpreter's end."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+    _close_all(descriptors)
+
+
+def _main_thread_is_gone(pid: int) -> bool:
+    """A process whose main thread called exit alone stands as a zombie until the other threads end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
