@@ -80,7 +80,7 @@ fn common() -> Result<Rules, Fault> {
 
 /// What a compiler and a linker never need. Refused with EPERM, so that a curious tool goes on.
 const REFUSED: &[i64] = &[
-    libc::SYS_socket, libc::SYS_socketpair, libc::SYS_connect, libc::SYS_bind, libc::SYS_listen, libc::SYS_accept4,
+    libc::SYS_socket, libc::SYS_connect, libc::SYS_bind, libc::SYS_listen, libc::SYS_accept4,
     libc::SYS_sendto, libc::SYS_sendmsg, libc::SYS_sendmmsg, libc::SYS_ptrace, libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev, libc::SYS_process_madvise, libc::SYS_kcmp, libc::SYS_pidfd_open,
     libc::SYS_pidfd_getfd, libc::SYS_pidfd_send_signal, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter,
@@ -103,6 +103,8 @@ pub fn compiling() -> Result<(), Fault> {
         add(&mut rules, libc::SYS_clone, vec![(0, Qword, MaskedEq(bit), bit)])?;
     }
     add(&mut rules, libc::SYS_prctl, vec![(0, Dword, Eq, libc::PR_SET_PDEATHSIG as u64), (1, Dword, Ne, 9)])?;
+    // Rust's process start hands an error over through a pair of local sockets.
+    add(&mut rules, libc::SYS_socketpair, vec![(0, Dword, Ne, libc::AF_UNIX as u64)])?;
     install(Rules::from([(libc::SYS_clone3, vec![])]), SeccompAction::Allow, errno(libc::ENOSYS))?;
     install(rules, SeccompAction::Allow, errno(libc::EPERM))
 }

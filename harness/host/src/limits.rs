@@ -4,6 +4,7 @@ use crate::fault::{checked, Fault};
 
 /// Backstop for a worker whose parent stopped watching; the real time limit is the parent's wall clock.
 const CPU_S: u64 = 3600;
+const CPU_GRACE_S: u64 = 5;
 /// The main thread may keep this much on its stack; packed panels in arrays are honest.
 const STACK_BYTES: u64 = 64 << 20;
 /// The library's own mappings and the loader's, on top of what the candidate may allocate.
@@ -91,7 +92,9 @@ pub fn limit(resource: libc::__rlimit_resource_t, value: u64) -> Result<(), Faul
     unsafe {
         checked(libc::getrlimit(resource, &mut now), "getrlimit")?;
         let value = value.min(now.rlim_max);
-        let wanted = libc::rlimit { rlim_cur: value, rlim_max: value };
+        // At the hard limit of CPU time comes SIGKILL, which says nothing; leave room for SIGXCPU.
+        let spare = if resource == libc::RLIMIT_CPU { CPU_GRACE_S } else { 0 };
+        let wanted = libc::rlimit { rlim_cur: value, rlim_max: value.saturating_add(spare).min(now.rlim_max) };
         checked(libc::setrlimit(resource, &wanted), "setrlimit").map(|_| ())
     }
 }
