@@ -1,0 +1,124 @@
+//! What stands in an asm! template: no directives, no system calls, nothing that the policy forbids elsewhere.
+
+use crate::rules::Finding;
+use crate::tokens::{Kind, View};
+
+/// Look at the arguments of asm! between the brackets `open` and its partner.
+pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) {
+    let close = view.0[open].partner;
+    let line = view.0[open].line;
+    let mut text = String::new();
+    let mut at = open + 1;
+    while at < close {
+        let end = argument_end(view, at, close);
+        match view.0[at].kind {
+            Kind::Literal => match string(&view.0[at].text) {
+                Some(template) if end == at + 1 => {
+                    text.push_str(&template);
+                    text.push('\n');
+                }
+                _ => findings.push(computed(line)),
+            },
+            _ if is_operand(view, at, end) => {}
+            _ => match concatenated(view, at, end) {
+                Some(template) => {
+                    text.push_str(&template);
+                    text.push('\n');
+                }
+                None => findings.push(computed(line)),
+            },
+        }
+        at = end + 1;
+    }
+    judge(&text, line, findings);
+}
+
+fn computed(line: usize) -> Finding {
+    Finding { rule: "asm-computed", line, detail: "an asm! template that is not a string literal".to_owned() }
+}
+
+fn argument_end(view: View<'_>, mut at: usize, close: usize) -> usize {
+    while at < close && !view.is(at, ",") {
+        at = if view.0[at].kind == Kind::Open { view.0[at].partner + 1 } else { at + 1 };
+    }
+    at
+}
+
+/// `in(reg) x`, `name = out(xmm_reg) y`, `options(…)`, `const N`, `sym f`, `label {…}`, attributes in front of them.
+fn is_operand(view: View<'_>, mut at: usize, end: usize) -> bool {
+    while view.is(at, "#") && view.is(at + 1, "[") {
+        at = view.0[at + 1].partner + 1;
+    }
+    if view.get(at + 1).is_some_and(|token| token.is("=")) {
+        at += 2;
+    } else if view.is(at, "$") && view.is(at + 2, "=") {
+        at += 3;
+    }
+    const WORDS: [&str; 11] =
+        ["in", "out", "inout", "lateout", "inlateout", "const", "sym", "label", "block", "options", "clobber_abi"];
+    at < end && WORDS.iter().any(|word| view.is_keyword(at, word))
+}
+
+/// concat! of string literals alone.
+fn concatenated(view: View<'_>, at: usize, end: usize) -> Option<String> {
+    if !(view.is_keyword(at, "concat") && view.is(at + 1, "!") && view.get(at + 2)?.kind == Kind::Open) {
+        return None;
+    }
+    if view.0[at + 2].partner + 1 != end {
+        return None;
+    }
+    let mut whole = String::new();
+    for token in &view.0[at + 3..end - 1] {
+        match token.kind {
+            Kind::Literal => whole.push_str(&string(&token.text)?),
+            _ if token.is(",") => {}
+            _ => return None,
+        }
+    }
+    Some(whole)
+}
+
+fn string(literal: &str) -> Option<String> {
+    syn::parse_str::<syn::LitStr>(literal).ok().map(|parsed| parsed.value())
+}
+
+fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
+    let lower = text.to_lowercase();
+    // A comment's end and a label's colon also begin a statement. Too many beginnings are safe, too few are not.
+    let pieces = lower.split(['\n', '\r', ';', ':']).flat_map(|piece| piece.split("*/")).flat_map(|piece| piece.split("%%"));
+    for piece in pieces {
+        let mut words = piece.split_whitespace().skip_while(|word| PREFIXES.contains(word));
+        let Some(first) = words.next() else { continue };
+        let detail = |what: &str| format!("asm! with {what} '{}'", first.chars().take(40).collect::<String>());
+        if first.starts_with('.') || first.starts_with('\\') || first.starts_with('"') {
+            findings.push(Finding { rule: "asm-directive", line, detail: detail("the directive") });
+        } else if forbidden(first) {
+            findings.push(Finding { rule: "asm-instruction", line, detail: detail("the instruction") });
+        } else if piece.contains("mrs") && ["cntvct", "cntpct", "pmccntr", "rndr"].iter().any(|name| piece.contains(name))
+            || piece.contains("msr") && piece.contains("fpcr")
+        {
+            findings.push(Finding { rule: "asm-instruction", line, detail: detail("the system register in") });
+        }
+    }
+}
+
+const PREFIXES: &[&str] = &[
+    "lock", "rep", "repe", "repz", "repne", "repnz", "data16", "data32", "addr32", "notrack", "bnd", "xacquire",
+    "xrelease", "rex", "rex64", "rex.w", "cs", "ds", "es", "ss", "fs", "gs", "{{vex}}", "{{vex2}}", "{{vex3}}",
+    "{{evex}}", "{vex}", "{evex}",
+];
+
+fn forbidden(mnemonic: &str) -> bool {
+    const EXACT: &[&str] = &[
+        "syscall", "sysenter", "sysexit", "sysret", "sysretq", "int", "into", "svc", "hvc", "smc", "brk", "rdtsc", "rdtscp",
+        "rdpmc", "rdpid", "rdrand", "rdseed", "ldmxcsr", "vldmxcsr", "fldcw", "fldenv", "frstor", "fxrstor",
+        "fxrstor64", "xsetbv", "wrpkru", "wrfsbase", "wrgsbase", "vmcall", "vmmcall", "xbegin", "xend", "xabort",
+        "in", "out", "bfdot", "bfmmla", "bfmlalb", "bfmlalt", "bfcvt", "bfcvtn", "bfcvtn2", "fmlal", "fmlal2", "fmlsl",
+    ];
+    EXACT.contains(&mnemonic)
+        || mnemonic.starts_with("xrstor")
+        || ["tdp", "tile", "ldtile", "sttile"].iter().any(|prefix| mnemonic.starts_with(prefix))
+        || mnemonic.contains("bf16")
+        || mnemonic.starts_with("vcvt") && (mnemonic.contains("ph") || mnemonic.contains("sh2") || mnemonic.contains("2sh"))
+        || mnemonic.starts_with('v') && (mnemonic.ends_with("ph") || mnemonic.ends_with("sh")) && !mnemonic.starts_with("vph")
+}

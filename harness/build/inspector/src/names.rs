@@ -1,0 +1,80 @@
+//! Names that mean one forbidden thing wherever they stand.
+
+/// The rule that naming `name` breaks.
+pub fn broken_by(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Instant" | "SystemTime" | "UNIX_EPOCH" => "clock",
+        "set_hook" | "take_hook" | "update_hook" | "global_allocator" | "panic_handler" | "alloc_error_handler" => "global-hook",
+        "no_mangle" | "export_name" | "link_section" => "exported-symbol",
+        "link_name" | "link_args" | "link_ordinal" => "linking",
+        "include_str" | "include_bytes" => "include",
+        "option_env" => "environment",
+        "global_asm" | "naked_asm" => "global-asm",
+        "llvm_asm" => "asm-computed",
+        "f16" | "bf16" => "precision",
+        _ => return intrinsic(name),
+    })
+}
+
+fn intrinsic(name: &str) -> Option<&'static str> {
+    match name {
+        "_rdtsc" | "__rdtscp" | "_rdtscp" | "_rdpmc" | "__rdpmc" => return Some("clock"),
+        "_mm_setcsr" | "_fxrstor" | "_fxrstor64" | "_xsetbv" => return Some("fp-environment"),
+        "_mm_getcsr" | "_MM_GET_FLUSH_ZERO_MODE" | "_MM_GET_ROUNDING_MODE" | "_MM_GET_EXCEPTION_STATE" => return None,
+        _ => {}
+    }
+    if ["_rdrand", "_rdseed", "_rdpid", "__rndr"].iter().any(|prefix| name.starts_with(prefix)) {
+        return Some("randomness");
+    }
+    if name.starts_with("_MM_SET_") || name.starts_with("_xrstor") {
+        return Some("fp-environment");
+    }
+    if ["_xbegin", "_xend", "_xabort", "_xtest"].contains(&name) {
+        return Some("transactions");
+    }
+    reduced_precision(name).then_some("precision")
+}
+
+fn reduced_precision(name: &str) -> bool {
+    if name.starts_with("_tile_") || name.starts_with("__tile_") {
+        return true;
+    }
+    if let Some(rest) = ["_mm_", "_mm256_", "_mm512_"].iter().find_map(|prefix| name.strip_prefix(prefix)) {
+        // `_sh` as a whole word is scalar half; inside a word it is `shuffle`.
+        return ["bf16", "pbh", "bh_", "fp16", "hf8", "bf8"].iter().any(|part| rest.contains(part))
+            || rest.split('_').any(|word| matches!(word, "ph" | "sh" | "sbh" | "cvtph" | "pch" | "sch" | "phx"))
+            || rest.split('_').any(|word| word.starts_with("cvt") && (word.ends_with("ph") || word.ends_with("sh") || word.contains("ph2")))
+            || rest.split('_').any(|word| word.starts_with("cvtph") || word.starts_with("cvtxph") || word.starts_with("cvtsh"));
+    }
+    let vector_types = ["__m128h", "__m256h", "__m512h", "__m128bh", "__m256bh", "__m512bh"];
+    if vector_types.contains(&name) || name.starts_with("float16x") || name.starts_with("bfloat16") {
+        return true;
+    }
+    // Arm: vfmaq_f16, vcvt_f16_f32, vbfdotq_f32, vfmlalq_low_f16.
+    let arm = name.starts_with('v') && name.split('_').any(|word| matches!(word, "f16" | "bf16"));
+    arm || name.starts_with("vbfdot") || name.starts_with("vbfmmla") || name.starts_with("vbfmlal")
+}
+
+/// Macros that may not be called; the names are too common to forbid as identifiers.
+pub fn broken_by_macro(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "print" | "println" | "eprint" | "eprintln" | "dbg" => "input-output",
+        "env" => "environment",
+        "include" => "include",
+        _ => return None,
+    })
+}
+
+/// Attributes that a self-contained module needs; `clippy::x` and `rustfmt::x` by their first name.
+pub const ATTRIBUTES: &[&str] = &[
+    "allow", "automatically_derived", "cfg", "cfg_attr", "clippy", "cold", "default", "deny", "deprecated", "derive",
+    "diagnostic", "doc", "expect", "forbid", "inline", "macro_export", "macro_use", "must_use", "no_implicit_prelude",
+    "non_exhaustive", "recursion_limit", "repr", "rustfmt", "rustc_on_unimplemented", "target_feature", "test",
+    "track_caller", "type_length_limit", "warn",
+];
+
+/// Attributes that name the crate or unstable features.
+pub const CRATE_ATTRIBUTES: &[&str] = &[
+    "feature", "crate_name", "crate_type", "no_main", "no_core", "no_std", "no_builtins", "windows_subsystem",
+    "compiler_builtins", "register_tool", "reexport_test_harness_main", "test_runner", "rustc_const_unstable",
+];

@@ -1,0 +1,59 @@
+//! The one table of what a candidate may not do: id, reason, where the reason comes from.
+
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub struct Rule {
+    pub id: &'static str,
+    pub reason: &'static str,
+    pub source: &'static str,
+}
+
+#[derive(Serialize)]
+pub struct Finding {
+    pub rule: &'static str,
+    pub line: usize,
+    pub detail: String,
+}
+
+const fn rule(id: &'static str, reason: &'static str, source: &'static str) -> Rule {
+    Rule { id, reason, source }
+}
+
+pub const RULES: &[Rule] = &[
+    rule("files", "a kernel reads and writes only A, B and C: no files", "contract: no input or output; std::fs, std::path"),
+    rule("network", "a kernel talks to nobody", "contract: no input or output; std::net"),
+    rule("processes", "a kernel starts and ends no process", "contract: no input or output; std::process"),
+    rule("environment", "what a kernel computes depends on A and B alone", "contract; std::env, env!, option_env!"),
+    rule("input-output", "a kernel prints and reads nothing: its output is C", "contract: no input or output; std::io, print macros"),
+    rule("system", "operating-system interfaces are input and output", "contract: no input or output; std::os"),
+    rule("backtrace", "capturing a backtrace reads files", "std::backtrace opens /proc/self/maps and debug info"),
+    rule("std-allow-list", "not one of the parts of std that do no input or output", "contract; the list stands in inspector/src/paths.rs"),
+    rule("std-glob", "importing all of std hides what is used", "std reference: std::* brings fs, net, process, env"),
+    rule("computed-path", "a path into std or rayon must be written out, not assembled by a macro", "Rust reference: macros by example, forwarding of fragments"),
+    rule("computed-macro", "the name of a forbidden macro is handed to a macro that calls it", "Rust reference: macros by example"),
+    rule("extern-crate", "only core, alloc, std and rayon are there", "contract"),
+    rule("extern-block", "foreign functions reach past everything that is checked here", "Rust reference: external blocks; contract: self-contained module"),
+    rule("exported-symbol", "the harness owns the exported symbols and the sections of the binary", "contract; Rust reference: ABI attributes no_mangle, export_name, link_section, used"),
+    rule("linking", "the harness decides what is linked", "contract; Rust reference: link, link_name"),
+    rule("global-hook", "allocator, panic handler and panic hook belong to the process, which is the harness's", "contract: the harness owns the process; std::alloc, std::panic"),
+    rule("include", "kernel.rs is the whole candidate: no other file is read while compiling", "contract: one self-contained module; include!, include_str!, include_bytes!"),
+    rule("outside-module", "kernel.rs is the whole candidate: a module has its body here", "contract; Rust reference: mod x; and the path attribute"),
+    rule("attribute", "not one of the attributes that a self-contained module needs", "Rust reference: built-in attributes; the list stands in inspector/src/walk.rs"),
+    rule("crate-attribute", "crate attributes and unstable features belong to the crate, which is the harness's", "contract: the harness owns the build"),
+    rule("global-asm", "assembly outside of functions can define symbols, sections and constructors", "Rust reference: global_asm!, naked_asm!"),
+    rule("asm-directive", "assembler directives can emit any bytes into any section", "Rust reference: inline assembly, directives support"),
+    rule("asm-instruction", "system calls, clocks, randomness, control registers and reduced precision have no place in a product", "Intel SDM vol. 2; Arm ARM"),
+    rule("asm-computed", "an assembly template must be string literals that can be read here", "Rust reference: inline assembly, template string arguments"),
+    rule("deferred-work", "work must be done when matmul returns: use rayon::join, rayon::scope or parallel iterators", "rayon documentation: spawn is not awaited"),
+    rule("clock", "what a kernel does must not depend on the time", "judge's notes: a kernel that watches the clock can behave otherwise when timed"),
+    rule("randomness", "what a kernel computes depends on A and B alone", "contract; Intel SDM: RDRAND, RDSEED"),
+    rule("fp-environment", "rounding and subnormals follow IEEE 754 as they were set; flushing them changes results", "contract: subnormals count; Intel SDM: MXCSR"),
+    rule("precision", "the product is f32: no arithmetic in bf16, f16 or on tiles", "contract: f32; Intel intrinsics guide: AVX512_BF16, AVX512_FP16, F16C, AMX"),
+    rule("transactions", "hardware transactions hide faults and probe memory", "Intel SDM: RTM"),
+    rule("safe-tier", "the candidate declares the tier safe, so it holds no unsafe code", "contract: safe is built under forbid(unsafe_code)"),
+    rule("nesting", "brackets nested deeper than 200 are not a kernel that somebody can read", "limit of the parser"),
+    rule("bidirectional-text", "characters that reorder the text on screen make it read unlike what is compiled", "CVE-2021-42574 (trojan source)"),
+    rule("look-alike", "a character that Rust folds into another one makes a name read unlike what is compiled", "Rust reference: identifiers are compared in NFC"),
+    rule("unreadable", "a source that cannot be read cannot be judged", "policy: what is unclear is refused"),
+];

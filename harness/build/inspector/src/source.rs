@@ -1,0 +1,93 @@
+//! kernel.rs: from text to findings.
+
+use crate::rules::Finding;
+use crate::structure;
+use crate::tokens::{flatten, Flat, DEPTH_LIMIT};
+use crate::walk::walk;
+use proc_macro2::TokenStream;
+use serde::Serialize;
+use std::str::FromStr;
+
+#[derive(Serialize)]
+pub struct Report {
+    /// Rust's lexer can read it; otherwise `words` decides.
+    pub lexed: bool,
+    pub parsed: bool,
+    pub unsafe_tokens: usize,
+    pub unsafe_blocks: usize,
+    pub unsafe_functions: usize,
+    pub unsafe_impls: usize,
+    pub first_unsafe_line: Option<usize>,
+    pub findings: Vec<Finding>,
+}
+
+pub fn report(text: &str) -> Report {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = without_shebang(text);
+    match TokenStream::from_str(&text) {
+        Ok(stream) => lexed(flatten(stream), &text),
+        Err(_) => unlexed(&text),
+    }
+}
+
+/// rustc skips a first line that begins with `#!` unless it is an inner attribute; line numbers must not move.
+fn without_shebang(text: &str) -> String {
+    let first = text.lines().next().unwrap_or("");
+    let attribute = first.strip_prefix("#!").is_some_and(|rest| rest.trim_start().starts_with('['));
+    if first.starts_with("#!") && !attribute && !first[2..].trim().is_empty() {
+        return text[first.len()..].to_owned();
+    }
+    text.to_owned()
+}
+
+fn lexed(flat: Flat, text: &str) -> Report {
+    let mut findings = walk(&flat);
+    let unsafes: Vec<usize> =
+        flat.tokens.iter().filter(|token| token.is_keyword("unsafe")).map(|token| token.line).collect();
+    // The parser recurses; what is nested deeper than allowed is refused already.
+    let file = if flat.deepest > DEPTH_LIMIT { None } else { syn::parse_file(text).ok() };
+    let structure = file.as_ref().map(structure::read);
+    if let Some(structure) = &structure {
+        findings.extend(structure.deferred());
+    }
+    findings.sort_by_key(|finding| finding.line);
+    let report = Report {
+        lexed: true,
+        parsed: structure.is_some(),
+        unsafe_tokens: unsafes.len(),
+        unsafe_blocks: structure.as_ref().map_or(0, |found| found.unsafe_blocks),
+        unsafe_functions: structure.as_ref().map_or(0, |found| found.unsafe_functions),
+        unsafe_impls: structure.as_ref().map_or(0, |found| found.unsafe_impls),
+        first_unsafe_line: unsafes.first().copied(),
+        findings,
+    };
+    // Dropping a tree recurses as well, and the process ends here anyway.
+    std::mem::forget(file);
+    report
+}
+
+/// Not even tokens: rustc will refuse it too. Should it not, then none of these words may stand in it, anywhere.
+fn unlexed(text: &str) -> Report {
+    const WORDS: &[&str] = &[
+        "fs", "net", "process", "include", "include_str", "include_bytes", "extern", "asm", "global_asm", "no_mangle",
+        "export_name", "link_section", "global_allocator", "path", "env", "os", "io", "Instant", "SystemTime",
+    ];
+    let mut findings = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let mut words = line.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+        if let Some(word) = words.find(|word| WORDS.contains(word)) {
+            let detail = format!("not readable as Rust tokens, and it says {word}");
+            findings.push(Finding { rule: "unreadable", line: number + 1, detail });
+        }
+    }
+    Report {
+        lexed: false,
+        parsed: false,
+        unsafe_tokens: 0,
+        unsafe_blocks: 0,
+        unsafe_functions: 0,
+        unsafe_impls: 0,
+        first_unsafe_line: None,
+        findings,
+    }
+}

@@ -1,0 +1,225 @@
+//! The walk over all tokens, macro bodies included: whatever the parser makes of it, these words are all there is.
+
+use crate::names::{broken_by, broken_by_macro, ATTRIBUTES, CRATE_ATTRIBUTES};
+use crate::paths::{broken_by_rayon, broken_by_std, tree, Leaf, Roots, DEFERRING};
+use crate::rules::Finding;
+use crate::tokens::{Flat, Kind, Token, View, DEPTH_LIMIT};
+
+pub struct Walk<'a> {
+    view: View<'a>,
+    roots: Roots,
+    rayon_glob: bool,
+    mentions_pool: bool,
+    pub findings: Vec<Finding>,
+}
+
+/// Everything that the tokens alone show.
+pub fn walk(flat: &Flat) -> Vec<Finding> {
+    let view = View(&flat.tokens);
+    let mut walk = Walk {
+        view,
+        roots: Roots::gather(view),
+        rayon_glob: false,
+        mentions_pool: flat.tokens.iter().any(|token| token.is_name() && token.text.starts_with("ThreadPool")),
+        findings: Vec::new(),
+    };
+    if flat.deepest > DEPTH_LIMIT {
+        let line = flat.deepest_line;
+        walk.findings.push(Finding { rule: "nesting", line, detail: format!("brackets nested {} deep", flat.deepest) });
+    }
+    for at in 0..flat.tokens.len() {
+        walk.token(at);
+    }
+    walk.findings
+}
+
+impl<'a> Walk<'a> {
+    fn token(&mut self, at: usize) {
+        let token = &self.view.0[at];
+        if token.is_name() {
+            self.name(at, token);
+        }
+        if token.kind == Kind::Ident {
+            match token.text.as_str() {
+                "mod" => self.module(at),
+                "extern" => self.foreign(at),
+                "use" => self.import(at),
+                "asm" if self.is_call(at) => crate::asm::check(self.view, at + 2, &mut self.findings),
+                _ => {}
+            }
+        }
+        if token.is("#") {
+            self.attribute(at);
+        }
+    }
+
+    fn find(&mut self, rule: &'static str, at: usize, detail: String) {
+        self.findings.push(Finding { rule, line: self.view.0[at].line, detail });
+    }
+
+    /// `name ! (`, and not `name != (`.
+    fn is_call(&self, at: usize) -> bool {
+        self.view.is(at + 1, "!") && self.view.get(at + 2).is_some_and(|token| token.kind == Kind::Open)
+    }
+
+    fn name(&mut self, at: usize, token: &'a Token) {
+        let name = token.text.as_str();
+        if let Some(rule) = broken_by(name) {
+            self.find(rule, at, format!("names {name}"));
+        }
+        if let Some(rule) = broken_by_macro(name) {
+            if self.is_call(at) {
+                self.find(rule, at, format!("calls {name}!"));
+            } else if token.in_call {
+                self.find("computed-macro", at, format!("hands the name {name} to a macro"));
+            }
+        } else if name == "asm" && token.in_call && !self.is_call(at) {
+            self.find("computed-macro", at, "hands the name asm to a macro".to_owned());
+        }
+        if let Some(root) = self.roots.of(name) {
+            self.root(at, token, root);
+        }
+        if DEFERRING.contains(&name) {
+            self.deferring(at, name);
+        }
+    }
+
+    /// std or rayon, or a name that stands for one of them.
+    fn root(&mut self, at: usize, token: &'a Token, root: &'static str) {
+        if self.view.before(at).is_some_and(|before| before.is(".")) {
+            return;
+        }
+        if !self.view.is_path_separator(at + 1) {
+            if token.in_call || token.in_definition {
+                self.find("computed-path", at, format!("hands {} to a macro", token.text));
+            }
+            return;
+        }
+        let tree = tree(self.view, at);
+        if tree.broken.is_some() {
+            self.find("computed-path", at, format!("a path below {root} that is not written out"));
+        }
+        for leaf in tree.leaves {
+            let below = &leaf.path[1..];
+            let rule = if root == "std" { broken_by_std(below, leaf.glob) } else { broken_by_rayon(below) };
+            self.rayon_glob |= root == "rayon" && leaf.glob && below.is_empty();
+            if let Some(rule) = rule {
+                self.find(rule, at, format!("uses {}", shown(root, &leaf)));
+            }
+        }
+    }
+
+    /// rayon's spawn in its other spellings; scope.spawn and thread::spawn are awaited, or judged by conduct.
+    fn deferring(&mut self, at: usize, name: &str) {
+        let declared = self.view.before(at).is_some_and(|before| before.is_keyword("fn") || before.is("."));
+        let qualified = at >= 2 && self.view.is_path_separator(at - 2);
+        if self.rayon_glob && !declared && !qualified {
+            self.find("deferred-work", at, format!("uses rayon::{name}"));
+        }
+        if qualified && self.mentions_pool {
+            let owner = self.view.before(at - 2);
+            let awaited = owner.is_some_and(|owner| matches!(owner.text.as_str(), "thread" | "Scope" | "ScopeFifo" | "Builder"));
+            if !awaited {
+                self.find("deferred-work", at, format!("uses {name} of a thread pool"));
+            }
+        }
+    }
+
+    fn module(&mut self, at: usize) {
+        let named = at + if self.view.is(at + 1, "$") { 3 } else { 2 };
+        let inline = self.view.is(named, "{");
+        if self.view.0[at].in_call || !inline {
+            self.find("outside-module", at, "a module whose body is not written here".to_owned());
+        }
+    }
+
+    fn foreign(&mut self, at: usize) {
+        if self.view.is_keyword(at + 1, "crate") {
+            let name = self.view.get(at + 2).map_or("", |token| token.text.as_str());
+            if !["core", "alloc", "std", "rayon", "self"].contains(&name) {
+                self.find("extern-crate", at, format!("extern crate {name}"));
+            }
+            return;
+        }
+        let named = self.view.get(at + 1).is_some_and(|token| token.kind == Kind::Literal);
+        let function = self.view.is_keyword(at + 1 + usize::from(named), "fn");
+        if !function || self.view.0[at].in_call {
+            self.find("extern-block", at, "an extern block".to_owned());
+        }
+    }
+
+    /// A forbidden macro under another name.
+    fn import(&mut self, at: usize) {
+        for leaf in tree(self.view, at + 1).leaves {
+            let last = leaf.path.last().map_or("", String::as_str);
+            if leaf.alias.is_some() && leaf.path.len() > 1 && (last == "asm" || broken_by_macro(last).is_some()) {
+                self.find("computed-macro", at, format!("renames {last}"));
+            }
+        }
+    }
+
+    fn attribute(&mut self, at: usize) {
+        let inner = self.view.is(at + 1, "!");
+        let open = at + 1 + usize::from(inner);
+        if self.view.is(open, "[") {
+            self.attribute_in(open + 1, self.view.0[open].partner, inner);
+        }
+    }
+
+    /// One attribute between `at` and `end`; cfg_attr and unsafe(…) hold further ones.
+    fn attribute_in(&mut self, at: usize, end: usize, inner: bool) {
+        let Some(token) = self.view.get(at).filter(|token| token.is_name()) else { return };
+        let name = token.text.as_str();
+        let open = at + 1;
+        let has_list = self.view.is(open, "(") && open < end;
+        if name == "cfg_attr" && has_list {
+            let close = self.view.0[open].partner;
+            let mut part = self.next_comma(open + 1, close);
+            while part < close {
+                let next = self.next_comma(part + 1, close);
+                self.attribute_in(part + 1, next, inner);
+                part = next;
+            }
+        } else if name == "unsafe" && has_list {
+            self.attribute_in(open + 1, self.view.0[open].partner, inner);
+        } else if CRATE_ATTRIBUTES.contains(&name) {
+            self.find("crate-attribute", at, format!("the crate attribute {name}"));
+        } else if name == "path" {
+            self.find("outside-module", at, "the attribute path".to_owned());
+        } else if name == "used" {
+            self.find("exported-symbol", at, "the attribute used".to_owned());
+        } else if name == "link" {
+            self.find("linking", at, "the attribute link".to_owned());
+        } else if name == "target_feature" && has_list {
+            self.features(open);
+        } else if !ATTRIBUTES.contains(&name) && broken_by(name).is_none() {
+            self.find("attribute", at, format!("the attribute {name}"));
+        }
+    }
+
+    fn next_comma(&self, mut at: usize, close: usize) -> usize {
+        while at < close && !self.view.is(at, ",") {
+            at = if self.view.0[at].kind == Kind::Open { self.view.0[at].partner + 1 } else { at + 1 };
+        }
+        at
+    }
+
+    fn features(&mut self, open: usize) {
+        for at in open + 1..self.view.0[open].partner {
+            let text = &self.view.0[at].text;
+            let reduced = ["bf16", "fp16", "amx", "fp8", "f16c", "avxneconvert", "fhm"];
+            if self.view.0[at].kind == Kind::Literal && reduced.iter().any(|part| text.contains(part)) {
+                self.find("precision", at, format!("enables {text}"));
+            }
+        }
+    }
+}
+
+fn shown(root: &str, leaf: &Leaf) -> String {
+    let mut path = vec![root];
+    path.extend(leaf.path[1..].iter().map(String::as_str));
+    if leaf.glob {
+        path.push("*");
+    }
+    path.join("::")
+}
