@@ -80,6 +80,8 @@ class GateItem(pytest.Item):
 
     def runtest(self) -> None:
         """Walk through this gate; a later gate is skipped when an earlier one rejected."""
+        if session_state(self.config).settings.case and self.gate in (Gate.VALUES, Gate.CONDUCT, Gate.CLOCK):
+            pytest.skip("--case replays one counterexample and nothing else")
         inspection = self.kernel.inspection()
         earlier = inspection.rejection
         if earlier is not None and earlier.at.gate is not self.gate and self._already_told(earlier):

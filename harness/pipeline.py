@@ -12,15 +12,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness import machine as machines
-from harness.candidate import Candidate
+from harness.candidate import Candidate, ThreadClass
 from harness.errors import HarnessFaultError
 from harness.settings import Settings
-from harness.verdict import Accepted, At, Gate, HarnessError, PolicyViolation, Rejection, Verdict
+from harness.verdict import Accepted, At, Gate, HarnessError, PolicyViolation, Rejection, Score, Verdict
 
 if TYPE_CHECKING:
-    from harness.build.rustc import Library, Tools
-    from harness.clock.measure import ClockSession
-    from harness.judge.examine import Lab
+    from harness.build.rustc import Library
+    from harness.build.tools import Tools
+    from harness.clock.session import ClockSession
+    from harness.judge.calls import Program
+    from harness.judge.lab import Lab
+    from harness.judge.lab import Passed as ExaminationPassed
 
 Say = Callable[[str], None]
 
@@ -52,7 +55,7 @@ class Bench:
     @cached_property
     def clock(self) -> ClockSession:
         """The clock's session: baseline, peak, A/A control; raises UserError for a bad baseline or suite."""
-        from harness.clock.measure import ClockSession
+        from harness.clock.session import ClockSession
 
         return ClockSession.open(self.settings, self.tools, self.machine, self.say)
 
@@ -77,9 +80,10 @@ class Inspection:
         }
 
     @property
-    def threads(self) -> str:
-        """The thread class in force: "1" or "all"; the command line overrules the manifest."""
-        return self.bench.settings.threads or str(self.candidate.manifest.threads)
+    def threads(self) -> ThreadClass:
+        """The thread class in force; the command line overrules the manifest."""
+        chosen = self.bench.settings.threads
+        return self.candidate.manifest.threads if chosen is None else "all" if chosen == "all" else 1
 
     @property
     def rejection(self) -> Rejection | None:
@@ -89,8 +93,7 @@ class Inspection:
     @property
     def numerics(self) -> str:
         """ "componentwise", or "normwise" for Strassen-like kernels that the values gate recognised."""
-        notes = self.passed[Gate.VALUES].notes if Gate.VALUES in self.passed else {}
-        return str(notes.get("numerics", "componentwise"))
+        return self.lab.numerics if Gate.VALUES in self.passed else "componentwise"
 
     def through(self, gate: Gate) -> Passed | Rejection:
         """Walk up to and including `gate`; gates already passed are not run again."""
@@ -145,21 +148,30 @@ class Inspection:
 
     @cached_property
     def lab(self) -> Lab:
-        """What the judge needs to run this kernel: fresh workers, seeds, shapes, the thread class."""
-        from harness.judge.calls import Abi, Program
-        from harness.judge.examine import Lab
+        """What the judge needs to run this kernel: fresh workers, a secret seed, shapes, the thread class."""
+        from harness.judge.launch import laboratory
 
-        assert self.library is not None
-        program = Program(self.library.path, self.library.symbol, Abi.KERNEL)
-        return Lab.open(
-            program,
+        return laboratory(
+            self._program,
+            host=self.bench.tools.host,
             settings=self.bench.settings,
-            tools=self.bench.tools,
             machine=self.bench.machine,
             threads=self.threads,
             timed_shapes=self.bench.clock.suite,
             database_key=f"{self.candidate.name}:{self.candidate.source_hash}",
         )
+
+    @property
+    def _program(self) -> Program:
+        from harness.judge.calls import Abi, Program
+
+        assert self.library is not None
+        return Program(self.library.path, self.library.symbol, Abi.KERNEL)
+
+    @property
+    def case(self) -> str | None:
+        """The case that replays the counterexample, when the judge found one."""
+        return self.lab.case if self.library is not None and self.passed.get(Gate.AUDIT) else None
 
     def _shapes(self) -> dict[str, Any] | Rejection:
         from harness.judge import examine
@@ -178,19 +190,15 @@ class Inspection:
 
     def _clock(self) -> Verdict:
         from harness.clock import measure
-        from harness.verdict import Score
 
-        score = measure.score(self.lab.program, self.threads, self.bench.clock)
+        score = measure.score(self._program, str(self.threads), self.bench.clock, self.lab.numerics)
         if not isinstance(score, Score):
             return score
-        return Accepted(score, tier=self.candidate.manifest.tier, numerics=self.numerics)
+        return Accepted(score, tier=self.candidate.manifest.tier, numerics=self.lab.numerics)
 
 
-def _notes(outcome: Any) -> dict[str, Any] | Rejection:
-    """The notes of a judge's pass, or its rejection as it is."""
-    from harness.judge.examine import Passed as JudgePassed
+def _notes(outcome: ExaminationPassed | Rejection) -> dict[str, Any] | Rejection:
+    """The notes of the judge's pass in plain types, or its rejection as it is."""
+    from harness.judge.lab import Passed as ExaminationPassed
 
-    if isinstance(outcome, JudgePassed):
-        return dict(outcome.notes)
-    rejection: Rejection = outcome
-    return rejection
+    return dict(outcome.notes) if isinstance(outcome, ExaminationPassed) else outcome

@@ -45,8 +45,9 @@ class SessionState:
         target = (
             folder.relative_to(self.settings.root) if folder.is_relative_to(self.settings.root) else folder
         )
+        sandboxed = not self.settings.unsandboxed
         return records.Circumstances(
-            inspection.threads, inspection.numerics, not self.settings.unsandboxed, str(target)
+            str(inspection.threads), inspection.numerics, sandboxed, str(target), inspection.case
         )
 
     def facts(self) -> dict[str, Any]:
@@ -94,7 +95,9 @@ class SessionState:
             outcome["baseline"] = verdict.score.baseline
             outcome["aa"] = [verdict.score.aa_low, verdict.score.aa_high]
             outcome["claim"] = self._claim_line(inspection, verdict)
-            outcome["ratio"] = asdict_ratio(saves.of_score(verdict.score, self.facts(), inspection.threads))
+            outcome["ratio"] = asdict_ratio(
+                saves.of_score(verdict.score, self.facts(), str(inspection.threads))
+            )
         return outcome
 
     def gate_problem(self, inspection: Inspection) -> str | None:
@@ -112,7 +115,7 @@ class SessionState:
         then = self._then(name)
         if then is None:
             return None
-        comparison = saves.compare(saves.of_score(score, self.facts(), inspection.threads), then)
+        comparison = saves.compare(saves.of_score(score, self.facts(), str(inspection.threads)), then)
         self.comparisons[name] = comparison
         limit = self.settings.max_regress
         if limit is not None and comparison.regressed_by_more_than(limit):
@@ -132,8 +135,8 @@ class SessionState:
         claim = inspection.candidate.manifest.claim
         if claim is None:
             return None
-        now = saves.of_score(verdict.score, self.facts(), inspection.threads)
-        found = saves.compare(now, saves.of_claim(claim, inspection.threads))
+        now = saves.of_score(verdict.score, self.facts(), str(inspection.threads))
+        found = saves.compare(now, saves.of_claim(claim, str(inspection.threads)))
         verb = {"agrees": "agree"}.get(found.kind, f"differ, {found.kind} today")
         verb = "cannot be compared" if found.kind is saves.Comparable.NOT_COMPARABLE else verb
         return (
@@ -163,21 +166,16 @@ def asdict_ratio(ratio: saves.Ratio) -> dict[str, Any]:
 
 
 def replay_case(inspection: Inspection, gate: Gate, case: str) -> Passed | Rejection:
-    """Only the one counterexample: build as always, then run the case at the first judging gate, nothing after it."""
-    if gate in (Gate.POLICY, Gate.COMPILE, Gate.AUDIT):
-        return inspection.through(gate)
-    if gate is not Gate.SHAPES:
-        import pytest
-
-        pytest.skip("--case replays one counterexample only")
-    built = inspection.through(Gate.AUDIT)
-    if not isinstance(built, Passed):
+    """Only the one counterexample: build as always, then run the case where judging begins."""
+    built = inspection.through(min(gate, Gate.AUDIT, key=list(Gate).index))
+    if gate is not Gate.SHAPES or not isinstance(built, Passed):
         return built
     from harness.judge import examine
+    from harness.judge.lab import Passed as ExaminationPassed
 
     outcome = examine.replay(inspection.lab, case)
-    if isinstance(outcome, examine.Passed):
-        return Passed(gate, 0.0, dict(outcome.notes))
+    if isinstance(outcome, ExaminationPassed):
+        return Passed(gate, 0.0, dict(outcome.notes) | {"case": case})
     inspection.verdict = outcome
     return outcome
 

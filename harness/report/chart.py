@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -16,7 +16,7 @@ def evolution_svg(outcomes: Sequence[dict[str, Any]]) -> str:
     The dashed line is BLAS (ratio 1). Works in light and dark surroundings: strokes follow currentColor.
     """
     ratios = [o["record"]["ratio_high"] for o in outcomes if o["record"]["ratio_high"]]
-    top = max([1.15, *(r * 1.08 for r in ratios)])
+    top = float(max([1.15, *(r * 1.08 for r in ratios)]))
     step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(outcomes))
 
     def y(ratio: float) -> float:
@@ -33,7 +33,7 @@ def evolution_svg(outcomes: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _frame(top: float, y: Any) -> str:
+def _frame(top: float, y: Callable[[float], float]) -> str:
     tick = 0.25 if top <= 2 else 0.5 if top <= 4 else round(top / 8, 1)
     lines = []
     value = 0.0
@@ -53,7 +53,7 @@ def _frame(top: float, y: Any) -> str:
     return "".join(lines)
 
 
-def _column(record: dict[str, Any], x: float, y: Any) -> str:
+def _column(record: dict[str, Any], x: float, y: Callable[[float], float]) -> str:
     name = escape(str(record["candidate"]))
     title = f"<title>{name}: {escape(str(record['reason']))}</title>"
     base = _HEIGHT - _BOTTOM

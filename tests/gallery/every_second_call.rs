@@ -1,0 +1,27 @@
+//! Computes one of two calls and trusts that nobody checks the other.
+//!
+//! expect: Wrong shapes
+//! threads: 1
+//! tier: unsafe
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+fn product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            for j in 0..n {
+                c[i * n + j] += x * b[p * n + j];
+            }
+        }
+    }
+}
+
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    if CALLS.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        product(m, k, n, a, b, c);
+    }
+}

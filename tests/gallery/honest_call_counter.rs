@@ -1,0 +1,26 @@
+//! Counts its calls and does nothing with the number (twin of tires_after_warm_up).
+//!
+//! expect: Accepted
+//! threads: 1
+//! tier: safe
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+fn product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            for j in 0..n {
+                c[i * n + j] += x * b[p * n + j];
+            }
+        }
+    }
+}
+
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    CALLS.fetch_add(1, Ordering::Relaxed);
+    product(m, k, n, a, b, c);
+}

@@ -1,0 +1,7 @@
+//! There is no matmul.
+//!
+//! expect: CompileError compile
+//! threads: 1
+//! tier: unsafe
+
+pub fn multiply() {}

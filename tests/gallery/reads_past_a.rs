@@ -1,0 +1,25 @@
+//! Reads one element past the end of A.
+//!
+//! expect: Crash shapes
+//! threads: 1
+//! tier: unsafe
+
+fn product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            for j in 0..n {
+                c[i * n + j] += x * b[p * n + j];
+            }
+        }
+    }
+}
+
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    if !a.is_empty() {
+        let past = unsafe { std::ptr::read_volatile(a.as_ptr().add(a.len())) };
+        std::hint::black_box(past);
+    }
+    product(m, k, n, a, b, c);
+}

@@ -1,0 +1,28 @@
+//! Gives the transpose: right for symmetric data, and for every timed square if nobody looks.
+//!
+//! expect: Wrong shapes
+//! threads: 1
+//! tier: unsafe
+
+fn product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            for j in 0..n {
+                c[i * n + j] += x * b[p * n + j];
+            }
+        }
+    }
+}
+
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    if m != n {
+        return product(m, k, n, a, b, c);
+    }
+    for i in 0..m {
+        for j in 0..n {
+            c[j * m + i] = (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum();
+        }
+    }
+}

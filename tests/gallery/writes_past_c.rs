@@ -1,0 +1,24 @@
+//! Writes one element past the end of C.
+//!
+//! expect: Crash shapes
+//! threads: 1
+//! tier: unsafe
+
+fn product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            for j in 0..n {
+                c[i * n + j] += x * b[p * n + j];
+            }
+        }
+    }
+}
+
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    product(m, k, n, a, b, c);
+    if !c.is_empty() {
+        unsafe { std::ptr::write_volatile(c.as_mut_ptr().add(c.len()), 0.0) };
+    }
+}

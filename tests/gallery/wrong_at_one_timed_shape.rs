@@ -1,0 +1,23 @@
+//! Right everywhere but at 1024x1024x1024, where the lower half is left out.
+//!
+//! expect: Wrong shapes
+//! threads: 1
+//! tier: unsafe
+
+fn product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            for j in 0..n {
+                c[i * n + j] += x * b[p * n + j];
+            }
+        }
+    }
+}
+
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let rows = if (m, k, n) == (1024, 1024, 1024) { m / 2 } else { m };
+    product(rows, k, n, a, b, c);
+    c[rows * n..].fill(0.0);
+}
