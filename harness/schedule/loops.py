@@ -1,0 +1,172 @@
+"""Loop nests as data: which part of each axis every loop visits, and whether the tiles cover the product exactly once.
+
+A nest is a list of loops from the outside in. Each loop cuts the interval that the loops around it left of its axis;
+pieces of one axis do not depend on the other axes, so the tiles partition [0,m)×[0,n)×[0,k) if and only if, axis by
+axis, the innermost pieces partition [0,size). That is decided for all sizes by the rules below, and a nest that is
+wrong is shown by a size, an index and how often the index is visited.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from harness.schedule.model import Schedule
+
+Axis: TypeAlias = Literal["m", "k", "n"]
+Interval: TypeAlias = tuple[int, int]
+AXES: tuple[Axis, ...] = ("m", "k", "n")
+
+
+class Loop(BaseModel):
+    """One loop: it walks along `axis` in pieces of `step`.
+
+    What happens to the last piece, by `edge`: clip ends it with the block around it; balanced makes all pieces as
+    equal as can be (in multiples of `unit`, the last one clipped); clip_matrix ends it only with the whole matrix;
+    drop leaves an incomplete piece out (as chunks_exact does); exact runs every piece in full, beyond the end too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    axis: Axis
+    step: int = Field(ge=1, le=16384)
+    edge: Literal["clip", "balanced", "clip_matrix", "drop", "exact"] = "clip"
+    unit: int = Field(default=1, ge=1, le=16384)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """At this size of the axis, index `index` is visited `times` times (index = size: beyond the end of the matrix)."""
+
+    axis: Axis
+    size: int
+    index: int
+    times: int
+
+    def __str__(self) -> str:
+        letter = {"m": "row", "k": "depth", "n": "column"}[self.axis]
+        if self.index >= self.size:
+            return f"with {self.axis} = {self.size} the loops run beyond the end, to {letter} {self.index}"
+        how = "never" if self.times == 0 else f"{self.times} times"
+        return f"with {self.axis} = {self.size}, {letter} {self.index} is computed {how} instead of once"
+
+
+def pieces(loop: Loop, block: Interval, size: int) -> list[Interval]:
+    """The pieces into which the loop cuts `block` of an axis of `size`; they may be wrong, that is the point."""
+    start, stop = block
+    if stop <= start:
+        return []
+    if loop.edge == "balanced":
+        return _balanced(start, stop, loop.step, loop.unit)
+    starts = range(start, stop - loop.step + 1 if loop.edge == "drop" else stop, loop.step)
+    limit = {"clip": stop, "clip_matrix": size}.get(loop.edge)
+    return [(at, at + loop.step if limit is None else min(at + loop.step, limit)) for at in starts]
+
+
+def _balanced(start: int, stop: int, step: int, unit: int) -> list[Interval]:
+    """The templates' `cuts` (unit 1) and `strips` (unit NR): the fewest pieces of at most step, nearly equal."""
+    units = -(-(stop - start) // unit)
+    count = -(-units // max(1, step // unit))
+    size, longer = divmod(units, count)
+    bounds = [start + unit * (i * size + min(i, longer)) for i in range(count + 1)]
+    return [(low, min(high, stop)) for low, high in itertools.pairwise(bounds)]
+
+
+def leaves(nest: Sequence[Loop], axis: Axis, size: int) -> list[Interval]:
+    """The innermost pieces of one axis, in the order in which the nest reaches them."""
+    blocks = [(0, size)] if size else []
+    for loop in nest:
+        if loop.axis == axis:
+            blocks = [piece for block in blocks for piece in pieces(loop, block, size)]
+    return blocks
+
+
+def fault_at(nest: Sequence[Loop], axis: Axis, size: int) -> Fault | None:
+    """Count every index of one axis at one size; the first that is not visited exactly once."""
+    visits = [0] * (size + 1)
+    beyond = size
+    for start, stop in leaves(nest, axis, size):
+        beyond = max(beyond, stop)
+        for index in range(start, min(stop, size)):
+            visits[index] += 1
+    for index in range(size):
+        if visits[index] != 1:
+            return Fault(axis, size, index, visits[index])
+    return Fault(axis, size, beyond - 1, 1) if beyond > size else None
+
+
+def covers(nest: Sequence[Loop], axis: Axis) -> bool:
+    """Whether the innermost pieces partition [0,size) for every size, by induction from the outside in.
+
+    clip and balanced partition whatever interval they are given. drop and exact do so only if their step divides the
+    length of every interval that can reach them, and sizes are free: only for step 1. clip_matrix may run over the
+    end of the block around it, unless every such block begins on a multiple of its step and is as long or ends with
+    the matrix: so unless it is outermost or its step divides the fixed step of the loop around it.
+    """
+    # The length that all blocks but the matrix's last have: None when they vary, 0 for the whole axis.
+    fixed: int | None = 0
+    for loop in (each for each in nest if each.axis == axis):
+        if loop.edge in ("drop", "exact") and loop.step != 1:
+            return False
+        if loop.edge == "clip_matrix" and loop.step != 1 and (fixed is None or fixed % loop.step):
+            return False
+        even = fixed is not None and fixed % loop.step == 0
+        fixed = loop.step if loop.edge != "balanced" and even else (1 if loop.step == 1 else None)
+    return True
+
+
+def prove_cover(nest: Sequence[Loop], sizes: Sequence[tuple[int, int, int]] = ()) -> list[Fault]:
+    """One fault per axis that is not covered exactly once, at a size that shows it; empty is a proof.
+
+    sizes: (m, k, n) of shapes that are counted one by one besides, so that the proof does not rest on the rules alone.
+    """
+    faults = []
+    for position, axis in enumerate(AXES):
+        own = [loop for loop in nest if loop.axis == axis]
+        if not covers(nest, axis):
+            shown = (fault_at(own, axis, size) for size in _telling_sizes(own))
+        else:
+            shown = (fault_at(own, axis, shape[position]) for shape in sizes)
+        found = next((fault for fault in shown if fault is not None), None)
+        if found is not None:
+            faults.append(found)
+    return faults
+
+
+def _telling_sizes(nest: Sequence[Loop]) -> list[int]:
+    """Where a wrong nest shows: small sizes, and sizes at and beside multiples of the steps."""
+    beside = {loop.step * times + offset for loop in nest for times in range(1, 4) for offset in range(-2, 3)}
+    return sorted(size for size in beside | set(range(1, 65)) if size > 0)
+
+
+def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
+    """The loop nests of a schedule's code, by the path that runs them, as the templates write them."""
+    s = schedule
+    if s.kernel == "naive":
+        return {"rows": (Loop(axis="m", step=1), Loop(axis="n", step=1), Loop(axis="k", step=1))}
+    if s.kernel == "blocked":
+        return {"blocks": (Loop(axis="n", step=s.nc), Loop(axis="k", step=s.kc), Loop(axis="m", step=1))}
+    rows = Loop(axis="m", step=s.mr, edge="balanced")
+    columns = Loop(axis="n", step=s.nr)
+    tiles = (rows, columns) if s.resident == "a" else (columns, rows)
+    paths: dict[str, tuple[Loop, ...]] = {"direct": tiles}
+    if s.pack_a != "none" or s.pack_b != "none":
+        wide = s.nr if s.pack_b == "strip" else max(s.nr, s.nc)
+        blocks = (
+            Loop(axis="n", step=wide, edge="balanced", unit=s.nr),
+            Loop(axis="k", step=s.kc, edge="balanced"),
+            Loop(axis="m", step=max(s.mr, s.mc), edge="balanced"),
+        )
+        paths["packed"] = (*blocks, *tiles)
+    return paths
+
+
+def deepest_tile(nest: Sequence[Loop], axis: Axis) -> int | None:
+    """The largest piece that the innermost loop over an axis hands on; None when no loop cuts the axis."""
+    steps = [loop.step for loop in nest if loop.axis == axis]
+    return min(steps) if steps else None
