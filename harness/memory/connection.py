@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.memory.collection import BATCH, Collection, Scalar
 from harness.memory.embedders import Embedder, slug
 from harness.memory.faults import first_line, translated
-from harness.memory.files import write_whole
+from harness.memory.files import private_folder, write_whole
 
 SCHEMA = 1
 LOCK_FILE = "roundtable.lock"
@@ -172,14 +172,7 @@ def _connect_server(where: str) -> Connection:
 
 
 def _open_folder(folder: Path) -> Connection:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / ".gitignore").exists():
-            (folder / ".gitignore").write_text("*\n")
-    except OSError as error:
-        raise UserError(
-            f"--memory {folder}: cannot be written ({error.strerror}); choose a folder of yours"
-        ) from None
+    private_folder(folder)
     lock = _take_lock(folder)
     try:
         import chromadb

@@ -22,3 +22,13 @@ def write_whole(path: Path, text: str) -> None:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); free some space or choose another place"
         ) from None
+
+
+def private_folder(folder: Path) -> None:
+    """Make `folder` (and its parents), with a .gitignore inside, because what comes in is not the project's."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / ".gitignore").exists():
+            (folder / ".gitignore").write_text("*\n")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose a folder of yours") from None
