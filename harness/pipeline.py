@@ -149,14 +149,14 @@ class Inspection:
     @cached_property
     def lab(self) -> Lab:
         """What the judge needs to run this kernel: fresh workers, a secret seed, shapes, the thread class."""
-        from harness.judge.launch import laboratory
+        from harness.judge.lab import Lab
 
-        return laboratory(
+        return Lab.open(
             self._program,
-            host=self.bench.tools.host,
             settings=self.bench.settings,
+            tools=self.bench.tools,
             machine=self.bench.machine,
-            threads=self.threads,
+            threads=str(self.threads),
             timed_shapes=self.bench.clock.suite,
             database_key=f"{self.candidate.name}:{self.candidate.source_hash}",
         )
