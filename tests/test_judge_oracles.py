@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from judge_fakes import Kernel, lab_for, naive
 
 from harness.judge import examine
 from harness.judge.calls import F32
 from harness.verdict import Wrong
+from tests.judge_fakes import Kernel, lab_for, naive
 
 
 def test_naive_passes() -> None:

@@ -93,12 +93,13 @@ class Bench:
         shapes = [shape_of(a, b) for a, b in pairs]
         slots = self._open(shapes).slots(shapes, placement)
         for slot, (a, b) in zip(slots, pairs, strict=True):
+            assert a.dtype == b.dtype == np.float32
             slot.a[...] = a
             slot.b[...] = b
             self._poison(slot)
         at = At(self.gate, max(shapes, key=lambda shape: (shape.flops, shape)), seed)
         assert self._runner is not None
-        ran = self._runner.run(slots, at, self._limit_s(shapes))
+        ran = self._runner.run(slots, at=at, limit_s=self._limit_s(shapes), inspect=self.gate is Gate.CONDUCT)
         if not isinstance(ran, Ran):
             self.close()
             return ran
@@ -127,6 +128,10 @@ class Bench:
         payload ^= np.uint32(self._salt)
         payload &= np.uint32(0x3FFFFF)
         slot.c.view(np.uint32)[...] = payload | POISON_QUIET
+
+    def idle_cpu_ns(self) -> int:
+        """CPU time that the worker uses while it has nothing to do; 0 when there is none."""
+        return 0 if self._runner is None else self._runner.idle_cpu_ns()
 
     def _limit_s(self, shapes: Sequence[Shape]) -> float:
         """One call's limit for the slowest, and the naive loop's pace for the rest of the batch."""

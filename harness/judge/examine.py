@@ -10,13 +10,13 @@ import re
 import time
 
 from harness.errors import UserError
-from harness.judge.bench import Bench
+from harness.judge.bench import Bench, Rejected
 from harness.judge.lab import SEED_BITS, Lab, Passed
-from harness.judge.oracles import Oracle, at_gate, named
+from harness.judge.oracles import Oracle, at_gate, named, normwise
 from harness.judge.search import Case, judge, search
 from harness.settings import Profile
 from harness.shapes import Shape
-from harness.verdict import Gate, Rejection, Timeout
+from harness.verdict import Gate, Rejection, Timeout, Wrong
 
 __all__ = ["Lab", "Passed", "case_string", "conduct", "parse_case", "replay", "shapes", "values"]
 
@@ -77,22 +77,52 @@ def parse_case(case: str) -> tuple[Shape, int, Oracle]:
 
 
 def _gate(lab: Lab, gate: Gate) -> Passed | Rejection:
+    """The gate's oracles in order; at the first objection that stands, its shrunk case is the verdict."""
     start = time.monotonic()
     with Bench(lab, gate) as bench:
         for oracle in at_gate(lab, gate):
+            if oracle.classical and lab.numerics == "normwise":
+                continue
+            case = _first_objection(bench, oracle)
+            if case is not None and not _fast_scheme(bench, oracle, case):
+                return _rejected(bench, oracle, case)
+        for oracle in normwise.ORACLES if gate is Gate.VALUES and lab.numerics == "normwise" else ():
             case = _first_objection(bench, oracle)
             if case is not None:
-                case = _shrunk(bench, oracle, case)
-                lab.case = case_string(case.shape, case.seed, oracle.name)
-                return case.rejection
+                return _rejected(bench, oracle, case)
         if gate is Gate.CONDUCT and lab.remarks and "leftovers" not in lab.disabled:
             return lab.remarks[0]
         return _passed(bench, start)
 
 
+def _fast_scheme(bench: Bench, oracle: Oracle, case: Case) -> bool:
+    """Whether this objection is what a fast bilinear scheme cannot help; puts the candidate into the normwise tier."""
+    if not oracle.classical or not isinstance(case.rejection, Wrong):
+        return False
+    try:
+        found = normwise.crosstalk(bench, case.shape, case.seed)
+    except Rejected:
+        return False
+    if found:
+        bench.lab.numerics = "normwise"
+    return found
+
+
+def _rejected(bench: Bench, oracle: Oracle, case: Case) -> Rejection:
+    case = _shrunk(bench, oracle, case)
+    bench.lab.case = case_string(case.shape, case.seed, oracle.name)
+    return case.rejection
+
+
 def _passed(bench: Bench, start: float) -> Passed:
-    seconds = round(time.monotonic() - start, 3)
-    notes = {"checks": bench.checks, "calls": bench.calls, "seconds": seconds, "seed": bench.lab.seed}
+    notes: dict[str, str | int | float] = {
+        "checks": bench.checks,
+        "calls": bench.calls,
+        "seed": bench.lab.seed,
+    }
+    notes["seconds"] = round(time.monotonic() - start, 3)
+    if bench.gate is Gate.VALUES:
+        notes["numerics"] = bench.lab.numerics
     return Passed(bench.gate, notes)
 
 

@@ -44,8 +44,12 @@ def wide_integers(rng: Generator, shape: Shape) -> tuple[F32, F32]:
 
 
 def reals(rng: Generator, rows: int, cols: int) -> F32:
-    """Reals with full mantissas, evenly spread in (−1, 1)."""
-    return (2 * rng.random((rows, cols), dtype=np.float32) - 1).astype(np.float32)
+    """Reals with all 24 bits of mantissa, 2^-12 ≤ |x| < 1, evenly spread.
+
+    The floor keeps every bit of every product above 2^-149 when both sides are scaled down by 2^-36.
+    """
+    drawn = rng.uniform(2.0**-12, 1, (rows, cols)) * (2 * rng.integers(0, 2, (rows, cols), dtype=np.int8) - 1)
+    return drawn.astype(np.float32)
 
 
 def powers_of_two(rng: Generator, count: int, reach: int) -> F32:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,12 @@ class Runner(Protocol):
         """Lay out one slot per shape in shared memory; the views are writable by the parent."""
         ...
 
-    def run(self, slots: Sequence[Slot], at: At, limit_s: float) -> Ran | Rejection:
+    def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
         """Call the kernel once per slot, in order; afterwards the worker is frozen and C can be read."""
+        ...
+
+    def idle_cpu_ns(self) -> int:
+        """CPU time that the worker uses in a short while without an order; an honest one sleeps."""
         ...
 
 
@@ -39,7 +43,7 @@ class Passed:
     """A gate that found nothing; `notes` in plain types: checks, calls, seconds, seed, and numerics from values."""
 
     gate: Gate
-    notes: dict[str, str | int | float]
+    notes: Mapping[str, str | int | float]
 
 
 @dataclass(slots=True)

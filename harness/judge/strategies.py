@@ -106,13 +106,18 @@ def special(lab: Lab) -> Iterator[Shape]:
 
 def repeated(lab: Lab) -> Iterator[Shape]:
     """Large enough for threads and packed blocks to matter."""
-    yield Shape(65, 67, 63)
+    yield Shape(66, 70, 62)
     yield Shape(130, 130, 130)
     if lab.profile is not Profile.QUICK:
         yield Shape(33, 257, 65)
         yield Shape(256, 256, 256)
     if lab.profile is Profile.THOROUGH:
         yield Shape(512, 512, 512)
+
+
+def heavy(lab: Lab) -> Iterator[Shape]:
+    """Large enough that threads pay."""
+    yield Shape(256, 256, 256) if lab.profile is not Profile.QUICK else Shape(130, 130, 130)
 
 
 def counted(lab: Lab) -> Iterator[Shape]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from harness.judge import strategies
-from harness.judge.bench import Bench
+from harness.judge.bench import Bench, Rejected
 from harness.judge.calls import F32, Placement
 from harness.judge.inputs import generator, reals, small_integers
 from harness.judge.oracles import Oracle
 from harness.judge.reference import exact_f32, first_wrong, unequal
 from harness.shapes import Shape
-from harness.verdict import Counterexample, Gate
+from harness.verdict import At, Cheat, Counterexample, Gate
 
 # What runs between two equal questions: shapes that use other code paths and leave other things in caches.
 BETWEEN = (Shape(9, 5, 3), Shape(70, 30, 50), Shape(1, 200, 1))
@@ -99,7 +99,35 @@ def call_count(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return None
 
 
+def leftovers(bench: Bench, shape: Shape, seed: int) -> None:
+    """After a product the worker sleeps, and during it one thread's worth of CPU was used if one was declared.
+
+    Kills threads that go on computing or spin to slow the baseline, and thread pools under the label "1". An honest
+    rayon pool falls asleep within milliseconds. Raises Rejected only for what shows twice in a row.
+    """
+    a, b = small_integers(generator(seed), shape)
+    at = At(Gate.CONDUCT, shape, seed)
+    busy_ns, beyond_ns = float("inf"), float("inf")
+    for _ in range(2):
+        bench.product(a, b, seed, Placement.ALIGNED)
+        assert bench.last is not None
+        beyond_ns = min(beyond_ns, bench.last.cpu_ns - ONE_THREAD * bench.last.elapsed_ns)
+        busy_ns = min(busy_ns, bench.idle_cpu_ns())
+    if bench.lab.threads == 1 and beyond_ns > BEYOND_NS:
+        raise Rejected(
+            Cheat("more threads than declared", "more CPU time than wall time with one thread declared", at)
+        )
+    if busy_ns > IDLE_NS:
+        raise Rejected(Cheat("threads left running", "the worker computes although it has nothing to do", at))
+
+
+# CPU time per wall time that one thread may use, and what may be beyond that because the two clocks tick apart.
+ONE_THREAD, BEYOND_NS = 1.3, 3_000_000
+# CPU time that the worker may use in the 20 ms in which it should sleep.
+IDLE_NS = 2_000_000
+
 ORACLES = (
+    Oracle("leftovers", Gate.CONDUCT, leftovers, strategies.heavy),
     Oracle("fresh-values", Gate.CONDUCT, fresh_values, strategies.repeated),
     Oracle("determinism", Gate.CONDUCT, determinism, strategies.repeated),
     Oracle("call-count", Gate.CONDUCT, call_count, strategies.counted),

@@ -88,15 +88,22 @@ def graded(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     rounded. Kills 16-bit splits, scaling by a common maximum, and fast schemes, whose sums mix rows of unlike scale.
     """
     rng = generator(seed)
-    limit = min(EXACT_LIMIT // max(shape.k, 1), 1 << 20)
-    a, b = whole(rng, shape.m, shape.k, limit), whole(rng, shape.k, shape.n, 1)
-    if rng.integers(2):
-        a, b = whole(rng, shape.m, shape.k, 1), whole(rng, shape.k, shape.n, limit)
+    a, b = _filling(rng, shape)
     rows, cols = powers_of_two(rng, shape.m, SCALE_REACH)[:, None], powers_of_two(rng, shape.n, SCALE_REACH)
     order = rng.permutation(shape.k)
     want = rows * exact_f32(a, b) * cols
     got = bench.product((a * rows)[:, order], (b * cols)[order], seed)
     return unequal(got, want, "24-bit integers, graded and permuted")
+
+
+def _filling(rng: Generator, shape: Shape) -> tuple[F32, F32]:
+    """Integers times −1, 0, 1, as large as they can be while all absolute products sum to at most 2^24."""
+    limit = min(3 * EXACT_LIMIT // max(shape.k, 1), EXACT_LIMIT)
+    limits = (limit, 1) if rng.integers(2) else (1, limit)
+    a, b = whole(rng, shape.m, shape.k, limits[0]), whole(rng, shape.k, shape.n, limits[1])
+    while not float(product_f64(np.abs(a), np.abs(b)).max(initial=0)) <= EXACT_LIMIT:
+        a, b = (np.trunc(a * 0.75), b) if limits[1] == 1 else (a, np.trunc(b * 0.75))
+    return a, b
 
 
 def zero_rows(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:

@@ -1,0 +1,89 @@
+"""The tier of fast bilinear schemes (Strassen and kin): how they are recognised, and what they are held to.
+
+Such a scheme sums rows of A and columns of B before it multiplies, so that the error of an element depends on
+elements that have no business there. It cannot be componentwise stable (Miller 1975), but it is normwise stable
+(Higham, theorem 23.2; Bini and Lotti 1980). It is recognised by what it does, not by what it looks like.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.judge import strategies
+from harness.judge.bench import Bench, same_bits
+from harness.judge.calls import Placement
+from harness.judge.inputs import generator, powers_of_two, reals
+from harness.judge.oracles import Oracle
+from harness.judge.oracles.special import KINDS, special_data
+from harness.judge.oracles.values import GRADINGS, SCALE_REACH, graded_reals
+from harness.judge.reference import first_wrong, normwise_bound, product_f64, unequal
+from harness.shapes import Shape
+from harness.verdict import Counterexample, Gate
+
+# How much larger the exchanged rows are, so that a scheme that sums them with others must lose bits of the others.
+LOUD = np.float32(2.0**12)
+
+
+def crosstalk(bench: Bench, shape: Shape, seed: int) -> bool:
+    """Whether rows of C change bits when only other rows of A change, or columns when only other columns of B do.
+
+    True for a fast bilinear scheme, false for any kernel that sums products in an order of its own, and false for a
+    kernel that does not even repeat itself.
+    """
+    rng = generator(seed)
+    a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
+    rows, cols = rng.integers(0, 2, shape.m) == 0, rng.integers(0, 2, shape.n) == 0
+    loud_a, loud_b = a.copy(), b.copy()
+    loud_a[rows] = LOUD * reals(rng, int(rows.sum()), shape.k)
+    loud_b[:, cols] = LOUD * reals(rng, shape.k, int(cols.sum()))
+    quiet = bench.product(a, b, seed, Placement.ALIGNED)
+    if not same_bits(quiet, bench.product(a, b, seed, Placement.ALIGNED)):
+        return False
+    by_row = bench.product(loud_a, b, seed, Placement.ALIGNED)
+    if not same_bits(by_row[~rows], quiet[~rows]):
+        return True
+    by_col = bench.product(a, loud_b, seed, Placement.ALIGNED)
+    return not same_bits(by_col[:, ~cols], quiet[:, ~cols])
+
+
+def normwise(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|.
+
+    Kills short mantissas and wrong elements that hide behind the label "fast scheme".
+    """
+    a, b = graded_reals(generator(seed), shape, seed % 4)
+    got = bench.product(a, b, seed)
+    want = product_f64(a, b)
+    ok = np.abs(got - want) <= normwise_bound(a, b)
+    return first_wrong(got, ok, want, f"outside the normwise bound on {GRADINGS[seed % 4]}")
+
+
+def uniform_scaling(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """K(2^s·A, 2^t·B) equals 2^(s+t)·K(A, B) bit for bit: true of fast schemes too.
+
+    Kills thresholds on magnitude that hide behind the label "fast scheme".
+    """
+    rng = generator(seed)
+    a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
+    s, t = powers_of_two(rng, 2, SCALE_REACH)
+    plain = bench.product(a, b, seed, Placement.ALIGNED)
+    scaled = bench.product(a * s, b * t, seed, Placement.ALIGNED)
+    return unequal(scaled, plain * s * t, "A and B scaled by powers of two")
+
+
+def nonfinite_spread(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """What must be NaN or infinite is not finite; what must be finite is right, or NaN because the sums carried it.
+
+    Kills masking and saturation. A fast scheme passes: NaN and infinity reach their row or column, and others too.
+    """
+    a, b, want = special_data(generator(seed), shape, KINDS[seed % len(KINDS)])
+    got = bench.product(a, b, seed)
+    ok = np.where(np.isfinite(want), (got == want) | ~np.isfinite(got), ~np.isfinite(got))
+    return first_wrong(got, ok, want, KINDS[seed % len(KINDS)])
+
+
+ORACLES = (
+    Oracle("normwise", Gate.VALUES, normwise, strategies.precise),
+    Oracle("uniform-scaling", Gate.VALUES, uniform_scaling, strategies.precise),
+    Oracle("nonfinite-spread", Gate.VALUES, nonfinite_spread, strategies.special, smallest=1),
+)

@@ -1,0 +1,243 @@
+"""Every oracle bites: each has a mutant that it alone kills, so that with the oracle disabled the mutant passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from harness.judge import examine
+from harness.judge.calls import F32
+from harness.judge.lab import Lab, Launch
+from harness.judge.oracles import registry
+from harness.judge.oracles.conduct import BETWEEN
+from harness.judge.reference import shape_of
+from harness.settings import Profile
+from harness.shapes import Shape
+from harness.verdict import Cheat, Rejection, Wrong
+from tests.judge_fakes import Kernel, honest, lab_around, lab_for, launching, strassen
+
+TIMED = Shape(48, 80, 112)
+
+
+def lab_of(launch: Launch, *disabled: str) -> Lab:
+    return lab_around(launch, profile=Profile.QUICK, timed_shapes=(TIMED,), disabled=frozenset(disabled))
+
+
+def judge(lab: Lab) -> Rejection | None:
+    """All three gates; the rejection, or None when the kernel is believed."""
+    for gate in (examine.shapes, examine.values, examine.conduct):
+        outcome = gate(lab)
+        if not isinstance(outcome, examine.Passed):
+            return outcome
+    return None
+
+
+def spoil(when: Callable[[F32, F32], bool]) -> Callable[[], Kernel]:
+    """Right, but for one element when the condition holds."""
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        if c.size and when(a, b):
+            c.flat[-1] += 1 + abs(c.flat[-1])
+
+    return lambda: kernel
+
+
+def bits(x: F32, kept: int) -> F32:
+    """Rounded to `kept` bits of mantissa, half up."""
+    raw = x.view(np.uint32).astype(np.uint64)
+    cut = 24 - kept
+    return (((raw + (1 << (cut - 1))) >> cut) << cut).astype(np.uint32).view(np.float32)
+
+
+def is_real(x: F32) -> bool:
+    """Some element uses the last bit of its mantissa, which the integers of the oracles do not."""
+    return bool((x.view(np.uint32) & 1).any()) and 2.0**-100 < float(np.abs(x).max()) < np.inf
+
+
+def unknown_shape(a: F32, b: F32) -> bool:
+    """A kernel that knows the published lists of the judge."""
+    lab = lab_of(launching(lambda: honest))
+    known = {shape for oracle in registry() for shape in oracle.plan(lab)} | set(BETWEEN)
+    return shape_of(a, b) not in known
+
+
+def adds_to_c() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        c += a @ b
+
+    return kernel
+
+
+def coarse_sums() -> Kernel:
+    fast = strassen(1, 2)
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        fast(a, b, c)
+        c[...] = bits(c, 15) if a.shape[1] > 200 else c
+
+    return kernel
+
+
+def short_mantissa_on_reals() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        whole = a.any(axis=1).all() and b.any(axis=0).all()
+        np.matmul(*((bits(a, 8), bits(b, 8)) if whole and is_real(a) else (a, b)), out=c)
+
+    return kernel
+
+
+def split_in_16_bits() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        np.matmul(*((bits(a, 16), bits(b, 16)) if a.shape[1] >= 200 else (a, b)), out=c)
+
+    return kernel
+
+
+def flushes_small() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        size = np.abs(a)
+        np.matmul(np.where((size < 2.0**-37) & (size > 2.0**-60), np.float32(0), a), b, out=c)
+
+    return kernel
+
+
+def residue_in_zero_rows() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        if min(a.shape) > 30:
+            c[~a.any(axis=1)] = 1e-40
+
+    return kernel
+
+
+def flush_to_zero() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        tiny = np.float32(2.0**-126)
+        flushed = [np.where(np.abs(x) < tiny, np.float32(0), x) for x in (a, b)]
+        np.matmul(*flushed, out=c)
+        c[np.abs(c) < tiny] = 0
+
+    return kernel
+
+
+def skips_zeros() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        c[...] = 0
+        for p in range(a.shape[1]):
+            some = a[:, p] != 0
+            c[some] += np.outer(a[some, p], b[p])
+
+    return kernel
+
+
+def negates_twice() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        c[...] = -(-a @ b)
+
+    return kernel
+
+
+def caches_b_by_its_first_rows() -> Kernel:
+    packed: dict[tuple[Shape, bytes], F32] = {}
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        key = shape_of(a, b), b[:2].tobytes()
+        np.matmul(a, packed.setdefault(key, b.copy()) if a.shape[0] > 60 else b, out=c)
+
+    return kernel
+
+
+def remembers_the_last_call() -> Kernel:
+    last = [Shape(0, 0, 0)]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        if last[0] == BETWEEN[-1] and is_real(a):
+            c.view(np.uint32)[...] ^= 1
+        last[0] = shape_of(a, b)
+
+    return kernel
+
+
+def tires_after_500_calls() -> Kernel:
+    calls = [0]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        calls[0] += shape_of(a, b) == (8, 8, 8)
+        if calls[0] <= 500:
+            honest(a, b, c)
+
+    return kernel
+
+
+def at(*shape: int) -> Callable[[F32, F32], bool]:
+    return lambda a, b: shape_of(a, b) == shape
+
+
+MUTANTS: dict[str, Callable[[], Kernel]] = {
+    "exact": spoil(at(65, 67, 63)),
+    "off-diagonal": spoil(lambda a, b: min(a.shape) > 30 and not a[: len(a) // 2, : a.shape[1] // 2].any()),
+    "degenerate": spoil(at(9, 0, 3)),
+    "one-hot": spoil(lambda a, b: a.size > 100 and np.count_nonzero(a) == 1),
+    "edges": spoil(at(31, 33, 32)),
+    "timed-shapes": spoil(lambda a, b: shape_of(a, b) == TIMED and float(np.abs(a).max()) < 10),
+    "drawn": spoil(unknown_shape),
+    "poison": adds_to_c,
+    "wide-mantissa": coarse_sums,
+    "componentwise": short_mantissa_on_reals,
+    "graded": split_in_16_bits,
+    "scaling": flushes_small,
+    "zero-rows": residue_in_zero_rows,
+    "subnormal": flush_to_zero,
+    "nonfinite": skips_zeros,
+    "signed-zero": negates_twice,
+    "fresh-values": caches_b_by_its_first_rows,
+    "determinism": remembers_the_last_call,
+    "call-count": tires_after_500_calls,
+}
+
+
+def test_every_oracle_has_a_mutant() -> None:
+    assert {oracle.name for oracle in registry()} - {"leftovers"} == set(MUTANTS) - {"poison"}
+
+
+@pytest.fixture(params=MUTANTS)
+def oracle(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_kills_its_mutant_and_only_it_does(oracle: str) -> None:
+    mutant = MUTANTS[oracle]
+    verdict = judge(lab_of(launching(mutant)))
+    assert isinstance(verdict, Wrong)
+    assert verdict.counterexample.oracle == oracle or oracle == "poison"
+    assert judge(lab_of(launching(mutant), oracle)) is None
+
+
+@pytest.mark.parametrize(
+    ("launch", "trick"),
+    [
+        (launching(lambda: honest, fp_env_restored=False), "floating-point environment"),
+        (launching(lambda: honest, idle_ns=15_000_000), "threads left running"),
+        (launching(lambda: honest, elapsed_ns=20_000_000, cpu_ns=39_000_000), "more threads than declared"),
+    ],
+)
+def test_leftovers_are_rejected_at_conduct(launch: Launch, trick: str) -> None:
+    verdict = judge(lab_of(launch))
+    assert isinstance(verdict, Cheat)
+    assert verdict.trick == trick
+    assert verdict.at.gate == "conduct"
+    assert judge(lab_of(launch, "leftovers")) is None
+
+
+def test_changed_inputs_are_rejected_at_conduct() -> None:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        a[...] = 0
+
+    verdict = judge(lab_for(kernel, profile=Profile.QUICK))
+    assert isinstance(verdict, Cheat)
+    assert verdict.trick == "inputs changed"
