@@ -82,3 +82,136 @@ def test_interval_covers_the_truth(luck: float, noise: float, spikes: float) -> 
         mean_hits += mean.low <= 1.07 <= mean.high
     assert hits / trials >= 0.93, f"one shape: {hits} of {trials}"
     assert mean_hits / trials >= 0.93, f"geometric mean: {mean_hits} of {trials}"
+
+
+def test_aa_control_seldom_alarms() -> None:
+    """One against itself: the interval of the mean excludes 1 in at most 7 % of 300 sessions (5 % is the target)."""
+    alarms = 0
+    for seed in range(300):
+        machine = Simulation(1000 + seed)
+        alarms += run(machine, budget_s=1.0).mean(np.random.default_rng(seed)).bias > 0
+    assert alarms <= 21
+
+
+def test_stops_as_soon_as_the_interval_is_narrow() -> None:
+    quiet = Simulation(1, luck=0.0005, noise=0.001, spikes=0.0)
+    samples = run(quiet, budget_s=100.0)
+    assert quiet.now_s < 3.0
+    for shape in (SMALL, LARGE):
+        assert samples.interval(shape, np.random.default_rng(0)).half_width <= 0.01
+        assert {pair.process for pair in samples.pairs[shape]} == set(range(5))
+
+
+def test_stops_at_the_budget_when_noise_never_ends() -> None:
+    machine = Simulation(2, luck=0.2, noise=0.2)
+    run(machine, budget_s=3.0)
+    assert machine.now_s < 3.5
+
+
+def test_a_shape_that_is_done_costs_no_more() -> None:
+    """The shape with the quiet timings stops at the least number of processes, the other goes on."""
+
+    class Mixed(_SimulatedDuel):
+        def turn(self, side: Side, shape: Shape) -> Turn:
+            turn = super().turn(side, shape)
+            return turn if shape == LARGE else Turn(shape.flops / 50, clean=True)
+
+    machine = Simulation(3, noise=0.05)
+    plan = Plan((SMALL, LARGE), budget_s=3.0)
+
+    @contextmanager
+    def duel(process: int) -> Iterator[Mixed]:
+        yield Mixed(machine, process, dict.fromkeys(Side, 0.0))
+
+    samples = race(plan, duel, lambda: machine.now_s, seed=3)
+    assert isinstance(samples, Samples)
+    assert len(samples.groups(SMALL)) == 5 < len(samples.groups(LARGE))
+
+
+def test_a_textbook_kernel_is_slow_and_not_inconclusive() -> None:
+    """10 s at 1024³: one measurement of the large shape, small shapes measured, the interval wide and far below 1."""
+    shapes = (SMALL, LARGE, Shape(1024, 1024, 1024))
+    machine = Simulation(4, ratio=0.004, gflops=50.0)
+    samples = run(machine, shapes=shapes, budget_s=4.0)
+    assert all(samples.pairs[shape] for shape in shapes)
+    assert len(samples.pairs[shapes[2]]) == 1
+    mean = samples.mean(np.random.default_rng(0))
+    assert mean.low < 0.004 < mean.high < 0.01
+    slow_turns = [turn for turn in machine.turns if turn[1:] == (Side.CANDIDATE, shapes[2])]
+    assert len(slow_turns) == 1, "a slow call is not thrown away as a warm-up"
+
+
+def test_a_rejection_ends_the_race_at_once() -> None:
+    late = Timeout(5.0, At(Gate.CLOCK, LARGE))
+
+    class Hanging(_SimulatedDuel):
+        def turn(self, side: Side, shape: Shape) -> Turn | Timeout:  # type: ignore[override]
+            return late if shape == LARGE and side is Side.CANDIDATE else super().turn(side, shape)
+
+    machine = Simulation(5)
+
+    @contextmanager
+    def duel(process: int) -> Iterator[Hanging]:
+        yield Hanging(machine, process, dict.fromkeys(Side, 0.0))
+
+    assert race(Plan((SMALL, LARGE), 2.0), duel, lambda: machine.now_s, seed=1) is late
+
+
+def test_both_sides_go_first_equally_often_and_alternate() -> None:
+    machine = Simulation(6)
+    run(machine, shapes=(SMALL,), budget_s=3.0)
+    sides = [side for _, side, _ in machine.turns]
+    assert sides.count(Side.CANDIDATE) == sides.count(Side.BASELINE)
+    per_process = 2 + 4 * 2
+    openers = {tuple(sides[at : at + 4]) for at in range(2, len(sides) - 3, per_process)}
+    a, b = Side.CANDIDATE, Side.BASELINE
+    assert openers == {(a, b, b, a), (b, a, a, b)}
+
+
+def test_disturbed_pairs_are_dropped_without_a_look_at_their_value() -> None:
+    machine = Simulation(7, clean=0.95)
+    samples = run(machine)
+    assert all(pair.clean for pair in samples.kept(SMALL))
+    assert len(samples.kept(SMALL)) < len(samples.pairs[SMALL])
+
+
+def test_on_a_machine_that_is_never_quiet_everything_counts() -> None:
+    samples = run(Simulation(8, clean=0.05))
+    assert samples.kept(SMALL) == samples.pairs[SMALL]
+
+
+def test_few_processes_get_the_assumed_width() -> None:
+    rng = np.random.default_rng(0)
+    assert interval({0: [0.1, 0.1]}, rng) == Interval(0.1, FEW_HALF_WIDTH)
+    mean = geometric_mean([{0: [0.0]}, {0: [0.2], 1: [0.2]}], rng)
+    assert mean.centre == pytest.approx(0.1)
+    assert mean.half_width == pytest.approx(FEW_HALF_WIDTH / math.sqrt(2))
+
+
+logs = st.floats(-3, 3, allow_subnormal=False)
+groupings = st.lists(st.lists(logs, min_size=1, max_size=5), min_size=1, max_size=8).map(lambda g: dict(enumerate(g)))
+
+
+@given(groupings, st.floats(-2, 2))
+def test_interval_moves_with_the_data(groups: dict[int, list[float]], shift: float) -> None:
+    """Adding a constant to every log-ratio moves the centre by it and leaves the width; negation mirrors."""
+    here = interval(groups, np.random.default_rng(1))
+    there = interval({p: [y + shift for y in ys] for p, ys in groups.items()}, np.random.default_rng(1))
+    assert there.centre == pytest.approx(here.centre + shift, abs=1e-9)
+    assert there.half_width == pytest.approx(here.half_width, abs=1e-9)
+    mirrored = interval({p: [-y for y in ys] for p, ys in groups.items()}, np.random.default_rng(1))
+    assert mirrored.centre == pytest.approx(-here.centre, abs=1e-9)
+
+
+@given(groupings)
+def test_centre_is_the_median_of_all_pairs(groups: dict[int, list[float]]) -> None:
+    every = [y for ys in groups.values() for y in ys]
+    assert interval(groups, np.random.default_rng(1)).centre == pytest.approx(float(np.median(every)), abs=1e-12)
+
+
+@given(st.lists(groupings, min_size=1, max_size=4))
+def test_mean_is_the_mean_of_the_medians(suite: list[dict[int, list[float]]]) -> None:
+    mean = geometric_mean(suite, np.random.default_rng(1))
+    rng = np.random.default_rng(1)
+    assert mean.centre == pytest.approx(float(np.mean([interval(groups, rng).centre for groups in suite])), abs=1e-9)
+    assert mean.low <= mean.ratio <= mean.high

@@ -13,7 +13,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.judge.calls import Abi, Program
 
-# Prefixes and suffixes under which builds of BLAS export cblas_sgemm: plain, scipy-openblas, ILP64, Accelerate's new one.
+# Prefixes and suffixes under which builds of BLAS export cblas_sgemm: plain, scipy-openblas, ILP64, new Accelerate.
 SYMBOLS = tuple(
     f"{prefix}cblas_sgemm{suffix}"
     for suffix in ("64_", "$NEWLAPACK$ILP64", "_64", "$NEWLAPACK", "")
@@ -49,7 +49,7 @@ class Baseline:
 
 
 def find(chosen: Path | None) -> Baseline:
-    """numpy's own BLAS, or the library at `chosen`.
+    """The BLAS that numpy brought, or the library at `chosen`.
 
     Raises UserError when there is no such file, it cannot be loaded, or it has none of SYMBOLS.
     """
@@ -65,7 +65,7 @@ def with_other_integers(baseline: Baseline) -> Baseline:
 
 def _numpy() -> Baseline:
     import numpy as np  # noqa: F401  (loads its BLAS, which threadpoolctl then sees)
-    import threadpoolctl
+    import threadpoolctl  # type: ignore[import-untyped]
 
     libraries = [entry for entry in threadpoolctl.threadpool_info() if entry.get("user_api") == "blas"]
     # numpy's own comes first when scipy or torch have brought others into this process.
@@ -121,7 +121,7 @@ def _probe(path: str) -> dict[str, Any]:
         return {"error": str(error)}
     entries = threadpoolctl.threadpool_info()
     real = str(Path(path).resolve())
-    info = next((entry for entry in entries if str(Path(entry["filepath"]).resolve()) == real), {})
+    info: dict[str, Any] = next((entry for entry in entries if str(Path(entry["filepath"]).resolve()) == real), {})
     config = getattr(library, "openblas_get_config", None)
     if config is not None:
         config.restype = ctypes.c_char_p

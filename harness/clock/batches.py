@@ -6,6 +6,7 @@ The parent spends this time between timed regions, so it works on a whole batch 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -29,10 +30,10 @@ VECTORS, ENTRIES = 2, 32
 
 
 class Batch:
-    """Slots of one shape in one worker, seen as stacks: a (s, m, k), b (s, k, n), c (s, m, n), f32, in shared memory."""
+    """Slots of one shape in one worker, as stacks: a (s, m, k), b (s, k, n), c (s, m, n), f32, in shared memory."""
 
     def __init__(self, slots: Sequence[Slot]) -> None:
-        self.slots = list(slots)
+        self.slots = tuple(slots)
         self.shape = slots[0].shape
         self.a = _stack([slot.a for slot in slots])
         self.b = _stack([slot.b for slot in slots])
@@ -131,7 +132,7 @@ def _stack(views: Sequence[F32]) -> list[F32]:
     if len(views) < 2:
         return [view[np.newaxis] for view in views]
     address = [view.ctypes.data for view in views]
-    steps = {after - before for before, after in zip(address, address[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(address)}
     if len(steps) != 1 or min(steps) <= 0:
         return [view[np.newaxis] for view in views]
     first = views[0]

@@ -91,7 +91,8 @@ class Samples:
         """
         every = self.pairs[shape]
         clean = [pair for pair in every if pair.clean]
-        enough = len({pair.process for pair in clean}) == len({pair.process for pair in every})
+        processes = len({pair.process for pair in every})
+        enough = len({pair.process for pair in clean}) >= min(self.plan.min_processes, processes)
         return clean if enough and 2 * len(clean) >= len(every) else every
 
     def groups(self, shape: Shape) -> Groups:

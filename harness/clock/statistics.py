@@ -1,4 +1,4 @@
-"""From paired timings to an interval: median log-ratio, block bootstrap over processes, corrected for their small number.
+"""From paired timings to an interval: median log-ratio, block bootstrap over processes, corrected for few of them.
 
 Everything here works on y = log(t_blas / t_candidate), grouped by process pair: groups[p] holds the pairs of process p.
 
@@ -133,5 +133,6 @@ def _medians(rows: F64) -> F64:
     ordered = np.sort(rows, axis=1)  # NaN sorts to the end
     counts = np.sum(~np.isnan(rows), axis=1)
     every = np.arange(len(rows))
-    low, high = ordered[every, np.maximum(counts - 1, 0) // 2], ordered[every, np.minimum(counts // 2, rows.shape[1] - 1)]
+    low = ordered[every, np.maximum(counts - 1, 0) // 2]
+    high = ordered[every, np.minimum(counts // 2, rows.shape[1] - 1)]
     return np.asarray(0.5 * (low + high))

@@ -1,0 +1,165 @@
+"""Two real worker processes that take turns: the candidate's, sandboxed, and the baseline's, on the same cores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.random import SFC64, Generator
+
+from harness.clock.batches import Batch
+from harness.clock.pairs import Side, Turn
+from harness.errors import HarnessFaultError
+from harness.judge.calls import Placement, Program, Ran, Slot
+from harness.judge.lab import Numerics
+from harness.judge.limits import time_limit_s
+from harness.shapes import Shape
+from harness.verdict import At, Cheat, Gate, Rejection, Wrong, describe
+
+# A turn that waited this much longer than it computed was disturbed; the wake-ups of the round trip stay below.
+IDLE_SHARE, IDLE_NS = 0.02, 200_000
+# Involuntary switches that even a quiet system makes: its own short kernel threads.
+SWITCHES, SWITCH_EVERY_NS = 1, 10_000_000
+
+
+class Runner(Protocol):
+    """What a duel needs of a worker; harness.judge.worker.Worker has it."""
+
+    def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
+        """One slot per shape in the shared memory."""
+        ...
+
+    def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = ...) -> Ran | Rejection:
+        """One timed command over all slots; the worker is frozen afterwards. `inspect` also reads disturbances."""
+        ...
+
+
+class Launch(Protocol):
+    """Starts a fresh worker with room for any one of `batches` (shape, count); leaving it ends the process."""
+
+    def __call__(
+        self, program: Program, batches: Sequence[tuple[Shape, int]]
+    ) -> AbstractContextManager[Runner]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """Products per timed region and the empty round trip of such a batch, both fixed before a candidate runs."""
+
+    count: int
+    null_ns: float
+
+
+class WorkerDuel:
+    """One process pair. `full` compares every element of every output instead of Freivalds.
+
+    The seed is this duel's own and secret; data is drawn after the processes have started. Raises HarnessFaultError
+    when the baseline itself fails or gives something that is not the product.
+    """
+
+    def __init__(
+        self,
+        launch: Launch,
+        candidate: Program,
+        baseline: Program,
+        batching: Mapping[Shape, Batching],
+        seed: int,
+        threads: int,
+        numerics: Numerics = "componentwise",
+        full: bool = False,
+    ) -> None:
+        self._launch = launch
+        self._programs = {Side.CANDIDATE: candidate, Side.BASELINE: baseline}
+        self._batching = batching
+        self._seed = seed
+        self._rng = Generator(SFC64(seed))
+        self._threads = threads
+        self._numerics = numerics
+        self._full = full
+        self._stack = ExitStack()
+        self._workers: dict[Side, Runner] = {}
+        self._proved: set[Shape] = set()
+
+    def __enter__(self) -> WorkerDuel:
+        room = [(shape, batch.count) for shape, batch in self._batching.items()]
+        # In random order, so that neither side always gets the memory that is handed out first.
+        with ExitStack() as undo:
+            for side in self._rng.permutation(list(Side)):
+                self._workers[Side(side)] = undo.enter_context(self._launch(self._programs[Side(side)], room))
+            self._stack = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def turn(self, side: Side, shape: Shape) -> Turn | Rejection:
+        """See pairs.Duel: fresh values at the same addresses, poisoned C, one timed command, every output verified."""
+        batching = self._batching[shape]
+        worker = self._workers[side]
+        batch = Batch(worker.slots([shape] * batching.count, Placement.ALIGNED))
+        batch.renew(self._rng, self._numerics)
+        at = At(Gate.CLOCK, shape, self._seed)
+        ran = worker.run(batch.slots, at=at, limit_s=time_limit_s(shape, batching.count), inspect=True)
+        if not isinstance(ran, Ran):
+            return self._blame(side, ran)
+        wrong = self._verdict(side, batch, ran, at)
+        if wrong is not None:
+            return self._blame(side, wrong)
+        time_ns = max(ran.elapsed_ns - batching.null_ns, 1.0) / batching.count
+        return Turn(time_ns, undisturbed(ran, batching.null_ns, self._threads))
+
+    def _verdict(self, side: Side, batch: Batch, ran: Ran, at: At) -> Rejection | None:
+        """Verify the candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""
+        if side is Side.BASELINE and batch.shape in self._proved:
+            return None
+        if side is Side.BASELINE:
+            self._proved.add(batch.shape)
+        elif not ran.fp_env_restored:
+            return Cheat("floating-point environment", "the rounding or flush-to-zero mode was left changed", at)
+        found = batch.verify_fully() if self._full else batch.verify(self._rng)
+        return None if found is None else Wrong(found, at)
+
+    def _blame(self, side: Side, rejection: Rejection) -> Rejection:
+        if side is Side.BASELINE:
+            raise HarnessFaultError(f"the baseline failed: {describe(rejection)}")
+        return rejection
+
+
+def undisturbed(ran: Ran, null_ns: float, threads: int) -> bool:
+    """Whether the machine left this run alone: no steal, no one else on the core, CPU time close to wall time.
+
+    The same rule for both sides, and never a look at how long it took. With several threads CPU time says nothing
+    about waiting, since threads wait for each other.
+    """
+    idle_ns = ran.elapsed_ns - null_ns - ran.cpu_ns
+    if threads == 1 and idle_ns > max(IDLE_SHARE * ran.elapsed_ns, IDLE_NS):
+        return False
+    return ran.steal_ns == 0 and ran.involuntary_switches <= threads * (SWITCHES + ran.elapsed_ns // SWITCH_EVERY_NS)
+
+
+def round_trip_ns(launch: Launch, null: Program, shape: Shape, count: int, tries: int = 15) -> float:
+    """The median time of a batch in which nothing is called. Raises HarnessFaultError when even that fails."""
+    times = timed(launch, null, shape, count, tries)
+    return float(np.median(times))
+
+
+def timed(launch: Launch, program: Program, shape: Shape, count: int, tries: int) -> list[float]:
+    """Nanoseconds of `tries` batches of a program of our own (after one that is not counted), outputs not looked at."""
+    with launch(program, [(shape, count)]) as worker:
+        slots = tuple(worker.slots([shape] * count, Placement.ALIGNED))
+        for slot in slots:
+            slot.a.fill(0.5)
+            slot.b.fill(0.25)
+        times = []
+        for _ in range(tries + 1):
+            ran = worker.run(slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, count))
+            if not isinstance(ran, Ran):
+                raise HarnessFaultError(f"{program.symbol or 'the empty round trip'} failed: {describe(ran)}")
+            times.append(float(ran.elapsed_ns))
+    return times[1:]

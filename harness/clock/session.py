@@ -1,0 +1,215 @@
+"""The clock's session, what is measured once and serves every kernel: baseline, batches, peak, A/A control, lock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from harness.build.tools import Tools
+from harness.clock import baseline as baselines
+from harness.clock import floor, suites
+from harness.clock.baseline import Baseline
+from harness.clock.duel import Batching, Launch, Runner, WorkerDuel, round_trip_ns, timed
+from harness.clock.floor import Peak
+from harness.clock.pairs import Plan, Samples, race
+from harness.clock.statistics import Interval
+from harness.errors import HarnessFaultError, UserError
+from harness.judge.calls import Abi, Program
+from harness.judge.lab import Numerics, secret_seed
+from harness.judge.limits import limits_for
+from harness.machine import Machine
+from harness.settings import Settings, default_cache
+from harness.shapes import Shape
+from harness.verdict import Rejection
+
+Say = Callable[[str], None]
+
+# One timed region: long against the jitter of a round trip (some µs), short against bursts of foreign load.
+REGION_NS = 2e6
+MAX_BATCH = 512
+# A batch larger than this share of the last cache would measure memory rather than the kernel.
+CACHE_SHARE = 0.5
+# The control needs no more than two shapes: it looks for a bias of the clock, not of a BLAS.
+CONTROL_SHAPES = (Shape(128, 128, 128), Shape(384, 384, 384))
+CONTROL_SHARE = 0.2
+NULL = Program(None, "", Abi.NULL)
+
+
+@dataclass
+class ClockSession:
+    """Everything that timings share. `threads` arguments are counts: 1, or all usable cores.
+
+    launch(program, batches, threads) starts a worker; untrusted programs go into the sandbox unless it is off.
+    """
+
+    settings: Settings
+    machine: Machine
+    baseline: Baseline
+    suite: tuple[Shape, ...]
+    say: Say
+    tools: Tools | None
+    start: Callable[[Program, Sequence[tuple[Shape, int]], int], AbstractContextManager[Runner]]
+    cache: Path = field(default_factory=default_cache)
+    now_s: Callable[[], float] = lambda: time.perf_counter_ns() / 1e9
+    _batching: dict[tuple[Shape, int], Batching] = field(default_factory=dict)
+    _controls: dict[int, Interval] = field(default_factory=dict)
+    _peak: Peak | None = None
+    _seeds: int = 0
+
+    @classmethod
+    def open(cls, settings: Settings, tools: Tools, machine: Machine, say: Say) -> ClockSession:
+        """Find the baseline and read the suite; nothing is timed yet. Raises UserError for a bad one of either."""
+        found = baselines.find(settings.baseline)
+        suite = suites.parse(settings.suite)
+        session = cls(settings, machine, found, suite, say, tools, _starter(settings, tools, machine))
+        if settings.baseline is not None:
+            session.baseline = _callable(session)
+        return session
+
+    def threads(self, thread_class: str) -> int:
+        """The number of threads of a class: "1", or "all" usable cores."""
+        return 1 if thread_class == "1" else len(self.machine.cores)
+
+    def launch(self, threads: int) -> Launch:
+        """Starts workers pinned for `threads`."""
+        return lambda program, batches: self.start(program, batches, threads)
+
+    def seed(self) -> int:
+        """A fresh seed of 48 bits: secret, or derived from --seed so that a run can be repeated."""
+        self._seeds += 1
+        chosen = self.settings.seed
+        return secret_seed(None if chosen is None else chosen + 7919 * self._seeds)
+
+    def batching(self, shape: Shape, threads: int) -> Batching:
+        """How many products of `shape` are timed at once, from the baseline's time alone; their empty round trip."""
+        key = (shape, threads)
+        if key not in self._batching:
+            one_ns = min(timed(self.launch(threads), self.baseline.program, shape, 4, 3)) / 4
+            room = CACHE_SHARE * self.machine.l3_bytes / (shape.input_bytes + shape.output_bytes)
+            count = int(np.clip(min(REGION_NS / one_ns, room, MAX_BATCH), 1, MAX_BATCH))
+            self._batching[key] = Batching(count, round_trip_ns(self.launch(threads), NULL, shape, count))
+        return self._batching[key]
+
+    def race(
+        self, plan: Plan, candidate: Program, threads: int, numerics: Numerics = "componentwise", full: bool = False
+    ) -> Samples | Rejection:
+        """Candidate against baseline over the shapes of `plan`, in fresh processes with fresh seeds."""
+        batching = {shape: self.batching(shape, threads) for shape in plan.shapes}
+
+        def duel(process: int) -> WorkerDuel:
+            return WorkerDuel(
+                self.launch(threads), candidate, self.baseline.program, batching, self.seed(), threads, numerics, full
+            )
+
+        return race(plan, duel, self.now_s, self.seed())
+
+    def control(self, threads: int) -> Interval:
+        """The A/A control: the baseline against itself through the same path, once per session and thread class.
+
+        One control in twenty excludes 1 by chance; then it is repeated once, with twice the time, and that one stands.
+        Raises HarnessFaultError when the baseline fails.
+        """
+        if threads not in self._controls:
+            found = self._control(threads, CONTROL_SHARE * self.settings.clock_budget_s)
+            if found.bias > 0:
+                found = self._control(threads, 2 * CONTROL_SHARE * self.settings.clock_budget_s)
+            self._controls[threads] = found
+            self.say(
+                f"clock: {self.baseline} against itself, {threads} thread(s): "
+                f"{found.ratio:.3f} [{found.low:.3f}, {found.high:.3f}]"
+            )
+        return self._controls[threads]
+
+    def _control(self, threads: int, budget_s: float) -> Interval:
+        outcome = self.race(Plan(CONTROL_SHAPES, budget_s, blocks=2), self.baseline.program, threads)
+        if not isinstance(outcome, Samples):
+            raise HarnessFaultError("the baseline cannot be timed against itself")
+        return outcome.mean(np.random.default_rng(self.seed()))
+
+    def peak(self, again: bool = False) -> Peak:
+        """The peak of this machine: measured lately or now; `again` measures in any case, keeps the better."""
+        if self._peak is None:
+            self._peak = floor.load(self.cache, self.machine)
+        if self._peak is None or again:
+            measured = floor.measure(self._run_peak, self.machine)
+            self._peak = floor.better(self._peak, measured) if self._peak else measured
+            floor.save(self.cache, self.machine, self._peak)
+        return self._peak
+
+    def _run_peak(self, symbol: str, shape: Shape, tries: int) -> list[float]:
+        if self.tools is None:
+            raise HarnessFaultError("this session has no toolchain to build the peak kernels with")
+        library = floor.library(self.cache, self.tools.toolchain)
+        threads = len(self.machine.cores) if symbol.endswith("_all") else 1
+        return timed(self.launch(threads), Program(library, symbol, Abi.KERNEL), shape, 1, tries)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the clock's lock, across processes, with numpy's own threads at rest: timings never run in parallel."""
+        import threadpoolctl  # type: ignore[import-untyped]
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.cache / "clock" / "clock.lock")
+        try:
+            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0.05)
+            except Timeout:
+                self.say("clock: another process is timing; waiting for it …")
+                lock.acquire()
+        except OSError as error:
+            raise UserError(
+                f"{lock.lock_file}: cannot be locked ({error.strerror}); set ROUNDTABLE_CACHE to a writable folder"
+            ) from None
+        try:
+            # A BLAS thread that waits for work spins for some 20 ms, on the core that is being timed.
+            with threadpoolctl.threadpool_limits(1):
+                yield
+        finally:
+            lock.release()
+
+
+def _starter(
+    settings: Settings, tools: Tools, machine: Machine
+) -> Callable[[Program, Sequence[tuple[Shape, int]], int], AbstractContextManager[Runner]]:
+    """Starts real workers: pinned to the last usable core (the first takes most interrupts), or to all."""
+
+    def start(
+        program: Program, batches: Sequence[tuple[Shape, int]], threads: int
+    ) -> AbstractContextManager[Runner]:
+        from harness.judge.worker import Capacity, Worker
+
+        rooms = [Capacity.of([shape] * count) for shape, count in batches]
+        room = Capacity(
+            max(room.a_bytes for room in rooms),
+            max(room.b_bytes for room in rooms),
+            max(room.c_bytes for room in rooms),
+        )
+        cores = machine.cores[-1:] if threads == 1 else machine.cores
+        limits = limits_for([shape for shape, _ in batches], threads, cores)
+        return Worker(tools.host, program, limits, room, sandboxed=not settings.unsandboxed)
+
+    return start
+
+
+def _callable(session: ClockSession) -> Baseline:
+    """The chosen baseline with the width of integers that gives a product; a crash in a worker is harmless."""
+    shape = Shape(5, 7, 3)
+    for guess in (session.baseline, baselines.with_other_integers(session.baseline)):
+        duel = WorkerDuel(
+            session.launch(1), guess.program, guess.program, {shape: Batching(1, 0.0)}, session.seed(), 1, full=True
+        )
+        from harness.clock.pairs import Side, Turn
+
+        with duel:
+            if isinstance(duel.turn(Side.CANDIDATE, shape), Turn):
+                return guess
+    raise UserError(
+        f"--baseline {session.settings.baseline}: {session.baseline.symbol} does not multiply a 5x7 by a 7x3 matrix, "
+        "neither with 32- nor with 64-bit integers; choose another library"
+    )
