@@ -149,14 +149,14 @@ class Inspection:
     @cached_property
     def lab(self) -> Lab:
         """What the judge needs to run this kernel: fresh workers, a secret seed, shapes, the thread class."""
-        from harness.judge.lab import Lab
+        from harness.judge.launch import laboratory
 
-        return Lab.open(
+        return laboratory(
             self._program,
+            host=self.bench.tools.host,
             settings=self.bench.settings,
-            tools=self.bench.tools,
             machine=self.bench.machine,
-            threads=str(self.threads),
+            threads=self.threads,
             timed_shapes=self.bench.clock.suite,
             database_key=f"{self.candidate.name}:{self.candidate.source_hash}",
         )

@@ -1,0 +1,48 @@
+"""Sets up the laboratory for one built kernel: fresh sandboxed workers on demand, a secret seed, limits, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.candidate import ThreadClass
+from harness.judge.calls import Program
+from harness.judge.lab import Lab, secret_seed
+from harness.judge.limits import limits_for, time_limit_s
+from harness.machine import Machine
+from harness.settings import Settings
+from harness.shapes import Shape
+
+
+def laboratory(
+    program: Program,
+    *,
+    host: Path,
+    settings: Settings,
+    machine: Machine,
+    threads: ThreadClass,
+    timed_shapes: tuple[Shape, ...],
+    database_key: str,
+) -> Lab:
+    """A Lab whose workers host `program`, pinned to one core or to all, according to the thread class.
+
+    The seed is drawn here, after the kernel was compiled, and never reaches the worker.
+    """
+    from harness.judge.worker import Capacity, Worker
+
+    cores = machine.cores[-1:] if threads == 1 else machine.cores
+
+    def launch(shapes: Sequence[Shape]) -> Worker:
+        limits = limits_for(shapes, len(cores), cores)
+        return Worker(host, program, limits, Capacity.of(shapes), sandboxed=not settings.unsandboxed)
+
+    return Lab(
+        launch=launch,
+        seed=secret_seed(settings.seed),
+        time_limit_s=time_limit_s,
+        profile=settings.profile,
+        threads=threads,
+        timed_shapes=timed_shapes,
+        nodeid=database_key,
+        database=settings.cache / "hypothesis",
+    )
