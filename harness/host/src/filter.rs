@@ -69,6 +69,11 @@ fn common() -> Result<Rules, Fault> {
     add(&mut rules, libc::SYS_tgkill, vec![(0, Dword, Eq, own), (2, Dword, Eq, libc::SIGABRT as u64)])?;
     add(&mut rules, libc::SYS_clone, vec![(0, Qword, Eq, THREAD_FLAGS)])?;
     add(&mut rules, libc::SYS_prlimit64, vec![(2, Qword, Eq, 0)])?;
+    // Only looking at a handler; glibc's own two signals, which it sets up with the first thread.
+    add(&mut rules, libc::SYS_rt_sigaction, vec![(1, Qword, Eq, 0)])?;
+    for own_of_glibc in [32, 33] {
+        add(&mut rules, libc::SYS_rt_sigaction, vec![(0, Dword, Eq, own_of_glibc)])?;
+    }
     for harmless in [libc::F_GETFD, libc::F_GETFL] {
         add(&mut rules, libc::SYS_fcntl, vec![(1, Dword, Eq, harmless as u64)])?;
     }
