@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.candidate import ThreadClass, Tier
 from harness.machine import Machine
+from harness.schedule.loops import Loop
 
 Family = Literal["naive", "blocked", "packed", "packed_intrinsics", "bilinear"]
 Isa = Literal["portable", "avx2", "avx512", "neon"]
@@ -206,6 +207,11 @@ class Proposal(BaseModel):
     why: str = Field(default="", max_length=1200, description="the reasons, from measurements and passages")
     passages: list[str] = Field(default_factory=list, max_length=12, description="ids of the passages that were used")
     parent: str | None = Field(default=None, max_length=120, description="the candidate that this one improves on")
+    loops: list[Loop] = Field(
+        default_factory=list,
+        max_length=12,
+        description="for free code: your loop nest from the outside in; it must visit every element exactly once",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +264,7 @@ def _nearest(knob: Knob, schedule: Schedule) -> Choice:
 # Register tiles worth trying, best first as published or measured; all fit the registers with room for B and a broadcast.
 TILES: dict[str, tuple[str, ...]] = {
     "avx512": ("12x32", "14x32", "8x48", "9x48", "6x64", "10x32", "8x32", "13x32", "6x48"),
-    "avx2": ("6x16", "4x24", "5x16", "4x16", "3x32"),
+    "avx2": ("6x16", "4x24", "5x16", "4x16", "3x24", "2x32"),
     "neon": ("8x12", "6x16", "8x8", "12x8", "4x16", "5x16"),
     "portable": ("4x8", "6x8", "4x12", "2x16"),
 }
