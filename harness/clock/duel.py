@@ -20,8 +20,8 @@ from harness.judge.limits import time_limit_s
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Gate, Rejection, Wrong, describe
 
-# A turn that waited this much longer than it computed was disturbed; the wake-ups of the round trip stay below.
-IDLE_SHARE, IDLE_NS = 0.02, 200_000
+# A turn that waited longer than this for its core was disturbed: its caches are not its own any more.
+WAIT_SHARE, WAIT_NS = 0.02, 100_000
 # Involuntary switches that even a quiet system makes: its own short kernel threads.
 SWITCHES, SWITCH_EVERY_NS = 1, 10_000_000
 
@@ -111,8 +111,7 @@ class WorkerDuel:
         wrong = self._verdict(side, batch, ran, at)
         if wrong is not None:
             return self._blame(side, wrong)
-        time_ns = max(ran.elapsed_ns - batching.null_ns, 1.0) / batching.count
-        return Turn(time_ns, undisturbed(ran, batching.null_ns, self._threads))
+        return Turn(own_ns(ran, batching.null_ns, self._threads) / batching.count, undisturbed(ran, self._threads))
 
     def _verdict(self, side: Side, batch: Batch, ran: Ran, at: At) -> Rejection | None:
         """Verify the candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""
@@ -131,14 +130,25 @@ class WorkerDuel:
         return rejection
 
 
-def undisturbed(ran: Ran, null_ns: float, threads: int) -> bool:
-    """Whether the machine left this run alone: no steal, no one else on the core, CPU time close to wall time.
+def own_ns(ran: Ran, null_ns: float, threads: int) -> float:
+    """Wall time of a run without the empty round trip and without the time in which others had its core.
 
-    The same rule for both sides, and never a look at how long it took. With several threads CPU time says nothing
-    about waiting, since threads wait for each other.
+    The kernel tells how long the main thread was ready and not running; a candidate cannot earn such time by sleeping.
+    What it could do is to compute in a second thread while the first one waits: so the result is never less than the
+    CPU time of the whole process. With several threads nothing is taken off, they wait for each other.
     """
-    idle_ns = ran.elapsed_ns - null_ns - ran.cpu_ns
-    if threads == 1 and idle_ns > max(IDLE_SHARE * ran.elapsed_ns, IDLE_NS):
+    wall_ns = max(ran.elapsed_ns - null_ns, 1.0)
+    if threads > 1:
+        return wall_ns
+    return max(wall_ns - ran.waited_ns, min(wall_ns, float(ran.cpu_ns)))
+
+
+def undisturbed(ran: Ran, threads: int) -> bool:
+    """Whether the machine left this run alone: no steal, hardly a switch, no waiting for the core.
+
+    The same rule for both sides, and never a look at how long it took.
+    """
+    if threads == 1 and ran.waited_ns > max(WAIT_SHARE * ran.elapsed_ns, WAIT_NS):
         return False
     return ran.steal_ns == 0 and ran.involuntary_switches <= threads * (SWITCHES + ran.elapsed_ns // SWITCH_EVERY_NS)
 

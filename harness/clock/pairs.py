@@ -24,6 +24,10 @@ from harness.verdict import Rejection
 SLOW_TURN_S = 0.25
 
 
+# How often a disturbed turn is repeated, when one product takes less than this.
+REPEATS, REPEATABLE_S = 2, 0.01
+
+
 class Side(StrEnum):
     """Who has the turn."""
 
@@ -179,10 +183,19 @@ class _Race:
         self.cost_s[shape] = self.now_s() - began_s
         return None
 
+    def settled(self, duel: Duel, side: Side, shape: Shape) -> Turn | Rejection:
+        """A turn, repeated a few times while the machine disturbs it; the rule is the same for both sides."""
+        turn = duel.turn(side, shape)
+        for _ in range(REPEATS):
+            if not isinstance(turn, Turn) or turn.clean or self.rate_s_per_flop * shape.flops > REPEATABLE_S:
+                break
+            turn = duel.turn(side, shape)
+        return turn
+
     def block(self, duel: Duel, process: int, shape: Shape, sides: Sequence[Side]) -> list[Pair] | Rejection:
         turns: list[Turn] = []
         for side in sides:
-            turn = duel.turn(side, shape)
+            turn = self.settled(duel, side, shape)
             if not isinstance(turn, Turn):
                 return turn
             turns.append(turn)

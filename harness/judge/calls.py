@@ -85,6 +85,7 @@ class Ran:
     cpu_ns: CPU time that the whole worker process used meanwhile.
     threads: threads alive in the worker at the freeze (1 = only the host's own); running_threads: those not asleep.
     involuntary_switches, steal_ns: disturbance seen meanwhile, for the clock's symmetric rejection.
+    waited_ns: how long the worker's main thread, or the parent at the end, was ready while others had its core.
     fp_env_restored: the rounding and flush-to-zero state was as before the call.
     """
 
@@ -95,3 +96,4 @@ class Ran:
     involuntary_switches: int
     steal_ns: int
     fp_env_restored: bool
+    waited_ns: int = 0

@@ -29,6 +29,19 @@ def disturbance(pid: int) -> Disturbance:
     return Disturbance(switches, ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK"))
 
 
+def waited_ns(pid: int) -> int:
+    """Time so far that the main thread of `pid`, or this very thread, was ready to run while others had its core.
+
+    They take turns, one waits for the other, so the two times never overlap. The second field of schedstat; 0 where
+    the system does not tell.
+    """
+    total = 0
+    for path in (f"/proc/{pid}/schedstat", "/proc/thread-self/schedstat"):
+        fields = _text(Path(path)).split()
+        total += int(fields[1]) if len(fields) > 1 else 0
+    return total
+
+
 def threads(pid: int) -> tuple[int, int]:
     """Threads that are alive, and how many of them besides the main one were running at that moment."""
     alive = running = 0

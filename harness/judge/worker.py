@@ -117,11 +117,13 @@ class Worker:
         before = procfs.disturbance(process.pid) if inspect else procfs.NOTHING
         deadline = time.monotonic() + limit_s
         cpu_before = process.cpu_ns()
+        waited_before = procfs.waited_ns(process.pid) if inspect else 0
         start_ns = time.perf_counter_ns()
         process.thaw()
         process.order(order)
         answer = process.answer(deadline)
         elapsed_ns = time.perf_counter_ns() - start_ns
+        waited_ns = procfs.waited_ns(process.pid) - waited_before if inspect else 0
         if not isinstance(answer, bytes):
             return self._ended(answer, at, limit_s)
         threads, running = procfs.threads(process.pid) if inspect else (0, 0)
@@ -140,6 +142,7 @@ class Worker:
             running_threads=running,
             involuntary_switches=after.involuntary_switches - before.involuntary_switches,
             steal_ns=after.steal_ns - before.steal_ns,
+            waited_ns=waited_ns,
             fp_env_restored=bool(_ANSWER.unpack(answer)[2]),
         )
 
