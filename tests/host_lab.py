@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -80,7 +79,7 @@ def library(body: str, extra: str = "") -> Path:
             command = ["rustc", "--edition=2021", "-Copt-level=1", "-Cpanic=abort", "--crate-type=cdylib"]
             out = Path(scratch) / "kernel.so"
             subprocess.run([*command, str(text), "-o", str(out)], check=True, capture_output=True, text=True)
-            os.replace(out, made)
+            out.replace(made)
     return made
 
 

@@ -19,7 +19,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_close, libc::SYS_fstat, libc::SYS_munmap, libc::SYS_brk, libc::SYS_mremap, libc::SYS_madvise,
     libc::SYS_msync, libc::SYS_mincore, libc::SYS_futex, libc::SYS_sched_yield, libc::SYS_sched_getaffinity,
     libc::SYS_getrandom, libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_gettimeofday,
-    libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_gettid, libc::SYS_getpid, libc::SYS_getuid,
+    libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_gettid, libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getuid,
     libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getrusage, libc::SYS_times,
     libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_sigaltstack, libc::SYS_set_robust_list,
     libc::SYS_get_robust_list, libc::SYS_rseq, libc::SYS_exit, libc::SYS_exit_group, libc::SYS_membarrier,
