@@ -218,10 +218,12 @@ def test_the_error_bound_holds(seed: int, name: str) -> None:
     assert error <= error_bound(scheme, 1, scheme.k * block)
 
 
-@given(st.sampled_from(SMALL))
-def test_schemes_survive_json(name: str) -> None:
+@pytest.mark.parametrize("name", SMALL)
+def test_schemes_survive_json_and_symbols(name: str) -> None:
     scheme = schemes.named(name)
     assert schemes.from_text(json.dumps(scheme.as_data()), "json") == scheme
+    halved = replace(scheme, u=tuple(tuple(x / -2 for x in row) for row in scheme.u))
+    assert symbolic.parse(symbolic.write(halved), scheme.name, scheme.source) == halved
 
 
 @pytest.mark.parametrize("text", ["<2,2,2;7> M1", "M1 = a11 b11"])

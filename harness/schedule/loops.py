@@ -156,11 +156,11 @@ def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
     tiles = (rows, columns) if s.resident == "a" else (columns, rows)
     paths: dict[str, tuple[Loop, ...]] = {"direct": tiles}
     if s.pack_a != "none" or s.pack_b != "none":
-        wide = s.nr if s.pack_b == "strip" else max(s.nr, s.nc)
+        wide = s.nr if s.pack_b == "strip" else max(s.nr, s.nc // s.nr * s.nr)
         blocks = (
             Loop(axis="n", step=wide, edge="balanced", unit=s.nr),
             Loop(axis="k", step=s.kc, edge="balanced"),
-            Loop(axis="m", step=max(s.mr, s.mc), edge="balanced"),
+            Loop(axis="m", step=max(s.mr, s.mc // s.mr * s.mr), edge="balanced"),
         )
         paths["packed"] = (*blocks, *tiles)
     return paths

@@ -55,6 +55,27 @@ def growth(scheme: Scheme) -> Fraction:
     )
 
 
+def rms_growth(scheme: Scheme) -> float:
+    """Growth per level when rounding errors are independent: the root of Σ W²·‖U_t‖₂²·‖V_t‖₂², worst c_xy."""
+    weight = [_squares(u) * _squares(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
+    columns = zip(*scheme.w, strict=True)
+    worst = max(sum((x * x * e for x, e in zip(c, weight, strict=True)), Fraction(0)) for c in columns)
+    return math.sqrt(worst)
+
+
+def traffic_blocks(scheme: Scheme) -> float:
+    """What one level reads and writes besides its products, in units of a whole matrix (edges all alike).
+
+    Every sum reads its terms and is written; every product is read for each target; targets after the first of a
+    block of C are read and written.
+    """
+    terms_u, terms_v, terms_w = (sum(_count(row) for row in f) for f in (scheme.u, scheme.v, scheme.w))
+    a = (terms_u + scheme.rank) / (scheme.m * scheme.k)
+    b = (terms_v + scheme.rank) / (scheme.k * scheme.n)
+    blocks = scheme.m * scheme.n
+    return a + b + (terms_w + 2 * terms_w - blocks) / blocks
+
+
 def error_bound(scheme: Scheme, levels: int, depth_k: int) -> float:
     """A first-order bound on max|C - exact| / (max|A|·max|B|) in f32, for levels over a classical product.
 
@@ -83,6 +104,10 @@ def _groups(scheme: Scheme) -> list[list[Form]]:
 
 def _norm(row: tuple[Fraction, ...]) -> Fraction:
     return sum((abs(x) for x in row), Fraction(0))
+
+
+def _squares(row: tuple[Fraction, ...]) -> Fraction:
+    return sum((x * x for x in row), Fraction(0))
 
 
 def _count(row: tuple[Fraction, ...]) -> int:

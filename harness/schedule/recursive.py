@@ -8,10 +8,11 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.schedule import schemes, symbolic
-from harness.schedule.bilinear import Row, Scheme, prove, symbol
 from harness.schedule.bilinear import Refutation as _Refutation
+from harness.schedule.bilinear import Row, Scheme, prove
 from harness.schedule.merits import growth
 from harness.schedule.model import Bilinear, Schedule
+from harness.shapes import Shape
 
 # A coefficient must be exact in f32: at most 24 bits over a power of two.
 _MANTISSA = 1 << 24
@@ -42,6 +43,15 @@ def inexact(scheme: Scheme) -> Fraction | None:
     return None
 
 
+def levels_at(scheme: Scheme, bilinear: Bilinear, shape: Shape) -> int:
+    """How many levels the kernel recurses at a shape."""
+    (m, k, n), levels = shape, 0
+    while levels < bilinear.levels and min(m, k, n) >= bilinear.cutoff:
+        m, k, n = -(-m // scheme.m), -(-k // scheme.k), -(-n // scheme.n)
+        levels += 1
+    return levels
+
+
 def workspace_floats(scheme: Scheme, levels: int, m: int, k: int, n: int) -> int:
     """Floats of workspace for `levels` of recursion: per level one sum of each input's blocks and one product."""
     total = 0
@@ -66,18 +76,22 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
         raise UserError(str(outcome))
     bad = inexact(scheme)
     if bad is not None:
-        raise UserError(f"{scheme.label}: the coefficient {bad} is not exact in f32; only p/2^q with small p is")
+        raise UserError(
+            f"{scheme.label}: the coefficient {bad} is not exact in f32; only p/2^q with small p is"
+        )
     inner = rendering.render(inner_schedule(schedule), f"The inner kernel of {title}")
     told = rendering.context(schedule, title, notes) | {"story": _story(scheme, schedule.bilinear, notes)}
     template = rendering._environment().get_template("bilinear.rs.j2")
-    return template.render(told | _tables(scheme) | {"b": schedule.bilinear, "inner": textwrap.indent(inner, "    ")})
+    return template.render(
+        told | _tables(scheme) | {"b": schedule.bilinear, "inner": textwrap.indent(inner, "    ")}
+    )
 
 
 def _story(scheme: Scheme, bilinear: Bilinear, notes: str) -> list[str]:
     saved = scheme.m * scheme.k * scheme.n - scheme.rank
     text = (
         f"{scheme.label}: {scheme.rank} products of blocks instead of {scheme.rank + saved}, "
-        f"{bilinear.levels} level(s) deep while m, k and n are at least {bilinear.cutoff}; blocks go to the inner kernel. "
+        f"{bilinear.levels} level(s) deep while m, k and n are at least {bilinear.cutoff}. "
         "All Brent equations of the scheme were proved in exact arithmetic when this file was written. "
         "Accurate normwise, not componentwise; inputs with NaN, infinities or extreme sizes take the classical way."
     )
@@ -88,17 +102,19 @@ def _tables(scheme: Scheme) -> dict[str, Any]:
     """Products as the template wants them: terms (block row, block column, coefficient), and which write C first."""
     written: set[int] = set()
     products = []
-    for t, (u, v, w) in enumerate(zip(scheme.u, scheme.v, scheme.w, strict=True), start=1):
+    for t, (u, v, w) in enumerate(zip(scheme.u, scheme.v, scheme.w, strict=True)):
         fresh = [index for index, x in enumerate(w) if x and index not in written]
         written.update(fresh)
         if any(u) and any(v) and any(w):
-            told = f"M{t} = ({_sum(scheme, 'a', u, scheme.k)}) ({_sum(scheme, 'b', v, scheme.n)})"
-            to = ", ".join(
-                f"Target {{ row: {i // scheme.n}, col: {i % scheme.n}, times: {_f32(x)}, first: {str(i in fresh).lower()} }}"
-                for i, x in enumerate(w)
-                if x
+            told = symbolic.product_line(scheme, t)
+            products.append(
+                {
+                    "told": told,
+                    "a": _terms(u, scheme.k),
+                    "b": _terms(v, scheme.n),
+                    "c": _targets(w, scheme.n, fresh),
+                }
             )
-            products.append({"told": told, "a": _terms(u, scheme.k), "b": _terms(v, scheme.n), "c": to})
     return {
         "scheme": scheme,
         "products": products,
@@ -109,18 +125,18 @@ def _tables(scheme: Scheme) -> dict[str, Any]:
 
 def _terms(row: Row, columns: int) -> str:
     return ", ".join(
-        f"Term {{ row: {i // columns}, col: {i % columns}, times: {_f32(x)} }}" for i, x in enumerate(row) if x
+        f"Term {{ row: {i // columns}, col: {i % columns}, times: {_f32(x)} }}"
+        for i, x in enumerate(row)
+        if x
     )
 
 
-def _sum(scheme: Scheme, letter: str, row: Row, columns: int) -> str:
-    text = ""
-    for i, x in enumerate(row):
-        if x:
-            sign = "-" if x < 0 else "+"
-            size = "" if abs(x) == 1 else f"{abs(x)}*"
-            text += f" {sign} {size}{symbol(scheme, letter, (i // columns + 1, i % columns + 1))}"
-    return text[3:] if text.startswith(" + ") else text[1:]
+def _targets(row: Row, columns: int, fresh: list[int]) -> str:
+    return ", ".join(
+        f"Target {{ row: {i // columns}, col: {i % columns}, times: {_f32(x)}, first: {str(i in fresh).lower()} }}"
+        for i, x in enumerate(row)
+        if x
+    )
 
 
 def _f32(value: Fraction) -> str:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, NoReturn, TypeAlias
 
 from harness.errors import UserError
-from harness.schedule.bilinear import MAX_DIMENSION, MAX_RANK, Factor, Scheme
+from harness.schedule.bilinear import MAX_DIMENSION, MAX_RANK, Factor, Row, Scheme, symbol
 
 Block: TypeAlias = tuple[str, int, int]
 Kind: TypeAlias = Literal["number", "a", "b", "product"]
@@ -71,6 +71,37 @@ def parse(text: str, name: str = "inline", source: str = "") -> Scheme:
     for number, line in _statements(text):
         reader.read(number, line)
     return reader.scheme(source)
+
+
+def write(scheme: Scheme) -> str:
+    """The symbolic form of a scheme, one product or block of C per line; `parse` reads it back."""
+    m, k, n = scheme.m, scheme.k, scheme.n
+    lines = [f"⟨{m},{k},{n};{scheme.rank}⟩"]
+    lines += [product_line(scheme, t) for t in range(scheme.rank)]
+    for index, column in enumerate(zip(*scheme.w, strict=True)):
+        c = symbol(scheme, "c", (index // n + 1, index % n + 1))
+        lines.append(f"{c} = {linear([(x, f'M{t}') for t, x in enumerate(column, start=1)])}")
+    return "\n".join(lines) + "\n"
+
+
+def product_line(scheme: Scheme, t: int) -> str:
+    """Product t (counted from 0) in symbols: "M1 = (a11 + a22) (b11 + b22)"."""
+    left, right = _sum(scheme, "a", scheme.u[t], scheme.k), _sum(scheme, "b", scheme.v[t], scheme.n)
+    return f"M{t + 1} = ({left}) ({right})"
+
+
+def _sum(scheme: Scheme, letter: str, row: Row, columns: int) -> str:
+    names = (symbol(scheme, letter, (i // columns + 1, i % columns + 1)) for i in range(len(row)))
+    return linear(list(zip(row, names, strict=True)))
+
+
+def linear(terms: Sequence[tuple[Fraction, str]]) -> str:
+    """A sum as people write it: "a11 - 1/2 a12"."""
+    text = ""
+    for x, name in terms:
+        if x:
+            text += f" {'-' if x < 0 else '+'} {'' if abs(x) == 1 else f'{abs(x)} '}{name}"
+    return text[3:] if text.startswith(" + ") else text[1:].replace("- ", "-", 1) or "0"
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
