@@ -55,12 +55,14 @@ def _without_running_heads(pages: list[list[str]]) -> list[list[str]]:
     least = max(3, len(pages) / 2)
     result = []
     for lines in pages:
-        edge = {
+        gone = {index for index, line in enumerate(lines) if not line.strip() or _STAMP.match(line)}
+        gone |= {
             index for index, line in _edges(lines) if seen[_shape(line)] >= least or _PAGE_NUMBER.match(line)
         }
-        result.append(
-            [line for index, line in enumerate(lines) if index not in edge and not _STAMP.match(line)]
-        )
+        # A running head is outside of the text: from the edge inwards, up to the first line that stays.
+        first = next((index for index in range(len(lines)) if index not in gone), len(lines))
+        last = next((index for index in reversed(range(len(lines))) if index not in gone), -1)
+        result.append([line for line in lines[first : last + 1] if not _STAMP.match(line)])
     return result
 
 

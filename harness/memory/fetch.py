@@ -253,7 +253,8 @@ def _write(answer: httpx.Response, part: Path, at: int, label: str | None) -> No
             ) as bar,
         ):
             file.seek(at)
-            for block in answer.iter_raw(1 << 16):
+            # Blocks as they arrive: a chunk size would hold back, and at a cut-off lose, what has come.
+            for block in answer.iter_raw():
                 file.write(block)
                 bar.update(len(block))
                 if file.tell() > MAX_BYTES:
