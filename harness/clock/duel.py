@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-import numpy as np
 from numpy.random import SFC64, Generator
 
 from harness.clock.batches import Batch
@@ -153,14 +152,11 @@ def undisturbed(ran: Ran, threads: int) -> bool:
     return ran.steal_ns == 0 and ran.involuntary_switches <= threads * (SWITCHES + ran.elapsed_ns // SWITCH_EVERY_NS)
 
 
-def round_trip_ns(launch: Launch, null: Program, shape: Shape, count: int, tries: int = 15) -> float:
-    """The median time of a batch in which nothing is called. Raises HarnessFaultError when even that fails."""
-    times = timed(launch, null, shape, count, tries)
-    return float(np.median(times))
+def timed(launch: Launch, program: Program, shape: Shape, count: int, tries: int, threads: int) -> list[float]:
+    """Nanoseconds of `tries` batches of a program of our own, after one that is not counted; outputs not looked at.
 
-
-def timed(launch: Launch, program: Program, shape: Shape, count: int, tries: int) -> list[float]:
-    """Nanoseconds of `tries` batches of a program of our own (after one that is not counted), outputs not looked at."""
+    Raises HarnessFaultError when it fails.
+    """
     with launch(program, [(shape, count)]) as worker:
         slots = tuple(worker.slots([shape] * count, Placement.ALIGNED))
         for slot in slots:
@@ -168,8 +164,8 @@ def timed(launch: Launch, program: Program, shape: Shape, count: int, tries: int
             slot.b.fill(0.25)
         times = []
         for _ in range(tries + 1):
-            ran = worker.run(slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, count))
+            ran = worker.run(slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, count), inspect=True)
             if not isinstance(ran, Ran):
                 raise HarnessFaultError(f"{program.symbol or 'the empty round trip'} failed: {describe(ran)}")
-            times.append(float(ran.elapsed_ns))
+            times.append(own_ns(ran, 0.0, threads))
     return times[1:]

@@ -14,7 +14,7 @@ from harness.build.tools import Tools
 from harness.clock import baseline as baselines
 from harness.clock import floor, suites
 from harness.clock.baseline import Baseline
-from harness.clock.duel import Batching, Launch, Runner, WorkerDuel, round_trip_ns, timed
+from harness.clock.duel import Batching, Launch, Runner, WorkerDuel, timed
 from harness.clock.floor import Peak
 from harness.clock.pairs import Plan, Samples, race
 from harness.clock.statistics import Interval
@@ -32,6 +32,8 @@ Say = Callable[[str], None]
 # One timed region: long against the jitter of a round trip (some µs), short against bursts of foreign load.
 REGION_NS = 2e6
 MAX_BATCH = 512
+# What is multiplied to find out how long one product takes: enough to outlast the round trip.
+TRIAL_FLOPS = 2e7
 # A batch larger than this share of the last cache would measure memory rather than the kernel.
 CACHE_SHARE = 0.5
 # The control needs no more than two shapes: it looks for a bias of the clock, not of a BLAS.
@@ -89,10 +91,14 @@ class ClockSession:
         """How many products of `shape` are timed at once, from the baseline's time alone; their empty round trip."""
         key = (shape, threads)
         if key not in self._batching:
-            one_ns = min(timed(self.launch(threads), self.baseline.program, shape, 4, 3)) / 4
+            launch = self.launch(threads)
+            trial = int(np.clip(TRIAL_FLOPS / shape.flops, 1, MAX_BATCH))
+            one_ns = min(timed(launch, self.baseline.program, shape, trial, 5, threads)) / trial
             room = CACHE_SHARE * self.machine.l3_bytes / (shape.input_bytes + shape.output_bytes)
             count = int(np.clip(min(REGION_NS / one_ns, room, MAX_BATCH), 1, MAX_BATCH))
-            self._batching[key] = Batching(count, round_trip_ns(self.launch(threads), NULL, shape, count))
+            # The lower quartile: what disturbs a round trip only lengthens it.
+            null_ns = float(np.quantile(timed(launch, NULL, shape, count, 15, threads), 0.25))
+            self._batching[key] = Batching(count, null_ns)
         return self._batching[key]
 
     def race(
@@ -146,7 +152,7 @@ class ClockSession:
             raise HarnessFaultError("this session has no toolchain to build the peak kernels with")
         library = floor.library(self.cache, self.tools.toolchain)
         threads = len(self.machine.cores) if symbol.endswith("_all") else 1
-        return timed(self.launch(threads), Program(library, symbol, Abi.KERNEL), shape, 1, tries)
+        return timed(self.launch(threads), Program(library, symbol, Abi.KERNEL), shape, 1, tries, threads)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
