@@ -77,6 +77,9 @@ def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str,
     for name in _more(found["undefined"], known["undefined"]):
         if not _HARMLESS.fullmatch(re.sub(r"@.*", "", name)):
             yield "imports", f"imports {name}, which neither mathematics nor memory nor threads need"
+    for name in sorted(set(found["referenced"]) - set(known["referenced"])):
+        if not _HARMLESS.fullmatch(name):
+            yield "imports", f"calls {name} in {found['referenced'][name]}; std itself may, a kernel has no need to"
     for name in _more(found["needed"], known["needed"]):
         if not re.match(r"(libm|libc|libgcc_s|libpthread|ld-linux-[\w-]+)\.so|/usr/lib/libSystem", name):
             yield "libraries", f"needs the library {name}"

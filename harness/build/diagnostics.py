@@ -79,4 +79,4 @@ def _summary(message: dict[str, Any]) -> str:
 def _scrubbed(text: str, scrub: Mapping[str, str]) -> str:
     for path in sorted(scrub, key=len, reverse=True):
         text = text.replace(path, scrub[path])
-    return text
+    return re.sub(r"/rustc/[0-9a-f]{40}/", "<rust>/", text)

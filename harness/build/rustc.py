@@ -96,7 +96,7 @@ def _flags(tools: Tools) -> list[str]:
     flags = [
         "--crate-name=contract", "--crate-type=cdylib", "--edition=2021", "--error-format=json", "--color=never",
         "-Copt-level=3", "-Ctarget-cpu=native", "-Ccodegen-units=1", "-Cpanic=abort", "-Cdebuginfo=0",
-        "-Cstrip=debuginfo", "-Coverflow-checks=off", "-Cdebug-assertions=off",
+        "-Cstrip=debuginfo", "-Csymbol-mangling-version=v0", "-Coverflow-checks=off", "-Cdebug-assertions=off",
         # A constant that never ends is an error; the candidate must not be able to allow it.
         "-Flong_running_const_eval",
         f"-Clinker={tools.toolchain.linker}",

@@ -92,6 +92,8 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
         let detail = |what: &str| format!("asm! with {what} '{}'", first.chars().take(40).collect::<String>());
         if first.starts_with('.') || first.starts_with('\\') || first.starts_with('"') {
             findings.push(Finding { rule: "asm-directive", line, detail: detail("the directive") });
+        } else if let Some(outside) = reference(piece, first, &lower) {
+            findings.push(Finding { rule: "asm-reference", line, detail: detail(outside) });
         } else if forbidden(first) {
             findings.push(Finding { rule: "asm-instruction", line, detail: detail("the instruction") });
         } else if piece.contains("mrs") && ["cntvct", "cntpct", "pmccntr", "rndr"].iter().any(|name| piece.contains(name))
@@ -100,6 +102,37 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
             findings.push(Finding { rule: "asm-instruction", line, detail: detail("the system register in") });
         }
     }
+}
+
+/// How a statement reaches a symbol that the template does not define: by calling, jumping or addressing it.
+fn reference(piece: &str, first: &str, text: &str) -> Option<&'static str> {
+    // Pieces end at newlines and at the end of block comments, so a line comment hides nothing that is assembled.
+    let piece = piece.split("//").next().unwrap_or(piece);
+    const CALLS: &[&str] = &["bl", "blr", "br", "adr", "adrp", "braa", "blraa", "leave", "enter"];
+    if ["call", "ret", "iret", "lcall", "ljmp"].iter().any(|start| first.starts_with(start)) || CALLS.contains(&first) {
+        return Some("the call or return");
+    }
+    // The operand that is the target: the first of a jump, the last of compare-and-branch on Arm.
+    let target = match first {
+        "cbz" | "cbnz" => Some(2),
+        "tbz" | "tbnz" => Some(3),
+        "b" => Some(1),
+        _ if first.starts_with('j') || first.starts_with("b.") || first.starts_with("loop") => Some(1),
+        _ => None,
+    };
+    let mut words = piece.split([' ', '\t', ',']).filter(|word| !word.is_empty()).skip_while(|word| *word != first);
+    if target.is_some_and(|index| !words.nth(index).is_some_and(|word| is_label(word, text))) {
+        return Some("the jump out of the template,");
+    }
+    let counted = piece.split("rip").skip(1).any(|rest| !rest.trim_start_matches([' ', '+', '\t']).starts_with('{'));
+    let literal = piece.split(',').any(|operand| operand.trim_start().starts_with('='));
+    (piece.contains('@') || literal || counted).then_some("the address of a symbol in")
+}
+
+/// `2b`, `3f`, `{label}`, or a name that the template itself defines.
+fn is_label(word: &str, text: &str) -> bool {
+    let number = word.strip_suffix(['b', 'f']).is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|d| d.is_ascii_digit()));
+    number || word.starts_with('{') || text.contains(&format!("{word}:"))
 }
 
 const PREFIXES: &[&str] = &[

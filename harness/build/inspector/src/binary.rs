@@ -14,6 +14,8 @@ pub struct Report {
     pub indirect_functions: Vec<String>,
     pub executable_sections: Vec<String>,
     pub writable_code: Vec<String>,
+    /// Imported functions that the candidate's own code refers to, each with one function that does (x86-64).
+    pub referenced: BTreeMap<String, String>,
     /// "mnemonic in function" and how often.
     pub forbidden: BTreeMap<String, usize>,
     /// Every function of the symbol table, demangled, without its hash.
@@ -36,8 +38,9 @@ pub fn report(bytes: &[u8]) -> Result<Report, String> {
         indirect_functions: sorted(file.symbols().chain(file.dynamic_symbols()).filter(is_indirect).filter_map(|s| s.name().ok().map(str::to_owned))),
         executable_sections: sorted(file.sections().filter(|s| is_executable(s.flags(), s.kind())).map(|s| s.name().unwrap_or("?").to_owned())),
         writable_code: writable_code(&file),
+        referenced: referenced(&file, &names)?,
         forbidden: forbidden(&file, &names)?,
-        functions: sorted(names.0.values().cloned()),
+        functions: sorted(names.0.values().map(|function| function.name.clone())),
     })
 }
 
@@ -48,18 +51,33 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
     names
 }
 
+struct Function {
+    name: String,
+    /// Generated while compiling the candidate's crate, generic functions of std included: their v0 symbols say so.
+    candidates: bool,
+}
+
 /// Functions by address.
-struct Names(BTreeMap<u64, String>);
+struct Names(BTreeMap<u64, Function>);
 
 impl Names {
     fn read(file: &object::File<'_>) -> Self {
         let functions = file.symbols().chain(file.dynamic_symbols());
         let text = functions.filter(|symbol| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text);
-        Names(text.filter_map(|symbol| Some((symbol.address(), format!("{:#}", rustc_demangle::demangle(symbol.name().ok()?))))).collect())
+        let named = text.filter_map(|symbol| {
+            let mangled = symbol.name().ok()?;
+            let candidates = mangled.contains("8contract") || mangled.trim_start_matches('_') == "harness_matmul";
+            Some((symbol.address(), Function { name: format!("{:#}", rustc_demangle::demangle(mangled)), candidates }))
+        });
+        Names(named.collect())
+    }
+
+    fn function(&self, address: u64) -> Option<&Function> {
+        self.0.range(..=address).next_back().map(|(_, function)| function)
     }
 
     fn at(&self, address: u64) -> String {
-        self.0.range(..=address).next_back().map_or_else(|| "an unnamed function".to_owned(), |(_, name)| name.clone())
+        self.function(address).map_or_else(|| "an unnamed function".to_owned(), |function| function.name.clone())
     }
 }
 
@@ -139,4 +157,41 @@ fn forbidden(file: &object::File<'_>, names: &Names) -> Result<BTreeMap<String, 
         });
     }
     Ok(counts)
+}
+
+/// Which imports the candidate's code calls or takes the address of, through the offset table or a stub of the linker.
+fn referenced(file: &object::File<'_>, names: &Names) -> Result<BTreeMap<String, String>, String> {
+    let mut found = BTreeMap::new();
+    if file.architecture() != object::Architecture::X86_64 {
+        return Ok(found);
+    }
+    let mut slots: BTreeMap<u64, String> = BTreeMap::new();
+    for (at, relocation) in file.dynamic_relocations().into_iter().flatten() {
+        let object::RelocationTarget::Symbol(index) = relocation.target() else { continue };
+        let symbol = file.dynamic_symbol_table().and_then(|table| object::ObjectSymbolTable::symbol_by_index(&table, index).ok());
+        if let Some(name) = symbol.filter(ObjectSymbol::is_undefined).and_then(|symbol| symbol.name().ok()) {
+            slots.insert(at, name.to_owned());
+        }
+    }
+    let code: Vec<_> = file.sections().filter(|section| is_executable(section.flags(), section.kind())).collect();
+    let (stubs, rest): (Vec<_>, Vec<_>) = code.iter().partition(|section| section.name().unwrap_or("").starts_with(".plt"));
+    let mut reached = slots.clone();
+    for section in stubs {
+        let data = section.data().map_err(|error| error.to_string())?;
+        crate::x86::references(data, section.address(), |from, to| {
+            if let Some(name) = slots.get(&to) {
+                reached.insert(from & !15, name.clone());
+            }
+        });
+    }
+    for section in rest {
+        let data = section.data().map_err(|error| error.to_string())?;
+        crate::x86::references(data, section.address(), |from, to| {
+            let Some(name) = reached.get(&to) else { return };
+            if let Some(function) = names.function(from).filter(|function| function.candidates) {
+                found.entry(name.clone()).or_insert_with(|| function.name.clone());
+            }
+        });
+    }
+    Ok(found)
 }

@@ -44,6 +44,7 @@ pub const RULES: &[Rule] = &[
     rule("global-asm", "assembly outside of functions can define symbols, sections and constructors", "Rust reference: global_asm!, naked_asm!"),
     rule("asm-directive", "assembler directives can emit any bytes into any section", "Rust reference: inline assembly, directives support"),
     rule("asm-instruction", "system calls, clocks, randomness, control registers and reduced precision have no place in a product", "Intel SDM vol. 2; Arm ARM"),
+    rule("asm-reference", "assembly works on its operands: it calls nothing, jumps nowhere else and names no symbol", "contract: one self-contained module; Rust reference: inline assembly, sym operands"),
     rule("asm-computed", "an assembly template must be string literals that can be read here", "Rust reference: inline assembly, template string arguments"),
     rule("deferred-work", "work must be done when matmul returns: use rayon::join, rayon::scope or parallel iterators", "rayon documentation: spawn is not awaited"),
     rule("clock", "what a kernel does must not depend on the time", "judge's notes: a kernel that watches the clock can behave otherwise when timed"),

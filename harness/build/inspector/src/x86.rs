@@ -1,16 +1,26 @@
 //! Forbidden instructions of x86-64, by a linear sweep with iced-x86.
 
 use crate::binary::Forbidden;
-use iced_x86::{CpuidFeature, Decoder, DecoderOptions, Instruction, Mnemonic};
+use iced_x86::{CpuidFeature, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 
 pub fn scan(code: &[u8], address: u64, mut found: impl FnMut(Forbidden)) {
-    let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
-    let mut instruction = Instruction::default();
-    while decoder.can_decode() {
-        decoder.decode_out(&mut instruction);
+    for instruction in &mut Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
         if forbidden(&instruction) {
             let mnemonic = format!("{:?}", instruction.mnemonic()).to_lowercase();
             found(Forbidden { mnemonic, address: instruction.ip() });
+        }
+    }
+}
+
+/// Every (address of the instruction, address it refers to): near branches and operands relative to the counter.
+pub fn references(code: &[u8], address: u64, mut found: impl FnMut(u64, u64)) {
+    for instruction in &mut Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
+        if instruction.is_ip_rel_memory_operand() {
+            found(instruction.ip(), instruction.ip_rel_memory_address());
+        }
+        let branches = matches!(instruction.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
+        if instruction.op_count() > 0 && branches {
+            found(instruction.ip(), instruction.near_branch_target());
         }
     }
 }
