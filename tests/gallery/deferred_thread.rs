@@ -1,6 +1,6 @@
 //! Returns at once and lets a thread do the work while the check is on its way.
 //!
-//! expect: Wrong|Cheat shapes
+//! expect: Wrong|Cheat|Crash shapes
 //! threads: 1
 //! tier: unsafe
 

@@ -1,6 +1,6 @@
 //! Looks at a few corner values of A and B; when they are those of the last call, returns the last answer.
 //!
-//! expect: Wrong|Cheat conduct
+//! expect: Wrong|Cheat shapes|conduct
 //! threads: 1
 //! tier: unsafe
 
