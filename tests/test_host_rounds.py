@@ -185,11 +185,14 @@ def test_a_library_without_the_symbol_is_the_harnesss_fault_and_a_bad_blas_the_u
         Worker(host(), Program(library(NAIVE), "cblas_sgemm", Abi.CBLAS32), limits, Capacity.of([SMALL]))
 
 
-def test_closing_twice_and_running_afterwards_never_hangs() -> None:
+def test_closing_twice_is_harmless_and_a_closed_worker_says_so() -> None:
     with worker() as w:
         slots = w.slots([SMALL], Placement.RIGHT)
         assert isinstance(w.run(slots, at=AT, limit_s=5), Ran)
         w.close()
+        for use in (lambda: w.slots([SMALL], Placement.RIGHT), lambda: w.run(slots, at=AT, limit_s=5), w.idle_cpu_ns):
+            with pytest.raises(HarnessFaultError, match="closed"):
+                use()
     w.close()
 
 

@@ -6,6 +6,7 @@ import mmap
 import os
 import sys
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,21 +76,20 @@ class Region:
             self.descriptor = lift(os.dup(owner) if writable else _read_only(owner))
         finally:
             os.close(owner)
+        self._finalizer = weakref.finalize(self, os.close, self.descriptor)
+
+    def release(self) -> None:
+        """Close the descriptor; the worker has its own by now. Harmless when called again."""
+        self._finalizer()
 
     def view(self, offset: int, rows: int, cols: int) -> F32:
         """A writable matrix in this region."""
         return np.frombuffer(self.memory, np.float32, rows * cols, offset).reshape(rows, cols)
 
     def close(self) -> None:
-        """Unmaps unless somebody still holds a view, in which case the last view does."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-        try:
-            self.memory.close()
-        except BufferError:
-            # A view outlives the worker; the mapping goes with the last one.
-            return
+        """Let go of the memory; where somebody still holds a view, it goes with the last one."""
+        self.release()
+        del self.memory
 
 
 def plan(sizes: Sequence[int], placement: Placement, region: Region, index: int) -> tuple[list[int], list[OpenRange]]:

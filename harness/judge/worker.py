@@ -57,6 +57,7 @@ class Worker:
         self._open: list[OpenRange] = []
         self._opened: list[OpenRange] | None = None
         self._loaded = False
+        self._closed = False
         self._regions = (
             Region("a", capacity.a_bytes, writable=False),
             Region("b", capacity.b_bytes, writable=False),
@@ -67,6 +68,8 @@ class Worker:
         self._entries = np.frombuffer(self._table.memory, np.uint64)
         self._open = self._opened = [OpenRange(index, 0, region.size) for index, region in enumerate(self._regions)]
         self._process = HostProcess(host, self._arguments(sandboxed), program, limits, self._shared_descriptors())
+        for region in (*self._regions, self._table, self._words):
+            region.release()
         try:
             self._await_seal()
         except BaseException:
@@ -90,6 +93,7 @@ class Worker:
         """Lay out one slot per shape; former slots become invalid. The views are writable by the parent only for
         A and B, by both for C. Raises HarnessFaultError when they do not fit into the capacity.
         """
+        self._must_be_open()
         self._settle()
         self._layout += 1
         sizes = ([4 * s.m * s.k for s in shapes], [4 * s.k * s.n for s in shapes], [4 * s.m * s.n for s in shapes])
@@ -107,6 +111,7 @@ class Worker:
         The clock starts before the worker is thawed and stops when its answer arrived; then it is frozen again.
         With `inspect`, threads and disturbances are read from /proc as well; without, those fields are 0.
         """
+        self._must_be_open()
         self._settle()
         if self._early is not None:
             return self._ended(self._early, at, limit_s)
@@ -152,7 +157,8 @@ class Worker:
         An honest worker sleeps. The window is not timed otherwise and changes nothing but what leftovers do;
         read C before. 0 when the worker is dead.
         """
-        if self._dead is not None or not self._loaded:
+        self._must_be_open()
+        if self._dead is not None or self._early is not None or not self._loaded:
             return 0
         self._process.thaw()
         time.sleep(settle_s)
@@ -164,7 +170,13 @@ class Worker:
 
     def close(self) -> None:
         """Kill the worker's whole process group and free everything. Harmless when called again."""
+        if self._closed:
+            return
+        self._closed = True
         self._process.close()
+        # Views keep a mapping alive; these are ours.
+        self._placed = ()
+        self._entries = np.empty(0, np.uint64)
         for region in (*self._regions, self._table, self._words):
             region.close()
 
@@ -213,6 +225,10 @@ class Worker:
         if said.startswith("library: "):
             raise UserError(f"{self.program.library}: cannot be used: {said.removeprefix('library: ')}")
         raise HarnessFaultError(f"the worker did not start: {said or 'no word from it'}")
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise HarnessFaultError("the worker is closed; open a new one")
 
     def _settle(self) -> None:
         """Wait until the library is loaded (its constructors have run) and freeze, before any input is written."""
