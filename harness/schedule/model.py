@@ -30,7 +30,9 @@ class Bilinear(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scheme: str = Field(pattern="^[a-z0-9_]{1,40}$", description="name of a scheme in the library, e.g. strassen")
+    scheme: str = Field(
+        pattern="^[a-z0-9_]{1,40}$", description="name of a scheme in the library, e.g. strassen"
+    )
     program: str = Field(
         default="",
         max_length=20_000,
@@ -51,36 +53,59 @@ class Schedule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: Family = Field(description="naive | blocked | packed (safe Rust) | packed_intrinsics | bilinear")
-    isa: Isa = Field(default="portable", description="vector unit; lanes: portable 4, neon 4, avx2 8, avx512 16")
+    isa: Isa = Field(
+        default="portable", description="vector unit; lanes: portable 4, neon 4, avx2 8, avx512 16"
+    )
     mr: int = Field(default=4, ge=1, le=30, description="rows of the register tile")
-    nr: int = Field(default=8, ge=4, le=128, description="columns of the register tile, a multiple of the lanes")
+    nr: int = Field(
+        default=8, ge=4, le=128, description="columns of the register tile, a multiple of the lanes"
+    )
     kc: int = Field(default=256, ge=16, le=4096, description="depth of a packed block")
     mc: int = Field(default=128, ge=1, le=8192, description="rows of a packed block of A, rounded to mr")
     nc: int = Field(default=512, ge=4, le=16384, description="columns of a packed block of B, rounded to nr")
     unroll: Literal[1, 2, 4, 8] = Field(default=1, description="k-steps per turn of the innermost loop")
     resident: Literal["a", "b"] = Field(
-        default="a", description="which micro-panel stays in L1: a walks along a row of tiles, b down a column"
+        default="a",
+        description="which micro-panel stays in L1: a walks along a row of tiles, b down a column",
     )
-    pack_a: Packing = Field(default="strip", description="none | strip (rows copied, padded) | panel (k-major)")
-    pack_b: Packing = Field(default="panel", description="none | strip (nr columns just in time) | panel (whole block)")
-    prefetch_a: int = Field(default=0, ge=0, le=64, description="k-steps ahead that A is prefetched, 0 is off")
-    prefetch_b: int = Field(default=0, ge=0, le=64, description="k-steps ahead that B is prefetched, 0 is off")
+    pack_a: Packing = Field(
+        default="strip", description="none | strip (rows copied, padded) | panel (k-major)"
+    )
+    pack_b: Packing = Field(
+        default="panel", description="none | strip (nr columns just in time) | panel (whole block)"
+    )
+    prefetch_a: int = Field(
+        default=0, ge=0, le=64, description="k-steps ahead that A is prefetched, 0 is off"
+    )
+    prefetch_b: int = Field(
+        default=0, ge=0, le=64, description="k-steps ahead that B is prefetched, 0 is off"
+    )
     prefetch_c: bool = Field(default=True, description="prefetch the tile of C before the k-loop")
-    edges: Literal["mask", "tile"] = Field(default="mask", description="ragged columns: masked vectors or a copy")
+    edges: Literal["mask", "tile"] = Field(
+        default="mask", description="ragged columns: masked vectors or a copy"
+    )
     direct_edge: int = Field(default=64, ge=0, le=4096, description="no packing while m*k*n <= direct_edge^3")
     threads: ThreadClass = 1
     split: Literal["rows", "cols", "grid"] = Field(default="rows", description="what the threads share out")
     tasks_per_thread: int = Field(default=1, ge=1, le=8)
-    parallel_edge: int = Field(default=160, ge=0, le=4096, description="one thread while m*k*n <= parallel_edge^3")
-    scratch: Literal["thread_local", "vec"] = Field(default="thread_local", description="home of packing buffers")
+    parallel_edge: int = Field(
+        default=160, ge=0, le=4096, description="one thread while m*k*n <= parallel_edge^3"
+    )
+    scratch: Literal["thread_local", "vec"] = Field(
+        default="thread_local", description="home of packing buffers"
+    )
     bilinear: Bilinear | None = Field(default=None, description="only for family bilinear")
 
     @model_validator(mode="after")
     def _consistent(self) -> Schedule:
         if (self.family == "bilinear") != (self.bilinear is not None):
-            raise ValueError("the key bilinear (scheme, levels, cutoff, inner) goes with family = bilinear, and only there")
+            raise ValueError(
+                "the key bilinear (scheme, levels, cutoff, inner) goes with family = bilinear, and only there"
+            )
         if self.kernel == "packed_intrinsics" and self.isa == "portable":
-            raise ValueError("packed_intrinsics needs a vector unit: set isa to avx2, avx512 or neon, or family to packed")
+            raise ValueError(
+                "packed_intrinsics needs a vector unit: set isa to avx2, avx512 or neon, or family to packed"
+            )
         if self.kernel in ("packed", "packed_intrinsics"):
             self._check_tile()
             self._check_scratch()
@@ -90,19 +115,24 @@ class Schedule(BaseModel):
         lanes, registers = LANES[self.isa], REGISTERS[self.isa]
         if self.nr % lanes:
             raise ValueError(
-                f"nr = {self.nr} is not a multiple of the {lanes} lanes of {self.isa}; use {lanes}, {2 * lanes}, {3 * lanes} …"
+                f"nr = {self.nr} is not a multiple of the {lanes} lanes of {self.isa}; "
+                f"use {lanes}, {2 * lanes}, {3 * lanes} …"
             )
         needed = self.mr * self.vectors + self.vectors + 1
         if needed > registers:
+            largest = (registers - 1) // self.vectors - 1
             raise ValueError(
-                f"a {self.mr}x{self.nr} tile needs {needed} vector registers (accumulators, one row of B, one of A) and "
-                f"{self.isa} has {registers}; with nr = {self.nr} use mr <= {max(0, (registers - 1) // self.vectors - 1)}"
+                f"a {self.mr}x{self.nr} tile needs {needed} vector registers (accumulators, one row of B, one of A) "
+                f"and {self.isa} has {registers}; with nr = {self.nr} use mr <= {largest}"
+                if largest > 0
+                else f"nr = {self.nr} is too wide for the {registers} vector registers of {self.isa}; use {2 * lanes}"
             )
 
     def _check_scratch(self) -> None:
         if self.scratch_bytes > MAX_SCRATCH_BYTES:
             raise ValueError(
-                f"packing buffers of {self.scratch_bytes >> 20} MiB exceed {MAX_SCRATCH_BYTES >> 20} MiB; lower kc, mc or nc"
+                f"packing buffers of {self.scratch_bytes >> 20} MiB exceed {MAX_SCRATCH_BYTES >> 20} MiB; "
+                "lower kc, mc or nc"
             )
 
     @property
@@ -124,7 +154,11 @@ class Schedule(BaseModel):
     def scratch_bytes(self) -> int:
         """Upper bound of the packing buffers of one thread, in bytes."""
         a = 0 if self.pack_a == "none" else (self.mc + self.mr) * (self.kc + 16)
-        b = 0 if self.pack_b == "none" else (self.nr if self.pack_b == "strip" else self.nc + self.nr) * self.kc
+        b = (
+            0
+            if self.pack_b == "none"
+            else (self.nr if self.pack_b == "strip" else self.nc + self.nr) * self.kc
+        )
         return 4 * (a + b)
 
     @property
@@ -169,7 +203,7 @@ class Schedule(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def distance(self, other: Schedule) -> float:
-        """How far apart two schedules are: 0 for equal keys; a knob that differs adds |log2 ratio|, or 1 if not a size."""
+        """How far apart two schedules are: 0 for equal keys; each knob that differs adds |log2 ratio|, a choice 1."""
         mine, theirs = self.normalise().model_dump(mode="json"), other.normalise().model_dump(mode="json")
         return sum(_gap(mine[name], theirs[name]) for name in mine)
 
@@ -203,10 +237,16 @@ class Proposal(BaseModel):
 
     algorithm: str = Field(min_length=1, max_length=80, description="a short name for the idea")
     schedule: Schedule
-    expected_effect: str = Field(default="", max_length=400, description="what should change, and by how much")
+    expected_effect: str = Field(
+        default="", max_length=400, description="what should change, and by how much"
+    )
     why: str = Field(default="", max_length=1200, description="the reasons, from measurements and passages")
-    passages: list[str] = Field(default_factory=list, max_length=12, description="ids of the passages that were used")
-    parent: str | None = Field(default=None, max_length=120, description="the candidate that this one improves on")
+    passages: list[str] = Field(
+        default_factory=list, max_length=12, description="ids of the passages that were used"
+    )
+    parent: str | None = Field(
+        default=None, max_length=120, description="the candidate that this one improves on"
+    )
     loops: list[Loop] = Field(
         default_factory=list,
         max_length=12,
@@ -258,10 +298,13 @@ def _nearest(knob: Knob, schedule: Schedule) -> Choice:
     wanted = [int(part) for part in str(value).split("x")] if knob.name == "tile" else []
     if not wanted:
         return knob.choices[0]
-    return min(knob.choices, key=lambda c: sum(_gap(int(x), y) for x, y in zip(str(c).split("x"), wanted, strict=True)))
+    return min(
+        knob.choices,
+        key=lambda c: sum(_gap(int(x), y) for x, y in zip(str(c).split("x"), wanted, strict=True)),
+    )
 
 
-# Register tiles worth trying, best first as published or measured; all fit the registers with room for B and a broadcast.
+# Register tiles worth trying, best first as published or measured; all leave registers for B and a broadcast.
 TILES: dict[str, tuple[str, ...]] = {
     "avx512": ("12x32", "14x32", "8x48", "9x48", "6x64", "10x32", "8x32", "13x32", "6x48"),
     "avx2": ("6x16", "4x24", "5x16", "4x16", "3x24", "2x32"),
@@ -277,7 +320,9 @@ SAFE_TILES: dict[str, tuple[str, ...]] = {
 }
 
 
-def space(machine: Machine, threads: ThreadClass = 1, family: str | None = None, isa: str | None = None) -> Space:
+def space(
+    machine: Machine, threads: ThreadClass = 1, family: str | None = None, isa: str | None = None
+) -> Space:
     """The search space on `machine`: `family` and `isa` default to the fastest kernels that it can run.
 
     Every block size keeps the packed block of B within 3/2 of L2 and A's within L2, so that random points are sane.
@@ -287,7 +332,9 @@ def space(machine: Machine, threads: ThreadClass = 1, family: str | None = None,
     base = first(machine, threads, family=family, isa=isa)
     chosen = base.family
     if chosen not in ("packed", "packed_intrinsics"):
-        return Space(base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096))))
+        return Space(
+            base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096)))
+        )
     tiles = TILES[base.isa] if chosen == "packed_intrinsics" else SAFE_TILES[base.isa]
     knobs = [
         Knob("tile", tiles),

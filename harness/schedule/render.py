@@ -66,7 +66,7 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "detected": _detected(s.isa),
         "uses_packed": packs_a or packs_b,
         "uses_scratch": packs_a or packs_b,
-        "needs_strips": s.threads == "all" or (packs_a or packs_b) and s.pack_b != "strip",
+        "needs_strips": s.threads == "all" or ((packs_a or packs_b) and s.pack_b != "strip"),
         "k_major": s.pack_a == "panel",
         "a_floats": _a_floats(s),
         "b_floats": _b_floats(s),
@@ -82,7 +82,9 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
 def tidy(source: str) -> str:
     """Rust indented by its brackets, without double blank lines or blank lines at the inner edge of a block."""
     lines: list[str] = []
-    open_brackets: list[int] = []  # how many levels each open bracket indents: the first of a line 1, the others 0
+    open_brackets: list[
+        int
+    ] = []  # how many levels each open bracket indents: the first of a line 1, the others 0
     for raw in source.splitlines():
         line = raw.strip()
         code = "" if line.startswith("//") else re.sub(r'"[^"]*"|//.*', "", line)
@@ -112,9 +114,12 @@ def story(s: Schedule) -> list[str]:
     if s.kernel == "naive":
         return [f"The textbook: three loops, {threads}, no regard for caches or vector units."]
     if s.kernel == "blocked":
-        return [f"Rows of B are scaled and summed, {s.kc} x {s.nc} of B at a time so that they stay in cache; {threads}."]
+        return [
+            f"Rows of B are scaled and summed, {s.kc} x {s.nc} of B at a time so that they stay in cache; {threads}."
+        ]
     text = (
-        f"BLIS-style loops around a {s.mr} x {s.nr} register tile ({s.vectors} vectors of {s.lanes} floats wide), {threads}. "
+        f"BLIS-style loops around a {s.mr} x {s.nr} register tile "
+        f"({s.vectors} vectors of {s.lanes} floats wide), {threads}. "
         f"{_PACKS_A[s.pack_a]}; {_PACKS_B[s.pack_b]}."
     )
     if s.pack_a != "none" or s.pack_b != "none":

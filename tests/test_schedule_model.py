@@ -1,0 +1,199 @@
+"""The Schedule: what it refuses and how it says so, when two schedules are the same kernel, what a space may draw."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from harness.machine import Machine
+from harness.schedule import analytical
+from harness.schedule.model import LANES, REGISTERS, SAFE_TILES, TILES, Bilinear, Proposal, Schedule, space
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+def machine(cpu: str, arch: str, isa: tuple[str, ...], l1: int, l2: int, l3: int, cores: int = 2) -> Machine:
+    """A Machine with sizes in bytes."""
+    return Machine(cpu, arch, "Linux", isa, l1, l2, l3, tuple(range(cores)))
+
+
+_AVX2 = ("avx", "avx2", "fma")
+_AVX512 = (*_AVX2, "avx512f", "avx512vl")
+MACHINES = {
+    "Haswell": machine("Haswell", "x86_64", _AVX2, 32 * KIB, 256 * KIB, 8 * MIB),
+    "Zen 3": machine("Zen 3", "x86_64", _AVX2, 32 * KIB, 512 * KIB, 32 * MIB),
+    "Zen 4": machine("Zen 4", "x86_64", _AVX512, 32 * KIB, MIB, 32 * MIB),
+    "SKX": machine("SKX", "x86_64", _AVX512, 32 * KIB, MIB, 24 * MIB, 16),
+    "SPR": machine("SPR", "x86_64", _AVX512, 48 * KIB, 2 * MIB, 105 * MIB, 8),
+    "M1": machine("M1", "aarch64", ("neon",), 128 * KIB, 12 * MIB, 8 * MIB, 8),
+    "old": machine("old", "x86_64", ("sse4_2",), 32 * KIB, 256 * KIB, 4 * MIB),
+}
+
+
+@st.composite
+def drawn(draw: st.DrawFn) -> Schedule:
+    """Any point of any machine's space."""
+    where = MACHINES[draw(st.sampled_from(sorted(MACHINES)))]
+    families = ["packed"] + (["packed_intrinsics"] if where.vector != "portable" else [])
+    chosen = space(where, draw(st.sampled_from([1, "all"])), family=draw(st.sampled_from(families)))
+    return chosen.build({knob.name: draw(st.sampled_from(knob.choices)) for knob in chosen.knobs})
+
+
+def message(**knobs: object) -> str:
+    """What the model says when these knobs are refused."""
+    with pytest.raises(ValidationError) as caught:
+        Schedule.model_validate(knobs)
+    return str(caught.value.errors()[0]["msg"])
+
+
+def test_a_ragged_register_row_is_refused_with_the_widths_that_fit() -> None:
+    said = message(family="packed", isa="avx512", nr=20)
+    assert "nr = 20" in said
+    assert "16, 32, 48" in said
+
+
+def test_a_tile_that_would_spill_is_refused_with_the_largest_that_does_not() -> None:
+    said = message(family="packed_intrinsics", isa="avx512", mr=16, nr=32)
+    assert "35 vector registers" in said
+    assert "mr <= 14" in said
+    assert Schedule(family="packed_intrinsics", isa="avx512", mr=14, nr=32).tile == "14x32"
+
+
+def test_a_row_wider_than_all_registers_is_refused_without_offering_an_mr_of_zero() -> None:
+    said = message(family="packed_intrinsics", isa="avx2", mr=1, nr=128)
+    assert "too wide" in said
+    assert "mr <=" not in said
+
+
+def test_intrinsics_need_a_vector_unit() -> None:
+    assert "avx2, avx512 or neon" in message(family="packed_intrinsics")
+
+
+def test_packing_buffers_are_bounded() -> None:
+    assert "lower kc, mc or nc" in message(family="packed", isa="avx2", nr=16, kc=4096, nc=16384)
+
+
+@pytest.mark.parametrize("family", ["naive", "packed_intrinsics"])
+def test_a_scheme_goes_with_the_bilinear_family_only(family: str) -> None:
+    assert "bilinear" in message(family=family, isa="avx2", bilinear={"scheme": "strassen"})
+    assert "bilinear" in message(family="bilinear", isa="avx2", nr=16)
+
+
+def test_the_inner_kernel_decides_about_a_bilinear_schedule() -> None:
+    safe = Schedule(family="bilinear", isa="avx2", nr=16, bilinear=Bilinear(scheme="strassen", inner="packed"))
+    assert (safe.kernel, safe.tier) == ("packed", "safe")
+    fast = safe.model_copy(update={"bilinear": Bilinear(scheme="strassen")})
+    assert (fast.kernel, fast.tier) == ("packed_intrinsics", "unsafe")
+
+
+def test_unknown_knobs_and_out_of_range_values_are_refused() -> None:
+    assert "Extra" in message(family="naive", tile="6x16")
+    assert "4096" in message(family="blocked", kc=5000)
+
+
+@given(drawn())
+def test_normalising_again_changes_nothing_and_keeps_the_key(schedule: Schedule) -> None:
+    once = schedule.normalise()
+    assert once.normalise() == once
+    assert once.key() == schedule.key()
+    assert schedule.distance(once) == 0
+    assert schedule.differences(once) == {}
+
+
+@given(drawn(), drawn())
+def test_equal_keys_are_no_distance_and_no_difference(one: Schedule, other: Schedule) -> None:
+    same = one.key() == other.key()
+    assert (one.distance(other) == 0) == same
+    assert (one.differences(other) == {}) == same
+    assert one.distance(other) == pytest.approx(other.distance(one))
+
+
+def test_knobs_that_a_family_ignores_do_not_make_it_another_kernel() -> None:
+    plain = Schedule(family="naive")
+    assert Schedule(family="naive", kc=512, mr=2, isa="avx2", split="cols").key() == plain.key()
+    one = Schedule(family="packed", isa="avx2", nr=16, mr=6, mc=100)
+    assert one.model_copy(update={"mc": 96, "unroll": 4, "tasks_per_thread": 3}).key() == one.key()
+    assert one.model_copy(update={"kc": 128}).key() != one.key()
+    assert one.model_copy(update={"threads": "all"}).key() != one.key()
+
+
+@given(drawn())
+def test_schedules_survive_json(schedule: Schedule) -> None:
+    assert Schedule.model_validate_json(schedule.model_dump_json()) == schedule
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@pytest.mark.parametrize("threads", [1, "all"])
+def test_the_first_schedule_lies_within_registers_and_caches(name: str, threads: object) -> None:
+    where = MACHINES[name]
+    first = analytical.first(where, 1 if threads == 1 else "all")
+    assert first.isa == where.vector
+    assert first.mr * first.vectors + first.vectors + 1 <= REGISTERS[first.isa]
+    micro_panel_of_a = 4 * first.mr * first.kc
+    assert micro_panel_of_a <= where.l1d_bytes * 3 // 4
+    block_of_b = 4 * first.kc * first.nc
+    assert block_of_b <= max(where.l2_bytes, where.l3_bytes // 8)
+    assert first.kc >= 128  # or C is read and written too often
+    assert first.threads == threads
+    assert first.tier == ("safe" if first.isa == "portable" else "unsafe")
+    assert first == first.normalise()
+
+
+def test_larger_caches_never_give_smaller_blocks() -> None:
+    zen4 = MACHINES["Zen 4"]
+    larger = replace(zen4, l1d_bytes=48 * KIB, l2_bytes=2 * MIB)
+    assert analytical.depth(larger, 12) >= analytical.depth(zen4, 12)
+    assert analytical.columns(larger, 32, 512) >= analytical.columns(zen4, 32, 512)
+    assert analytical.direct_edge(larger) >= analytical.direct_edge(zen4)
+
+
+@pytest.mark.parametrize("isa", sorted(LANES))
+def test_register_tiles_fit_and_come_with_fewest_loads_first(isa: str) -> None:
+    tiles = analytical.register_tiles(isa)
+    loads = [tile.loads_per_fma for tile in tiles]
+    assert loads == sorted(loads)
+    assert all(tile.registers <= REGISTERS[isa] and tile.nr % LANES[isa] == 0 for tile in tiles)
+    shown = {f"{tile.mr}x{tile.nr}" for tile in tiles}
+    assert {"avx512": "14x32", "avx2": "6x16", "neon": "8x12", "portable": "4x8"}[isa] in shown
+
+
+def test_register_tiles_of_an_unknown_unit_name_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="avx2"):
+        analytical.register_tiles("altivec")
+
+
+@pytest.mark.parametrize("isa", sorted(LANES))
+def test_every_listed_tile_is_a_valid_one(isa: str) -> None:
+    for family, tiles in (("packed_intrinsics", TILES), ("packed", SAFE_TILES)):
+        for tile in tiles[isa] if isa != "portable" or family == "packed" else ():
+            mr, nr = map(int, tile.split("x"))
+            assert Schedule.model_validate({"family": family, "isa": isa, "mr": mr, "nr": nr}).tile == tile
+
+
+@given(drawn())
+def test_a_space_finds_its_own_points_again(schedule: Schedule) -> None:
+    where = next(m for m in MACHINES.values() if m.vector == schedule.isa)
+    chosen = space(where, schedule.threads, family=schedule.family)
+    assert chosen.build(chosen.choices_of(schedule)).distance(schedule) <= chosen.base.distance(schedule)
+
+
+def test_a_space_holds_its_first_schedule_nearly_and_names_unknown_knobs() -> None:
+    chosen = space(MACHINES["Zen 4"])
+    assert chosen.build({}) == chosen.base
+    with pytest.raises(ValueError, match="this space has tile, kc"):
+        chosen.build({"colour": "red"})
+
+
+def test_the_json_schema_is_small_and_flat_enough_for_a_grammar() -> None:
+    schema = Proposal.model_json_schema()
+    assert len(json.dumps(schema)) < 8000
+    assert {"Bilinear", "Schedule"} <= set(schema["$defs"])
+    assert "#/$defs/Schedule" not in json.dumps(schema["$defs"])  # no recursion
+    for knob in schema["$defs"]["Schedule"]["properties"].values():
+        bounded = {"enum", "const", "anyOf", "default"} & set(knob) or {"minimum", "maximum"} <= set(knob)
+        assert bounded, knob
