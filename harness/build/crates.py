@@ -26,6 +26,7 @@ Say = Callable[[str], None]
 _HARNESS = Path(__file__).resolve().parent.parent
 HOST_CRATE = _HARNESS / "host"
 INSPECTOR_CRATE = _HARNESS / "build" / "inspector"
+LIBRARY = "library.so"
 EXTERNS_CRATE = _HARNESS / "build" / "externs"
 
 # What Cargo says when the registry cannot be reached, in the words of its versions since 1.70.
@@ -59,7 +60,7 @@ def inspector_binary(say: Say) -> Path:
 
 
 def extern_crates(say: Say) -> ExternCrates:
-    """rayon and its dependencies for this CPU and toolchain; built on first use. Raises like `host_binary`."""
+    """Build rayon and its dependencies for this CPU and toolchain; built on first use. Raises like `host_binary`."""
     toolchain = find()
     key = _digest(EXTERNS_CRATE, toolchain.digest)
     folder = _cached("externs", key, say, lambda into: _build_externs(toolchain, into))
@@ -67,7 +68,8 @@ def extern_crates(say: Say) -> ExternCrates:
     rayon = [name for name in names if re.fullmatch(r"librayon-[0-9a-f]+\.rlib", name)]
     if len(rayon) != 1:
         raise HarnessFaultError(f"{folder} holds {len(rayon)} rayon libraries, one was expected; remove the folder")
-    return ExternCrates(rayon=folder / rayon[0], folder=folder, digest=hashlib.sha256(repr((key, names)).encode()).hexdigest())
+    digest = hashlib.sha256(repr((key, names)).encode()).hexdigest()
+    return ExternCrates(rayon=folder / rayon[0], folder=folder, digest=digest)
 
 
 def _program(crate: Path, name: str, say: Say) -> Path:
@@ -81,6 +83,21 @@ def _program(crate: Path, name: str, say: Say) -> Path:
         shutil.copy2(made[0], into / name)
 
     return _cached(name, key, say, build) / name
+
+
+def dynamic_library(crate: Path, say: Say) -> Path:
+    """The cdylib of a yardstick's crate for this toolchain; built on first use. Raises like `host_binary`."""
+    toolchain = find()
+
+    def build(into: Path) -> None:
+        made = [path for path in _cargo(toolchain, crate, []) if path.stem.startswith("libyardstick")]
+        made = [path for path in made if path.suffix in (".so", ".dylib")]
+        if len(made) != 1:
+            raise HarnessFaultError(f"cargo built {crate.name} but made {len(made)} libraries, one was expected")
+        shutil.copy2(made[0], into / LIBRARY)
+
+    key = _digest(crate, f"{toolchain.version} {toolchain.host}")
+    return _cached(f"yardstick-{crate.name}", key, say, build) / LIBRARY
 
 
 def _build_externs(toolchain: Toolchain, into: Path) -> None:
@@ -117,7 +134,9 @@ def _folder(name: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror}); set ROUNDTABLE_CACHE to a writable folder") from None
+        raise UserError(
+            f"{folder}: cannot be made ({error.strerror}); set ROUNDTABLE_CACHE to a writable folder"
+        ) from None
     return folder
 
 
@@ -169,7 +188,9 @@ def _explained(crate: Path, stderr: str) -> Exception:
             "connect once, or set up a mirror in ~/.cargo/config.toml, and run again"
         )
     if "No space left on device" in stderr:
-        return UserError(f"the disk is full while building {crate.name} under {default_cache()}; free some space and run again")
+        return UserError(
+            f"the disk is full while building {crate.name} under {default_cache()}; free some space and run again"
+        )
     return HarnessFaultError(f"building {crate.name} failed: {' | '.join(lines[-12:])[:1500]}")
 
 

@@ -5,6 +5,7 @@ The parent spends this time between timed regions, so it works on a whole batch 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -98,8 +99,10 @@ def _bits(shape: Shape, numerics: Numerics) -> tuple[int, int]:
 
 
 def _odd(rng: Generator, size: tuple[int, ...], bits: int) -> NDArray[np.int16]:
-    """Odd integers between −2^bits and 2^bits, all equally likely; full-range draws need no rejection."""
-    drawn = rng.integers(0, 1 << 16, size, dtype=np.uint16)
+    """Odd integers between −2^bits and 2^bits, all equally likely: 16 bits of each raw draw, nothing to reject."""
+    count = math.prod(size)
+    raw = np.asarray(rng.bit_generator.random_raw(-(-count // 4)))
+    drawn = raw.view(np.uint16)[:count].reshape(size)
     drawn &= np.uint16((1 << bits) - 1)
     drawn <<= np.uint16(1)
     drawn += np.uint16(1)

@@ -188,6 +188,7 @@ def _starter(
     def start(
         program: Program, batches: Sequence[tuple[Shape, int]], threads: int
     ) -> AbstractContextManager[Runner]:
+        from harness.clock.yardsticks import is_trusted
         from harness.judge.worker import Capacity, Worker
 
         rooms = [Capacity.of([shape] * count) for shape, count in batches]
@@ -198,7 +199,8 @@ def _starter(
         )
         cores = machine.cores[-1:] if threads == 1 else machine.cores
         limits = limits_for([shape for shape, _ in batches], threads, cores)
-        return Worker(tools.host, program, limits, room, sandboxed=not settings.unsandboxed)
+        jailed = not (settings.unsandboxed or is_trusted(program, default_cache()))
+        return Worker(tools.host, program, limits, room, sandboxed=jailed)
 
     return start
 

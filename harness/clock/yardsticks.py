@@ -1,0 +1,56 @@
+"""The yardsticks: the crates matrixmultiply, gemm and faer behind the contract's symbol, judged like any kernel."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessFaultError
+from harness.judge.calls import Abi, Program
+
+FOLDER = Path(__file__).resolve().parents[2] / "reference" / "yardsticks"
+NAMES = ("matrixmultiply", "gemm", "faer")
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """A crate, the locked version of it, the library to run, and the thread classes that it knows."""
+
+    name: str
+    version: str
+    program: Program
+    thread_classes: tuple[str, ...] = ("1", "all")
+
+
+def build(say: Callable[[str], None]) -> list[Yardstick]:
+    """All yardsticks, built by Cargo from their lock files on first use (faer takes minutes) and cached.
+
+    Their code is trusted: it is locked by checksum, and `gemm` starts lscpu, which no sandbox of ours lets pass.
+    Raises UserError when the crates cannot be fetched, HarnessFaultError when one does not build.
+    """
+    from harness.build import crates
+
+    return [
+        Yardstick(name, locked_version(name), Program(library, "harness_matmul", Abi.KERNEL))
+        for name in NAMES
+        for library in [crates.dynamic_library(FOLDER / name, say)]
+    ]
+
+
+def locked_version(name: str) -> str:
+    """The version of crate `name` in its yardstick's Cargo.lock."""
+    lock = tomllib.loads((FOLDER / name / "Cargo.lock").read_text())
+    for package in lock["package"]:
+        if package["name"] == name:
+            return str(package["version"])
+    raise HarnessFaultError(f"{FOLDER / name / 'Cargo.lock'} does not name {name}")
+
+
+def is_trusted(program: Program, cache: Path) -> bool:
+    """Whether this is code of ours or of a locked crate, which needs no sandbox: what Cargo built under the cache."""
+    library = program.library
+    if library is None or not library.is_relative_to(cache / "tools"):
+        return False
+    return library.parent.name.startswith("yardstick-")
