@@ -22,7 +22,8 @@ TIMED = Shape(48, 80, 112)
 
 
 def lab_of(launch: Launch, *disabled: str) -> Lab:
-    return lab_around(launch, profile=Profile.QUICK, timed_shapes=(TIMED,), disabled=frozenset(disabled))
+    settings = {"profile": Profile.QUICK, "timed_shapes": (TIMED,), "threads": "all", "cores": 2}
+    return lab_around(launch, disabled=frozenset(disabled), **settings)
 
 
 def judge(lab: Lab) -> Rejection | None:
@@ -173,6 +174,18 @@ def tires_after_500_calls() -> Kernel:
     return kernel
 
 
+def loses_an_update_now_and_then() -> Kernel:
+    calls = [0]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        calls[0] += shape_of(a, b) == (97, 160, 130)
+        if calls[0] == 9:
+            c[40] -= np.outer(a[40, -1], b[-1])[0]
+
+    return kernel
+
+
 def at(*shape: int) -> Callable[[F32, F32], bool]:
     return lambda a, b: shape_of(a, b) == shape
 
@@ -196,6 +209,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "signed-zero": negates_twice,
     "fresh-values": caches_b_by_its_first_rows,
     "determinism": remembers_the_last_call,
+    "races": loses_an_update_now_and_then,
     "call-count": tires_after_500_calls,
 }
 
@@ -226,11 +240,14 @@ def test_kills_its_mutant_and_only_it_does(oracle: str) -> None:
     ],
 )
 def test_leftovers_are_rejected_at_conduct(launch: Launch, trick: str) -> None:
-    verdict = judge(lab_of(launch))
+    def lab(*disabled: str) -> Lab:
+        return lab_around(launch, profile=Profile.QUICK, disabled=frozenset(disabled))
+
+    verdict = judge(lab())
     assert isinstance(verdict, Cheat)
     assert verdict.trick == trick
     assert verdict.at.gate == "conduct"
-    assert judge(lab_of(launch, "leftovers")) is None
+    assert judge(lab("leftovers")) is None
 
 
 def test_changed_inputs_are_rejected_at_conduct() -> None:

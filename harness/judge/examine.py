@@ -138,8 +138,14 @@ def _first_objection(bench: Bench, oracle: Oracle) -> Case | None:
 
 
 def _shrunk(bench: Bench, oracle: Oracle, case: Case) -> Case:
-    """The smallest failure that hypothesis finds at or below the shape of this one, else this one."""
-    if isinstance(case.rejection, Timeout) or oracle.name == "drawn":
+    """The smallest failure of the same kind at or below this shape that a fresh process shows too, else this one."""
+    kind = type(case.rejection)
+    if kind is Timeout or oracle.name == "drawn":
         return case
     largest = Shape(*(min(extent, limit) for extent, limit in zip(case.shape, DRAWN_LARGEST, strict=True)))
-    return search(bench, oracle, largest, SHRINK_CHECKS, SHRINK_SECONDS) or case
+    smaller = search(bench, oracle, largest, SHRINK_CHECKS, SHRINK_SECONDS, kind)
+    if smaller is None:
+        return case
+    bench.close()
+    again = judge(bench, oracle, smaller.shape, smaller.seed)
+    return Case(smaller.shape, smaller.seed, again) if isinstance(again, kind) else case

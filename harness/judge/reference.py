@@ -35,11 +35,12 @@ def exact_f32(a: F32, b: F32) -> F32:
 
     Raises ValueError when the data does not promise that; it is the caller's data, so that is a fault of ours.
     """
-    want = product_f64(a, b)
-    bound = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
-    if bound.size and not float(bound.max()) <= EXACT_LIMIT:
-        raise ValueError(f"not exact in f32: a partial sum may reach {bound.max():.0f} > 2^24")
-    return want.astype(np.float32)
+    bound = a.shape[1] * float(np.abs(a).max(initial=0)) * float(np.abs(b).max(initial=0))
+    if not bound <= EXACT_LIMIT:
+        bound = float(product_f64(np.abs(a), np.abs(b)).max(initial=0))
+    if not bound <= EXACT_LIMIT:
+        raise ValueError(f"not exact in f32: a partial sum may reach {bound:.0f} > 2^24")
+    return product_f64(a, b).astype(np.float32)
 
 
 def gamma(k: int, unit: float = U32) -> float:

@@ -47,6 +47,7 @@ class _Search:
     oracle: Oracle
     checks: int
     seconds: float
+    alike: type | None
     answers: dict[tuple[Shape, int], Rejection | None] = field(default_factory=dict)
     last: Case | None = None
     hung: bool = False
@@ -61,8 +62,8 @@ class _Search:
             self.answers[shape, seed] = judge(self.bench, self.oracle, shape, seed)
             self.seconds -= time.monotonic() - start
         rejection = self.answers[shape, seed]
-        if rejection is not None:
-            self.hung = self.hung or isinstance(rejection, Timeout)
+        self.hung = self.hung or isinstance(rejection, Timeout)
+        if rejection is not None and (self.alike is None or isinstance(rejection, self.alike)):
             self.last = Case(shape, seed, rejection)
             raise ObjectionError
 
@@ -71,8 +72,12 @@ class _Search:
         return self.hung or self.seconds <= 0 or len(self.answers) >= self.checks
 
 
-def search(bench: Bench, oracle: Oracle, largest: Shape, checks: int, seconds: float) -> Case | None:
+def search(
+    bench: Bench, oracle: Oracle, largest: Shape, checks: int, seconds: float, alike: type | None = None
+) -> Case | None:
     """Draw up to `checks` shapes within `largest`, for at most `seconds` of checking; the shrunk failure, or None.
+
+    With `alike`, only verdicts of that type count, so that shrinking does not slip from one flaw to another.
 
     The example database (Lab.database) is keyed by the candidate and the oracle, so that the next run begins with
     what failed in this one. The seeds that hypothesis draws are offsets from the secret one.
@@ -83,7 +88,7 @@ def search(bench: Bench, oracle: Oracle, largest: Shape, checks: int, seconds: f
     from hypothesis.database import DirectoryBasedExampleDatabase
 
     lab = bench.lab
-    hunt = _Search(bench, oracle, checks * 3, seconds)
+    hunt = _Search(bench, oracle, checks * 3, seconds, alike)
     database = None if lab.database is None else DirectoryBasedExampleDatabase(lab.database)
 
     @hypothesis.seed(lab.seed)

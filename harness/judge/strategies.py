@@ -120,6 +120,12 @@ def heavy(lab: Lab) -> Iterator[Shape]:
     yield Shape(256, 256, 256) if lab.profile is not Profile.QUICK else Shape(130, 130, 130)
 
 
+def threaded(lab: Lab) -> Iterator[Shape]:
+    """Where threads meet: at tile borders, in the middle, along k; nothing when one thread is declared."""
+    if lab.threads != 1:
+        yield from itertools.starmap(Shape, ((97, 160, 130), (34, 600, 34), (256, 64, 256)))
+
+
 def counted(lab: Lab) -> Iterator[Shape]:
     """Small, because it is called very often."""
     yield Shape(8, 8, 8)

@@ -17,6 +17,8 @@ from harness.verdict import At, Cheat, Counterexample, Gate
 BETWEEN = (Shape(9, 5, 3), Shape(70, 30, 50), Shape(1, 200, 1))
 # Counters that switch after some calls switch within these.
 CALLS = 768
+# Products in a row when threads may race.
+REPEATS = 12
 
 
 def determinism(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
@@ -83,6 +85,21 @@ def _change_one(rng: np.random.Generator, x: F32) -> None:
         x.flat[spot] = 10 - x.flat[spot] if x.flat[spot] != 5 else 0
 
 
+def races(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers, the same product a dozen times in a row, each verified; only where several threads are declared.
+
+    Kills lost updates and tiles that two threads own, which show once in a while. An honest kernel passes because
+    its threads write disjoint parts, or add under a lock, and the order of exact sums does not matter.
+    """
+    a, b = small_integers(generator(seed), shape)
+    want = exact_f32(a, b)
+    for number, got in enumerate(bench.products([(a, b)] * REPEATS, seed, Placement.ALIGNED)):
+        wrong = unequal(got, want, f"repetition {number}")
+        if wrong is not None:
+            return wrong
+    return None
+
+
 def call_count(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     """Many calls in one process, each with other data, each verified.
 
@@ -130,5 +147,6 @@ ORACLES = (
     Oracle("leftovers", Gate.CONDUCT, leftovers, strategies.heavy),
     Oracle("fresh-values", Gate.CONDUCT, fresh_values, strategies.repeated),
     Oracle("determinism", Gate.CONDUCT, determinism, strategies.repeated),
+    Oracle("races", Gate.CONDUCT, races, strategies.threaded),
     Oracle("call-count", Gate.CONDUCT, call_count, strategies.counted),
 )

@@ -75,11 +75,13 @@ def nonfinite_spread(bench: Bench, shape: Shape, seed: int) -> Counterexample | 
     """What must be NaN or infinite is not finite; what must be finite is right, or NaN because the sums carried it.
 
     Kills masking and saturation. A fast scheme passes: NaN and infinity reach their row or column, and others too.
+    Overflow is left out, because the differences of a fast scheme may cancel what overflows.
     """
-    a, b, want = special_data(generator(seed), shape, KINDS[seed % len(KINDS)])
+    kind = KINDS[seed % KINDS.index("overflow")]
+    a, b, want = special_data(generator(seed), shape, kind)
     got = bench.product(a, b, seed)
     ok = np.where(np.isfinite(want), (got == want) | ~np.isfinite(got), ~np.isfinite(got))
-    return first_wrong(got, ok, want, KINDS[seed % len(KINDS)])
+    return first_wrong(got, ok, want, kind)
 
 
 ORACLES = (
