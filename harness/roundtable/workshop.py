@@ -48,26 +48,18 @@ class ScheduleWorkshop:
 
     def objections(self, proposal: Plain) -> list[str]:
         """See Workshop; the proof itself lives in the schedule room."""
+        from harness.schedule import feasible
+
         read = Proposal.model_validate(proposal)
-        found = []
-        runs = {"portable", self.machine.vector} | ({"avx2"} if self.machine.vector == "avx512" else set())
-        if read.schedule.isa not in runs:
-            found.append(
-                f"isa = {read.schedule.isa} does not run here; this machine has {', '.join(sorted(runs))}"
-            )
-        if read.schedule.threads != self.threads:
-            found.append(
-                f"threads = {read.schedule.threads} was proposed; this run times threads = {self.threads}"
-            )
-        return found
+        return feasible.refusals(feasible.check(read, self.machine, (self.largest,), self.threads))
 
     def facts(self, proposal: Plain) -> list[str]:
         """See Workshop."""
-        schedule = Proposal.model_validate(proposal).schedule
-        return [
-            f"scratch {schedule.scratch_bytes >> 10} KiB per thread",
-            f"tile {schedule.tile} on {schedule.isa}",
-        ]
+        from harness.schedule import feasible
+
+        read = Proposal.model_validate(proposal)
+        scratch = f"scratch {read.schedule.scratch_bytes >> 10} KiB per thread"
+        return [scratch, *feasible.facts(read, self.machine, (self.largest,))]
 
     def proposal_schema(self) -> Plain:
         """See Workshop."""
