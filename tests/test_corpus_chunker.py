@@ -19,7 +19,7 @@ CUTS = st.builds(
     Cut,
     shortest=st.integers(1, 100),
     longest=st.integers(200, 600),
-    window=st.integers(0, 2),
+    window=st.integers(1, 3),
     percentile=st.floats(0, 100),
 )
 

@@ -26,16 +26,16 @@ class PageText:
 class Cut:
     """How to cut. Lengths in characters; `percentile` of the distances above which a break is set.
 
-    `window`: sentences on each side that are embedded together with a sentence, against jitter.
+    `window`: sentences on each side of a place that are compared; more than one, against jitter.
     """
 
     shortest: int = 200
     longest: int = 1200
-    window: int = 1
+    window: int = 2
     percentile: float = 80.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.shortest * 2 <= self.longest or self.window < 0 or not 0 <= self.percentile <= 100:
+        if not 0 < self.shortest * 2 <= self.longest or self.window < 1 or not 0 <= self.percentile <= 100:
             raise ValueError(f"not a way to cut: {self}")
 
     @property
@@ -68,10 +68,10 @@ def sentences(text: str) -> list[str]:
 def semantic_chunks(pages: Sequence[PageText], embedder: Embedder, cut: Cut = Cut()) -> list[Chunk]:
     """Passages whose sentences belong together; each carries the page of its first sentence.
 
-    A break is set where the cosine distance between the windows around two neighbouring sentences is above the
-    percentile; passages shorter than `cut.shortest` join the nearer neighbour, longer ones than `cut.longest` are
-    cut at their largest distance. The same text and embedder give the same passages. (After G. Kamradt,
-    "5 Levels of Text Splitting", 2023, level 4.)
+    A break is set where the cosine distance between the sentences before and those after is above the percentile;
+    passages shorter than `cut.shortest` join the nearer neighbour, longer ones than `cut.longest` are cut at their
+    largest distance. The same text and embedder give the same passages. (After M. Hearst, "TextTiling", 1997, with
+    embeddings, and G. Kamradt, "5 Levels of Text Splitting", 2023, level 4.)
     """
     units = list(_units(pages, cut.longest))
     if not units:
@@ -131,13 +131,19 @@ def _at_words(text: str, longest: int) -> Iterator[str]:
 
 
 def _distances(texts: Sequence[str], embedder: Embedder, window: int) -> NDArray[np.float64]:
-    """Cosine distance between the windows around sentences i and i + 1; rounded, so that no last bit decides."""
-    if len(texts) < 2:
-        return np.zeros(0)
-    around = [" ".join(texts[max(0, i - window) : i + window + 1]) for i in range(len(texts))]
-    vectors = embedder.embed_documents(around).astype(np.float64)
-    cosine: NDArray[np.float64] = np.sum(vectors[:-1] * vectors[1:], axis=1)
-    return np.round(1.0 - cosine, 6)
+    """Cosine distance between the mean of the `window` sentences up to i and that of the `window` after i.
+
+    The two sides share no sentence, so the distance peaks exactly at a change of subject. Rounded, so that no last
+    bit of another machine's arithmetic decides.
+    """
+    vectors = embedder.embed_documents(texts).astype(np.float64)
+    found = np.zeros(max(0, len(texts) - 1))
+    for i in range(len(found)):
+        before = vectors[max(0, i + 1 - window) : i + 1].sum(axis=0)
+        after = vectors[i + 1 : i + 1 + window].sum(axis=0)
+        norms = float(np.linalg.norm(before) * np.linalg.norm(after))
+        found[i] = 1.0 - float(before @ after) / norms if norms > 0 else 1.0
+    return np.round(found, 6)
 
 
 def _breaks(distances: NDArray[np.float64], percentile: float) -> list[int]:

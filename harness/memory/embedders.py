@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,10 @@ HASHED = "hashed"
 BGE = "BAAI/bge-base-en-v1.5"
 # https://huggingface.co/BAAI/bge-base-en-v1.5: "add the instruction to queries, not to passages".
 BGE_QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 class Embedder(Protocol):
@@ -46,14 +51,14 @@ class Embedder(Protocol):
         """float32, (dimension,), length 1 (or 0)."""
 
 
-def make(spec: str) -> Embedder:
+def make(spec: str, say: Callable[[str], None] = _warn) -> Embedder:
     """The embedder that `spec` names: "hashed", a folder with a sentence-transformers model, or a hub name.
 
-    Raises UserError when the extra is not installed or the model is neither here nor reachable.
+    `say` hears of a download before it begins. Raises UserError when the extra is not installed or the model is neither here nor reachable.
     """
     if spec in ("", HASHED, "builtin"):
         return HashedEmbedder()
-    return SentenceEmbedder(spec)
+    return SentenceEmbedder(spec, say)
 
 
 def slug(name: str) -> str:
@@ -132,10 +137,15 @@ def _features(text: str) -> Iterator[tuple[str, float]]:
 class SentenceEmbedder:
     """A sentence-transformers model, by folder or by hub name; loaded when it is made."""
 
-    def __init__(self, spec: str) -> None:
-        self._model = _load(spec)
+    def __init__(self, spec: str, say: Callable[[str], None] = _warn) -> None:
+        self._model = _load(spec, say)
         self.name = f"st:{_identity(spec)}"
-        self.dimension = int(self._model.get_sentence_embedding_dimension())
+        # Renamed in sentence-transformers 6; the extra allows 3.3 and later.
+        ask = (
+            getattr(self._model, "get_embedding_dimension", None)
+            or self._model.get_sentence_embedding_dimension
+        )
+        self.dimension = int(ask())
         self.announcement = f"embeddings: {spec} through sentence-transformers, {self.dimension} dimensions"
         self._prefix = BGE_QUERY_PREFIX if "bge-" in Path(spec).name.lower() and "-en" in spec.lower() else ""
 
@@ -154,7 +164,7 @@ class SentenceEmbedder:
         return row
 
 
-def _load(spec: str) -> Any:
+def _load(spec: str, say: Callable[[str], None]) -> Any:
     """The model; a folder is read, a hub name is taken from the local cache, else from the hub."""
     try:
         loader: Any = import_module("sentence_transformers").SentenceTransformer
@@ -173,6 +183,7 @@ def _load(spec: str) -> Any:
     try:
         return loader(spec, device="cpu", local_files_only=True)
     except (OSError, ValueError):
+        say(f"{spec} is not on this machine; fetching it once from the Hugging Face hub ({BGE} is 0.4 GB)")
         return _read_model(loader, spec, spec)
 
 
