@@ -40,7 +40,10 @@ pub fn jail(words: Vec<OsString>) -> Result<(), Fault> {
                 libc::sigprocmask(libc::SIG_UNBLOCK, &watched, std::ptr::null_mut());
                 Err(inside(&jail, keeper))
             }
-            child => keep(child, &mut watched),
+            child => {
+                watch_over(keeper, &watched);
+                keep(child, &mut watched)
+            }
         }
     }
 }
@@ -121,6 +124,19 @@ unsafe fn watched_signals() -> libc::sigset_t {
         libc::sigaddset(&mut set, signal);
     }
     set
+}
+
+/// A second keeper, for the case that the first one is killed: it takes the whole group with it.
+unsafe fn watch_over(keeper: i32, watched: &libc::sigset_t) {
+    if libc::fork() != 0 {
+        return;
+    }
+    libc::syscall(libc::SYS_close_range, 0u32, u32::MAX, 0);
+    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0);
+    while libc::getppid() == keeper {
+        let _ = libc::sigwaitinfo(watched, std::ptr::null_mut());
+    }
+    libc::kill(0, libc::SIGKILL);
 }
 
 /// Waits for the program, or for the order to end; then ends what is left and passes the status on.

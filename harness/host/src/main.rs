@@ -34,7 +34,7 @@ fn main() {
     let result = match verb.to_str() {
         Some("run") => options::Run::parse(rest).and_then(serve::serve),
         #[cfg(target_os = "linux")]
-        Some("jail") => jail::jail(rest),
+        Some("jail") => jail::jail(rest).map_err(Fault::of_the_jail),
         #[cfg(target_os = "linux")]
         Some("probe") => probe::probe(),
         _ => Err(Fault::usage("usage: roundtable-host run|jail|probe ...; see harness/host/README.md")),
