@@ -1,0 +1,296 @@
+"""Parts of the clock that need no worker: suites, baselines, batches of data, the floor, what counts as own time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import machine as machines
+from harness.clock import baseline, floor, suites
+from harness.clock.batches import Batch
+from harness.clock.duel import own_ns, undisturbed
+from harness.clock.floor import Peak
+from harness.errors import HarnessFaultError, UserError
+from harness.judge.calls import Abi, Ran, Slot
+from harness.judge.inputs import generator
+from harness.judge.reference import EXACT_LIMIT
+from harness.shapes import Shape
+
+shapes = st.builds(Shape, st.integers(1, 40), st.integers(1, 60), st.integers(1, 40))
+seeds = st.integers(0, 2**48 - 1)
+
+
+def batch_of(shape: Shape, count: int, gap: int = 16) -> Batch:
+    """Slots one after the other in one block of memory, as the clock's placement lays them out, and zeroed."""
+
+    def lay(rows: int, cols: int) -> list[np.ndarray]:
+        memory = np.zeros(count * (rows * cols + gap), np.float32)
+        starts = [index * (rows * cols + gap) for index in range(count)]
+        return [memory[start : start + rows * cols].reshape(rows, cols) for start in starts]
+
+    sides = zip(lay(shape.m, shape.k), lay(shape.k, shape.n), lay(shape.m, shape.n), strict=True)
+    return Batch([Slot(shape, a, b, c) for a, b, c in sides])
+
+
+# ---- suites
+
+
+@given(st.lists(shapes, min_size=1, max_size=10, unique=True))
+def test_a_list_of_shapes_reads_back(wanted: list[Shape]) -> None:
+    assert suites.parse(",".join(map(str, wanted))) == tuple(wanted)
+
+
+@pytest.mark.parametrize("name", suites.SUITES)
+def test_every_named_suite_fits_into_a_small_machine(name: str) -> None:
+    assert suites.parse(name, memory_bytes=4 << 30) == suites.SUITES[name]
+
+
+def test_gpt2_has_the_shapes_of_its_training() -> None:
+    found = {frozenset(shape) for shape in suites.parse("gpt2", memory_bytes=4 << 30)}
+    for edges in ({768, 2304}, {768, 3072}, {768, 50257}):
+        assert any(edges <= shape for shape in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "neither a suite"),
+        ("huge", "default, square, gpt2, skinny, odd"),
+        ("64x64", "neither a suite"),
+        ("64,", "neither a suite"),
+        ("-3", "neither a suite"),
+        ("2.5", "neither a suite"),
+        ("²", "neither a suite"),
+        ("0x4x4", "each of M, K, N is 1 to"),
+        ("9" * 30, "each of M, K, N is 1 to"),
+        ("9" * 5000, "digits"),
+        ("64,64x64x64", "listed twice"),
+        ("1000000x1000000x3", "choose a smaller shape"),
+        (",".join(str(edge) for edge in range(1, 100)), "at most 64"),
+    ],
+)
+def test_a_nonsense_suite_is_one_clear_line(text: str, says: str) -> None:
+    with pytest.raises(UserError, match=says) as error:
+        suites.parse(text, memory_bytes=8 << 30)
+    assert "\n" not in str(error.value)
+
+
+# ---- baseline
+
+
+def test_numpys_own_blas_is_found_quickly_and_described() -> None:
+    began = time.process_time()
+    found = baseline.find(None)
+    assert time.process_time() - began < 2.0
+    assert found.path.is_file() or "Accelerate" in str(found.path)
+    assert found.symbol in baseline.SYMBOLS
+    assert found.abi is (Abi.CBLAS64 if "64" in found.symbol else Abi.CBLAS32)
+    assert found.name in str(found)
+    assert json.dumps(found.as_record(1))
+
+
+def test_the_same_library_by_path_is_the_same_baseline() -> None:
+    found = baseline.find(None)
+    assert baseline.find(found.path) == replace(found, path=found.path.resolve())
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "is not there"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.write_bytes(b"not a library"), "cannot be loaded"),
+        (lambda path: _library(path, "pub extern fn other() {}"), "has no cblas_sgemm .looked for .*cblas_sgemm64_"),
+        (
+            lambda path: _library(
+                path, '#[link_section = ".init_array"] #[used] static DIE: extern "C" fn() = d; extern "C" fn d() { std::process::abort() }'
+            ),
+            "kills the process",
+        ),
+    ],
+)
+def test_a_useless_baseline_is_one_clear_line(make: object, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "blas.so"
+    make(path)  # type: ignore[operator]
+    with pytest.raises(UserError, match=says):
+        baseline.find(path)
+
+
+def _library(path: Path, source: str) -> None:
+    text = path.with_suffix(".rs")
+    text.write_text(source)
+    subprocess.run(["rustc", "-Cpanic=abort", "--crate-type=cdylib", "-o", path, text], check=True, capture_output=True)
+
+
+# ---- batches of data
+
+
+@given(shapes, st.integers(1, 4), seeds, st.sampled_from(["componentwise", "normwise"]))
+def test_new_inputs_are_exact_in_every_order_and_never_zero(shape: Shape, count: int, seed: int, numerics: str) -> None:
+    batch = batch_of(shape, count)
+    batch.renew(generator(seed), numerics)  # type: ignore[arg-type]
+    for slot in batch.slots:
+        assert np.all(slot.a != 0)
+        assert np.all(slot.b != 0)
+        assert np.isnan(slot.c).all(), "C is poisoned"
+        # Undo the powers of two: whatever they are, the smallest step and the largest sum stay 24 bits apart.
+        rows = np.abs(slot.a).min(axis=1, keepdims=True)
+        sums = np.abs(slot.a.astype(np.float64)) @ np.abs(slot.b.astype(np.float64))
+        step = 2.0 ** (_lowest_bit(slot.a)[:, None] + _lowest_bit(slot.b.T)[None, :])
+        assert np.all(sums / step <= EXACT_LIMIT)
+        assert rows.size == shape.m
+
+
+def _lowest_bit(rows: np.ndarray) -> np.ndarray:
+    """The exponent of the smallest bit set in any number of each row."""
+    exponents = []
+    for row in rows.astype(np.float64):
+        mantissa, exponent = np.frexp(row)
+        whole = (np.abs(mantissa) * 2**53).astype(np.int64)
+        exponents.append(np.min(exponent - 53 + np.log2(whole & -whole)))
+    return np.array(exponents)
+
+
+@given(shapes, st.integers(1, 4), seeds)
+def test_the_product_passes_in_any_order_of_summation(shape: Shape, count: int, seed: int) -> None:
+    batch = batch_of(shape, count)
+    batch.renew(generator(seed), "componentwise")
+    for slot in batch.slots:
+        slot.c[...] = 0
+        for p in reversed(range(shape.k)):
+            slot.c[...] += slot.a[:, p : p + 1] * slot.b[p : p + 1, :]
+    assert batch.verify(generator(seed + 1)) is None
+    assert batch.verify_fully() is None
+
+
+@given(shapes, st.integers(1, 4), seeds, st.data())
+def test_one_wrong_element_is_found_and_named(shape: Shape, count: int, seed: int, data: st.DataObject) -> None:
+    """Freivalds misses one element with probability 1/1024 per run; three runs miss it once in a thousand million."""
+    batch = batch_of(shape, count)
+    batch.renew(generator(seed), "componentwise")
+    for slot in batch.slots:
+        slot.c[...] = slot.a.astype(np.float64) @ slot.b.astype(np.float64)
+    which = data.draw(st.integers(0, count - 1))
+    row, col = data.draw(st.integers(0, shape.m - 1)), data.draw(st.integers(0, shape.n - 1))
+    wrong = data.draw(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, None]))
+    cell = batch.slots[which].c
+    before = float(cell[row, col])
+    cell[row, col] = np.nextafter(cell[row, col], np.float32(np.inf)) if wrong is None else wrong
+    if float(cell[row, col]) == before:
+        return
+    found = next(filter(None, (batch.verify(generator(seed + extra)) for extra in range(3))), None)
+    for answer in (found, batch.verify_fully()):
+        assert answer is not None
+        assert (answer.row, answer.col) == (row, col)
+
+
+@given(shapes, seeds)
+def test_an_untouched_output_never_passes(shape: Shape, seed: int) -> None:
+    batch = batch_of(shape, 2)
+    batch.renew(generator(seed), "componentwise")
+    batch.slots[0].c[...] = batch.slots[0].a.astype(np.float64) @ batch.slots[0].b.astype(np.float64)
+    found = batch.verify(generator(seed))
+    assert found is not None
+    assert found.got == "nan"
+
+
+def test_every_renewal_is_new_at_the_same_address() -> None:
+    batch, rng = batch_of(Shape(8, 9, 10), 3), generator(1)
+    seen = set()
+    for _ in range(20):
+        batch.renew(rng, "componentwise")
+        seen |= {(slot.a.tobytes(), slot.b.tobytes()) for slot in batch.slots}
+    assert len(seen) == 60
+
+
+def test_wide_columns_stay_exact() -> None:
+    """At n = 100 000 the verification itself must not round."""
+    batch = batch_of(Shape(2, 40, 100_000), 1)
+    batch.renew(generator(3), "componentwise")
+    slot = batch.slots[0]
+    slot.c[...] = slot.a.astype(np.float64) @ slot.b.astype(np.float64)
+    assert all(batch.verify(generator(seed)) is None for seed in range(10))
+
+
+# ---- own time
+
+
+@given(st.integers(1, 10**9), st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**6))
+def test_own_time_is_between_cpu_and_wall(elapsed: int, cpu: int, waited: int, null: int) -> None:
+    """Waiting for the core is taken off, never more than that, and never below the CPU time of the process."""
+    ran = Ran(elapsed, cpu, 1, 0, 0, 0, True, waited)
+    wall = max(elapsed - null, 1.0)
+    assert min(wall, cpu) <= own_ns(ran, null, 1) <= wall
+    assert own_ns(ran, null, 1) >= wall - waited
+    assert own_ns(ran, null, 2) == wall
+
+
+def test_computing_elsewhere_while_the_main_thread_waits_gains_nothing() -> None:
+    assert own_ns(Ran(10_000_000, 9_900_000, 2, 0, 0, 0, True, 9_000_000), 0, 1) == 9_900_000
+
+
+def test_sleeping_counts_as_own_time() -> None:
+    assert own_ns(Ran(10_000_000, 1_000_000, 1, 0, 0, 0, True, 0), 0, 1) == 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "clean"),
+    [({}, True), ({"steal_ns": 10**7}, False), ({"involuntary_switches": 9}, False), ({"waited_ns": 10**6}, False)],
+)
+def test_disturbance_is_told_by_its_causes(changes: dict[str, int], clean: bool) -> None:
+    quiet = Ran(2_000_000, 1_990_000, 1, 0, 0, 0, True, 1_000)
+    assert undisturbed(replace(quiet, **changes), 1) is clean
+    assert undisturbed(replace(quiet, elapsed_ns=10**10, cpu_ns=10**10), 1), "long is not disturbed"
+
+
+# ---- the floor
+
+PEAK = Peak(100.0, 200.0, 300.0, 20.0, machines.read().fingerprint, floor._now().isoformat())
+
+
+@given(st.builds(Shape, *[st.integers(1, 4096)] * 3))
+def test_no_machine_of_that_peak_gets_below_the_floor(shape: Shape) -> None:
+    """Running at full peak with every load from L1 stays above; three levels of Strassen at full peak do, too."""
+    at_peak_ns = max(shape.flops / 100.0, (shape.input_bytes + shape.output_bytes) / 300.0)
+    assert PEAK.floor_ns(shape, 1, 0) < at_peak_ns
+    assert PEAK.floor_ns(shape, 1, 0) < shape.flops * (7 / 8) ** 3 / 100.0 or at_peak_ns > shape.flops / 100.0
+    assert PEAK.floor_ns(shape, 2, 0) <= PEAK.floor_ns(shape, 1, 0) <= PEAK.floor_ns(shape, 1, 1 << 40)
+
+
+def test_microseconds_for_1024_cubed_are_below_it() -> None:
+    assert PEAK.floor_ns(Shape(1024, 1024, 1024), 1, 0) > 1e6
+
+
+@pytest.mark.parametrize(
+    "figures", [{"fma_gflops": 4e6}, {"fma_gflops": 1e-3}, {"fma_gflops": float("nan")}, {"l1_gbps": 1e7}, {"memory_gbps": 0.0}]
+)
+def test_an_implausible_peak_is_a_fault_of_ours(figures: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = machines.read()
+    sound = Peak(50.0, 50.0, 100.0, 10.0, machine.fingerprint, PEAK.measured)
+    assert floor.implausible(sound, machine) is None
+    assert floor.implausible(replace(sound, **figures), machine) is not None
+    monkeypatch.setattr(floor, "Peak", lambda **_: replace(sound, **figures))
+    with pytest.raises(HarnessFaultError, match=next(iter(figures))):
+        floor.measure(lambda symbol, shape, tries: [1.0] * tries, machine)
+
+
+def test_the_peak_is_kept_until_stale_damaged_or_of_another_machine(tmp_path: Path) -> None:
+    machine = machines.read()
+    peak = Peak(50.0, 50.0, 100.0, 10.0, machine.fingerprint, PEAK.measured)
+    assert floor.load(tmp_path, machine) is None
+    floor.save(tmp_path, machine, peak)
+    assert floor.load(tmp_path, machine) == peak
+    for spoiled in (replace(peak, measured="2001-01-01T00:00:00+00:00"), replace(peak, machine="another")):
+        floor.save(tmp_path, machine, spoiled)
+        assert floor.load(tmp_path, machine) is None
+    next((tmp_path / "clock").glob("peak-*.json")).write_text('{"fma_gflops": ')
+    assert floor.load(tmp_path, machine) is None
+    assert floor.better(peak, replace(peak, fma_gflops=60.0, l1_gbps=90.0)) == replace(peak, fma_gflops=60.0)
