@@ -1,0 +1,82 @@
+"""Real kernels in real sandboxed workers: the honest pass every gate, the mutants are caught where they should be."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import machine
+from harness.build import rustc
+from harness.build.tools import Tools, prepare
+from harness.judge import examine
+from harness.judge.bench import Bench
+from harness.judge.calls import Abi, Placement, Program
+from harness.judge.lab import Lab
+from harness.judge.launch import laboratory
+from harness.judge.reference import componentwise_bound, product_f64
+from harness.settings import Profile, Settings
+from harness.shapes import Shape
+from harness.verdict import Gate, Rejection, Wrong, describe
+from tests.judge_kernels import FAST, HONEST, HONEST_THREADED, MUTANTS, TEXTBOOK
+
+TIMED = (Shape(64, 64, 64), Shape(200, 200, 200))
+
+
+@cache
+def tools() -> Tools:
+    return prepare(lambda line: None, sandboxed=True)
+
+
+def lab(source: str, tmp_path: Path, threads: str = "1", profile: Profile = Profile.DEFAULT) -> Lab:
+    library = rustc.compile_kernel(source, "unsafe", tools())
+    assert isinstance(library, rustc.Library), describe(library)
+    return laboratory(
+        Program(library.path, library.symbol, Abi.KERNEL),
+        host=tools().host,
+        settings=Settings(root=tmp_path, cache=tmp_path, results=tmp_path, memory="", profile=profile),
+        machine=machine.read(),
+        threads="all" if threads == "all" else 1,
+        timed_shapes=TIMED,
+        database_key="kernel",
+    )
+
+
+def judge(laboratory: Lab) -> Rejection | str:
+    """The rejection, or the numerics of a kernel that passed every gate."""
+    for gate in (examine.shapes, examine.values, examine.conduct):
+        outcome = gate(laboratory)
+        if not isinstance(outcome, examine.Passed):
+            return outcome
+    return laboratory.numerics
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_passes(name: str, tmp_path: Path) -> None:
+    assert judge(lab(HONEST[name], tmp_path)) == "componentwise"
+
+
+@pytest.mark.parametrize("name", HONEST_THREADED)
+def test_honest_threads_pass(name: str, tmp_path: Path) -> None:
+    assert judge(lab(HONEST_THREADED[name], tmp_path, threads="all")) == "componentwise"
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_strassen_is_named_for_what_it_is(name: str, tmp_path: Path) -> None:
+    assert judge(lab(FAST[name], tmp_path)) == "normwise"
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught_where_it_should_be(name: str, tmp_path: Path) -> None:
+    source, honest, mutated, gate = MUTANTS[name]
+    assert honest in source
+    laboratory = lab(source.replace(honest, mutated, 1), tmp_path)
+    verdict = judge(laboratory)
+    assert isinstance(verdict, Wrong), verdict
+    assert verdict.at.gate == gate
+    assert laboratory.case is not None
+    again = examine.replay(laboratory, laboratory.case)
+    assert isinstance(again, Wrong)
+    assert (again.at, again.counterexample.oracle) == (verdict.at, verdict.counterexample.oracle)
