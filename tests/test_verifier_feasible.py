@@ -174,7 +174,8 @@ def test_cache_footprints_are_told_in_kib() -> None:
     assert any(
         "KC=2048 makes the panel of 32 columns of B that must stay in L1 256 KiB" in text for text in advice
     )
-    assert refused(schedule(kc=2048, resident="b"), ZEN4, shapes=[Shape(4096, 4096, 4096)])
+    little = replace(ZEN4, l2_bytes=256 << 10)
+    assert refused(schedule(kc=2048, resident="b"), little, shapes=[Shape(4096, 4096, 4096)])
     # The same schedule never sees that depth in a suite of small shapes.
     assert not check(schedule(kc=2048, resident="b"), ZEN4, [Shape(64, 64, 64)])
 

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.machine import Machine
+from harness.schedule.analytical import first
 from harness.schedule.loops import AXES, Loop, covers, fault_at, leaves, nests, pieces, prove_cover
 from harness.schedule.model import LANES, Schedule
+from harness.schedule.render import render
 
 EDGES = ["clip", "balanced", "clip_matrix", "drop", "exact"]
 one_axis = st.lists(
@@ -102,25 +104,58 @@ def test_wrong_nests_are_shown_by_an_example(nest: list[tuple[str, int, str]], t
     assert [str(fault) for fault in prove_cover(loops)] == [told]
 
 
-def test_the_model_is_the_templates_arithmetic() -> None:
-    """`_balanced` restates `cuts` and `strips` of the rendered Rust: their text must still be what was restated."""
-    from harness.schedule.analytical import first
-    from harness.schedule.render import render
+ZEN4 = Machine(
+    "test", "x86_64", "Linux", ("avx2", "fma", "avx512f", "avx512vl"), 32768, 1 << 20, 1 << 25, (0,)
+)
 
-    machine = Machine(
-        "test", "x86_64", "Linux", ("avx2", "fma", "avx512f", "avx512vl"), 32768, 1 << 20, 1 << 25, (0,)
+
+def loops_in_rust(text: str) -> tuple[Loop, ...]:
+    """The loop headers of `fn packed` in a rendered kernel, in order, with its constants put in."""
+    values = {name: int(x) for name, x in re.findall(r"const (\w+): usize = (\d+);", text)}
+    values["NR"] = values["NV"] * values["LANES"]
+    body = re.split(r"\n *(?:pub )?(?:unsafe )?fn ", text.split("fn packed(")[1])[0]
+    headers = re.findall(
+        r"for \(?(\w+)(?:, \w+\))? in (?:(cuts|strips)\([\w.]+, (\w+)\)|\(0\.\.[\w.]+\)\.step_by\((\w+)\))",
+        body,
     )
-    text = re.sub(r"\s+", " ", render(first(machine), "nest"))
+    found = []
+    for name, rule, most, step in headers:
+        axis = {"j": "n", "p": "k", "i": "m"}[name[0]]
+        unit = values["NR"] if rule == "strips" else 1
+        edge = "balanced" if rule else "clip"
+        found.append(
+            Loop.model_validate({"axis": axis, "step": values[most or step], "edge": edge, "unit": unit})
+        )
+    return tuple(found)
+
+
+@pytest.mark.parametrize("family", ["packed", "packed_intrinsics"])
+@pytest.mark.parametrize("pack_b", ["none", "strip", "panel"])
+@pytest.mark.parametrize("resident", ["a", "b"])
+def test_the_nest_is_the_one_in_the_rust(family: str, pack_b: str, resident: str) -> None:
+    changes = {
+        "family": family,
+        "pack_a": "strip",
+        "pack_b": pack_b,
+        "resident": resident,
+        "mc": 96,
+        "kc": 320,
+    }
+    schedule = Schedule.model_validate(first(ZEN4).model_dump() | changes).normalise()
+    text = render(schedule, "nest")
+    assert loops_in_rust(text) == nests(schedule)["packed"]
+    flat = re.sub(r"\s+", " ", text)
     for line in (
         "let pieces = total.div_ceil(most);",
         "let (size, longer) = (total / pieces, total % pieces);",
         "(i * size + i.min(longer), size + usize::from(i < longer))",
-        "cuts(total.div_ceil(NR), most / NR).map(move |(j, w)| (j * NR, (w * NR).min(total - j * NR)))",
-        "in strips(job.n, NC)",
-        "in cuts(job.k, KC)",
-        "in cuts(job.m, MC)",
     ):
-        assert line in text, line
+        assert line in flat, f"`cuts` changed, and `loops.pieces` with edge balanced restates it: {line}"
+    if pack_b != "strip":
+        assert (
+            "cuts(total.div_ceil(NR), most / NR).map(move |(j, w)| (j * NR, (w * NR).min(total - j * NR)))"
+            in flat
+        )
 
 
 def test_edges_are_all_known() -> None:

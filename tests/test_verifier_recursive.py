@@ -62,6 +62,7 @@ def rebased() -> str:
 KERNELS = {
     "one level of Strassen": schedule(),
     "three levels of Winograd, threads": schedule("winograd", "all", levels=3),
+    "safe Rust throughout": schedule("strassen_2x2x3", inner="packed"),
     "halves": schedule("mine", levels=2, program=rebased()),
 }
 

@@ -17,7 +17,7 @@ from harness.candidate import ThreadClass
 from harness.errors import UserError
 from harness.machine import Machine
 from harness.schedule import bilinear, recursive
-from harness.schedule.loops import Loop, deepest_tile, nests, prove_cover
+from harness.schedule.loops import Loop, deepest_tile, nests, prove_cover, resident_side
 from harness.schedule.merits import merits, rms_growth, traffic_blocks
 from harness.schedule.model import REGISTERS, Proposal, Schedule
 from harness.shapes import Shape
@@ -198,19 +198,20 @@ def _caches(s: Schedule, machine: Machine, shapes: Sequence[Shape]) -> list[Obje
         return []
     m, k, n = (max((shape[axis] for shape in shapes), default=1 << 14) for axis in range(3))
     kc, mc, nc = min(s.kc, k), min(s.mc, m), min(s.nc if s.pack_b != "strip" else s.nr, n)
+    side = resident_side(s)
     rows, columns = (f"{s.mr} rows of A", s.mr), (f"{s.nr} columns of B", s.nr)
-    (name, stays), (_, streams) = (rows, columns) if s.resident == "a" else (columns, rows)
+    (name, stays), (_, streams) = (rows, columns) if side == "a" else (columns, rows)
     found = []
     panel, both, l1, l2 = 4 * stays * kc, 4 * (stays + streams) * kc, machine.l1d_bytes, machine.l2_bytes
     if panel > l1:
         text = (
             f"KC={kc} makes the panel of {name} that must stay in L1 {panel >> 10} KiB; L1 has {l1 >> 10} KiB"
         )
-        found.append((_refuse if panel > 4 * l1 else _advise)("kc", f"{text}, so KC <= {l1 // (4 * stays)}"))
+        found.append((_refuse if 2 * panel > l2 else _advise)("kc", f"{text}, so KC <= {l1 // (4 * stays)}"))
     elif both > 2 * l1:
         text = f"KC={kc} puts {both >> 10} KiB of panels of A and B into the innermost loops; L1 has {l1 >> 10} KiB"
         found.append(_advise("kc", text))
-    block, what, knob = (4 * kc * nc, "B", "nc") if s.resident == "a" else (4 * kc * mc, "A", "mc")
+    block, what, knob = (4 * kc * nc, "B", "nc") if side == "a" else (4 * kc * mc, "A", "mc")
     if block > 0.95 * l2:
         text = (
             f"{knob.upper()} x KC makes the block of {what} that is read again and again {block >> 10} KiB; "

@@ -144,6 +144,11 @@ def _telling_sizes(nest: Sequence[Loop]) -> list[int]:
     return sorted(size for size in beside | set(range(1, 65)) if size > 0)
 
 
+def resident_side(schedule: Schedule) -> Literal["a", "b"]:
+    """Whose micro-panel stays in L1: a strip of B that was packed just in time is always used up at once."""
+    return "b" if schedule.pack_b == "strip" else schedule.resident
+
+
 def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
     """The loop nests of a schedule's code, by the path that runs them, as the templates write them."""
     s = schedule
@@ -153,16 +158,15 @@ def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
         return {"blocks": (Loop(axis="n", step=s.nc), Loop(axis="k", step=s.kc), Loop(axis="m", step=1))}
     rows = Loop(axis="m", step=s.mr, edge="balanced")
     columns = Loop(axis="n", step=s.nr)
-    tiles = (rows, columns) if s.resident == "a" else (columns, rows)
+    tiles = (rows, columns) if resident_side(s) == "a" else (columns, rows)
     paths: dict[str, tuple[Loop, ...]] = {"direct": tiles}
-    if s.pack_a != "none" or s.pack_b != "none":
-        wide = s.nr if s.pack_b == "strip" else max(s.nr, s.nc // s.nr * s.nr)
-        blocks = (
-            Loop(axis="n", step=wide, edge="balanced", unit=s.nr),
-            Loop(axis="k", step=s.kc, edge="balanced"),
-            Loop(axis="m", step=max(s.mr, s.mc // s.mr * s.mr), edge="balanced"),
-        )
-        paths["packed"] = (*blocks, *tiles)
+    deep = Loop(axis="k", step=s.kc, edge="balanced")
+    block = Loop(axis="m", step=max(s.mr, s.mc // s.mr * s.mr), edge="balanced")
+    if s.pack_b == "strip":
+        paths["packed"] = (deep, block, *tiles)
+    elif s.pack_a != "none" or s.pack_b != "none":
+        wide = Loop(axis="n", step=max(s.nr, s.nc // s.nr * s.nr), edge="balanced", unit=s.nr)
+        paths["packed"] = (wide, deep, block, *tiles)
     return paths
 
 
