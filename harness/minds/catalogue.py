@@ -21,7 +21,7 @@ COMPUTING = ("verifier", "tester")
 def open_minds(settings: Settings, lanes: Sequence[Space], say: Say, seed: int) -> Minds:
     """The minds that the settings name; one model named twice is loaded once.
 
-    Raises UserError in one line: unknown model, missing extra, missing file, not a GGUF, too little memory, server down.
+    Raises UserError in one line: unknown model, missing extra or file, not a GGUF, too little memory, server down.
     """
     tuner = BuiltinTuner(lanes, seed)
     if settings.replay is not None:
@@ -54,7 +54,7 @@ def open_model(model: str, settings: Settings, say: Say) -> Mind:
     if model.lower().endswith(".gguf") or path.exists():
         return _llama(path, settings, say)
     raise UserError(
-        f"--model {model}: unknown; allowed: builtin, a .gguf file, hf:REPO:FILE, or http://HOST:PORT/v1 of a local server"
+        f"--model {model}: unknown; allowed: builtin, a .gguf file, hf:REPO:FILE, or a local server's http://HOST:PORT/v1"
     )
 
 

@@ -19,6 +19,7 @@ async def run_evolution(state: SessionState, judge: Judge, say: Say) -> Evolutio
 
     Raises UserError for what a person can mend: models, memory, folders, the toolchain.
     """
+    from harness.clock import suites
     from harness.memory.connection import connect
     from harness.memory.embedders import make
     from harness.memory.kernels import KernelMemory
@@ -26,7 +27,9 @@ async def run_evolution(state: SessionState, judge: Judge, say: Say) -> Evolutio
 
     settings, machine = state.settings, state.bench.machine
     toolchain = state.bench.tools.toolchain.fingerprint
-    workshop = ScheduleWorkshop(machine, "all" if settings.threads == "all" else 1)
+    workshop = ScheduleWorkshop(
+        machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite)
+    )
     embedder = make(settings.embedder)
     with connect(settings.memory) as connection:
         return await evolve(

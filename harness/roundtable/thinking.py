@@ -50,7 +50,7 @@ async def ask(
         user=fitted.text,
         seed=seed_of(table.seed, where),
         max_tokens=room,
-        schema=None if schema is None else compact(schema),
+        schema=None if schema is None else countable(compact(schema)),
         limit_s=table.purse.left_s,
     )
     answer = await mind.ask(question, _progress(table, where, mind.name))
@@ -77,12 +77,15 @@ def _progress(table: Table, where: str, model: str) -> Any:
     return heard
 
 
-_LONGEST_TEXT = 240
 _LONGEST_LIST = 4
 
 
 def compact(schema: Any) -> Any:
-    """The schema as a grammar and a prompt need it: no titles, no defaults, texts and lists of a length that ends."""
+    """The schema as a grammar and a prompt need it: no titles, no defaults, no limits that a grammar would have to count.
+
+    A text of at most 400 characters would be 400 nested rules of llama.cpp's grammar; the answer's token limit ends
+    a text that does not end, and the types check what comes back.
+    """
     if isinstance(schema, list):
         return [compact(item) for item in schema]
     if not isinstance(schema, dict):
@@ -91,10 +94,32 @@ def compact(schema: Any) -> Any:
     for key, value in schema.items():
         if key == "properties":
             kept[key] = {name: compact(item) for name, item in value.items()}
-        elif key not in ("title", "default"):
+        elif key not in ("title", "default", "minLength", "maxLength"):
             kept[key] = compact(value)
-    if kept.get("type") == "string" and "enum" not in kept and "pattern" not in kept:
-        kept["maxLength"] = min(kept.get("maxLength", _LONGEST_TEXT), _LONGEST_TEXT)
     if kept.get("type") == "array":
         kept["maxItems"] = min(kept.get("maxItems", _LONGEST_LIST), _LONGEST_LIST)
     return kept
+
+
+_MOST_CHOICES = 130
+
+
+def countable(schema: Any) -> Any:
+    """The schema with every bounded whole number as a list of choices: llama.cpp's grammars know no bounds.
+
+    Long ranges keep the steps that make sense for block sizes: each up to 32, then in steps of 16, 32 and 256.
+    """
+    if isinstance(schema, list):
+        return [countable(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "integer" and {"minimum", "maximum"} <= set(schema):
+        low, high = schema["minimum"], schema["maximum"]
+        steps = [*range(32), *range(32, 256, 16), *range(256, 1024, 32), *range(1024, high + 1, 256), high]
+        values = (
+            list(range(low, high + 1))
+            if high - low < _MOST_CHOICES
+            else [v for v in steps if low <= v <= high]
+        )
+        return {"enum": list(dict.fromkeys(values))}
+    return {key: countable(value) for key, value in schema.items()}

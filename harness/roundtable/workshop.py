@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,17 +15,17 @@ from harness.roundtable.ports import Plain
 from harness.schedule.model import Proposal, Schedule, Space, space
 from harness.shapes import Shape
 
-# The original ran out of memory at 1024³; templates must not, so scratch is checked at this size and the suite's.
-LARGEST = Shape(1024, 1024, 1024)
+# The original ran out of memory at 1024³.
+ORIGINAL = Shape(1024, 1024, 1024)
 
 
 class ScheduleWorkshop:
-    """See ports.Workshop."""
+    """See ports.Workshop. `shapes` are what will be timed: proposals are checked against them."""
 
-    def __init__(self, machine: Machine, threads: ThreadClass, largest: Shape = LARGEST) -> None:
+    def __init__(self, machine: Machine, threads: ThreadClass, shapes: Sequence[Shape] = (ORIGINAL,)) -> None:
         self.machine = machine
         self.threads = threads
-        self.largest = largest
+        self.shapes = tuple(shapes)
 
     def lanes(self) -> list[Space]:
         """The search spaces: the fastest family first, then what differs from it in tier, vector unit or algorithm."""
@@ -51,7 +52,7 @@ class ScheduleWorkshop:
         from harness.schedule import feasible
 
         read = Proposal.model_validate(proposal)
-        return feasible.refusals(feasible.check(read, self.machine, (self.largest,), self.threads))
+        return feasible.refusals(feasible.check(read, self.machine, self.shapes, self.threads))
 
     def facts(self, proposal: Plain) -> list[str]:
         """See Workshop."""
@@ -59,20 +60,41 @@ class ScheduleWorkshop:
 
         read = Proposal.model_validate(proposal)
         scratch = f"scratch {read.schedule.scratch_bytes >> 10} KiB per thread"
-        return [scratch, *feasible.facts(read, self.machine, (self.largest,))]
+        return [scratch, *feasible.facts(read, self.machine, self.shapes)]
 
     def proposal_schema(self) -> Plain:
         """See Workshop."""
         return Proposal.model_json_schema()
 
     def read_proposal(self, answer: Plain) -> Plain:
-        """See Workshop."""
+        """See Workshop; knobs that are left out are the analytical model's, texts that are too long are cut."""
+        given = dict(without_none(answer))
+        for field, most in _LONGEST.items():
+            if isinstance(given.get(field), str):
+                given[field] = given[field][:most]
+        if isinstance(given.get("schedule"), dict):
+            given["schedule"] = self._completed(given["schedule"])
         try:
-            read = Proposal.model_validate(without_none(answer))
+            read = Proposal.model_validate(given)
         except ValidationError as error:
             raise UserError("; ".join(_explain(problem) for problem in error.errors()[:4])) from None
         plain: dict[str, Any] = without_none(read.model_dump(mode="json"))
         return plain
+
+    def _completed(self, schedule: Plain) -> Plain:
+        """The given knobs over those of the analytical model for that family and vector unit."""
+        bilinear = schedule.get("bilinear")
+        family = (
+            bilinear.get("inner", "packed_intrinsics")
+            if isinstance(bilinear, dict)
+            else schedule.get("family")
+        )
+        try:
+            base = space(self.machine, self.threads, family=family, isa=schedule.get("isa")).base
+        except (ValueError, KeyError, UserError):
+            # No family or no unit that the model knows: the types will say so.
+            return schedule
+        return without_none(base.model_dump(mode="json")) | schedule
 
     def tier(self, proposal: Plain) -> Tier:
         """See Workshop."""
@@ -82,3 +104,13 @@ class ScheduleWorkshop:
 def _explain(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the proposal"
     return f"{where}: {problem['msg']}"
+
+
+_LONGEST: dict[str, int] = {
+    field: told["maxLength"]
+    for field, told in (
+        (name, next((o for o in (spec, *spec.get("anyOf", ())) if "maxLength" in o), {}))
+        for name, spec in Proposal.model_json_schema()["properties"].items()
+    )
+    if "maxLength" in told
+}

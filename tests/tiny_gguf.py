@@ -1,0 +1,77 @@
+"""Writes a tiny GGUF: llama architecture, one token per byte, random weights. Real inference without a download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+WIDTH, LAYERS, HEADS, FEED = 64, 2, 4, 128
+CONTEXT = 65536
+_NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6
+# "Gemma-like": raises for a system role, as Mixtral's template does.
+NO_SYSTEM = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    "[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
+)
+CHAT = "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
+
+
+def write(path: Path, seed: int = 1, template: str | None = CHAT, context: int = CONTEXT) -> Path:
+    """Write the model, about 0.4 MB; the same arguments give the same weights."""
+    import gguf
+
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name("tiny")
+    writer.add_context_length(context)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FEED)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_file_type(0)
+    tokens, kinds = _vocabulary()
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([0.0] * len(tokens))
+    writer.add_token_types(kinds)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    if template is not None:
+        writer.add_chat_template(template)
+    _add_weights(writer, len(tokens), np.random.default_rng(seed))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _vocabulary() -> tuple[list[str], list[int]]:
+    """Three control tokens, then one token per byte."""
+    tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
+    return tokens, [_UNKNOWN, _CONTROL, _CONTROL] + [_BYTE] * 256
+
+
+def _add_weights(writer: object, words: int, rng: np.random.Generator) -> None:
+    def add(name: str, *shape: int, scale: float = 0.3) -> None:
+        values = rng.standard_normal(shape, np.float32) * scale / np.sqrt(shape[-1])
+        writer.add_tensor(name, values.astype(np.float32))  # type: ignore[attr-defined]
+
+    def add_norm(name: str) -> None:
+        writer.add_tensor(name, np.ones(WIDTH, np.float32))  # type: ignore[attr-defined]
+
+    add("token_embd.weight", words, WIDTH, scale=8.0)
+    for layer in range(LAYERS):
+        for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            add(f"blk.{layer}.{part}.weight", WIDTH, WIDTH)
+        add(f"blk.{layer}.ffn_gate.weight", FEED, WIDTH)
+        add(f"blk.{layer}.ffn_up.weight", FEED, WIDTH)
+        add(f"blk.{layer}.ffn_down.weight", WIDTH, FEED)
+        add_norm(f"blk.{layer}.attn_norm.weight")
+        add_norm(f"blk.{layer}.ffn_norm.weight")
+    add_norm("output_norm.weight")
+    add("output.weight", words, WIDTH, scale=2.0)
