@@ -81,7 +81,7 @@ _LONGEST_LIST = 4
 
 
 def compact(schema: Any) -> Any:
-    """The schema as a grammar and a prompt need it: no titles, no defaults, no limits that a grammar would have to count.
+    """The schema as a grammar and a prompt need it: without titles, defaults, and limits that a grammar cannot count.
 
     A text of at most 400 characters would be 400 nested rules of llama.cpp's grammar; the answer's token limit ends
     a text that does not end, and the types check what comes back.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -69,7 +70,7 @@ class ScheduleWorkshop:
     def read_proposal(self, answer: Plain) -> Plain:
         """See Workshop; knobs that are left out are the analytical model's, texts that are too long are cut."""
         given = dict(without_none(answer))
-        for field, most in _LONGEST.items():
+        for field, most in _longest().items():
             if isinstance(given.get(field), str):
                 given[field] = given[field][:most]
         if isinstance(given.get("schedule"), dict):
@@ -94,7 +95,8 @@ class ScheduleWorkshop:
         except (ValueError, KeyError, UserError):
             # No family or no unit that the model knows: the types will say so.
             return schedule
-        return without_none(base.model_dump(mode="json")) | schedule
+        completed: Plain = without_none(base.model_dump(mode="json"))
+        return completed | schedule
 
     def tier(self, proposal: Plain) -> Tier:
         """See Workshop."""
@@ -106,11 +108,11 @@ def _explain(problem: Any) -> str:
     return f"{where}: {problem['msg']}"
 
 
-_LONGEST: dict[str, int] = {
-    field: told["maxLength"]
-    for field, told in (
-        (name, next((o for o in (spec, *spec.get("anyOf", ())) if "maxLength" in o), {}))
-        for name, spec in Proposal.model_json_schema()["properties"].items()
-    )
-    if "maxLength" in told
-}
+@cache
+def _longest() -> dict[str, int]:
+    """The texts of a proposal that are limited, with their limits in characters, as the types say."""
+    properties = Proposal.model_json_schema()["properties"]
+    limits = {name: [spec, *spec.get("anyOf", ())] for name, spec in properties.items()}
+    return {
+        name: spec["maxLength"] for name, specs in limits.items() for spec in specs if "maxLength" in spec
+    }
