@@ -105,6 +105,7 @@ def test_workers_give_back_every_descriptor_and_process() -> None:
 
 
 def test_a_worker_that_nobody_closed_goes_with_the_garbage() -> None:
+    gc.collect()
     before = descriptors()
     limits = limits_for(SMALL, 1, usable_cores()[:1])
     forgotten = Worker(host(), Program(library(NAIVE), "harness_matmul", Abi.KERNEL), limits, Capacity.of([SMALL]))

@@ -51,12 +51,10 @@ class LastWords:
 def verdict(death: Death, case: Case) -> Rejection:
     """What a death means. It always means a rejection; forged last words only change how that is told."""
     words = _read(case.words)
-    if death.left:
-        return Cheat("left the process", "its main thread ended in the middle of a call", case.at)
     if death.late:
         return Timeout(case.limit_s, case.at)
-    if death.odd:
-        return Cheat("forged answer", death.odd, case.at)
+    if death.trick:
+        return Cheat(death.trick, death.evidence, case.at)
     if words.kind == _VIOLATION:
         return Cheat("sandbox violation", one_line(words.text), case.at)
     if os.WIFEXITED(death.status):

@@ -83,7 +83,8 @@ class Ran:
 
     elapsed_ns: wall time seen by the parent, from the write of the command to the arrival of the answer.
     cpu_ns: CPU time that the whole worker process used meanwhile.
-    threads: threads alive in the worker at the freeze (1 = only the host's own); running_threads: those not asleep.
+    threads: threads alive in the worker at the freeze (1 = only the host's own); running_threads: those of them that
+    used CPU in this run.
     involuntary_switches, steal_ns: disturbance seen meanwhile, for the clock's symmetric rejection.
     waited_ns: how long the worker's main thread, or the parent at the end, was ready while others had its core.
     fp_env_restored: the rounding and flush-to-zero state was as before the call.

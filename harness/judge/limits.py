@@ -14,6 +14,8 @@ BASE_BYTES = 256 << 20
 COPIES = 64
 # glibc reserves 64 MiB (for a moment 128 MiB) of address space per thread, plus the thread's stack.
 THREAD_BYTES = 192 << 20
+# A kernel that starts one thread per row is silly and honest; its stacks are address space, hardly memory.
+STACKS_BYTES = 1024 * (2 << 20)
 # Leaves the machine alive when the formula asks for more than it has.
 SHARE_OF_MACHINE = 0.5
 
@@ -32,7 +34,7 @@ def limits_for(shapes: Shape | Sequence[Shape], threads: int, cores: tuple[int, 
     """
     every = [shapes] if isinstance(shapes, Shape) else list(shapes)
     largest = max((s.input_bytes + s.output_bytes for s in every), default=0)
-    wanted = BASE_BYTES + COPIES * largest + THREAD_BYTES * threads
+    wanted = BASE_BYTES + COPIES * largest + THREAD_BYTES * threads + (STACKS_BYTES if threads > 1 else 0)
     least = BASE_BYTES + 4 * largest
     return Limits(max(least, min(wanted, int(SHARE_OF_MACHINE * _machine_bytes()))), cores, threads)
 

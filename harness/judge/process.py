@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessFaultError
+from harness.judge import procfs
 from harness.judge.calls import Limits, Program
 
 FREEZE_LIMIT_S = 10.0
+# How often a long call is looked at, and how many threads are beyond every honest pool.
+GLANCE_S = 0.05
+MOST_THREADS = 2048
 # A process whose pipe closed is about to be gone; one that closed it on purpose is not.
 DYING_S = 1.0
 SAID_BYTES = 16 << 10
@@ -29,14 +33,13 @@ _HIGH = 64
 class Death:
     """How the worker ended: its wait status, whether we ended it because it was late, what it said (untrusted text).
 
-    `odd` tells what was wrong with its answer, when that is why it was ended. `left` is true when its main thread
-    had ended while others went on.
+    `trick` and `evidence` say what it was caught at, when that is why it was ended; both are empty otherwise.
     """
 
     status: int
     late: bool
-    odd: str
-    left: bool
+    trick: str
+    evidence: str
     said: str
 
 
@@ -81,8 +84,11 @@ class HostProcess:
         while True:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                return self.end(late=True)
-            for descriptor, _ in self._poller.poll(left_s * 1e3 + 1):
+                return self._too_late()
+            events = self._poller.poll(min(left_s, GLANCE_S) * 1e3 + 1)
+            if not events and procfs.count_threads(self.pid) > MOST_THREADS:
+                return self.end("thread bomb", f"more than {MOST_THREADS} threads")
+            for descriptor, _ in events:
                 if descriptor == self._output:
                     self._listen()
                 else:
@@ -98,13 +104,21 @@ class HostProcess:
 
     def freeze(self) -> Death | None:
         """Stop every thread and wait until they stand; returns how it ended if it did instead."""
+        self.halt()
+        return self.stand()
+
+    def halt(self) -> None:
+        """Tell every thread to stop, without waiting for it."""
         os.kill(self.pid, signal.SIGSTOP)
+
+    def stand(self) -> Death | None:
+        """Wait until every thread stands; returns how it ended if it did instead."""
         started = time.monotonic()
         while True:
-            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
-            if pid and os.WIFSTOPPED(status):
+            status = _state(self.pid, os.WNOHANG | os.WUNTRACED)
+            if status is not None and os.WIFSTOPPED(status):
                 return None
-            if pid:
+            if status is not None:
                 self._status = status
                 return self.end()
             waited_s = time.monotonic() - started
@@ -123,19 +137,22 @@ class HostProcess:
         except OSError:
             return 0
 
-    def end(self, odd: str = "", *, late: bool = False) -> Death:
-        """Make sure that it is dead, and say how it died."""
-        left = (late or bool(odd)) and self._status is None and _main_thread_is_gone(self.pid)
-        if not late and not odd:
+    def end(self, trick: str = "", evidence: str = "", *, late: bool = False) -> Death:
+        """Make sure that it is dead, and say how it died. Without a reason, it is expected to be dying by itself."""
+        if not trick and not late:
             self._wait(DYING_S)
-        killed = self._status is None
+            if self._status is None:
+                trick, evidence = "forged answer", "the answer pipe was closed"
         self._kill()
         self._wait(FREEZE_LIMIT_S)
-        if killed and not late and not odd:
-            odd = "the answer pipe was closed"
         self._listen()
         status = signal.SIGKILL if self._status is None else self._status
-        return Death(status, late, odd, left, self._said.decode("utf-8", "replace"))
+        return Death(status, late, trick, evidence, self._said.decode("utf-8", "replace"))
+
+    def _too_late(self) -> Death:
+        if _main_thread_is_gone(self.pid):
+            return self.end("left the process", "its main thread ended in the middle of a call")
+        return self.end(late=True)
 
     def close(self) -> None:
         """Kill the whole group and free the descriptors. Harmless when called again."""
@@ -156,10 +173,8 @@ class HostProcess:
     def _wait(self, limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
         while self._status is None and time.monotonic() < deadline:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._status = status
-            else:
+            self._status = _state(self.pid, os.WNOHANG)
+            if self._status is None:
                 time.sleep(2e-4)
 
     def _listen(self) -> None:
@@ -195,6 +210,15 @@ def _spawn(host: Path, arguments: list[str], told: dict[str, str], given: Sequen
         return os.posix_spawn(host, [str(host), *arguments], told, file_actions=actions, setsid=True)
     except OSError as error:
         raise HarnessFaultError(f"{host}: cannot be started: {error.strerror}") from None
+
+
+def _state(pid: int, flags: int) -> int | None:
+    """The wait status, None while there is no news. Where somebody else reaped it, it counts as killed."""
+    try:
+        reaped, status = os.waitpid(pid, flags)
+    except ChildProcessError:
+        return int(signal.SIGKILL)
+    return status if reaped else None
 
 
 def _pipe(ends: list[int]) -> tuple[int, int]:

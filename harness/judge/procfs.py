@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 
-class Disturbance(NamedTuple):
-    """Counted since the start of the process (switches) and of the machine (steal)."""
+class Glance(NamedTuple):
+    """One look at a frozen worker: counters since its start (steal: since the machine's), CPU time of each thread."""
 
-    involuntary_switches: int
-    steal_ns: int
+    involuntary_switches: int = 0
+    steal_ns: int = 0
+    thread_cpu_ns: Mapping[str, int] = MappingProxyType({})
+
+    def worked_since(self, before: Glance) -> int:
+        """How many threads used CPU between the two looks."""
+        return sum(used > before.thread_cpu_ns.get(thread, 0) for thread, used in self.thread_cpu_ns.items())
 
 
-NOTHING = Disturbance(0, 0)
+def glance(pid: int) -> Glance:
+    """Look at the threads of a worker that is frozen.
 
-
-def disturbance(pid: int) -> Disturbance:
-    """Involuntary context switches of all threads of `pid`; time stolen by the hypervisor from all cores."""
+    A thread that is not stopped then is on its way out (std's join does not wait for the last instruction): it is
+    counted for the switches but not as alive.
+    """
     switches = 0
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
-        found = re.search(r"^nonvoluntary_ctxt_switches:\s*(\d+)", _text(status), re.MULTILINE)
+    cpu_ns = {}
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        status = _text(task / "status")
+        found = re.search(r"^nonvoluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)
         switches += int(found[1]) if found else 0
+        fields = _text(task / "schedstat").split()
+        if re.search(r"^State:\s*[Tt]", status, re.MULTILINE) and fields:
+            cpu_ns[task.name] = int(fields[0])
     fields = _text(Path("/proc/stat")).partition("\n")[0].split()
     ticks = int(fields[8]) if len(fields) > 8 else 0
-    return Disturbance(switches, ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK"))
+    return Glance(switches, ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK"), cpu_ns)
 
 
 def waited_ns(pid: int) -> int:
@@ -42,16 +55,10 @@ def waited_ns(pid: int) -> int:
     return total
 
 
-def threads(pid: int) -> tuple[int, int]:
-    """Threads that are alive, and how many of them besides the main one were running at that moment."""
-    alive = running = 0
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        state = _text(stat).rpartition(")")[2].split()
-        if not state or state[0] in "ZX":
-            continue
-        alive += 1
-        running += state[0] == "R" and stat.parent.name != str(pid)
-    return alive, running
+def count_threads(pid: int) -> int:
+    """Threads that are alive; one small read, 0 when the process is gone or the system does not tell."""
+    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return int(fields[17]) if len(fields) > 17 else 0
 
 
 def _text(path: Path) -> str:

@@ -108,7 +108,8 @@ class Worker:
     def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
         """Call the kernel once per slot, in order, within `limit_s` seconds of wall time for all of them.
 
-        The clock starts before the worker is thawed and stops when its answer arrived; then it is frozen again.
+        The clock starts before the worker is thawed and stops when its answer arrived. It is stopped at once, before
+        anything is read about it: what it still does then is never longer than the signal takes.
         With `inspect`, threads and disturbances are read from /proc as well; without, those fields are 0.
         """
         self._must_be_open()
@@ -119,7 +120,7 @@ class Worker:
             return self._dead
         order = self._prepare(slots)
         process = self._process
-        before = procfs.disturbance(process.pid) if inspect else procfs.NOTHING
+        before = procfs.glance(process.pid) if inspect else procfs.Glance()
         deadline = time.monotonic() + limit_s
         cpu_before = process.cpu_ns()
         waited_before = procfs.waited_ns(process.pid) if inspect else 0
@@ -128,23 +129,20 @@ class Worker:
         process.order(order)
         answer = process.answer(deadline)
         elapsed_ns = time.perf_counter_ns() - start_ns
-        waited_ns = procfs.waited_ns(process.pid) - waited_before if inspect else 0
         if not isinstance(answer, bytes):
             return self._ended(answer, at, limit_s)
-        threads, running = procfs.threads(process.pid) if inspect else (0, 0)
-        frozen = process.freeze()
-        if frozen is not None:
-            return self._ended(frozen, at, limit_s)
+        process.halt()
+        waited_ns = procfs.waited_ns(process.pid) - waited_before if inspect else 0
+        death = process.stand() or self._forged(answer)
+        if death is not None:
+            return self._ended(death, at, limit_s)
         cpu_ns = process.cpu_ns() - cpu_before
-        odd = self._odd(answer, _DONE, self._sequence)
-        if odd is not None:
-            return self._ended(process.end(odd), at, limit_s)
-        after = procfs.disturbance(process.pid) if inspect else procfs.NOTHING
+        after = procfs.glance(process.pid) if inspect else procfs.Glance()
         return Ran(
             elapsed_ns=elapsed_ns,
             cpu_ns=cpu_ns or _ANSWER.unpack(answer)[3],
-            threads=threads,
-            running_threads=running,
+            threads=len(after.thread_cpu_ns),
+            running_threads=after.worked_since(before),
             involuntary_switches=after.involuntary_switches - before.involuntary_switches,
             steal_ns=after.steal_ns - before.steal_ns,
             waited_ns=waited_ns,
@@ -239,8 +237,13 @@ class Worker:
             self._early = answer
             return
         odd = self._odd(answer, _LOADED, 0)
-        self._early = self._process.freeze() if odd is None else self._process.end(odd)
+        self._early = self._process.freeze() if odd is None else self._process.end("forged answer", odd)
         self._loaded = True
+
+    def _forged(self, answer: bytes) -> Death | None:
+        """Ends the worker when its answer to the last order is not the one that was expected."""
+        odd = self._odd(answer, _DONE, self._sequence)
+        return None if odd is None else self._process.end("forged answer", odd)
 
     def _odd(self, answer: bytes, kind: int, sequence: int) -> str | None:
         """What is wrong with an answer; None when it is the one that was expected and nothing follows it."""

@@ -9,8 +9,8 @@ const CPU_GRACE_S: u64 = 5;
 const STACK_BYTES: u64 = 64 << 20;
 /// The library's own mappings and the loader's, on top of what the candidate may allocate.
 const LOADING_BYTES: u64 = 64 << 20;
-/// Threads per user: stops a thread bomb, leaves every honest pool alone.
-const TASKS_OWN_USER: u64 = 1024;
+/// Threads per user: a backstop for a thread bomb, which the parent ends earlier.
+const TASKS_OWN_USER: u64 = 4096;
 const TASKS_SHARED_USER: u64 = 8192;
 /// Users that nobody has; one per worker, so that neither signals nor task limits are shared.
 const FIRST_USER: u32 = 20_000;
