@@ -1,4 +1,7 @@
-"""Honest kernels in many styles, as test data of the build room: every one passes policy, compiles and passes the audit."""
+"""Honest kernels in many styles, as test data of the build room: each passes policy, compiler and audit."""
+
+# Rust text keeps its own lines.
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -428,6 +431,7 @@ unsafe fn dot8(k: usize, n: usize, a: *const f32, b: *const f32, out: *mut f32) 
         "vxorps {acc}, {acc}, {acc}",
         "test {k}, {k}",
         "jz 3f",
+        ".p2align 4",
         "2:",
         "vbroadcastss {x}, dword ptr [{a}]",
         "vfmadd231ps {acc}, {x}, ymmword ptr [{b}]   // acc += x * b",
@@ -503,6 +507,21 @@ HONEST["unusual but legal text"] = "\ufeff#!/usr/bin/env rustx\r\n#![deny(unused
 #[track_caller]
 fn größe(α: f32, r#type: f32) -> f32 { 'äußer: loop { break 'äußer α * r#type; } }
 """ + PLAIN.replace("a[i * k + p] * b[p * n + j]", "größe(a[i * k + p], b[p * n + j])")
+
+HONEST["tests brought along"] = PLAIN + """
+#[cfg(test)]
+use std::time::Instant;
+#[cfg(test)]
+#[allow(dead_code)]
+pub(crate) fn now() -> Instant { println!("{:?}", std::env::args()); Instant::now() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    #[test]
+    fn two() { let mut c = [0.0]; matmul(1, 1, 1, &[2.0], &[3.0], &mut c); println!("{c:?}"); std::fs::write("x", "y").unwrap(); }
+}
+"""
 
 HONEST["renamed and nested imports"] = """
 use ::std::{cmp::{self, Reverse as R}, collections::hash_map::Entry as E, sync::atomic::{self as at, Ordering::*}};

@@ -1,4 +1,7 @@
-"""Sources that the policy must refuse, with the rule that names the reason: (rule, what is put beside a right matmul)."""
+"""Sources that the policy must refuse, with the rule that names the reason: (rule, text beside a right matmul)."""
+
+# Rust text keeps its own lines.
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -106,6 +109,18 @@ TRICKS: list[tuple[str, str]] = [
     ("asm-directive", "fn x() { unsafe { core::arch::asm!(\"nop; .pushsection .init_array\") } }"),
     ("asm-directive", "fn x() { unsafe { core::arch::asm!(concat!(\".by\", \"te 15, 5\")) } }"),
     ("asm-directive", "fn x() { unsafe { core::arch::asm!(\"# /*\", \".byte 15, 5\", \"# */\") } }"),
+    ("asm-directive", "fn x() { unsafe { core::arch::asm!(\".balign 4, 0xcc\", \".align 2; .int 5\") } }"),
+    # what only looks like a test
+    ("files", "#[cfg(test)] mod a {} mod b { use std::fs; }"),
+    ("files", "#[cfg(test)] fn a() {} fn b() { let _ = std::fs::read(\"x\"); }"),
+    ("files", "#[cfg(test)] use a::b; use std::fs;"),
+    ("files", "#[cfg(not(test))] mod a { use std::fs; }"),
+    ("files", "#[cfg(any(test, not(test)))] mod a { use std::fs; }"),
+    ("files", "#[cfg_attr(test, cfg(test))] mod a { use std::fs; }"),
+    ("files", "struct A { #[cfg(test)] x: u8, y: std::fs::File }"),
+    ("files", "fn a() { #[cfg(test)] let x = 1; let _ = std::fs::read(\"x\"); }"),
+    ("files", "trait A { #[cfg(test)] fn a(); fn b() { let _ = std::fs::read(\"x\"); } }"),
+    ("files", "macro_rules! a { ($(#[$m:meta])* $i:item) => { $i } } a! { #[cfg(test)] fn b() { let _ = std::fs::read(\"x\"); } }"),
     ("asm-computed", "macro_rules! a { ($t:expr) => { unsafe { core::arch::asm!($t) } } } fn x() { a!(\"syscall\") }"),
     ("asm-computed", "macro_rules! a { ($($t:tt)*) => { unsafe { core::arch::asm!($($t)*) } } } fn x() { a!(\"syscall\") }"),
     ("asm-computed", "fn x() { unsafe { core::arch::asm!(stringify!(syscall)) } }"),

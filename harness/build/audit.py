@@ -41,7 +41,9 @@ _HARMLESS = re.compile(
     r")"
 )
 # Functions of std that do input or output; with strip=debuginfo their names stay in the symbol table.
-_IO_FUNCTION = re.compile(r"<?std::(fs|net|process|os)::|std::sys::(net|process|fs)::|std::env::(var|args|vars|set_var)")
+_IO_FUNCTION = re.compile(
+    r"<?std::(fs|net|process|os)::|std::sys::(net|process|fs)::|std::env::(var|args|vars|set_var)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str,
         yield "constructors", f"has a function that runs by itself ({entry}); work happens in matmul"
     for name in found["indirect_functions"]:
         yield "constructors", f"has an indirect function ({name}), whose resolver runs while loading"
+    for name in _more(found["functions"], known["functions"]):
+        if _IO_FUNCTION.match(name):
+            yield "input-output", f"links {name}"
     for name in _more(found["undefined"], known["undefined"]):
         if not _HARMLESS.fullmatch(re.sub(r"@.*", "", name)):
             yield "imports", f"imports {name}, which neither mathematics nor memory nor threads need"
@@ -90,9 +95,6 @@ def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str,
     for place, count in sorted(found["forbidden"].items()):
         if count > known["forbidden"].get(place, 0):
             yield "instructions", f"has the instruction {place}: system, clock, or less precise than f32"
-    for name in _more(found["functions"], known["functions"]):
-        if _IO_FUNCTION.match(name):
-            yield "input-output", f"links {name}"
 
 
 def _more(found: list[str], known: list[str]) -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from harness.errors import HarnessFaultError
 
@@ -27,48 +30,50 @@ class Outcome:
 
 def run(
     command: Sequence[str | Path],
-    scratch: Path,
+    folder: Path,
     environment: Mapping[str, str],
     limit_s: float,
     output_limit: int,
-    stdin: Path | None = None,
+    stdin: bytes = b"",
 ) -> Outcome:
-    """Run `command` in `scratch` as its own process group; stdout and stderr go to files there.
+    """Run `command` in `folder` as its own process group; what it reads and says goes through nameless files.
 
     The whole group is killed at `limit_s` seconds of wall time, when it has written `output_limit` bytes, and when
     we are interrupted. Raises HarnessFaultError when the program cannot be started.
     """
-    out, log = scratch / ".stdout", scratch / ".stderr"
     started = time.monotonic()
-    with out.open("wb") as out_file, log.open("wb") as log_file, (stdin or Path(os.devnull)).open("rb") as in_file:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as fed:
+        fed.write(stdin)
+        fed.seek(0)
         try:
             process = subprocess.Popen(
-                command, cwd=scratch, env=dict(environment), stdin=in_file, stdout=out_file, stderr=log_file,
-                start_new_session=True,
-            )  # fmt: skip
+                command, cwd=folder, env=dict(environment), stdin=fed, stdout=out, stderr=log, start_new_session=True
+            )
         except OSError as error:
             raise HarnessFaultError(f"{command[0]} cannot be started: {error.strerror}") from error
         try:
             timed_out, flooded = _watch(process, started + limit_s, (out, log), output_limit)
         finally:
             _kill_group(process)
-    return Outcome(
-        code=process.returncode,
-        out=_read(out, output_limit),
-        log=_read(log, output_limit),
-        wall_s=time.monotonic() - started,
-        timed_out=timed_out,
-        flooded=flooded,
-    )
+        return Outcome(
+            code=process.returncode,
+            out=_read(out, output_limit),
+            log=_read(log, output_limit),
+            wall_s=time.monotonic() - started,
+            timed_out=timed_out,
+            flooded=flooded,
+        )
 
 
-def _watch(process: subprocess.Popen[bytes], deadline: float, files: Sequence[Path], limit: int) -> tuple[bool, bool]:
+def _watch(
+    process: subprocess.Popen[bytes], deadline: float, files: Sequence[IO[bytes]], limit: int
+) -> tuple[bool, bool]:
     """Wait for the end; True for what was exceeded first, wall clock or output."""
     nap_s = 0.002
     while process.poll() is None:
         if time.monotonic() > deadline:
             return True, False
-        if sum(file.stat().st_size for file in files) > limit:
+        if sum(os.fstat(file.fileno()).st_size for file in files) > limit:
             return False, True
         time.sleep(nap_s)
         nap_s = min(nap_s * 1.5, 0.05)
@@ -77,13 +82,12 @@ def _watch(process: subprocess.Popen[bytes], deadline: float, files: Sequence[Pa
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """End the process and everything it started; the group outlives a leader that has already ended."""
-    try:
+    # Nobody may be left; macOS says EPERM for a group of zombies.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # nobody is left; macOS says EPERM for a group of zombies
     process.wait()
 
 
-def _read(path: Path, limit: int) -> str:
-    with path.open("rb") as file:
-        return file.read(limit).decode("utf-8", errors="replace")
+def _read(file: IO[bytes], limit: int) -> str:
+    file.seek(0)
+    return file.read(limit).decode("utf-8", errors="replace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,30 +33,25 @@ class Rule:
 
 def ask_source(inspector: Path, source: str) -> dict[str, Any] | Unreadable:
     """The findings about the text of kernel.rs."""
-    with tempfile.TemporaryDirectory(prefix="roundtable-inspect-") as name:
-        text = Path(name) / "kernel.rs"
-        text.write_text(source, newline="")
-        return _ask(Path(name), [str(inspector), "source"], text)
+    return _ask([str(inspector), "source"], source.encode())
 
 
 def ask_binary(inspector: Path, library: Path) -> dict[str, Any] | Unreadable:
     """The findings about a compiled library."""
-    with tempfile.TemporaryDirectory(prefix="roundtable-inspect-") as name:
-        return _ask(Path(name), [str(inspector), "binary", str(library.resolve())], None)
+    return _ask([str(inspector), "binary", str(library.resolve())])
 
 
 @lru_cache(maxsize=4)
 def rules(inspector: Path) -> dict[str, Rule]:
     """The policy's table by id."""
-    with tempfile.TemporaryDirectory(prefix="roundtable-inspect-") as name:
-        answer = _ask(Path(name), [str(inspector), "rules"], None)
+    answer = _ask([str(inspector), "rules"])
     if isinstance(answer, Unreadable):
         raise HarnessFaultError(f"the inspector cannot tell its rules: {answer.reason}")
     return {rule["id"]: Rule(**rule) for rule in answer["rules"]}
 
 
-def _ask(scratch: Path, command: list[str], stdin: Path | None) -> dict[str, Any] | Unreadable:
-    outcome = bounded.run(command, scratch, {}, LIMIT_S, OUTPUT_LIMIT_BYTES, stdin)
+def _ask(command: list[str], stdin: bytes = b"") -> dict[str, Any] | Unreadable:
+    outcome = bounded.run(command, Path("/"), {}, LIMIT_S, OUTPUT_LIMIT_BYTES, stdin)
     if outcome.timed_out:
         return Unreadable(f"not read within {LIMIT_S:.0f} s")
     if outcome.flooded or outcome.code < 0:

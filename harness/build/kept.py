@@ -99,7 +99,7 @@ def _publish(entry: Path, record: dict[str, object], made: Path | None) -> None:
 
 
 def _replace(fresh: Path, entry: Path) -> None:
-    """Put `fresh` in the place of `entry`; a folder cannot be renamed onto one with content, so that one steps aside."""
+    """Put `fresh` in the place of `entry`; no folder can be renamed onto one with content, so that one steps aside."""
     for _ in range(8):
         try:
             fresh.rename(entry)

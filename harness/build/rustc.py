@@ -16,13 +16,14 @@ from harness.build.kept import Library
 from harness.build.tools import Tools
 from harness.candidate import Tier
 from harness.errors import HarnessFaultError, SandboxError, UserError
-from harness.verdict import At, CompileError, Gate, OutOfMemory, Rejection, Timeout, one_line
+from harness.verdict import At, CompileError, Gate, OutOfMemory, Rejection, Timeout, one_line, signal_name
 
 __all__ = ["SYMBOL", "Library", "Tools", "compile_kernel"]
 
 SYMBOL = "harness_matmul"
-WALL_LIMIT_S = 90.0
-CPU_LIMIT_S = 60
+# Honest kernels take one or two seconds; the wall clock leaves room for a busy machine.
+WALL_LIMIT_S = 60.0
+CPU_LIMIT_S = 30
 MEMORY_LIMIT_BYTES = 4 << 30
 FILE_LIMIT_BYTES = 256 << 20
 OUTPUT_LIMIT_BYTES = 8 << 20
@@ -48,7 +49,8 @@ def compile_kernel(source: str, tier: Tier, tools: Tools) -> Library | Rejection
         return known
     try:
         tools.kernels.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="roundtable-rustc-") as name:
+        # Beside the entries: what a killed process leaves here is swept by the next one, an hour later.
+        with tempfile.TemporaryDirectory(prefix=".rustc-", dir=tools.kernels) as name:
             scratch = Path(name).resolve()
             (scratch / "contract.rs").write_text(wrapper)
             (scratch / "kernel.rs").write_text(source, newline="")
@@ -104,6 +106,7 @@ def _flags(tools: Tools) -> list[str]:
         f"--extern=rayon={tools.externs.rayon}",
         f"-Ldependency={tools.externs.folder}",
     ]  # fmt: skip
+    flags += tools.toolchain.vector_flags
     if sys.platform == "linux":
         flags += ["-Crelro-level=full", "-Clink-arg=-Wl,-z,noexecstack"]
     return flags
@@ -143,7 +146,10 @@ def _judge(outcome: Outcome, source: str, scratch: Path, tools: Tools) -> Librar
     """What rustc's end means."""
     said = diagnostics.parse(outcome.log, _scrub(scratch, tools))
     if tools.sandboxed and outcome.code == JAIL_FAILED:
-        raise SandboxError(f"the compiler's sandbox cannot be set up: {one_line(said.loose)}; see docs, or --unsandboxed")
+        raise SandboxError(
+            f"the compiler's sandbox cannot be set up: {one_line(said.loose)}; "
+            "--unsandboxed goes without, and marks every result"
+        )
     if outcome.timed_out or outcome.code in (-24, -9, 128 + 24, 128 + 9):
         return Timeout(WALL_LIMIT_S if outcome.timed_out else float(CPU_LIMIT_S), _AT)
     if outcome.flooded:
@@ -171,7 +177,8 @@ def _refused(outcome: Outcome, said: Diagnostics) -> CompileError:
         return CompileError(f"rustc itself broke on this source: {one_line(said.loose)}", said.loose, _AT)
     detail = said.summary or one_line(said.loose) or "no message"
     if outcome.code < 0 or outcome.code >= 128:
-        return CompileError(f"rustc was killed (status {outcome.code}) on this source: {detail}", said.loose, _AT)
+        signal = signal_name(-outcome.code if outcome.code < 0 else outcome.code - 128)
+        return CompileError(f"rustc itself was killed by {signal} on this source", said.loose, _AT)
     raise HarnessFaultError(f"rustc ended with status {outcome.code}: {detail}")
 
 

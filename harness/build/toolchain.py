@@ -24,6 +24,7 @@ class Toolchain:
     """The compiler itself (under the sysroot, never rustup's shim), its cargo, and what this CPU means to it.
 
     `native` is the CPU name and the sorted target features that `-C target-cpu=native` stands for here.
+    `vector_flags` make LLVM use the full width of the vector registers where its tuning for the CPU would not.
     """
 
     rustc: Path
@@ -36,6 +37,7 @@ class Toolchain:
     llvm: str
     sysroot: Path
     native: str
+    vector_flags: tuple[str, ...]
 
     @property
     def fingerprint(self) -> str:
@@ -66,6 +68,7 @@ def find() -> Toolchain:
     sysroot = Path(_ask(shim, "--print", "sysroot").strip())
     real = sysroot / "bin" / "rustc"
     rustc = real if real.is_file() else shim.resolve()
+    native = _native(rustc)
     return Toolchain(
         rustc=rustc,
         cargo=_cargo(sysroot),
@@ -76,7 +79,8 @@ def find() -> Toolchain:
         host=facts["host"],
         llvm=facts.get("LLVM version", "unknown"),
         sysroot=sysroot,
-        native=_native(rustc),
+        native=native,
+        vector_flags=_vector_flags(rustc, native),
     )
 
 
@@ -100,7 +104,9 @@ def _cargo(sysroot: Path) -> Path:
 def _linker() -> Path:
     found = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if found is None:
-        raise ToolchainError("no C linker (cc): install gcc (Debian, Ubuntu: apt install gcc; macOS: xcode-select --install)")
+        raise ToolchainError(
+            "no C linker (cc) on PATH; run: apt install gcc (Debian, Ubuntu) or xcode-select --install (macOS)"
+        )
     return Path(found)
 
 
@@ -127,6 +133,22 @@ def _native(rustc: Path) -> str:
     cfg = _ask(rustc, "--print", "cfg", "-C", "target-cpu=native")
     features = sorted(re.findall(r'target_feature="([^"]+)"', cfg))
     return f"{name[1] if name else 'native'}: {' '.join(features)}"
+
+
+def _vector_flags(rustc: Path, native: str) -> tuple[str, ...]:
+    """LLVM's tuning for Intel's AVX-512 CPUs halves the width of what it vectorises by itself (not so for AMD's).
+
+    The switch is LLVM's own, so rustc warns that it does not know it; a rustc that refuses it goes without.
+    """
+    name, _, features = native.partition(": ")
+    if "avx512f" not in features.split() or name.startswith("znver"):
+        return ()
+    flag = "-Ctarget-feature=-prefer-256-bit"
+    try:
+        _ask(rustc, "--print", "cfg", "-C", "target-cpu=native", flag)
+    except ToolchainError:
+        return ()
+    return (flag,)
 
 
 def _ask(rustc: Path, *question: str) -> str:

@@ -90,6 +90,9 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
         let mut words = piece.split_whitespace().skip_while(|word| PREFIXES.contains(word));
         let Some(first) = words.next() else { continue };
         let detail = |what: &str| format!("asm! with {what} '{}'", first.chars().take(40).collect::<String>());
+        if is_alignment(piece.trim()) {
+            continue;
+        }
         if first.starts_with('.') || first.starts_with('\\') || first.starts_with('"') {
             findings.push(Finding { rule: "asm-directive", line, detail: detail("the directive") });
         } else if let Some(outside) = reference(piece, first, &lower) {
@@ -102,6 +105,15 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
             findings.push(Finding { rule: "asm-instruction", line, detail: detail("the system register in") });
         }
     }
+}
+
+/// `.p2align 4` before a loop: padding without a fill value, so the bytes are the assembler's no-ops.
+fn is_alignment(piece: &str) -> bool {
+    let piece = piece.split("//").next().unwrap_or(piece).trim();
+    [".p2align", ".balign", ".align"].iter().any(|name| {
+        let number = piece.strip_prefix(name).map(str::trim);
+        number.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()))
+    })
 }
 
 /// How a statement reaches a symbol that the template does not define: by calling, jumping or addressing it.

@@ -14,9 +14,6 @@ pub struct Report {
     pub lexed: bool,
     pub parsed: bool,
     pub unsafe_tokens: usize,
-    pub unsafe_blocks: usize,
-    pub unsafe_functions: usize,
-    pub unsafe_impls: usize,
     pub first_unsafe_line: Option<usize>,
     pub findings: Vec<Finding>,
 }
@@ -55,9 +52,6 @@ fn lexed(flat: Flat, text: &str) -> Report {
         lexed: true,
         parsed: structure.is_some(),
         unsafe_tokens: unsafes.len(),
-        unsafe_blocks: structure.as_ref().map_or(0, |found| found.unsafe_blocks),
-        unsafe_functions: structure.as_ref().map_or(0, |found| found.unsafe_functions),
-        unsafe_impls: structure.as_ref().map_or(0, |found| found.unsafe_impls),
         first_unsafe_line: unsafes.first().copied(),
         findings,
     };
@@ -84,9 +78,6 @@ fn unlexed(text: &str) -> Report {
         lexed: false,
         parsed: false,
         unsafe_tokens: 0,
-        unsafe_blocks: 0,
-        unsafe_functions: 0,
-        unsafe_impls: 0,
         first_unsafe_line: None,
         findings,
     }

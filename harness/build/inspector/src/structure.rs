@@ -1,4 +1,4 @@
-//! What only the parsed source shows: how much of it is unsafe, and whose spawn is called.
+//! What only the parsed source shows: whose spawn is called.
 
 use crate::paths::DEFERRING;
 use crate::rules::Finding;
@@ -7,9 +7,6 @@ use syn::visit::{self, Visit};
 
 #[derive(Default)]
 pub struct Structure {
-    pub unsafe_blocks: usize,
-    pub unsafe_functions: usize,
-    pub unsafe_impls: usize,
     /// Names bound by a closure or a function's parameters: a scope is always one of these.
     parameters: BTreeSet<String>,
     /// Receivers of spawn that are not plain names, or the name and the line.
@@ -37,21 +34,6 @@ impl Structure {
 }
 
 impl<'ast> Visit<'ast> for Structure {
-    fn visit_expr_unsafe(&mut self, node: &'ast syn::ExprUnsafe) {
-        self.unsafe_blocks += 1;
-        visit::visit_expr_unsafe(self, node);
-    }
-
-    fn visit_signature(&mut self, node: &'ast syn::Signature) {
-        self.unsafe_functions += usize::from(matches!(node.safety, syn::Safety::Unsafe(_)));
-        visit::visit_signature(self, node);
-    }
-
-    fn visit_item_impl(&mut self, node: &'ast syn::ItemImpl) {
-        self.unsafe_impls += usize::from(node.unsafety.is_some());
-        visit::visit_item_impl(self, node);
-    }
-
     fn visit_expr_closure(&mut self, node: &'ast syn::ExprClosure) {
         node.inputs.iter().for_each(|input| self.bind(input));
         visit::visit_expr_closure(self, node);

@@ -24,6 +24,8 @@ pub struct Token {
     pub in_call: bool,
     /// Inside the body of macro_rules.
     pub in_definition: bool,
+    /// Inside the arguments of a macro of std.
+    pub in_plain: bool,
     /// For Punct: glued to the next one, as in `::`.
     pub joint: bool,
 }
@@ -62,6 +64,7 @@ pub fn flatten(stream: TokenStream) -> Flat {
         }
     }
     mark_macros(&mut flat.tokens);
+    blank_tests(&mut flat.tokens);
     flat
 }
 
@@ -72,26 +75,84 @@ const PLAIN_MACROS: &[&str] = &[
     "is_x86_feature_detected", "is_aarch64_feature_detected", "asm",
 ];
 
+#[derive(Clone, Copy, PartialEq)]
+enum Inside {
+    Call,
+    Definition,
+    Plain,
+}
+
 /// Set in_call and in_definition. A macro of the candidate's own may bear the name of one of std's.
 fn mark_macros(tokens: &mut [Token]) {
     let own: BTreeSet<String> = (0..tokens.len()).filter_map(|at| redefined(View(tokens), at)).collect();
-    let mut open: Vec<(usize, bool)> = Vec::new();
+    let mut open: Vec<(usize, Inside)> = Vec::new();
     for at in 0..tokens.len() {
         while open.last().is_some_and(|(close, _)| at >= *close) {
             open.pop();
         }
-        tokens[at].in_call = open.iter().any(|(_, definition)| !definition);
-        tokens[at].in_definition = open.iter().any(|(_, definition)| *definition);
+        let within = |inside: Inside| open.iter().any(|(_, found)| *found == inside);
+        let (call, definition, plain) = (within(Inside::Call), within(Inside::Definition), within(Inside::Plain));
+        (tokens[at].in_call, tokens[at].in_definition, tokens[at].in_plain) = (call, definition, plain);
         if tokens[at].kind != Kind::Open || open.len() > DEPTH_LIMIT {
             continue;
         }
         match called(&tokens[..at]) {
-            Some("macro_rules") => open.push((tokens[at].partner, true)),
+            Some("macro_rules") => open.push((tokens[at].partner, Inside::Definition)),
             Some(name) if own.contains(name) || own.contains("$") || !PLAIN_MACROS.contains(&name) => {
-                open.push((tokens[at].partner, false));
+                open.push((tokens[at].partner, Inside::Call));
             }
-            _ => {}
+            Some(_) => open.push((tokens[at].partner, Inside::Plain)),
+            None => {}
         }
+    }
+}
+
+/// Blank what stands under exactly `#[cfg(test)]`: never compiled here, and honest kernels bring their tests along.
+/// Only modules, functions and imports, whose extent is plain; never in macros, which may drop the attribute.
+fn blank_tests(tokens: &mut [Token]) {
+    for at in 0..tokens.len() {
+        let view = View(tokens);
+        let condition = ["[", "cfg", "(", "test", ")", "]"];
+        let matches = view.is(at, "#")
+            && condition.iter().enumerate().all(|(index, text)| view.get(at + 1 + index).is_some_and(|t| t.text == *text));
+        if !matches || view.get(at).is_some_and(|token| token.in_call || token.in_definition || token.in_plain) {
+            continue;
+        }
+        if let Some(end) = item_end(view, at + 7) {
+            for token in &mut tokens[at + 7..=end] {
+                (token.kind, token.text) = (Kind::Literal, String::new());
+            }
+        }
+    }
+}
+
+/// The last token of the module, function or import that begins at `at`, after further attributes and `pub`.
+fn item_end(view: View<'_>, mut at: usize) -> Option<usize> {
+    while view.is(at, "#") && view.is(at + 1, "[") {
+        at = view.0[at + 1].partner + 1;
+    }
+    if view.is_keyword(at, "pub") {
+        at = if view.is(at + 1, "(") { view.0[at + 1].partner + 1 } else { at + 1 };
+    }
+    match view.get(at)?.text.as_str() {
+        "mod" if view.is(at + 2, "{") => Some(view.0[at + 2].partner),
+        "fn" => body(view, at),
+        "use" => (at..view.0.len()).find(|&next| view.is(next, ";")),
+        _ => None,
+    }
+}
+
+/// The end of a function's body: the first braces at its own level, before anything that ends an item.
+fn body(view: View<'_>, mut at: usize) -> Option<usize> {
+    loop {
+        let token = view.get(at)?;
+        if token.is("{") {
+            return Some(token.partner);
+        }
+        if token.kind == Kind::Close || token.is(";") {
+            return None;
+        }
+        at = if token.kind == Kind::Open { token.partner + 1 } else { at + 1 };
     }
 }
 
@@ -133,7 +194,7 @@ fn bracket(delimiter: Delimiter, open: bool) -> &'static str {
 impl Flat {
     fn push(&mut self, kind: Kind, text: &str, line: usize, joint: bool) {
         let text = text.to_owned();
-        self.tokens.push(Token { kind, text, line, partner: 0, in_call: false, in_definition: false, joint });
+        self.tokens.push(Token { kind, text, line, partner: 0, in_call: false, in_definition: false, in_plain: false, joint });
     }
 
     fn leaf(&mut self, tree: &TokenTree) {
