@@ -44,7 +44,7 @@ def start(script: str) -> subprocess.Popen[str]:
 def test_a_kill_at_any_moment_loses_nothing_recorded(tmp_path: Path) -> None:
     pause = random.Random(20261122)
     said = -1
-    for _ in range(4):
+    for _ in range(3):
         writer = start(WRITER.format(where=str(tmp_path)))
         assert writer.stdout is not None
         assert writer.stdout.readline() == "open\n"

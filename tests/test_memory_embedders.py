@@ -143,11 +143,13 @@ def test_a_folder_that_is_no_model_and_a_name_that_is_not_there(
         make(str(tmp_path))
     with pytest.raises(UserError, match="no such folder"):
         make("./absent")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"cannot be loaded.*hf download") as caught:
-        make("nobody/absent-model")
-    assert "\n" not in str(caught.value)
+    for offline, why in (("0", "hub cannot be reached"), ("1", "HF_HUB_OFFLINE is set")):
+        monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline == "1")
+        with pytest.raises(UserError, match=rf"{why}.*hf download nobody/absent-model.*hashed") as caught:
+            make("nobody/absent-model")
+        assert "\n" not in str(caught.value)
 
 
 class Renamed(HashedEmbedder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 import zlib
@@ -54,7 +55,8 @@ class Embedder(Protocol):
 def make(spec: str, say: Callable[[str], None] = _warn) -> Embedder:
     """The embedder that `spec` names: "hashed", a folder with a sentence-transformers model, or a hub name.
 
-    `say` hears of a download before it begins. Raises UserError when the extra is not installed or the model is neither here nor reachable.
+    `say` hears of a download before it begins. Raises UserError when the extra is not installed, or the model is
+    neither here nor reachable.
     """
     if spec in ("", HASHED, "builtin"):
         return HashedEmbedder()
@@ -183,8 +185,26 @@ def _load(spec: str, say: Callable[[str], None]) -> Any:
     try:
         return loader(spec, device="cpu", local_files_only=True)
     except (OSError, ValueError):
+        if reason := _hub_silence():
+            raise UserError(
+                f"--embedder {spec}: not on this machine, and the hub cannot be reached ({reason}); fetch it where "
+                f"there is a network (hf download {spec}; {BGE}: 0.4 GB), give its folder, or use --embedder hashed"
+            ) from None
         say(f"{spec} is not on this machine; fetching it once from the Hugging Face hub ({BGE} is 0.4 GB)")
         return _read_model(loader, spec, spec)
+
+
+def _hub_silence() -> str:
+    """Why the hub does not answer, or ""; asked first, because the hub's client tries for more than a minute."""
+    import httpx
+
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return "HF_HUB_OFFLINE is set"
+    try:
+        httpx.head(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=10.0)
+    except (httpx.HTTPError, ValueError) as error:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+    return ""
 
 
 def _read_model(loader: Any, path: str, spec: str) -> Any:
