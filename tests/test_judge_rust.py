@@ -5,22 +5,19 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from harness import machine
 from harness.build import rustc
 from harness.build.tools import Tools, prepare
 from harness.judge import examine
-from harness.judge.bench import Bench
-from harness.judge.calls import Abi, Placement, Program
+from harness.judge.calls import Abi, Program
 from harness.judge.lab import Lab
 from harness.judge.launch import laboratory
-from harness.judge.reference import componentwise_bound, product_f64
 from harness.settings import Profile, Settings
 from harness.shapes import Shape
-from harness.verdict import Gate, Rejection, Wrong, describe
-from tests.judge_kernels import FAST, HONEST, HONEST_THREADED, MUTANTS, TEXTBOOK
+from harness.verdict import Rejection, Wrong, describe
+from tests.judge_kernels import FAST, HONEST, HONEST_THREADED, MUTANTS
 
 TIMED = (Shape(64, 64, 64), Shape(200, 200, 200))
 

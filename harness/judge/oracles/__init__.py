@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
 Check: TypeAlias = Callable[[Bench, Shape, int], Counterexample | None]
+Together: TypeAlias = Callable[[Bench, Sequence[tuple[Shape, int]]], tuple[Shape, int, Counterexample] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Oracle:
     `check` puts data of a seed at a shape before the kernel and returns the first wrong element, or None. `plan`
     tells at which shapes it looks. A `classical` oracle holds for kernels that sum m·n·k products; a fast bilinear
     scheme (Strassen) may fail it and is then held to the normwise oracles instead.
-    `smallest` is the least extent at which it makes sense.
+    `smallest` is the least extent at which it makes sense. `together` does many small cases of one placement at once.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Oracle:
     plan: Callable[[Lab], Iterator[Shape]]
     classical: bool = False
     smallest: int = 0
+    together: Together | None = None
 
 
 def registry() -> tuple[Oracle, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,6 +26,18 @@ def exact(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     """
     a, b = small_integers(generator(seed), shape)
     return unequal(bench.product(a, b, seed), exact_f32(a, b), "integers")
+
+
+def exact_together(
+    bench: Bench, cases: Sequence[tuple[Shape, int]]
+) -> tuple[Shape, int, Counterexample] | None:
+    """`exact` for many small cases of one placement in one round trip; the first wrong one."""
+    data = [small_integers(generator(seed), shape) for shape, seed in cases]
+    for (shape, seed), (a, b), got in zip(cases, data, bench.products(data, cases[0][1]), strict=True):
+        wrong = unequal(got, exact_f32(a, b), "integers")
+        if wrong is not None:
+            return shape, seed, wrong
+    return None
 
 
 def off_diagonal(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
@@ -94,9 +107,9 @@ def _where(a: F32, b: F32) -> str:
 ORACLES = (
     Oracle("exact", Gate.SHAPES, exact, strategies.first_look),
     Oracle("off-diagonal", Gate.SHAPES, off_diagonal, strategies.blocks),
-    Oracle("degenerate", Gate.SHAPES, exact, strategies.degenerate),
+    Oracle("degenerate", Gate.SHAPES, exact, strategies.degenerate, together=exact_together),
     Oracle("one-hot", Gate.SHAPES, one_hot, strategies.tiny),
-    Oracle("edges", Gate.SHAPES, exact, strategies.edges),
+    Oracle("edges", Gate.SHAPES, exact, strategies.edges, together=exact_together),
     Oracle("timed-shapes", Gate.SHAPES, exact, strategies.timed),
     Oracle("drawn", Gate.SHAPES, exact, strategies.nowhere),
 )

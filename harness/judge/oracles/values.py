@@ -91,7 +91,7 @@ def graded(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     a, b = _filling(rng, shape)
     rows, cols = powers_of_two(rng, shape.m, SCALE_REACH)[:, None], powers_of_two(rng, shape.n, SCALE_REACH)
     order = rng.permutation(shape.k)
-    want = rows * exact_f32(a, b) * cols
+    want = rows * product_f64(a, b).astype(np.float32) * cols
     got = bench.product((a * rows)[:, order], (b * cols)[order], seed)
     return unequal(got, want, "24-bit integers, graded and permuted")
 
@@ -101,9 +101,16 @@ def _filling(rng: Generator, shape: Shape) -> tuple[F32, F32]:
     limit = min(3 * EXACT_LIMIT // max(shape.k, 1), EXACT_LIMIT)
     limits = (limit, 1) if rng.integers(2) else (1, limit)
     a, b = whole(rng, shape.m, shape.k, limits[0]), whole(rng, shape.k, shape.n, limits[1])
-    while not float(product_f64(np.abs(a), np.abs(b)).max(initial=0)) <= EXACT_LIMIT:
-        a, b = (np.trunc(a * 0.75), b) if limits[1] == 1 else (a, np.trunc(b * 0.75))
+    largest = float(product_f64(np.abs(a), np.abs(b)).max(initial=0))
+    if largest > EXACT_LIMIT:
+        # Rounding towards zero, so that the sums only get smaller than computed.
+        share = EXACT_LIMIT / largest
+        a, b = (_shrink(a, share), b) if limits[1] == 1 else (a, _shrink(b, share))
     return a, b
+
+
+def _shrink(x: F32, share: float) -> F32:
+    return np.trunc(x * np.float64(share)).astype(np.float32)
 
 
 def zero_rows(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
