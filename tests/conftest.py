@@ -16,6 +16,7 @@ pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
+HOME = str(Path.home())
 NAIVE = (ROOT / "reference" / "naive" / "kernel.rs").read_text(encoding="utf-8")
 
 
@@ -29,6 +30,8 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
         shutil.copy(ROOT / name, pytester.path / name)
     (pytester.path / "candidates").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # pytester moves HOME, but the toolchain and the caches live in the user's.
+    monkeypatch.setenv("HOME", HOME)
     return pytester
 
 
