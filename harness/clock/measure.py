@@ -89,7 +89,7 @@ def _confirmed(
         if not shapes:
             continue
         share = len(shapes) / (len(suspicious) + len(usual))
-        plan = Plan(tuple(shapes), share * budget_s, blocks=1, min_processes=3, max_processes=3)
+        plan = Plan(tuple(shapes), share * budget_s, min_processes=3, max_processes=3)
         if full:
             plan = replace(samples.plan, shapes=tuple(shapes), budget_s=samples.plan.budget_s * share)
         again = session.race(plan, program, threads, numerics, full=full)

@@ -24,8 +24,8 @@ from harness.verdict import Rejection
 SLOW_TURN_S = 0.25
 
 
-# How often a disturbed turn is repeated, when one product takes less than this.
-REPEATS, REPEATABLE_S = 2, 0.01
+# How often a disturbed turn is repeated, when one product takes less than this: more processes are worth more.
+REPEATS, REPEATABLE_S = 1, 0.01
 
 
 class Side(StrEnum):
@@ -76,7 +76,7 @@ class Plan:
     shapes: tuple[Shape, ...]
     budget_s: float
     target: float = 0.01
-    blocks: int = 2
+    blocks: int = 1
     min_processes: int = 5
     max_processes: int = 24
 

@@ -132,7 +132,7 @@ class ClockSession:
         return self._controls[threads]
 
     def _control(self, threads: int, budget_s: float) -> Interval:
-        outcome = self.race(Plan(CONTROL_SHAPES, budget_s, blocks=2), self.baseline.program, threads)
+        outcome = self.race(Plan(CONTROL_SHAPES, budget_s), self.baseline.program, threads)
         if not isinstance(outcome, Samples):
             raise HarnessFaultError("the baseline cannot be timed against itself")
         return outcome.mean(np.random.default_rng(self.seed()))

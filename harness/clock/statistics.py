@@ -32,7 +32,7 @@ FEW_HALF_WIDTH = math.log(1.2)
 
 # A race looks at its intervals after every round and stops when they are narrow, which favours those that are narrow
 # by luck; this much more width makes up for it in the simulations of the tests.
-PEEKING = 1.1
+PEEKING = 1.15
 
 # Two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom; beyond the table the last is kept (wide side).
 _T95 = (

@@ -30,13 +30,15 @@ def build(say: Callable[[str], None]) -> list[Yardstick]:
     Their code is trusted: it is locked by checksum, and `gemm` starts lscpu, which no sandbox of ours lets pass.
     Raises UserError when the crates cannot be fetched, HarnessFaultError when one does not build.
     """
+    return [one(name, say) for name in NAMES]
+
+
+def one(name: str, say: Callable[[str], None]) -> Yardstick:
+    """The yardstick `name` of NAMES, built on first use; raises like `build`."""
     from harness.build import crates
 
-    return [
-        Yardstick(name, locked_version(name), Program(library, "harness_matmul", Abi.KERNEL))
-        for name in NAMES
-        for library in [crates.dynamic_library(FOLDER / name, say)]
-    ]
+    library = crates.dynamic_library(FOLDER / name, say)
+    return Yardstick(name, locked_version(name), Program(library, "harness_matmul", Abi.KERNEL))
 
 
 def locked_version(name: str) -> str:
