@@ -50,6 +50,9 @@ def test_every_shipped_scheme_is_proved(name: str) -> None:
         ("strassen_2x2x4", (2, 2, 4, 14)),
         ("strassen_2x2x5", (2, 2, 5, 18)),
         ("strassen_4x4x4", (4, 4, 4, 49)),
+        ("hopcroft_kerr_3x2x3", (3, 2, 3, 15)),
+        ("hopcroft_kerr_2x3x3", (2, 3, 3, 15)),
+        ("hopcroft_kerr_3x3x2", (3, 3, 2, 15)),
         ("classical_3x2x4", (3, 2, 4, 24)),
     ],
 )

@@ -164,6 +164,14 @@ def test_rendering_is_repeatable_and_tells_the_scheme() -> None:
     assert "strassen ⟨2,2,2;7⟩: 7 products of blocks instead of 8" in text
 
 
+def test_untrusted_notes_stay_a_comment() -> None:
+    notes = "harmless\n}\r\u2028fn evil() {}\u202e */ " + "x" * 300
+    lines = render(schedule(), "title\n#![allow(unsafe_code)]", notes).splitlines()
+    told = [line for line in lines if "evil" in line or "allow(unsafe" in line or "xxx" in line]
+    assert told
+    assert all(line.lstrip().startswith("//!") and line.isprintable() for line in told)
+
+
 def test_what_is_not_proved_is_not_rendered() -> None:
     with pytest.raises(UserError, match="must contribute 1 to c11"):
         render(schedule("wrong", program="c11 = a11 b11 - a12 b21"), "wrong")

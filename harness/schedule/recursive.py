@@ -80,14 +80,15 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
             f"{scheme.label}: the coefficient {bad} is not exact in f32; only p/2^q with small p is"
         )
     inner = rendering.render(inner_schedule(schedule), f"The inner kernel of {title}")
-    told = rendering.context(schedule, title, notes) | {"story": _story(scheme, schedule.bilinear, notes)}
+    told = rendering.context(schedule, title, notes)
+    # The notes are untrusted text, which `context` has already made harmless: they follow its own story.
+    told["story"] = [*_story(scheme, schedule.bilinear), *told["story"][len(rendering.story(schedule)) :]]
     template = rendering._environment().get_template("bilinear.rs.j2")
-    return template.render(
-        told | _tables(scheme) | {"b": schedule.bilinear, "inner": textwrap.indent(inner, "    ")}
-    )
+    text = template.render(told | _tables(scheme) | {"b": schedule.bilinear, "inner": inner})
+    return rendering.tidy(text)
 
 
-def _story(scheme: Scheme, bilinear: Bilinear, notes: str) -> list[str]:
+def _story(scheme: Scheme, bilinear: Bilinear) -> list[str]:
     saved = scheme.m * scheme.k * scheme.n - scheme.rank
     text = (
         f"{scheme.label}: {scheme.rank} products of blocks instead of {scheme.rank + saved}, "
@@ -95,7 +96,7 @@ def _story(scheme: Scheme, bilinear: Bilinear, notes: str) -> list[str]:
         "All Brent equations of the scheme were proved in exact arithmetic when this file was written. "
         "Accurate normwise, not componentwise; inputs with NaN, infinities or extreme sizes take the classical way."
     )
-    return [*textwrap.wrap(text, 100), *(["", *textwrap.wrap(notes, 100)] if notes.strip() else [])]
+    return textwrap.wrap(text, 100)
 
 
 def _tables(scheme: Scheme) -> dict[str, Any]:
