@@ -16,6 +16,7 @@ import pytest
 from tests.host_lab import WRAPPER, host
 from tests.test_host_lifetime import ROOT, gone, soon
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 SYSTEM = [path for path in ("/usr", "/bin", "/lib", "/lib64") if Path(path).exists()]
 
 

@@ -22,6 +22,7 @@ from harness.judge.worker import Capacity, Worker
 from harness.machine import usable_cores
 from tests.host_lab import AT, NAIVE, SMALL, fill, host, library, worker
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 ROOT = Path(__file__).resolve().parent.parent
 ENDLESS = "std::thread::spawn(|| loop {}); loop { std::hint::spin_loop(); }"
 

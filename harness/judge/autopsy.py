@@ -71,7 +71,8 @@ def _exited(code: int, said: str, case: Case) -> Rejection:
 def _killed(number: int, said: str, words: LastWords, case: Case) -> Rejection:
     match number:
         case signal.SIGSYS:
-            return Cheat("sandbox violation", "a system call that is not allowed, with its signal blocked", case.at)
+            evidence = "a forbidden system call while signals were blocked, as when a program is started"
+            return Cheat("sandbox violation", evidence, case.at)
         case signal.SIGKILL:
             return OutOfMemory(case.memory_bytes, case.at)
         case signal.SIGXCPU:

@@ -55,6 +55,12 @@ def waited_ns(pid: int) -> int:
     return total
 
 
+def runnable(pid: int) -> bool:
+    """Whether any thread of a worker that is not frozen runs or wants to."""
+    stats = (_text(path).rpartition(")")[2].split() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+    return any(fields[:1] == ["R"] for fields in stats)
+
+
 def count_threads(pid: int) -> int:
     """Threads that are alive; one small read, 0 when the process is gone or the system does not tell."""
     fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()

@@ -22,6 +22,7 @@ from harness.verdict import At, Rejection
 __all__ = ["Capacity", "Worker"]
 
 START_LIMIT_S = 20.0
+IDLE_LIMIT_S = 2.0
 TABLE_BYTES = 4 << 20
 LAST_WORDS_BYTES = 4096
 
@@ -152,19 +153,24 @@ class Worker:
     def idle_cpu_ns(self, settle_s: float = 0.005, window_s: float = 0.02) -> int:
         """CPU time used in `window_s` without an order, after `settle_s` in which thread pools may fall asleep.
 
-        An honest worker sleeps. The window is not timed otherwise and changes nothing but what leftovers do;
-        read C before. 0 when the worker is dead.
+        An honest worker sleeps. On a crowded machine the window is prolonged for a thread that wants to run and does
+        not get to. Nothing is timed here and nothing changes but what leftovers do; read C before. 0 when it is dead.
         """
         self._must_be_open()
         if self._dead is not None or self._early is not None or not self._loaded:
             return 0
-        self._process.thaw()
+        process = self._process
+        process.thaw()
         time.sleep(settle_s)
-        before = self._process.cpu_ns()
-        time.sleep(window_s)
-        used = self._process.cpu_ns() - before
-        self._early = self._process.freeze()
-        return used
+        before = process.cpu_ns()
+        deadline = time.monotonic() + max(IDLE_LIMIT_S, window_s)
+        while True:
+            time.sleep(window_s)
+            used_ns = process.cpu_ns() - before
+            if used_ns > 0.1e9 * window_s or not procfs.runnable(process.pid) or time.monotonic() > deadline:
+                break
+        self._early = process.freeze()
+        return used_ns
 
     def close(self) -> None:
         """Kill the worker's whole process group and free everything. Harmless when called again."""

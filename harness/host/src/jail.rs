@@ -114,7 +114,7 @@ fn restrict(jail: &Jail, keeper: i32) -> Result<Vec<CString>, Fault> {
         pair.push(std::env::var_os(name)?);
         CString::new(pair.into_vec()).ok()
     };
-    Ok(ENVIRONMENT.iter().filter_map(|name| kept(&name)).collect())
+    Ok(ENVIRONMENT.iter().filter_map(kept).collect())
 }
 
 unsafe fn watched_signals() -> libc::sigset_t {

@@ -52,13 +52,31 @@ pub fn harmless(number: i64) -> Option<i32> {
 /// Which argument is a path, for the calls that take one.
 pub fn path_argument(number: i64) -> Option<usize> {
     match number {
-        libc::SYS_openat | libc::SYS_openat2 | libc::SYS_faccessat | libc::SYS_faccessat2 | libc::SYS_newfstatat
-        | libc::SYS_statx | libc::SYS_readlinkat | libc::SYS_unlinkat | libc::SYS_renameat2 | libc::SYS_mkdirat
-        | libc::SYS_fchmodat | libc::SYS_execveat => Some(1),
+        libc::SYS_openat
+        | libc::SYS_openat2
+        | libc::SYS_faccessat
+        | libc::SYS_faccessat2
+        | libc::SYS_newfstatat
+        | libc::SYS_statx
+        | libc::SYS_readlinkat
+        | libc::SYS_unlinkat
+        | libc::SYS_renameat2
+        | libc::SYS_mkdirat
+        | libc::SYS_fchmodat
+        | libc::SYS_execveat => Some(1),
         libc::SYS_execve | libc::SYS_truncate | libc::SYS_chdir | libc::SYS_chroot | libc::SYS_statfs => Some(0),
         #[cfg(target_arch = "x86_64")]
-        libc::SYS_open | libc::SYS_creat | libc::SYS_stat | libc::SYS_lstat | libc::SYS_access | libc::SYS_readlink
-        | libc::SYS_unlink | libc::SYS_rename | libc::SYS_mkdir | libc::SYS_rmdir | libc::SYS_chmod => Some(0),
+        libc::SYS_open
+        | libc::SYS_creat
+        | libc::SYS_stat
+        | libc::SYS_lstat
+        | libc::SYS_access
+        | libc::SYS_readlink
+        | libc::SYS_unlink
+        | libc::SYS_rename
+        | libc::SYS_mkdir
+        | libc::SYS_rmdir
+        | libc::SYS_chmod => Some(0),
         _ => None,
     }
 }
@@ -78,7 +96,11 @@ pub fn opens_for_reading(number: i64, argument: impl Fn(usize) -> u64) -> bool {
 /// Calls that ask about a path without opening it.
 pub fn only_looks(number: i64) -> bool {
     match number {
-        libc::SYS_faccessat | libc::SYS_faccessat2 | libc::SYS_newfstatat | libc::SYS_statx | libc::SYS_readlinkat
+        libc::SYS_faccessat
+        | libc::SYS_faccessat2
+        | libc::SYS_newfstatat
+        | libc::SYS_statx
+        | libc::SYS_readlinkat
         | libc::SYS_statfs => true,
         #[cfg(target_arch = "x86_64")]
         libc::SYS_stat | libc::SYS_lstat | libc::SYS_access | libc::SYS_readlink => true,
@@ -87,9 +109,18 @@ pub fn only_looks(number: i64) -> bool {
 }
 
 const BENIGN_FILES: &[&[u8]] = &[
-    b"/proc/self/cgroup", b"/proc/self/mountinfo", b"/proc/self/maps", b"/proc/self/auxv", b"/proc/self/exe",
-    b"/proc/cpuinfo", b"/proc/stat", b"/proc/meminfo", b"/proc/sys/vm/overcommit_memory", b"/dev/urandom",
-    b"/dev/random", b"/etc/malloc.conf",
+    b"/proc/self/cgroup",
+    b"/proc/self/mountinfo",
+    b"/proc/self/maps",
+    b"/proc/self/auxv",
+    b"/proc/self/exe",
+    b"/proc/cpuinfo",
+    b"/proc/stat",
+    b"/proc/meminfo",
+    b"/proc/sys/vm/overcommit_memory",
+    b"/dev/urandom",
+    b"/dev/random",
+    b"/etc/malloc.conf",
 ];
 const BENIGN_FOLDERS: &[&[u8]] =
     &[b"/sys/devices/system/cpu", b"/sys/devices/system/node", b"/sys/fs/cgroup", b"/sys/kernel/mm/"];

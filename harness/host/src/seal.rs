@@ -73,7 +73,10 @@ fn pin(cores: &[usize]) -> Result<(), Fault> {
         for &core in cores.iter().filter(|&&core| core < libc::CPU_SETSIZE as usize) {
             libc::CPU_SET(core, &mut set);
         }
-        checked(libc::sched_setaffinity(0, std::mem::size_of::<libc::cpu_set_t>(), &set), "cannot pin to the cores given")?;
+        checked(
+            libc::sched_setaffinity(0, std::mem::size_of::<libc::cpu_set_t>(), &set),
+            "cannot pin to the cores given",
+        )?;
     }
     Ok(())
 }

@@ -4,9 +4,9 @@
 //! its rejection. They use system calls and the shared page only.
 
 use crate::fault::{checked, Fault};
+use crate::names;
 use crate::options::Run;
 use crate::wire::{self, SIGNALLED, VIOLATION};
-use crate::names;
 use std::ffi::{c_void, CStr};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
