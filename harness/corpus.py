@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.memory.__main__ import add_memory_options
+from harness.memory.commands import add_memory_options, guarded
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 
@@ -16,16 +16,8 @@ CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when done, 1 when some papers failed, 2 with one line on stderr when nothing could be."""
     parsed = _parser().parse_args(arguments)
-    try:
-        return {"fetch": _fetch, "add": _add, "ingest": _ingest, "search": _search, "status": _status}[
-            parsed.command
-        ](parsed)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; what is done stays, run the command again to go on", file=sys.stderr)
-        return 130
+    commands = {"fetch": _fetch, "add": _add, "ingest": _ingest, "search": _search, "status": _status}
+    return guarded(commands[parsed.command], parsed)
 
 
 def _parser() -> argparse.ArgumentParser:

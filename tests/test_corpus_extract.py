@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 
 import pypdf
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from harness.memory import extract_worker
 from harness.memory.chunker import PageText
 from harness.memory.cleaning import clean
 from harness.memory.extract import Limits, UnreadableError, extract
@@ -175,3 +179,17 @@ def test_markdown_keeps_words_and_loses_marks(tmp_path: Path) -> None:
     assert "http" not in found.pages[0].text
     assert "hidden" not in found.pages[0].text
     assert found.pages[0].number is None
+
+
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(9, 4000), st.integers(0, 255), st.integers(1, 40)), min_size=1, max_size=8)
+)
+def test_damaged_pdfs_give_text_or_a_reason(tmp_path: Path, wounds: list[tuple[int, int, int]]) -> None:
+    """In process and without limits, so that whatever pypdf raises comes to light here."""
+    content = bytearray(pdf([column(PROSE * 3)] * 2, title="Wounded"))
+    for place, byte, length in wounds:
+        content[place : place + length] = bytes([byte]) * length
+    limits = {key: float(value) for key, value in asdict(Limits()).items()}
+    answer = extract_worker.read(write(tmp_path, bytes(content)), limits)
+    assert answer.get("refused") or isinstance(answer["pages"], list)

@@ -90,6 +90,13 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 @pytest.fixture
 def arxiv() -> Iterator[Arxiv]:
     state = Arxiv()
@@ -222,6 +229,10 @@ def test_no_network_and_a_dead_proxy_are_one_line(tmp_path: Path, monkeypatch: p
         monkeypatch.setenv("HTTP_PROXY", url)
         with pytest.raises(UserError, match="HTTPS_PROXY"):
             fetch([paper(ONE)], tmp_path, Politeness("http://arxiv.invalid"), print)
+    monkeypatch.delenv("HTTP_PROXY")
+    for bad in ("ftp://x", "http://[", "nowhere"):
+        with pytest.raises(UserError, match="cannot be reached"):
+            fetch([paper(ONE)], tmp_path, Politeness(bad), print)
     monkeypatch.setenv("HTTP_PROXY", "nonsense://x")
     with pytest.raises(UserError, match="proxy settings cannot be used"):
         fetch([paper(ONE)], tmp_path, Politeness("http://arxiv.invalid"), print)

@@ -241,3 +241,19 @@ def test_as_a_process_of_its_own(corpus: Path) -> None:
     )
     assert "arXiv:2212.01175 (lesson)  Flip Graphs" in finished.stdout
     assert finished.stderr == ""
+
+
+def test_a_reader_that_has_enough_is_no_error(corpus: Path) -> None:
+    where = ["--corpus", str(corpus), "--memory", str(corpus.parent / "memory")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness.corpus", "status", *where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr as errors:
+        assert errors.read() == b""
+    assert process.wait() == 0

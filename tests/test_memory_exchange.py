@@ -91,6 +91,7 @@ def broken(**changes: object) -> str:
     ("line", "why"),
     [
         ("{half", "not JSON"),
+        ("[" * 200_000, "nested too deeply"),
         ("[]", "a JSON object is expected"),
         (broken(format=99), "format 99; this version reads format 1"),
         (broken(colour=1), "unknown key 'colour'"),

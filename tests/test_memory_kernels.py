@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,21 @@ def test_best_prefers_the_machine_class_then_the_lower_end(tmp_path: Path) -> No
         assert [kernel.name for kernel in memory.best(1, LAKE.machine_class, threads=1)] == ["elsewhere"]
         assert [kernel.name for kernel in memory.best(9, threads=2)] == ["parallel"]
         assert memory.best(0) == []
+
+
+def test_a_kindred_machine_comes_before_a_foreign_one(tmp_path: Path) -> None:
+    cousin = replace(ZEN, cpu="Other Zen", cores=(0, 1, 2, 3))
+    with open_memory(str(tmp_path)) as memory:
+        put(memory, "foreign", 1.9, machine=LAKE)
+        put(memory, "kindred", 0.8, machine=cousin)
+        put(memory, "own", 0.5)
+        assert [kernel.name for kernel in memory.best(3, ZEN.machine_class)] == ["own", "kindred", "foreign"]
+        assert [kernel.name for kernel in memory.latest(3, LAKE.machine_class)] == [
+            "foreign",
+            "own",
+            "kindred",
+        ]
+        assert [kernel.name for kernel in memory.best(3)] == ["foreign", "kindred", "own"]
 
 
 def test_a_second_measurement_replaces_the_first_and_other_machines_stay(tmp_path: Path) -> None:

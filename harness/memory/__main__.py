@@ -6,39 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.memory.commands import add_memory_options, guarded
 from harness.memory.remembered import Remembered
-
-DEFAULT_MEMORY = str(Path(__file__).resolve().parents[2] / ".memory")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when done, 2 with one line on stderr when it could not be."""
-    parsed = _parser().parse_args(arguments)
-    try:
-        _run(parsed)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; what was stored stays, run the command again to finish", file=sys.stderr)
-        return 130
-    return 0
-
-
-def add_memory_options(parser: argparse.ArgumentParser) -> None:
-    """--memory and --embedder, with their defaults in the help."""
-    parser.add_argument(
-        "--memory",
-        default=DEFAULT_MEMORY,
-        help="folder, or http://host:port of a `chroma run` (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--embedder",
-        default="hashed",
-        help="hashed (offline), a sentence-transformers folder, or a hub name such as BAAI/bge-base-en-v1.5 "
-        "(default: %(default)s)",
-    )
+    return guarded(_run, _parser().parse_args(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(parsed: argparse.Namespace) -> None:
+def _run(parsed: argparse.Namespace) -> int:
     from harness.memory import embedders, exchange
     from harness.memory.kernels import open_memory
 
@@ -73,6 +47,7 @@ def _run(parsed: argparse.Namespace) -> None:
             print(f"imported {new} kernels from {parsed.file}; {memory.count()} are remembered")
         else:
             _status(memory.everything(), parsed.memory)
+    return 0
 
 
 def _status(kernels: list[Remembered], where: str) -> None:

@@ -16,7 +16,7 @@ def main(path: Path, limits: dict[str, float]) -> dict[str, Any]:
     """{"title", "pages": [[number, text], …], "total"} or {"refused": why}."""
     _limit(limits)
     try:
-        return _read(path, limits)
+        return read(path, limits)
     except MemoryError:
         return {"refused": f"needs more than {int(limits['memory_bytes']) >> 20} MiB of memory to read"}
     except RecursionError:
@@ -40,7 +40,8 @@ def _limit(limits: dict[str, float]) -> None:
             continue
 
 
-def _read(path: Path, limits: dict[str, float]) -> dict[str, Any]:
+def read(path: Path, limits: dict[str, float]) -> dict[str, Any]:
+    """What `main` returns, within the limits on pages and text; those on time and memory are the process's."""
     import pypdf
     from pypdf.errors import DependencyError
 

@@ -185,7 +185,7 @@ def _transfer(client: httpx.Client, url: str, part: Path, how: Politeness, label
         raise UserError(
             f"the proxy refuses ({error}); check HTTPS_PROXY, then run fetch again: it goes on"
         ) from None
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise UserError(
             f"{how.base_url} cannot be reached ({reason}); check the network or HTTPS_PROXY, then run fetch again; "

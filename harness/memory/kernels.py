@@ -11,7 +11,7 @@ from harness.memory import remembered
 from harness.memory.collection import Collection, Row, Scalar
 from harness.memory.connection import Connection, connect
 from harness.memory.embedders import Embedder, HashedEmbedder
-from harness.memory.remembered import Remembered
+from harness.memory.remembered import Remembered, distance
 from harness.verdict import Accepted
 
 __all__ = ["KernelMemory", "Remembered", "open_memory"]
@@ -104,7 +104,7 @@ class KernelMemory:
         if tier is not None:
             equal["tier"] = tier
         found = [_kernel(row) for row in self._collection.rows(equal=equal)]
-        found.sort(key=lambda kernel: (kernel.machine_class != machine_class, -kernel.ratio_low, kernel.id))
+        found.sort(key=lambda kernel: (distance(kernel, machine_class), -kernel.ratio_low, kernel.id))
         first: dict[str, Remembered] = {}
         for kernel in found:
             first.setdefault(kernel.source_hash, kernel)
@@ -113,14 +113,14 @@ class KernelMemory:
     def latest(self, n: int, machine_class: str | None = None) -> list[Remembered]:
         """At most n kernels, the newest first; those of `machine_class` before all others."""
         found = sorted(self.everything(), key=lambda kernel: kernel.when_utc, reverse=True)
-        found.sort(key=lambda kernel: machine_class is not None and kernel.machine_class != machine_class)
+        found.sort(key=lambda kernel: distance(kernel, machine_class))
         return found[: max(n, 0)]
 
     def get(self, name: str, machine_class: str | None = None) -> Remembered | None:
         """The kernel of that name, of `machine_class` if there is one, else the newest; None when unknown."""
         found = sorted(
             (_kernel(row) for row in self._collection.rows(equal={"name": name})),
-            key=lambda kernel: (kernel.machine_class == machine_class, kernel.when_utc),
+            key=lambda kernel: (-distance(kernel, machine_class), kernel.when_utc),
         )
         return found[-1] if found else None
 

@@ -89,6 +89,17 @@ class Remembered:
             raise HarnessFaultError(f"{self.name}: not recordable: {error}") from None
 
 
+def distance(kernel: Remembered, machine_class: str | None) -> int:
+    """How foreign a kernel's machine is: 0 the same kind, 1 another CPU with the same vector unit, 2 any other.
+
+    0 for all when no `machine_class` is asked for. A class reads "CPU / architecture vector / cores".
+    """
+    if machine_class is None or kernel.machine_class == machine_class:
+        return 0
+    unit = machine_class.split(" / ")[1:2]
+    return 1 if unit and unit == kernel.machine_class.split(" / ")[1:2] else 2
+
+
 def build(
     accepted: Accepted,
     *,
@@ -150,6 +161,10 @@ def parse(line: str, where: str) -> Remembered:
 
     try:
         data = json.loads(line, parse_constant=_no_constant)
+    except RecursionError:
+        raise UserError(
+            f"{where}: nested too deeply; expected one kernel per line, as written by export"
+        ) from None
     except ValueError as error:
         raise UserError(
             f"{where}: not JSON: {error}; expected one kernel per line, as written by export"
