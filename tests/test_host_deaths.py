@@ -288,3 +288,22 @@ def test_killed_from_outside_while_frozen_is_told_at_the_next_run() -> None:
         os.kill(w.pid, 9)
         outcome: Ran | Rejection = w.run(slots, at=AT, limit_s=5)
         assert isinstance(outcome, OutOfMemory)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are those of x86-64")
+def test_a_forbidden_call_with_a_bad_pointer_is_still_told_as_what_it_is() -> None:
+    assert verdict("syscall(257, -100i32, 16usize, 0usize);") == Cheat("sandbox violation", "openat", AT)
+
+
+def test_pulling_the_shared_memory_away_from_the_host_is_not_the_harnesss_fault() -> None:
+    extra = 'extern "C" { fn munmap(at: *mut c_void, len: usize) -> c_int; }'
+    body = RIGHT + "munmap(((c.as_ptr() as usize & !4095) - 65536) as *mut c_void, 16 << 20);"
+    with worker(body, extra) as w:
+        outcome: Ran | Rejection | None = None
+        for placement in (Placement.RIGHT, Placement.LEFT, Placement.ALIGNED):
+            slots = w.slots([SMALL], placement)
+            fill(slots)
+            outcome = w.run(slots, at=AT, limit_s=5)
+            if not isinstance(outcome, Ran):
+                break
+        assert isinstance(outcome, Cheat | Crash), outcome

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -184,3 +185,18 @@ def test_the_environment_holds_threads_and_nothing_of_the_users(monkeypatch: pyt
     told = process.environment(limits_for(SMALL, 3, (0, 1)), Program(library(NAIVE), "harness_matmul", Abi.KERNEL))
     assert told["RAYON_NUM_THREADS"] == told["OPENBLAS_NUM_THREADS"] == "3"
     assert not {"SECRET", "HOME", "PATH", "USER"} & set(told)
+
+
+def test_a_worker_whose_maker_ended_is_the_harnesss_fault() -> None:
+    """The kernel ends the worker together with the thread that started it."""
+    made: list[Worker] = []
+    limits = limits_for(SMALL, 1, usable_cores()[:1])
+    program = Program(library(NAIVE), "harness_matmul", Abi.KERNEL)
+    maker = threading.Thread(target=lambda: made.append(Worker(host(), program, limits, Capacity.of([SMALL]))))
+    maker.start()
+    maker.join()
+    with made[0] as w:
+        slots = w.slots([SMALL], Placement.RIGHT)
+        assert soon(lambda: gone(w.pid))
+        with pytest.raises(HarnessFaultError, match="thread that made the worker"):
+            w.run(slots, at=AT, limit_s=5)

@@ -27,13 +27,17 @@ _PANIC = re.compile(r"panicked at [^\n]*\n?(?P<message>[^\n]*)")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Where and under which limits the worker ended, the products that it was given, its page of last words."""
+    """Where and under which limits the worker ended, the products that it was given, its page of last words.
+
+    `loaded` tells whether the library's own code had already run: from then on no exit code is the host's own.
+    """
 
     at: At
     limit_s: float
     memory_bytes: int
     slots: Sequence[PlacedSlot]
     words: bytes
+    loaded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def verdict(death: Death, case: Case) -> Rejection:
 
 
 def _exited(code: int, said: str, case: Case) -> Rejection:
-    if code in _HOST_FAULTS and _HOST_SAYS in said:
+    if not case.loaded and code in _HOST_FAULTS and _HOST_SAYS in said:
         return HarnessError(one_line(said.rpartition(_HOST_SAYS)[2]), case.at)
     return Cheat("left the process", f"exit with code {code} in the middle of a call", case.at)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,8 @@ class Worker:
         self.limits = limits
         self._dead: Rejection | None = None
         self._early: Death | None = None
+        # The kernel sends the death signal when this thread ends, not the whole process.
+        self._maker = threading.current_thread()
         self._sequence = 0
         self._layout = 0
         self._placed: Sequence[Slot] = ()
@@ -124,7 +127,7 @@ class Worker:
         before = procfs.glance(process.pid) if inspect else procfs.Glance()
         deadline = time.monotonic() + limit_s
         cpu_before = process.cpu_ns()
-        waited_before = procfs.waited_ns(process.pid) if inspect else 0
+        waited_before = procfs.waits(process.pid) if inspect else {}
         start_ns = time.perf_counter_ns()
         process.thaw()
         process.order(order)
@@ -133,7 +136,7 @@ class Worker:
         if not isinstance(answer, bytes):
             return self._ended(answer, at, limit_s)
         process.halt()
-        waited_ns = procfs.waited_ns(process.pid) - waited_before if inspect else 0
+        waited_ns = procfs.waited_ns(waited_before, procfs.waits(process.pid)) if inspect else 0
         death = process.stand() or self._forged(answer)
         if death is not None:
             return self._ended(death, at, limit_s)
@@ -264,8 +267,11 @@ class Worker:
 
     def _ended(self, death: Death, at: At, limit_s: float) -> Rejection:
         """Settle what the death means, once and for all."""
+        if not self._maker.is_alive():
+            raise HarnessFaultError("the thread that made the worker ended first, and the worker with it")
         placed = [slot for slot in self._placed if isinstance(slot, PlacedSlot)]
-        case = autopsy.Case(at, limit_s, self.limits.memory_bytes, placed, bytes(self._words.memory[:LAST_WORDS_BYTES]))
+        words = bytes(self._words.memory[:LAST_WORDS_BYTES])
+        case = autopsy.Case(at, limit_s, self.limits.memory_bytes, placed, words, self._loaded)
         self._dead = autopsy.verdict(death, case)
         self._early = None
         self._process.close()
