@@ -107,10 +107,10 @@ def linear(terms: Sequence[tuple[Fraction, str]]) -> str:
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """(line number, statement): comments, fences and bullets taken off, continuation lines joined."""
     pending: tuple[int, str] | None = None
-    for number, raw in enumerate(unicodedata.normalize("NFKC", text).translate(_SAME).splitlines(), start=1):
-        for part in re.split(r"#|//", raw)[0].split(";") if "=" in raw else [re.split(r"#|//", raw)[0]]:
+    for number, raw in enumerate(_without_markup(text).splitlines(), start=1):
+        for part in raw.split(";") if "=" in raw else [raw]:
             statement = re.sub(r"^\s*(?:[*•-]|\d+[.)])\s+(?=[A-Za-z][^=]*=)", "", part).strip()
-            if not statement:
+            if not statement or statement.endswith(":"):
                 continue
             if pending and "=" not in statement and statement[0] in "+-*(":
                 pending = (pending[0], f"{pending[1]} {statement}")
@@ -120,6 +120,15 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
             pending = (number, statement)
     if pending:
         yield pending
+
+
+def _without_markup(text: str) -> str:
+    """Plain signs and names: comments, LaTeX and bold marks taken off, M_{1} and M_1 written as M1."""
+    text = unicodedata.normalize("NFKC", text).translate(_SAME).replace("**", " ")
+    text = re.sub(r"\\(?:cdot|times|ast)\b", "*", text)
+    text = re.sub(r"\\(?:left|right|quad|begin\{\w+\*?\}|end\{\w+\*?\}|[\\,;!\[\]()])|&", " ", text)
+    text = re.sub(r"\b([A-Za-z])_?(?:\{(\d+)\}|_(\d+))(?![\d_,])", r"\1\2\3", text)
+    return re.sub(r"(?:#|//).*", "", text)
 
 
 @dataclass(slots=True)
