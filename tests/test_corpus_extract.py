@@ -92,6 +92,20 @@ def test_running_heads_page_numbers_and_arxiv_stamp_go(tmp_path: Path) -> None:
     assert found.pages[4].text.count(PROSE) == 2
 
 
+def test_heads_that_change_from_left_to_right_page_go_too() -> None:
+    def page(number: int) -> PageText:
+        head = f"{number} Doe and Roe" if number % 2 else f"On Packing {number}"
+        return PageText(
+            number,
+            f"{head}\n\nTopic {'abcdefg'[number]} begins here.\n{PROSE}\nTopic {'gfedcba'[number]} ends.\n",
+        )
+
+    text = "\n".join(page.text for page in clean([page(number) for number in range(1, 7)]))
+    assert "Doe" not in text
+    assert "On Packing" not in text
+    assert text.count("begins here.") == text.count("ends.") == 6
+
+
 def test_references_are_cut_and_the_appendix_stays() -> None:
     body = [PageText(1, "We study things.\nReferences to memory are costly.\n" + PROSE * 3)]
     end = PageText(

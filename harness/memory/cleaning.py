@@ -48,11 +48,14 @@ def _plain(line: str) -> str:
 
 
 def _without_running_heads(pages: list[list[str]]) -> list[list[str]]:
-    """Drop arXiv's stamp, page numbers at the edges, and edge lines that half of the pages (at least 3) share."""
+    """Drop arXiv's stamp, page numbers at the edges, and edge lines that come back on several pages.
+
+    Three pages are enough: left and right pages often have different heads, and every chapter its own.
+    """
     seen: Counter[str] = Counter()
     for lines in pages:
         seen.update({_shape(line) for _, line in _edges(lines)})
-    least = max(3, len(pages) / 2)
+    least = max(3, len(pages) / 20)
     result = []
     for lines in pages:
         gone = {index for index, line in enumerate(lines) if not line.strip() or _STAMP.match(line)}
