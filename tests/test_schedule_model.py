@@ -85,7 +85,9 @@ def test_a_scheme_goes_with_the_bilinear_family_only(family: str) -> None:
 
 
 def test_the_inner_kernel_decides_about_a_bilinear_schedule() -> None:
-    safe = Schedule(family="bilinear", isa="avx2", nr=16, bilinear=Bilinear(scheme="strassen", inner="packed"))
+    safe = Schedule(
+        family="bilinear", isa="avx2", nr=16, bilinear=Bilinear(scheme="strassen", inner="packed")
+    )
     assert (safe.kernel, safe.tier) == ("packed", "safe")
     fast = safe.model_copy(update={"bilinear": Bilinear(scheme="strassen")})
     assert (fast.kernel, fast.tier) == ("packed_intrinsics", "unsafe")

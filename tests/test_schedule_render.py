@@ -55,7 +55,9 @@ def test_rendering_is_deterministic_and_whatever_the_title_stays_a_comment(
 
 @given(drawn())
 def test_the_header_documents_every_knob_that_counts(schedule: Schedule) -> None:
-    header = " ".join(line[3:].strip() for line in render(schedule, "x").splitlines() if line.startswith("//!"))
+    header = " ".join(
+        line[3:].strip() for line in render(schedule, "x").splitlines() if line.startswith("//!")
+    )
     for name in schedule.used:
         value = schedule.model_dump(mode="json")[name]
         assert re.search(rf"\b{name} = {re.escape(str(value))}[,.]", header), name
@@ -84,8 +86,11 @@ def test_safe_families_hold_no_unsafe_and_nothing_is_fetched_or_printed(schedule
 
 
 def test_tidy_indents_by_brackets_and_drops_idle_blank_lines() -> None:
-    ragged = "fn f() {\n\n    call(|x| unsafe {\n  // a { in a comment\nx(\"}\")\n});\n\n\n}\n"
-    assert tidy(ragged) == 'fn f() {\n    call(|x| unsafe {\n        // a { in a comment\n        x("}")\n    });\n}\n'
+    ragged = 'fn f() {\n\n    call(|x| unsafe {\n  // a { in a comment\nx("}")\n});\n\n\n}\n'
+    assert (
+        tidy(ragged)
+        == 'fn f() {\n    call(|x| unsafe {\n        // a { in a comment\n        x("}")\n    });\n}\n'
+    )
 
 
 @pytest.mark.parametrize("family", ["naive", "blocked", "packed", "packed_intrinsics"])
@@ -139,11 +144,15 @@ def test_each_element_is_one_chain_in_the_order_of_k_whatever_the_blocks(family:
 
 @pytest.mark.parametrize("family", ["packed", "packed_intrinsics", "blocked"])
 @pytest.mark.parametrize("direct_edge", [0, 300])
-def test_nan_infinity_signed_zero_and_subnormals_go_where_ieee_sends_them(family: str, direct_edge: int) -> None:
+def test_nan_infinity_signed_zero_and_subnormals_go_where_ieee_sends_them(
+    family: str, direct_edge: int
+) -> None:
     if family == "packed_intrinsics" and not UNITS:
         pytest.skip("this machine has no vector unit that the templates know")
     schedule = analytical.first(HERE, family=family)
-    schedule = Schedule.model_validate(schedule.model_dump() | {"direct_edge": direct_edge, "kc": 48}).normalise()
+    schedule = Schedule.model_validate(
+        schedule.model_dump() | {"direct_edge": direct_edge, "kc": 48}
+    ).normalise()
     library = build(render(schedule, "special"), schedule.tier)
     shape = Shape(23, 101, 41)
     with hosted(library, [shape]) as worker:

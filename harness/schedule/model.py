@@ -190,7 +190,9 @@ class Schedule(BaseModel):
         if self.kernel in ("naive", "blocked"):
             return used
         if self.pack_a == "none" and self.pack_b == "none":
-            used -= {"scratch", "direct_edge", "kc", "mc", "nc"}
+            used -= {"direct_edge", "kc", "mc", "nc"}
+            masked = self.kernel == "packed_intrinsics" and self.edges == "mask" and self.isa != "neon"
+            used -= {"scratch"} if masked else set()
         if self.pack_b == "strip":  # always walks down the strip that it has just packed
             used -= {"nc", "resident"}
         if self.isa == "neon":  # stable Rust has no prefetch there, and no masks

@@ -55,6 +55,7 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
 def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
     """What the templates may use; the one place that decides which parts of a template a schedule needs."""
     packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
+    padded = s.edges == "tile" or s.isa == "neon"
     return {
         "s": s,
         "title": _comment(title)[0],
@@ -65,12 +66,13 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "arch": _ARCH.get(s.isa, ""),
         "detected": _detected(s.isa),
         "uses_packed": packs_a or packs_b,
-        "uses_scratch": packs_a or packs_b,
+        "uses_scratch": packs_a or packs_b or padded,
+        "padded": padded,
         "needs_strips": s.threads == "all" or ((packs_a or packs_b) and s.pack_b != "strip"),
         "k_major": s.pack_a == "panel",
         "a_floats": _a_floats(s),
-        "b_floats": _b_floats(s),
-        "b_floats_safe": _b_floats(s) if packs_b else "(KC.min(job.k) * NR).next_multiple_of(16)",
+        "b_floats": _b_floats(s, padded),
+        "b_floats_safe": _b_floats(s, True),
         "prefetches_c": s.prefetch_c and s.isa != "neon",
         "prefetches": s.isa != "neon" and (s.prefetch_b > 0 or s.prefetch_a > 0),
         "prefetch_lines": _prefetch_lines(s),
@@ -153,9 +155,12 @@ def _a_floats(s: Schedule) -> str:
     return f"{depth} * MC.min(job.m)"
 
 
-def _b_floats(s: Schedule) -> str:
-    columns = {"none": "", "strip": "NR", "panel": "NC.min(job.n.next_multiple_of(NR))"}[s.pack_b]
-    return f"(KC.min(job.k) * {columns}).next_multiple_of(16)" if columns else "0"
+def _b_floats(s: Schedule, padded: bool) -> str:
+    """Floats of the packed block of B; a strip's worth where only a ragged one is packed."""
+    if s.pack_b == "none" and not padded:
+        return "0"
+    columns = "NC.min(job.n.next_multiple_of(NR))" if s.pack_b == "panel" else "NR"
+    return f"(KC.min(job.k) * {columns}).next_multiple_of(16)"
 
 
 def _prefetch_lines(s: Schedule) -> str:
