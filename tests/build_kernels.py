@@ -8,7 +8,9 @@ from __future__ import annotations
 SIGNATURE = "pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])"
 
 # A body that is right and short, for sources whose point is elsewhere.
-PLAIN = SIGNATURE + """ {
+PLAIN = (
+    SIGNATURE
+    + """ {
     for i in 0..m { for j in 0..n {
         let mut sum = 0.0f32;
         for p in 0..k { sum += a[i * k + p] * b[p * n + j]; }
@@ -16,24 +18,31 @@ PLAIN = SIGNATURE + """ {
     } }
 }
 """
+)
 
 HONEST: dict[str, str] = {}
 
 HONEST["textbook"] = PLAIN
 
-HONEST["doc comments and words that only look bad"] = """
+HONEST["doc comments and words that only look bad"] = (
+    """
 //! Uses no std::fs, no asm!, no include_str!("x").
 /* std::process::exit(1) would be /* nested */ wrong */
 /// extern "C" { fn system(); }
 #[allow(dead_code)]
 const NOTE: &str = "std::fs::read asm! println! #[no_mangle] extern \\"C\\" { }";
-""" + PLAIN
+"""
+    + PLAIN
+)
 
-HONEST["harmless names"] = """
+HONEST["harmless names"] = (
+    """
 mod io { pub fn fetch(x: &[f32], i: usize) -> f32 { x[i] } }
 mod fs { pub fn put(x: &mut [f32], i: usize, v: f32) { x[i] = v; } }
 struct Path { net: usize }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     let env = k; let os = n; let process = m; let path = Path { net: 0 }; let include = 0usize; let std = 0usize; let asm = 0usize;
     for i in path.net + include + std + asm..process { for j in 0..os {
         let mut sum = 0.0; for p in 0..env { sum += io::fetch(a, i * k + p) * io::fetch(b, p * n + j); }
@@ -44,11 +53,15 @@ struct Path { net: usize }
     if env != k && asm != 0 { panic!("unreachable {}", format!("{}", os)); }
 }
 """
+)
 
-HONEST["iterators and chunks_exact"] = """
+HONEST["iterators and chunks_exact"] = (
+    """
 #![allow(clippy::many_single_char_names)]
 use core::iter::zip;
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     if n == 0 { return; }
     c.fill(0.0);
     if k == 0 { return; }
@@ -60,10 +73,14 @@ use core::iter::zip;
     }
 }
 """
+)
 
-HONEST["blocked with constants"] = """
+HONEST["blocked with constants"] = (
+    """
 const MC: usize = 64; const KC: usize = 128;
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     c.fill(0.0);
     for i0 in (0..m).step_by(MC) { for p0 in (0..k).step_by(KC) {
         let (i1, p1) = ((i0 + MC).min(m), (p0 + KC).min(k));
@@ -74,8 +91,11 @@ const MC: usize = 64; const KC: usize = 128;
     } }
 }
 """
+)
 
-HONEST["Vec packing, transposed B"] = SIGNATURE + """ {
+HONEST["Vec packing, transposed B"] = (
+    SIGNATURE
+    + """ {
     let mut packed: Vec<f32> = vec![0.0; k * n];
     for p in 0..k { for j in 0..n { packed[j * k + p] = b[p * n + j]; } }
     for i in 0..m { for j in 0..n {
@@ -83,8 +103,10 @@ HONEST["Vec packing, transposed B"] = SIGNATURE + """ {
     } }
 }
 """
+)
 
-HONEST["const generics"] = """
+HONEST["const generics"] = (
+    """
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Tile<const MR: usize, const NR: usize>([[f32; NR]; MR]);
@@ -95,7 +117,9 @@ fn tile<const MR: usize, const NR: usize>(k: usize, n: usize, a: &[f32], b: &[f3
     for p in 0..k { for r in 0..MR { for s in 0..NR { acc.0[r][s] += a[(i + r) * k + p] * b[p * n + j + s]; } } }
     for r in 0..MR { for s in 0..NR { c[(i + r) * n + j + s] = acc.0[r][s]; } }
 }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     let (mm, nn) = (m / 4 * 4, n / 8 * 8);
     for i in (0..mm).step_by(4) {
         for j in (0..nn).step_by(8) { tile::<4, 8>(k, n, a, b, c, i, j); }
@@ -104,8 +128,10 @@ fn tile<const MR: usize, const NR: usize>(k: usize, n: usize, a: &[f32], b: &[f3
     for i in mm..m { for j in 0..n { tile::<1, 1>(k, n, a, b, c, i, j); } }
 }
 """
+)
 
-HONEST["macro-unrolled micro-kernel"] = """
+HONEST["macro-unrolled micro-kernel"] = (
+    """
 macro_rules! unrolled {
     ($acc:ident, $a:expr, $b:ident, [$($r:literal),* $(,)?]) => { $( $acc[$r] += $a[$r] * $b; )* };
 }
@@ -113,7 +139,9 @@ macro_rules! each_kind { ($(#[$meta:meta])* $name:ident => $t:ty, $zero:expr) =>
     $(#[$meta])* #[inline] fn $name() -> $t { <$t>::MAX.min($zero) }
 } }
 each_kind! { #[doc = "the zero"] #[must_use] zero => f32, 0.0 }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     for j in 0..n {
         let mut i = 0;
         while i + 4 <= m {
@@ -130,10 +158,14 @@ each_kind! { #[doc = "the zero"] #[must_use] zero => f32, 0.0 }
     }
 }
 """
+)
 
-HONEST["rayon rows"] = """
+HONEST["rayon rows"] = (
+    """
 use rayon::prelude::*;
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     if n == 0 { return; }
     let _ = m;
     c.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
@@ -142,8 +174,10 @@ use rayon::prelude::*;
     });
 }
 """
+)
 
-HONEST["rayon join, recursive"] = """
+HONEST["rayon join, recursive"] = (
+    """
 use rayon;
 fn rows(k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     let m = c.len() / n;
@@ -155,12 +189,18 @@ fn rows(k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     let (c0, c1) = c.split_at_mut(half * n);
     rayon::join(|| rows(k, n, &a[..half * k], b, c0), || rows(k, n, &a[half * k..], b, c1));
 }
-""" + SIGNATURE + """ { if m * n > 0 { rows(k, n, a, b, c) } }
 """
+    + SIGNATURE
+    + """ { if m * n > 0 { rows(k, n, a, b, c) } }
+"""
+)
 
-HONEST["rayon scope spawn"] = """
+HONEST["rayon scope spawn"] = (
+    """
 use rayon::*;
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     if n == 0 { return; }
     rayon::scope(|s| {
         for (i, row) in c.chunks_mut(n).enumerate() {
@@ -172,12 +212,16 @@ use rayon::*;
     assert!(current_num_threads() > 0 && m < usize::MAX);
 }
 """
+)
 
-HONEST["own rayon pool, in_place_scope and broadcast"] = """
+HONEST["own rayon pool, in_place_scope and broadcast"] = (
+    """
 use rayon::{prelude::*, ThreadPool, ThreadPoolBuilder};
 use std::sync::OnceLock;
 static POOL: OnceLock<ThreadPool> = OnceLock::new();
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     if n == 0 { return; }
     let pool = POOL.get_or_init(|| ThreadPoolBuilder::new().num_threads(2).build().unwrap());
     pool.install(|| c.par_chunks_mut(n).enumerate().for_each(|(i, row)| for j in 0..n {
@@ -188,11 +232,15 @@ static POOL: OnceLock<ThreadPool> = OnceLock::new();
     let _ = pool.broadcast(|context| context.index());
 }
 """
+)
 
-HONEST["std::thread::scope"] = """
+HONEST["std::thread::scope"] = (
+    """
 use std::thread::{self, available_parallelism};
 use std::num::NonZeroUsize;
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     if m == 0 || n == 0 { return; }
     let threads = available_parallelism().map(NonZeroUsize::get).unwrap_or(1);
     let rows = m.div_ceil(threads);
@@ -206,10 +254,14 @@ use std::num::NonZeroUsize;
     });
 }
 """
+)
 
-HONEST["threads that are joined"] = """
+HONEST["threads that are joined"] = (
+    """
 use std::sync::Arc; use std::sync::atomic::{AtomicUsize, Ordering}; use std::sync::mpsc;
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     let (a, b, next) = (Arc::new(a.to_vec()), Arc::new(b.to_vec()), Arc::new(AtomicUsize::new(0)));
     let (send, receive) = mpsc::channel();
     let handles: Vec<std::thread::JoinHandle<()>> = (0..2).map(|_| {
@@ -226,14 +278,18 @@ use std::sync::Arc; use std::sync::atomic::{AtomicUsize, Ordering}; use std::syn
     for handle in handles { handle.join().unwrap(); }
 }
 """
+)
 
-HONEST["thread_local scratch"] = """
+HONEST["thread_local scratch"] = (
+    """
 use std::cell::{Cell, RefCell};
 thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     static CALLS: Cell<u32> = Cell::new(0);
 }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     SCRATCH.with(|cell| {
         let mut row = cell.borrow_mut();
         row.resize(n, 0.0);
@@ -246,13 +302,17 @@ thread_local! {
     CALLS.set(CALLS.get().wrapping_add(1));
 }
 """
+)
 
-HONEST["OnceLock and Mutex scratch"] = """
+HONEST["OnceLock and Mutex scratch"] = (
+    """
 use std::sync::{Mutex, OnceLock, LazyLock, RwLock};
 use std::collections::{HashMap, BTreeMap, VecDeque};
 static BUFFER: OnceLock<Mutex<Vec<f32>>> = OnceLock::new();
 static PLANS: LazyLock<RwLock<HashMap<(usize, usize, usize), usize>>> = LazyLock::new(Default::default);
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     let mut buffer = BUFFER.get_or_init(|| Mutex::new(Vec::new())).lock().unwrap();
     let block = *PLANS.write().unwrap().entry((m, k, n)).or_insert(32);
     let mut order: VecDeque<usize> = (0..n).step_by(block).collect();
@@ -266,8 +326,10 @@ static PLANS: LazyLock<RwLock<HashMap<(usize, usize, usize), usize>>> = LazyLock
     }
 }
 """
+)
 
-HONEST["aligned allocation"] = """
+HONEST["aligned allocation"] = (
+    """
 use std::alloc::{alloc, alloc_zeroed, dealloc, handle_alloc_error, Layout};
 struct Aligned { at: *mut f32, layout: Layout }
 impl Aligned {
@@ -280,7 +342,9 @@ impl Aligned {
 }
 impl Drop for Aligned { fn drop(&mut self) { unsafe { dealloc(self.at.cast(), self.layout) } } }
 unsafe impl Send for Aligned {}
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     let packed = Aligned::new(k * n);
     let zeroed = unsafe { alloc_zeroed(packed.layout) };
     unsafe { dealloc(zeroed, packed.layout) };
@@ -292,8 +356,11 @@ unsafe impl Send for Aligned {}
     } }
 }
 """
+)
 
-HONEST["raw pointers, unchecked"] = SIGNATURE + """ {
+HONEST["raw pointers, unchecked"] = (
+    SIGNATURE
+    + """ {
     assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
     let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
     unsafe {
@@ -306,11 +373,15 @@ HONEST["raw pointers, unchecked"] = SIGNATURE + """ {
 }
 mod core { #[inline(always)] pub fn intrinsics_free(x: f32, y: f32, z: f32) -> f32 { x.mul_add(y, z) } }
 """
+)
 
-HONEST["static mut scratch"] = """
+HONEST["static mut scratch"] = (
+    """
 static mut SCRATCH: [f32; 4096] = [0.0; 4096];
 #[allow(static_mut_refs)]
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     for i in 0..m { for j0 in (0..n).step_by(4096) {
         let w = 4096.min(n - j0);
         let row = unsafe { &mut SCRATCH[..w] };
@@ -320,8 +391,10 @@ static mut SCRATCH: [f32; 4096] = [0.0; 4096];
     } }
 }
 """
+)
 
-HONEST["AVX2 with run-time detection and fallback"] = """
+HONEST["AVX2 with run-time detection and fallback"] = (
+    """
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 #[cfg(target_arch = "x86_64")]
@@ -341,7 +414,9 @@ unsafe fn fast(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]
         for j in j..n { c[i * n + j] = (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum(); }
     }
 }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         return unsafe { fast(m, k, n, a, b, c) };
@@ -349,8 +424,10 @@ unsafe fn fast(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]
     for i in 0..m { for j in 0..n { c[i * n + j] = (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum(); } }
 }
 """
+)
 
-HONEST["AVX-512 behind detection, masked edge"] = """
+HONEST["AVX-512 behind detection, masked edge"] = (
+    """
 #[cfg(target_arch = "x86_64")]
 mod wide {
     use core::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, __mmask16};
@@ -370,7 +447,9 @@ mod wide {
         }
     }
 }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     for i in 0..m {
         let (x, y) = (&a[i * k..(i + 1) * k], &mut c[i * n..(i + 1) * n]);
         #[cfg(target_arch = "x86_64")]
@@ -379,8 +458,10 @@ mod wide {
     }
 }
 """
+)
 
-HONEST["AVX2 chosen at compile time, shuffles"] = """
+HONEST["AVX2 chosen at compile time, shuffles"] = (
+    """
 #[cfg(all(target_arch = "x86_64", target_feature = "avx2"))]
 fn dot(x: &[f32], y: &[f32]) -> f32 {
     use std::arch::x86_64::*;
@@ -399,20 +480,26 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
 }
 #[cfg(not(all(target_arch = "x86_64", target_feature = "avx2")))]
 fn dot(x: &[f32], y: &[f32]) -> f32 { x.iter().zip(y).map(|(x, y)| x * y).sum() }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     let bt: Box<[f32]> = (0..n).flat_map(|j| (0..k).map(move |p| b[p * n + j])).collect();
     for i in 0..m { for j in 0..n { c[i * n + j] = dot(&a[i * k..][..k], &bt[j * k..][..k]); } }
 }
 """
+)
 
-HONEST["NEON with fallback"] = """
+HONEST["NEON with fallback"] = (
+    """
 #[cfg(target_arch = "aarch64")]
 use std::arch::aarch64::{float32x4_t, vaddvq_f32, vdupq_n_f32, vfmaq_f32, vfmaq_laneq_f32, vld1q_f32, vst1q_f32};
 #[cfg(target_arch = "aarch64")]
 unsafe fn axpy(x: f32, y: *const f32, z: *mut f32) { vst1q_f32(z, vfmaq_f32(vld1q_f32(z), vld1q_f32(y), vdupq_n_f32(x))); }
 #[cfg(not(target_arch = "aarch64"))]
 unsafe fn axpy(x: f32, y: *const f32, z: *mut f32) { for l in 0..4 { *z.add(l) += x * *y.add(l); } }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     c.fill(0.0);
     for i in 0..m { for p in 0..k {
         let x = a[i * k + p];
@@ -422,8 +509,10 @@ unsafe fn axpy(x: f32, y: *const f32, z: *mut f32) { for l in 0..4 { *z.add(l) +
     } }
 }
 """
+)
 
-HONEST["asm! fused multiply-add loop"] = """
+HONEST["asm! fused multiply-add loop"] = (
+    """
 #[cfg(target_arch = "x86_64")]
 unsafe fn dot8(k: usize, n: usize, a: *const f32, b: *const f32, out: *mut f32) {
     use std::arch::asm;
@@ -454,7 +543,9 @@ unsafe fn dot8(k: usize, n: usize, a: *const f32, b: *const f32, out: *mut f32) 
 unsafe fn dot8(k: usize, n: usize, a: *const f32, b: *const f32, out: *mut f32) {
     for l in 0..8 { *out.add(l) = (0..k).map(|p| *a.add(p) * *b.add(p * n + l)).sum(); }
 }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     for i in 0..m {
         let mut j = 0;
         while j + 8 <= n {
@@ -465,8 +556,10 @@ unsafe fn dot8(k: usize, n: usize, a: *const f32, b: *const f32, out: *mut f32) 
     }
 }
 """
+)
 
-HONEST["traits, generics, Box<dyn>, Rc, errors"] = """
+HONEST["traits, generics, Box<dyn>, Rc, errors"] = (
+    """
 use std::{fmt, ops::{Add, Mul, Range}, rc::Rc, borrow::Cow, error::Error, marker::PhantomData};
 trait Kernel { fn element(&self, i: usize, j: usize) -> f32; }
 struct View<'std, T: Copy> { m: usize, k: usize, n: usize, a: Cow<'std, [T]>, b: &'std [T], kind: PhantomData<T> }
@@ -481,15 +574,20 @@ impl Error for Mismatch {}
 fn checked(len: usize, want: usize) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     if len == want { Ok(()) } else { Err(Box::new(Mismatch(len..want))) }
 }
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     checked(a.len(), m * k).and_then(|()| checked(b.len(), k * n)).unwrap();
     let kernel: Rc<dyn Kernel + '_> = Rc::new(View { m, k, n, a: Cow::Borrowed(a), b, kind: PhantomData });
     for i in 0..m { for j in 0..n { c[i * n + j] = kernel.element(i, j); } }
 }
 impl<T: Copy> View<'_, T> { #[allow(dead_code)] fn rows(&self) -> usize { self.m } }
 """
+)
 
-HONEST["maths functions, wide sums"] = SIGNATURE + """ {
+HONEST["maths functions, wide sums"] = (
+    SIGNATURE
+    + """ {
     let scale = (n as f64).sqrt().powi(0).exp().ln().floor() + (k as f32).sin().abs().min(0.0) as f64;
     for i in 0..m { for j in 0..n {
         let (mut hi, mut lo) = (0.0f64, 0.0f64);
@@ -499,16 +597,59 @@ HONEST["maths functions, wide sums"] = SIGNATURE + """ {
     let _ = (m as f32).hypot(2.0).atan2(3.0).tanh().cbrt() + (m as f32).rem_euclid(3.0) + (k as f32 % 7.0).exp2() + std::f32::consts::PI;
 }
 """
+)
 
-HONEST["unusual but legal text"] = "\ufeff#!/usr/bin/env rustx\r\n#![deny(unused_must_use)]\r\n" + """
+HONEST["unusual but legal text"] = (
+    "\ufeff#!/usr/bin/env rustx\r\n#![deny(unused_must_use)]\r\n"
+    + """
 /// Größe, naïve, Δ: comments may say what they like.
 #[rustfmt::skip]
 #[cfg_attr(all(), allow(non_snake_case, uncommon_codepoints), inline)]
 #[track_caller]
 fn größe(α: f32, r#type: f32) -> f32 { 'äußer: loop { break 'äußer α * r#type; } }
-""" + PLAIN.replace("a[i * k + p] * b[p * n + j]", "größe(a[i * k + p], b[p * n + j])")
+"""
+    + PLAIN.replace("a[i * k + p] * b[p * n + j]", "größe(a[i * k + p], b[p * n + j])")
+)
 
-HONEST["tests brought along"] = PLAIN + """
+HONEST["asm! from macros"] = (
+    """
+#![no_std]
+#[cfg(target_arch = "x86_64")]
+macro_rules! accumulate {
+    ($([$c:literal, $offset:literal]),* ; $b:expr, $a:expr, $acc:expr) => {
+        core::arch::asm!(
+            "vbroadcastss {x}, dword ptr [{a}]",
+            $( concat!("vmovups {y}, ymmword ptr [{c} + ", $offset, "]"),
+               concat!("vfmadd231ps {y}, {x}, ymmword ptr [{b} + ", $offset, "]"),
+               concat!("vmovups ymmword ptr [{c} + ", $offset, "], {y}"), )*
+            x = out(ymm_reg) _, y = out(ymm_reg) _, a = in(reg) $a, b = in(reg) $b, c = in(reg) $acc,
+            options(nostack, preserves_flags),
+        )
+    };
+}
+#[cfg(target_arch = "x86_64")]
+unsafe fn axpy16(a: *const f32, b: *const f32, c: *mut f32) { accumulate!([0, "0"], [1, "32"]; b, a, c); }
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn axpy16(a: *const f32, b: *const f32, c: *mut f32) { for l in 0..16 { *c.add(l) += *a * *b.add(l); } }
+"""
+    + SIGNATURE
+    + """ {
+    c.fill(0.0);
+    for i in 0..m { for p in 0..k {
+        let mut j = 0;
+        while j + 16 <= n {
+            unsafe { axpy16(a.as_ptr().add(i * k + p), b.as_ptr().add(p * n + j), c.as_mut_ptr().add(i * n + j)) };
+            j += 16;
+        }
+        for j in j..n { c[i * n + j] += a[i * k + p] * b[p * n + j]; }
+    } }
+}
+"""
+)
+
+HONEST["tests brought along"] = (
+    PLAIN
+    + """
 #[cfg(test)]
 use std::time::Instant;
 #[cfg(test)]
@@ -522,14 +663,18 @@ mod tests {
     fn two() { let mut c = [0.0]; matmul(1, 1, 1, &[2.0], &[3.0], &mut c); println!("{c:?}"); std::fs::write("x", "y").unwrap(); }
 }
 """
+)
 
-HONEST["renamed and nested imports"] = """
+HONEST["renamed and nested imports"] = (
+    """
 use ::std::{cmp::{self, Reverse as R}, collections::hash_map::Entry as E, sync::atomic::{self as at, Ordering::*}};
 use ::core::{mem as memory, slice};
 extern crate alloc;
 use alloc::vec::Vec as List;
 extern crate core as c0re;
-""" + SIGNATURE + """ {
+"""
+    + SIGNATURE
+    + """ {
     let n0 = cmp::min(n, n); let _ = R(1) < R(0); let mut map = std::collections::HashMap::new();
     if let E::Vacant(v) = map.entry(1) { v.insert(at::AtomicUsize::new(0).load(SeqCst)); }
     let mut row: List<f32> = List::with_capacity(n0 * memory::size_of::<f32>());
@@ -542,3 +687,4 @@ extern crate core as c0re;
     }
 }
 """
+)

@@ -75,7 +75,9 @@ REFUSED = [
 
 
 @x86_linux
-@pytest.mark.parametrize(("rule", "source"), REFUSED, ids=[f"{rule}-{i}" for i, (rule, _) in enumerate(REFUSED)])
+@pytest.mark.parametrize(
+    ("rule", "source"), REFUSED, ids=[f"{rule}-{i}" for i, (rule, _) in enumerate(REFUSED)]
+)
 def test_what_a_kernel_may_not_hold_is_found(rule: str, source: str) -> None:
     verdict = audit.check(built(source), tools())
     assert isinstance(verdict, PolicyViolation), f"passed: {source[:200]}"
@@ -85,14 +87,29 @@ def test_what_a_kernel_may_not_hold_is_found(rule: str, source: str) -> None:
 
 @x86_linux
 def test_the_function_with_the_instruction_is_named() -> None:
-    source = "#[inline(never)] fn hidden() { unsafe { core::arch::asm!(\"syscall\", out(\"rax\") _, out(\"rcx\") _, out(\"r11\") _) } }\n"
+    source = '#[inline(never)] fn hidden() { unsafe { core::arch::asm!("syscall", out("rax") _, out("rcx") _, out("r11") _) } }\n'
     verdict = audit.check(built(source + calling("hidden();")), tools())
     assert isinstance(verdict, PolicyViolation)
     assert "contract::kernel::hidden" in verdict.detail
 
 
+@pytest.mark.parametrize("name", ["truncate", "system", "fork", "execve", "dlopen", "open64", "error", "socket", "kill", "addmntent",
+                                  "mprotect", "sigaction", "prctl", "ptrace", "memfd_create", "exit", "_exit", "cblas_sgemm"])  # fmt: skip
+def test_no_system_interface_counts_as_harmless(name: str) -> None:
+    assert audit._HARMLESS.fullmatch(name) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["memcpy", "expf", "fma", "fmaf", "__divti3", "__tls_get_addr", "pthread_create", "sincosf"]
+)
+def test_mathematics_and_memory_count_as_harmless(name: str) -> None:
+    assert audit._HARMLESS.fullmatch(name) is not None
+
+
 def test_mathematics_may_be_imported() -> None:
-    body = " + ".join(f"x.{name}()" for name in ("sin", "cos", "tan", "exp", "ln", "sinh", "cbrt", "exp_m1", "atan"))
+    body = " + ".join(
+        f"x.{name}()" for name in ("sin", "cos", "tan", "exp", "ln", "sinh", "cbrt", "exp_m1", "atan")
+    )
     source = f"{SIGNATURE} {{ let _ = (a, b); for x in c.iter_mut() {{ let x: &mut f32 = x; *x = {{ let x = m as f32 + k as f32 + n as f32; {body} + x.powf(x) + x % 3.0 + x.atan2(x) }}; }} }}"
     report = audit.check(built(source), tools())
     assert isinstance(report, AuditReport), report

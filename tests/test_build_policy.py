@@ -106,7 +106,20 @@ def test_unsafe_is_counted_in_macros_too() -> None:
         "\0" * 1000,
         "/*" * 100_000,
     ],
-    ids=["not", "else-if", "reference", "generic", "open", "blocks", "use", "macro", "quotes", "raw", "nul", "comments"],
+    ids=[
+        "not",
+        "else-if",
+        "reference",
+        "generic",
+        "open",
+        "blocks",
+        "use",
+        "macro",
+        "quotes",
+        "raw",
+        "nul",
+        "comments",
+    ],
 )
 def test_hostile_nesting_gets_a_verdict(hostile: str) -> None:
     """The inspector neither hangs nor takes the harness down; a refusal blames the source, not us."""
@@ -134,9 +147,17 @@ _WHITE = st.sampled_from([" ", "\n", "\t", "/* std */", "// fs\n", "  "])
                           "macro_rules! w {{ () => {{ {p}::f() }} }}", "fn x() {{ vec![{p}::f()]; }}",
                           "fn x(y: impl {p}::T) {{}}", "type X = {p}::Y;", "#[doc = \"x\"] pub use {p} as _;"]),
 )  # fmt: skip
-def test_no_spelling_of_a_forbidden_module_passes(root: str, module: str, white: list[str], form: str) -> None:
+def test_no_spelling_of_a_forbidden_module_passes(
+    root: str, module: str, white: list[str], form: str
+) -> None:
     path = f"{root}{white[0]}::{white[1]}{module}{white[2]}"
-    source = "use std as s; use s as t; mod q { pub use std as s; }\n" + form.format(p=path) + white[3] + "\n" + PLAIN
+    source = (
+        "use std as s; use s as t; mod q { pub use std as s; }\n"
+        + form.format(p=path)
+        + white[3]
+        + "\n"
+        + PLAIN
+    )
     verdict = check(source)
     assert isinstance(verdict, PolicyViolation), source
 

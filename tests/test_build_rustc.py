@@ -45,7 +45,10 @@ def test_safe_kernels_compile_in_the_safe_tier() -> None:
 
 @pytest.mark.parametrize(
     "trick",
-    ["unsafe { core::hint::unreachable_unchecked() }", "#[allow(unsafe_code)] unsafe { core::hint::unreachable_unchecked() }"],
+    [
+        "unsafe { core::hint::unreachable_unchecked() }",
+        "#[allow(unsafe_code)] unsafe { core::hint::unreachable_unchecked() }",
+    ],
 )
 def test_forbid_stands_behind_the_policy(trick: str) -> None:
     """The second wall: even unread by the policy, unsafe code does not compile in the safe tier."""
@@ -202,8 +205,14 @@ def test_the_jail_hides_files_from_the_compiler(tmp_path: Path, reader: str) -> 
     """With the policy out of the way; the control without the jail shows that the leak is real."""
     canary = tmp_path / "canary.rs"
     canary.write_text('"canary-7351"')
-    source = f"const CANARY: &str = {reader.format(canary)};\npub fn shown() -> &'static str {{ CANARY }}\n{PLAIN}"
-    source = source.replace("CANARY: &str", "CANARY: &[u8]").replace("&'static str", "&'static [u8]") if "bytes" in reader else source
+    source = (
+        f"const CANARY: &str = {reader.format(canary)};\npub fn shown() -> &'static str {{ CANARY }}\n{PLAIN}"
+    )
+    source = (
+        source.replace("CANARY: &str", "CANARY: &[u8]").replace("&'static str", "&'static [u8]")
+        if "bytes" in reader
+        else source
+    )
     jailed = rustc.compile_kernel(source, "unsafe", dataclasses.replace(tools(), kernels=tmp_path / "jailed"))
     assert isinstance(jailed, CompileError)
     assert "7351" not in jailed.diagnostics
@@ -214,7 +223,10 @@ def test_the_jail_hides_files_from_the_compiler(tmp_path: Path, reader: str) -> 
 
 def test_the_compiler_sees_no_environment(monkeypatch: pytest.MonkeyPatch, fresh: Tools) -> None:
     monkeypatch.setenv("ROUNDTABLE_CANARY", "7351")
-    source = 'pub const X: Option<&str> = option_env!("ROUNDTABLE_CANARY");\npub const Y: &str = env!("HOME");\n' + PLAIN
+    source = (
+        'pub const X: Option<&str> = option_env!("ROUNDTABLE_CANARY");\npub const Y: &str = env!("HOME");\n'
+        + PLAIN
+    )
     result = rustc.compile_kernel(source, "unsafe", fresh)
     assert isinstance(result, CompileError)
     assert "`HOME` not defined" in result.diagnostics

@@ -1,8 +1,5 @@
 """Finding the toolchain and building our crates: what is missing is told in one line with the command that mends it."""
 
-# Rust text keeps its own lines.
-# ruff: noqa: E501
-
 from __future__ import annotations
 
 import subprocess
@@ -51,13 +48,18 @@ def test_no_toolchain_is_one_line_with_the_way_out(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ("printf 'rustc 1.70.0\\nrelease: 1.70.0\\nhost: x86_64-unknown-linux-gnu\\n'", "1.70.0 is too old.*1.89.0.*rustup update"),
+        (
+            "printf 'rustc 1.70.0\\nrelease: 1.70.0\\nhost: x86_64-unknown-linux-gnu\\n'",
+            "1.70.0 is too old.*1.89.0.*rustup update",
+        ),
         ("echo nonsense", "did not answer like a Rust compiler"),
         ("echo broken >&2; exit 3", "failed: broken"),
         ("printf 'release: new\\nhost: x\\n'", "not a version"),
     ],
 )
-def test_an_unfit_compiler_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, told: str) -> None:
+def test_an_unfit_compiler_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, told: str
+) -> None:
     shim(tmp_path, body)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(ToolchainError, match=told) as caught:
@@ -70,7 +72,9 @@ def test_wide_vectors_are_asked_for_where_the_tuning_is_narrow() -> None:
     assert toolchain._vector_flags(rustc, "znver4: avx2 avx512f") == ()
     assert toolchain._vector_flags(rustc, "haswell: avx2 fma") == ()
     if toolchain.find().host.startswith("x86_64"):
-        assert toolchain._vector_flags(rustc, "icelake-server: avx512f fma") == ("-Ctarget-feature=-prefer-256-bit",)
+        assert toolchain._vector_flags(rustc, "icelake-server: avx512f fma") == (
+            "-Ctarget-feature=-prefer-256-bit",
+        )
 
 
 def test_a_crate_is_built_once_and_then_silent() -> None:
@@ -88,7 +92,9 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     crate = tmp_path / "broken"
     (crate / "src").mkdir(parents=True)
     (crate / "src" / "main.rs").write_text("fn main() { oops }")
-    (crate / "Cargo.toml").write_text('[package]\nname = "broken"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n')
+    (crate / "Cargo.toml").write_text(
+        '[package]\nname = "broken"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n'
+    )
     (crate / "Cargo.lock").write_text('version = 4\n[[package]]\nname = "broken"\nversion = "0.1.0"\n')
     lines: list[str] = []
     with pytest.raises(HarnessFaultError, match=r"building broken failed.*oops"):
@@ -104,7 +110,9 @@ def test_no_network_and_nothing_cached_is_told(tmp_path: Path, monkeypatch: pyte
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "CARGO_HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("CARGO_NET_RETRY", "0")
-    with pytest.raises(UserError, match=r"cannot fetch the crates of externs from crates\.io.*connect once") as caught:
+    with pytest.raises(
+        UserError, match=r"cannot fetch the crates of externs from crates\.io.*connect once"
+    ) as caught:
         crates.extern_crates(lambda line: None)
     assert "\n" not in str(caught.value)
 

@@ -33,12 +33,13 @@ _HARMLESS = re.compile(
     r"|(?:f?abs|acosh?|asinh?|atanh?|atan2|cbrt|ceil|copysign|cosh?|erfc?|exp|exp2|expm1|exp10|fdim|floor|fma|fmax|fmin"
     r"|fmod|frexp|hypot|ldexp|lgamma|lgamma_r|log|log10|log1p|log2|modf|nearbyint|nextafter|pow|powi|remainder|rint|round"
     r"|roundeven|scalbn|sincos|sinh?|sqrt|tanh?|tgamma|trunc|lrint|lround|llrint|llround)[fl]?(?:_finite)?"
-    r"|(?:add|sub|mul|div|neg|cmp|fix|float|extend|trunc|ash|lsh|mod|udiv|umod|clz|ctz|popcount|pow)[a-z]{2,6}\d?"
     r"|Unwind_\w+|tls_get_addr|tlv_bootstrap|cxa_\w+|gmon_start_*|ITM_\w+|stack_chk_(?:fail|guard)|errno_location"
     r"|pthread_(?:self|mutex\w*|cond\w*|key\w*|[gs]etspecific|attr\w*|getattr_np|create|join|detach|once|rwlock\w*"
     r"|setname_np)|sched_(?:yield|getaffinity)|sysconf|getauxval|clock_gettime|nanosleep|clock_nanosleep|abort"
-    r"|dl_iterate_phdr|dyld_stub_binder|os_unfair_lock_\w+|sysctlbyname|memset_pattern\d+|error|bzero"
+    r"|dl_iterate_phdr|dyld_stub_binder|os_unfair_lock_\w+|sysctlbyname|memset_pattern\d+|bzero"
     r")"
+    # Compiler support, as in __divti3; without the underscores it would take in truncate().
+    r"|__(?:add|sub|mul|div|neg|cmp|fix|float|extend|trunc|ash|lsh|mod|udiv|umod|clz|ctz|popcount|pow)[a-z]{2,6}\d?"
 )
 # Functions of std that do input or output; with strip=debuginfo their names stay in the symbol table.
 _IO_FUNCTION = re.compile(
@@ -58,7 +59,9 @@ def check(library: Library, tools: Tools) -> AuditReport | PolicyViolation:
     """Judge a compiled library. Raises HarnessFaultError when the inspector or the baseline fails."""
     found = _inspect(tools, library.path)
     if isinstance(found, Unreadable):
-        return PolicyViolation("unreadable", f"the binary cannot be read: {found.reason}", None, At(Gate.AUDIT))
+        return PolicyViolation(
+            "unreadable", f"the binary cannot be read: {found.reason}", None, At(Gate.AUDIT)
+        )
     known = _baseline(tools)
     for rule, detail in _excess(found, known):
         return PolicyViolation(rule, one_line(detail), None, At(Gate.AUDIT))
@@ -84,7 +87,10 @@ def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str,
             yield "imports", f"imports {name}, which neither mathematics nor memory nor threads need"
     for name in sorted(set(found["referenced"]) - set(known["referenced"])):
         if not _HARMLESS.fullmatch(name):
-            yield "imports", f"calls {name} in {found['referenced'][name]}; std itself may, a kernel has no need to"
+            yield (
+                "imports",
+                f"calls {name} in {found['referenced'][name]}; std itself may, a kernel has no need to",
+            )
     for name in _more(found["needed"], known["needed"]):
         if not re.match(r"(libm|libc|libgcc_s|libpthread|ld-linux-[\w-]+)\.so|/usr/lib/libSystem", name):
             yield "libraries", f"needs the library {name}"

@@ -47,7 +47,13 @@ def run(
         fed.seek(0)
         try:
             process = subprocess.Popen(
-                command, cwd=folder, env=dict(environment), stdin=fed, stdout=out, stderr=log, start_new_session=True
+                command,
+                cwd=folder,
+                env=dict(environment),
+                stdin=fed,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
             )
         except OSError as error:
             raise HarnessFaultError(f"{command[0]} cannot be started: {error.strerror}") from error

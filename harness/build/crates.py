@@ -67,7 +67,9 @@ def extern_crates(say: Say) -> ExternCrates:
     names = sorted(path.name for path in folder.glob("*.rlib"))
     rayon = [name for name in names if re.fullmatch(r"librayon-[0-9a-f]+\.rlib", name)]
     if len(rayon) != 1:
-        raise HarnessFaultError(f"{folder} holds {len(rayon)} rayon libraries, one was expected; remove the folder")
+        raise HarnessFaultError(
+            f"{folder} holds {len(rayon)} rayon libraries, one was expected; remove the folder"
+        )
     digest = hashlib.sha256(repr((key, names)).encode()).hexdigest()
     return ExternCrates(rayon=folder / rayon[0], folder=folder, digest=digest)
 
@@ -93,7 +95,9 @@ def dynamic_library(crate: Path, say: Say) -> Path:
         made = [path for path in _cargo(toolchain, crate, []) if path.stem.startswith("libyardstick")]
         made = [path for path in made if path.suffix in (".so", ".dylib")]
         if len(made) != 1:
-            raise HarnessFaultError(f"cargo built {crate.name} but made {len(made)} libraries, one was expected")
+            raise HarnessFaultError(
+                f"cargo built {crate.name} but made {len(made)} libraries, one was expected"
+            )
         shutil.copy2(made[0], into / LIBRARY)
 
     key = _digest(crate, f"{toolchain.version} {toolchain.host}")
@@ -173,7 +177,9 @@ def _made(messages: str) -> Iterator[Path]:
 
 def _environment(toolchain: Toolchain, rustflags: list[str]) -> dict[str, str]:
     """The user's environment (proxy, CARGO_HOME, registry mirrors) without what would change the machine code."""
-    unwanted = re.compile(r"RUSTC.*|RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_BUILD_.*|CARGO_PROFILE_.*|CARGO_TARGET_.*")
+    unwanted = re.compile(
+        r"RUSTC.*|RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_BUILD_.*|CARGO_PROFILE_.*|CARGO_TARGET_.*"
+    )
     kept = {key: value for key, value in os.environ.items() if not unwanted.fullmatch(key)}
     return kept | {"RUSTC": str(toolchain.rustc), "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(rustflags)}
 
@@ -202,6 +208,8 @@ def _digest(crate: Path, salt: str) -> str:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise HarnessFaultError(f"{path}: a source of the harness cannot be read: {error.strerror}") from None
+            raise HarnessFaultError(
+                f"{path}: a source of the harness cannot be read: {error.strerror}"
+            ) from None
         state.update(f"{path.relative_to(crate)}\0{len(content)}\0".encode() + content)
     return state.hexdigest()[:16]

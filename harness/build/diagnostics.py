@@ -63,7 +63,9 @@ def _message(line: str) -> dict[str, Any] | None:
         message = json.loads(line)
     except (json.JSONDecodeError, RecursionError):
         return None
-    return message if isinstance(message.get("message"), str) and isinstance(message.get("level"), str) else None
+    return (
+        message if isinstance(message.get("message"), str) and isinstance(message.get("level"), str) else None
+    )
 
 
 def _summary(message: dict[str, Any]) -> str:

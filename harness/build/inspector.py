@@ -57,7 +57,9 @@ def _ask(command: list[str], stdin: bytes = b"") -> dict[str, Any] | Unreadable:
     if outcome.flooded or outcome.code < 0:
         return Unreadable("too deeply nested" if outcome.code < 0 else "more findings than can be read")
     if outcome.code != 0:
-        raise HarnessFaultError(f"the inspector failed: {outcome.log.strip()[:500] or f'status {outcome.code}'}")
+        raise HarnessFaultError(
+            f"the inspector failed: {outcome.log.strip()[:500] or f'status {outcome.code}'}"
+        )
     try:
         answer = json.loads(outcome.out)
     except json.JSONDecodeError as error:

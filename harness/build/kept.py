@@ -42,7 +42,9 @@ def load(entry: Path, symbol: str) -> Library | CompileError | None:
     try:
         record = json.loads((entry / RECORD_FILE).read_text())
         if "error" in record:
-            found: Library | CompileError = CompileError(record["error"]["summary"], record["error"]["diagnostics"])
+            found: Library | CompileError = CompileError(
+                record["error"]["summary"], record["error"]["diagnostics"]
+            )
         else:
             path = entry / LIBRARY_FILE
             if file_hash(path) != record["binary_hash"]:

@@ -49,7 +49,9 @@ def check(source: str, tier: Tier, inspector: Path) -> PolicyReport | PolicyViol
         return _violation(inspector, first["rule"], first["line"], detail)
     if tier == "safe" and answer["unsafe_tokens"]:
         return _violation(inspector, "safe-tier", answer["first_unsafe_line"], "unsafe code")
-    return PolicyReport(unsafe_blocks=answer["unsafe_tokens"], notes=_notes(answer["lexed"], answer["parsed"]))
+    return PolicyReport(
+        unsafe_blocks=answer["unsafe_tokens"], notes=_notes(answer["lexed"], answer["parsed"])
+    )
 
 
 def _notes(lexed: bool, parsed: bool) -> tuple[str, ...]:

@@ -130,8 +130,17 @@ def _jail(scratch: Path, tools: Tools) -> list[str]:
     executable = [tools.toolchain.sysroot, Path("/usr/bin"), Path("/usr/lib"), Path("/usr/libexec"), Path("/lib"),
                   Path("/lib64"), tools.toolchain.linker.resolve().parent]  # fmt: skip
     places = [("--read", readable), ("--write", [scratch]), ("--exec", executable)]
-    paths = [part for option, found in places for path in found if path.exists() for part in (option, str(path))]
-    limits = ["--memory", str(MEMORY_LIMIT_BYTES), "--cpu", str(CPU_LIMIT_S), "--fsize", str(FILE_LIMIT_BYTES)]
+    paths = [
+        part for option, found in places for path in found if path.exists() for part in (option, str(path))
+    ]
+    limits = [
+        "--memory",
+        str(MEMORY_LIMIT_BYTES),
+        "--cpu",
+        str(CPU_LIMIT_S),
+        "--fsize",
+        str(FILE_LIMIT_BYTES),
+    ]
     return [str(tools.host), "jail", *paths, *limits, "--"]
 
 
@@ -154,7 +163,9 @@ def _judge(outcome: Outcome, source: str, scratch: Path, tools: Tools) -> Librar
         return Timeout(WALL_LIMIT_S if outcome.timed_out else float(CPU_LIMIT_S), _AT)
     if outcome.flooded:
         return CompileError("more diagnostics than can be read (8 MiB)", said.rendered, _AT)
-    if re.search(r"memory allocation of \d+ bytes failed|LLVM ERROR: out of memory|Cannot allocate memory", said.loose):
+    if re.search(
+        r"memory allocation of \d+ bytes failed|LLVM ERROR: out of memory|Cannot allocate memory", said.loose
+    ):
         return OutOfMemory(MEMORY_LIMIT_BYTES, _AT)
     if outcome.code != 0:
         return _refused(outcome, said)

@@ -8,33 +8,51 @@ pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) {
     let close = view.0[open].partner;
     let line = view.0[open].line;
     let mut text = String::new();
+    let mut computed = false;
     let mut at = open + 1;
     while at < close {
         let end = argument_end(view, at, close);
-        match view.0[at].kind {
-            Kind::Literal => match string(&view.0[at].text) {
-                Some(template) if end == at + 1 => {
-                    text.push_str(&template);
-                    text.push('\n');
-                }
-                _ => findings.push(computed(line)),
-            },
-            _ if is_operand(view, at, end) => {}
-            _ => match concatenated(view, at, end) {
-                Some(template) => {
-                    text.push_str(&template);
-                    text.push('\n');
-                }
-                None => findings.push(computed(line)),
-            },
+        let template = match view.0[at].kind {
+            Kind::Literal if end == at + 1 => string(&view.0[at].text),
+            _ => concatenated(view, at, end),
+        };
+        match template {
+            Some(template) => text = text + &template + "\n",
+            None => computed |= !is_operand(view, at, end),
         }
         at = end + 1;
     }
     judge(&text, line, findings);
+    if computed {
+        assembled(view, line, findings);
+    }
 }
 
-fn computed(line: usize) -> Finding {
-    Finding { rule: "asm-computed", line, detail: "an asm! template that is not a string literal".to_owned() }
+/// A template that a macro puts together: its parts are literals in the macros of this file. Each is judged alone,
+/// and none may be a part of a directive; instructions put together from parts are seen by the audit of the binary.
+fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
+    if view.0.iter().any(|token| token.is_name() && token.text == "stringify") {
+        let detail = "an asm! template that is put together beside a stringify!".to_owned();
+        findings.push(Finding { rule: "asm-computed", line, detail });
+    }
+    for token in view.0.iter().filter(|token| token.kind == Kind::Literal) {
+        if !(token.in_call || token.in_definition || token.in_plain) {
+            continue;
+        }
+        let Some(part) = string(&token.text) else { continue };
+        judge(&part, token.line, findings);
+        let dotted = part
+            .split('.')
+            .skip(1)
+            .any(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_alphabetic() || c == '{'));
+        if dotted && !part.lines().all(|statement| is_alignment(statement.trim())) {
+            let detail = format!(
+                "an asm! template that is put together, perhaps with {}",
+                token.text.chars().take(40).collect::<String>()
+            );
+            findings.push(Finding { rule: "asm-computed", line: token.line, detail });
+        }
+    }
 }
 
 fn argument_end(view: View<'_>, mut at: usize, close: usize) -> usize {
@@ -78,14 +96,20 @@ fn concatenated(view: View<'_>, at: usize, end: usize) -> Option<String> {
     Some(whole)
 }
 
+/// The text of a string or character literal; concat! takes both.
 fn string(literal: &str) -> Option<String> {
-    syn::parse_str::<syn::LitStr>(literal).ok().map(|parsed| parsed.value())
+    match syn::parse_str::<syn::Lit>(literal).ok()? {
+        syn::Lit::Str(text) => Some(text.value()),
+        syn::Lit::Char(letter) => Some(letter.value().to_string()),
+        _ => None,
+    }
 }
 
 fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
     let lower = text.to_lowercase();
     // A comment's end and a label's colon also begin a statement. Too many beginnings are safe, too few are not.
-    let pieces = lower.split(['\n', '\r', ';', ':']).flat_map(|piece| piece.split("*/")).flat_map(|piece| piece.split("%%"));
+    let pieces =
+        lower.split(['\n', '\r', ';', ':']).flat_map(|piece| piece.split("*/")).flat_map(|piece| piece.split("%%"));
     for piece in pieces {
         let mut words = piece.split_whitespace().skip_while(|word| PREFIXES.contains(word));
         let Some(first) = words.next() else { continue };
@@ -99,7 +123,8 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
             findings.push(Finding { rule: "asm-reference", line, detail: detail(outside) });
         } else if forbidden(first) {
             findings.push(Finding { rule: "asm-instruction", line, detail: detail("the instruction") });
-        } else if piece.contains("mrs") && ["cntvct", "cntpct", "pmccntr", "rndr"].iter().any(|name| piece.contains(name))
+        } else if piece.contains("mrs")
+            && ["cntvct", "cntpct", "pmccntr", "rndr"].iter().any(|name| piece.contains(name))
             || piece.contains("msr") && piece.contains("fpcr")
         {
             findings.push(Finding { rule: "asm-instruction", line, detail: detail("the system register in") });
@@ -143,7 +168,9 @@ fn reference(piece: &str, first: &str, text: &str) -> Option<&'static str> {
 
 /// `2b`, `3f`, `{label}`, or a name that the template itself defines.
 fn is_label(word: &str, text: &str) -> bool {
-    let number = word.strip_suffix(['b', 'f']).is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|d| d.is_ascii_digit()));
+    let number = word
+        .strip_suffix(['b', 'f'])
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|d| d.is_ascii_digit()));
     number || word.starts_with('{') || text.contains(&format!("{word}:"))
 }
 
@@ -155,15 +182,59 @@ const PREFIXES: &[&str] = &[
 
 fn forbidden(mnemonic: &str) -> bool {
     const EXACT: &[&str] = &[
-        "syscall", "sysenter", "sysexit", "sysret", "sysretq", "int", "into", "svc", "hvc", "smc", "brk", "rdtsc", "rdtscp",
-        "rdpmc", "rdpid", "rdrand", "rdseed", "ldmxcsr", "vldmxcsr", "fldcw", "fldenv", "frstor", "fxrstor",
-        "fxrstor64", "xsetbv", "wrpkru", "wrfsbase", "wrgsbase", "vmcall", "vmmcall", "xbegin", "xend", "xabort",
-        "in", "out", "bfdot", "bfmmla", "bfmlalb", "bfmlalt", "bfcvt", "bfcvtn", "bfcvtn2", "fmlal", "fmlal2", "fmlsl",
+        "syscall",
+        "sysenter",
+        "sysexit",
+        "sysret",
+        "sysretq",
+        "int",
+        "into",
+        "svc",
+        "hvc",
+        "smc",
+        "brk",
+        "rdtsc",
+        "rdtscp",
+        "rdpmc",
+        "rdpid",
+        "rdrand",
+        "rdseed",
+        "ldmxcsr",
+        "vldmxcsr",
+        "fldcw",
+        "fldenv",
+        "frstor",
+        "fxrstor",
+        "fxrstor64",
+        "xsetbv",
+        "wrpkru",
+        "wrfsbase",
+        "wrgsbase",
+        "vmcall",
+        "vmmcall",
+        "xbegin",
+        "xend",
+        "xabort",
+        "in",
+        "out",
+        "bfdot",
+        "bfmmla",
+        "bfmlalb",
+        "bfmlalt",
+        "bfcvt",
+        "bfcvtn",
+        "bfcvtn2",
+        "fmlal",
+        "fmlal2",
+        "fmlsl",
     ];
     EXACT.contains(&mnemonic)
         || mnemonic.starts_with("xrstor")
         || ["tdp", "tile", "ldtile", "sttile"].iter().any(|prefix| mnemonic.starts_with(prefix))
         || mnemonic.contains("bf16")
-        || mnemonic.starts_with("vcvt") && (mnemonic.contains("ph") || mnemonic.contains("sh2") || mnemonic.contains("2sh"))
-        || mnemonic.starts_with('v') && (mnemonic.ends_with("ph") || mnemonic.ends_with("sh")) && !mnemonic.starts_with("vph")
+        || mnemonic.starts_with("vcvt")
+            && (mnemonic.contains("ph") || mnemonic.contains("sh2") || mnemonic.contains("2sh"))
+        || mnemonic.starts_with('v')
+            && (mnemonic.ends_with("ph") || mnemonic.ends_with("sh"))
+            && !mnemonic.starts_with("vph")
 }

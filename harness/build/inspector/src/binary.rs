@@ -1,6 +1,8 @@
 //! A compiled library: what it exports and imports, what runs by itself, which instructions it holds.
 
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionFlags, SectionKind, SegmentFlags, SymbolFlags};
+use object::{
+    Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionFlags, SectionKind, SegmentFlags, SymbolFlags,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -31,12 +33,25 @@ pub fn report(bytes: &[u8]) -> Result<Report, String> {
     let file = object::File::parse(bytes).map_err(|error| error.to_string())?;
     let names = Names::read(&file);
     Ok(Report {
-        exports: sorted(file.dynamic_symbols().filter(|symbol| symbol.is_definition() && symbol.is_global()).filter_map(|s| s.name().ok().map(str::to_owned))),
-        undefined: sorted(file.dynamic_symbols().filter(ObjectSymbol::is_undefined).filter_map(|s| s.name().ok().map(str::to_owned))),
+        exports: sorted(
+            file.dynamic_symbols()
+                .filter(|symbol| symbol.is_definition() && symbol.is_global())
+                .filter_map(|s| s.name().ok().map(str::to_owned)),
+        ),
+        undefined: sorted(
+            file.dynamic_symbols().filter(ObjectSymbol::is_undefined).filter_map(|s| s.name().ok().map(str::to_owned)),
+        ),
         constructors: constructors(&file, &names)?,
         needed: needed(&file),
-        indirect_functions: sorted(file.symbols().chain(file.dynamic_symbols()).filter(is_indirect).filter_map(|s| s.name().ok().map(str::to_owned))),
-        executable_sections: sorted(file.sections().filter(|s| is_executable(s.flags(), s.kind())).map(|s| s.name().unwrap_or("?").to_owned())),
+        indirect_functions: sorted(
+            file.symbols()
+                .chain(file.dynamic_symbols())
+                .filter(is_indirect)
+                .filter_map(|s| s.name().ok().map(str::to_owned)),
+        ),
+        executable_sections: sorted(
+            file.sections().filter(|s| is_executable(s.flags(), s.kind())).map(|s| s.name().unwrap_or("?").to_owned()),
+        ),
         writable_code: writable_code(&file),
         referenced: referenced(&file, &names)?,
         forbidden: forbidden(&file, &names)?,
@@ -81,8 +96,16 @@ impl Names {
     }
 }
 
-const SELF_RUNNING: &[&str] =
-    &[".init_array", ".fini_array", ".preinit_array", ".ctors", ".dtors", "__mod_init_func", "__mod_term_func", "__init_offsets"];
+const SELF_RUNNING: &[&str] = &[
+    ".init_array",
+    ".fini_array",
+    ".preinit_array",
+    ".ctors",
+    ".dtors",
+    "__mod_init_func",
+    "__mod_term_func",
+    "__init_offsets",
+];
 
 /// What the loader calls without being asked. A slot's value is in the file or in the relocation that fills it.
 fn constructors(file: &object::File<'_>, names: &Names) -> Result<Vec<String>, String> {
@@ -91,7 +114,9 @@ fn constructors(file: &object::File<'_>, names: &Names) -> Result<Vec<String>, S
         if relocation.target() == object::RelocationTarget::Absolute {
             filled.insert(at, relocation.addend() as u64);
         } else if let object::RelocationTarget::Symbol(index) = relocation.target() {
-            let base = file.dynamic_symbol_table().and_then(|table| object::ObjectSymbolTable::symbol_by_index(&table, index).ok());
+            let base = file
+                .dynamic_symbol_table()
+                .and_then(|table| object::ObjectSymbolTable::symbol_by_index(&table, index).ok());
             filled.insert(at, base.map_or(0, |symbol| symbol.address()).wrapping_add(relocation.addend() as u64));
         }
     }
@@ -116,7 +141,9 @@ fn constructors(file: &object::File<'_>, names: &Names) -> Result<Vec<String>, S
 
 fn needed(file: &object::File<'_>) -> Vec<String> {
     let imports = file.import_libraries();
-    sorted(imports.into_iter().flatten().flatten().filter_map(|library| String::from_utf8(library.name().to_vec()).ok()))
+    sorted(
+        imports.into_iter().flatten().flatten().filter_map(|library| String::from_utf8(library.name().to_vec()).ok()),
+    )
 }
 
 fn is_indirect<'data>(symbol: &impl ObjectSymbol<'data>) -> bool {
@@ -168,13 +195,16 @@ fn referenced(file: &object::File<'_>, names: &Names) -> Result<BTreeMap<String,
     let mut slots: BTreeMap<u64, String> = BTreeMap::new();
     for (at, relocation) in file.dynamic_relocations().into_iter().flatten() {
         let object::RelocationTarget::Symbol(index) = relocation.target() else { continue };
-        let symbol = file.dynamic_symbol_table().and_then(|table| object::ObjectSymbolTable::symbol_by_index(&table, index).ok());
+        let symbol = file
+            .dynamic_symbol_table()
+            .and_then(|table| object::ObjectSymbolTable::symbol_by_index(&table, index).ok());
         if let Some(name) = symbol.filter(ObjectSymbol::is_undefined).and_then(|symbol| symbol.name().ok()) {
             slots.insert(at, name.to_owned());
         }
     }
     let code: Vec<_> = file.sections().filter(|section| is_executable(section.flags(), section.kind())).collect();
-    let (stubs, rest): (Vec<_>, Vec<_>) = code.iter().partition(|section| section.name().unwrap_or("").starts_with(".plt"));
+    let (stubs, rest): (Vec<_>, Vec<_>) =
+        code.iter().partition(|section| section.name().unwrap_or("").starts_with(".plt"));
     let mut reached = slots.clone();
     for section in stubs {
         let data = section.data().map_err(|error| error.to_string())?;

@@ -4,7 +4,9 @@
 pub fn broken_by(name: &str) -> Option<&'static str> {
     Some(match name {
         "Instant" | "SystemTime" | "UNIX_EPOCH" => "clock",
-        "set_hook" | "take_hook" | "update_hook" | "global_allocator" | "panic_handler" | "alloc_error_handler" => "global-hook",
+        "set_hook" | "take_hook" | "update_hook" | "global_allocator" | "panic_handler" | "alloc_error_handler" => {
+            "global-hook"
+        }
         "no_mangle" | "export_name" | "link_section" => "exported-symbol",
         "link_name" | "link_args" | "link_ordinal" => "linking",
         "include_str" | "include_bytes" => "include",
@@ -43,8 +45,12 @@ fn reduced_precision(name: &str) -> bool {
         // `_sh` as a whole word is scalar half; inside a word it is `shuffle`.
         return ["bf16", "pbh", "bh_", "fp16", "hf8", "bf8"].iter().any(|part| rest.contains(part))
             || rest.split('_').any(|word| matches!(word, "ph" | "sh" | "sbh" | "cvtph" | "pch" | "sch" | "phx"))
-            || rest.split('_').any(|word| word.starts_with("cvt") && (word.ends_with("ph") || word.ends_with("sh") || word.contains("ph2")))
-            || rest.split('_').any(|word| word.starts_with("cvtph") || word.starts_with("cvtxph") || word.starts_with("cvtsh"));
+            || rest.split('_').any(|word| {
+                word.starts_with("cvt") && (word.ends_with("ph") || word.ends_with("sh") || word.contains("ph2"))
+            })
+            || rest
+                .split('_')
+                .any(|word| word.starts_with("cvtph") || word.starts_with("cvtxph") || word.starts_with("cvtsh"));
     }
     let vector_types = ["__m128h", "__m256h", "__m512h", "__m128bh", "__m256bh", "__m512bh"];
     if vector_types.contains(&name) || name.starts_with("float16x") || name.starts_with("bfloat16") {
@@ -67,14 +73,50 @@ pub fn broken_by_macro(name: &str) -> Option<&'static str> {
 
 /// Attributes that a self-contained module needs; `clippy::x` and `rustfmt::x` by their first name.
 pub const ATTRIBUTES: &[&str] = &[
-    "allow", "automatically_derived", "cfg", "cfg_attr", "clippy", "cold", "default", "deny", "deprecated", "derive",
-    "diagnostic", "doc", "expect", "forbid", "inline", "macro_export", "macro_use", "must_use", "no_implicit_prelude",
-    "non_exhaustive", "recursion_limit", "repr", "rustfmt", "rustc_on_unimplemented", "target_feature", "test",
-    "track_caller", "type_length_limit", "warn",
+    "allow",
+    "automatically_derived",
+    "cfg",
+    "cfg_attr",
+    "clippy",
+    "cold",
+    "default",
+    "deny",
+    "deprecated",
+    "derive",
+    "diagnostic",
+    "doc",
+    "expect",
+    "forbid",
+    "inline",
+    "macro_export",
+    "macro_use",
+    "must_use",
+    "no_implicit_prelude",
+    "no_std",
+    "non_exhaustive",
+    "recursion_limit",
+    "repr",
+    "rustfmt",
+    "rustc_on_unimplemented",
+    "target_feature",
+    "test",
+    "track_caller",
+    "type_length_limit",
+    "warn",
 ];
 
 /// Attributes that name the crate or unstable features.
 pub const CRATE_ATTRIBUTES: &[&str] = &[
-    "feature", "crate_name", "crate_type", "no_main", "no_core", "no_std", "no_builtins", "windows_subsystem",
-    "compiler_builtins", "register_tool", "reexport_test_harness_main", "test_runner", "rustc_const_unstable",
+    "feature",
+    "crate_name",
+    "crate_type",
+    "no_main",
+    "no_core",
+    "no_builtins",
+    "windows_subsystem",
+    "compiler_builtins",
+    "register_tool",
+    "reexport_test_harness_main",
+    "test_runner",
+    "rustc_const_unstable",
 ];

@@ -63,8 +63,25 @@ fn lexed(flat: Flat, text: &str) -> Report {
 /// Not even tokens: rustc will refuse it too. Should it not, then none of these words may stand in it, anywhere.
 fn unlexed(text: &str) -> Report {
     const WORDS: &[&str] = &[
-        "fs", "net", "process", "include", "include_str", "include_bytes", "extern", "asm", "global_asm", "no_mangle",
-        "export_name", "link_section", "global_allocator", "path", "env", "os", "io", "Instant", "SystemTime",
+        "fs",
+        "net",
+        "process",
+        "include",
+        "include_str",
+        "include_bytes",
+        "extern",
+        "asm",
+        "global_asm",
+        "no_mangle",
+        "export_name",
+        "link_section",
+        "global_allocator",
+        "path",
+        "env",
+        "os",
+        "io",
+        "Instant",
+        "SystemTime",
     ];
     let mut findings = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -74,11 +91,5 @@ fn unlexed(text: &str) -> Report {
             findings.push(Finding { rule: "unreadable", line: number + 1, detail });
         }
     }
-    Report {
-        lexed: false,
-        parsed: false,
-        unsafe_tokens: 0,
-        first_unsafe_line: None,
-        findings,
-    }
+    Report { lexed: false, parsed: false, unsafe_tokens: 0, first_unsafe_line: None, findings }
 }

@@ -28,8 +28,12 @@ impl Structure {
         }
         let awaited = |name: &Option<String>| name.as_ref().is_some_and(|name| self.parameters.contains(name));
         let pool = self.spawns.iter().filter(|(receiver, _)| !awaited(receiver));
-        pool.map(|(_, line)| Finding { rule: "deferred-work", line: *line, detail: "spawns on a thread pool".to_owned() })
-            .collect()
+        pool.map(|(_, line)| Finding {
+            rule: "deferred-work",
+            line: *line,
+            detail: "spawns on a thread pool".to_owned(),
+        })
+        .collect()
     }
 }
 

@@ -70,9 +70,27 @@ pub fn flatten(stream: TokenStream) -> Flat {
 
 /// Macros of std whose arguments are plain expressions and patterns, so that nothing is assembled from them.
 const PLAIN_MACROS: &[&str] = &[
-    "assert", "assert_eq", "assert_ne", "debug_assert", "debug_assert_eq", "debug_assert_ne", "vec", "format", "panic",
-    "matches", "write", "writeln", "todo", "unimplemented", "unreachable", "thread_local", "format_args", "cfg",
-    "is_x86_feature_detected", "is_aarch64_feature_detected", "asm",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "vec",
+    "format",
+    "panic",
+    "matches",
+    "write",
+    "writeln",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "thread_local",
+    "format_args",
+    "cfg",
+    "is_x86_feature_detected",
+    "is_aarch64_feature_detected",
+    "asm",
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -114,7 +132,10 @@ fn blank_tests(tokens: &mut [Token]) {
         let view = View(tokens);
         let condition = ["[", "cfg", "(", "test", ")", "]"];
         let matches = view.is(at, "#")
-            && condition.iter().enumerate().all(|(index, text)| view.get(at + 1 + index).is_some_and(|t| t.text == *text));
+            && condition
+                .iter()
+                .enumerate()
+                .all(|(index, text)| view.get(at + 1 + index).is_some_and(|t| t.text == *text));
         if !matches || view.get(at).is_some_and(|token| token.in_call || token.in_definition || token.in_plain) {
             continue;
         }
@@ -194,7 +215,16 @@ fn bracket(delimiter: Delimiter, open: bool) -> &'static str {
 impl Flat {
     fn push(&mut self, kind: Kind, text: &str, line: usize, joint: bool) {
         let text = text.to_owned();
-        self.tokens.push(Token { kind, text, line, partner: 0, in_call: false, in_definition: false, in_plain: false, joint });
+        self.tokens.push(Token {
+            kind,
+            text,
+            line,
+            partner: 0,
+            in_call: false,
+            in_definition: false,
+            in_plain: false,
+            joint,
+        });
     }
 
     fn leaf(&mut self, tree: &TokenTree) {

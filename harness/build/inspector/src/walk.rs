@@ -118,7 +118,8 @@ impl<'a> Walk<'a> {
         }
         if qualified && self.mentions_pool {
             let owner = self.view.before(at - 2);
-            let awaited = owner.is_some_and(|owner| matches!(owner.text.as_str(), "thread" | "Scope" | "ScopeFifo" | "Builder"));
+            let awaited =
+                owner.is_some_and(|owner| matches!(owner.text.as_str(), "thread" | "Scope" | "ScopeFifo" | "Builder"));
             if !awaited {
                 self.find("deferred-work", at, format!("uses {name} of a thread pool"));
             }
@@ -162,12 +163,12 @@ impl<'a> Walk<'a> {
         let inner = self.view.is(at + 1, "!");
         let open = at + 1 + usize::from(inner);
         if self.view.is(open, "[") {
-            self.attribute_in(open + 1, self.view.0[open].partner, inner);
+            self.attribute_in(open + 1, self.view.0[open].partner);
         }
     }
 
     /// One attribute between `at` and `end`; cfg_attr and unsafe(…) hold further ones.
-    fn attribute_in(&mut self, at: usize, end: usize, inner: bool) {
+    fn attribute_in(&mut self, at: usize, end: usize) {
         let Some(token) = self.view.get(at).filter(|token| token.is_name()) else { return };
         let name = token.text.as_str();
         let open = at + 1;
@@ -177,11 +178,11 @@ impl<'a> Walk<'a> {
             let mut part = self.next_comma(open + 1, close);
             while part < close {
                 let next = self.next_comma(part + 1, close);
-                self.attribute_in(part + 1, next, inner);
+                self.attribute_in(part + 1, next);
                 part = next;
             }
         } else if name == "unsafe" && has_list {
-            self.attribute_in(open + 1, self.view.0[open].partner, inner);
+            self.attribute_in(open + 1, self.view.0[open].partner);
         } else if CRATE_ATTRIBUTES.contains(&name) {
             self.find("crate-attribute", at, format!("the crate attribute {name}"));
         } else if name == "path" {

@@ -18,7 +18,8 @@ pub fn references(code: &[u8], address: u64, mut found: impl FnMut(u64, u64)) {
         if instruction.is_ip_rel_memory_operand() {
             found(instruction.ip(), instruction.ip_rel_memory_address());
         }
-        let branches = matches!(instruction.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
+        let branches =
+            matches!(instruction.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
         if instruction.op_count() > 0 && branches {
             found(instruction.ip(), instruction.near_branch_target());
         }
@@ -29,24 +30,49 @@ fn forbidden(instruction: &Instruction) -> bool {
     use Mnemonic as M;
     let by_name = matches!(
         instruction.mnemonic(),
-        M::Syscall | M::Sysenter | M::Int | M::Rdtsc | M::Rdtscp | M::Rdpmc | M::Rdpid | M::Rdrand | M::Rdseed
-            | M::Ldmxcsr | M::Vldmxcsr | M::Fldcw | M::Fldenv | M::Frstor | M::Fxrstor | M::Fxrstor64
-            | M::Xrstor | M::Xrstor64 | M::Xrstors | M::Xrstors64 | M::Xsetbv | M::Wrpkru | M::Wrfsbase | M::Wrgsbase
-            | M::Vcvtph2ps | M::Vcvtps2ph | M::Vmcall | M::Vmmcall
+        M::Syscall
+            | M::Sysenter
+            | M::Int
+            | M::Rdtsc
+            | M::Rdtscp
+            | M::Rdpmc
+            | M::Rdpid
+            | M::Rdrand
+            | M::Rdseed
+            | M::Ldmxcsr
+            | M::Vldmxcsr
+            | M::Fldcw
+            | M::Fldenv
+            | M::Frstor
+            | M::Fxrstor
+            | M::Fxrstor64
+            | M::Xrstor
+            | M::Xrstor64
+            | M::Xrstors
+            | M::Xrstors64
+            | M::Xsetbv
+            | M::Wrpkru
+            | M::Wrfsbase
+            | M::Wrgsbase
+            | M::Vcvtph2ps
+            | M::Vcvtps2ph
+            | M::Vmcall
+            | M::Vmmcall
     );
-    by_name || instruction.cpuid_features().iter().any(|feature| {
-        matches!(
-            feature,
-            CpuidFeature::AVX512_BF16
-                | CpuidFeature::AVX512_FP16
-                | CpuidFeature::AVX_NE_CONVERT
-                | CpuidFeature::AMX_TILE
-                | CpuidFeature::AMX_BF16
-                | CpuidFeature::AMX_INT8
-                | CpuidFeature::AMX_FP16
-                | CpuidFeature::AMX_COMPLEX
-                | CpuidFeature::F16C
-                | CpuidFeature::RTM
-        )
-    })
+    by_name
+        || instruction.cpuid_features().iter().any(|feature| {
+            matches!(
+                feature,
+                CpuidFeature::AVX512_BF16
+                    | CpuidFeature::AVX512_FP16
+                    | CpuidFeature::AVX_NE_CONVERT
+                    | CpuidFeature::AMX_TILE
+                    | CpuidFeature::AMX_BF16
+                    | CpuidFeature::AMX_INT8
+                    | CpuidFeature::AMX_FP16
+                    | CpuidFeature::AMX_COMPLEX
+                    | CpuidFeature::F16C
+                    | CpuidFeature::RTM
+            )
+        })
 }
