@@ -230,7 +230,7 @@ def test_own_time_is_between_cpu_and_wall(elapsed: int, cpu: int, waited: int, n
     wall = max(elapsed - null, 1.0)
     assert min(wall, cpu) <= own_ns(ran, null, 1) <= wall
     assert own_ns(ran, null, 1) >= wall - waited
-    assert own_ns(ran, null, 2) == wall
+    assert min(wall, cpu / 2) <= own_ns(ran, null, 2) <= own_ns(ran, null, 1)
 
 
 def test_computing_elsewhere_while_the_main_thread_waits_gains_nothing() -> None:
@@ -243,7 +243,7 @@ def test_sleeping_counts_as_own_time() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "clean"),
-    [({}, True), ({"steal_ns": 10**7}, False), ({"involuntary_switches": 9}, False), ({"waited_ns": 10**6}, False)],
+    [({}, True), ({"steal_ns": 10**7}, False), ({"involuntary_switches": 9}, False), ({"waited_ns": 10**6, "cpu_ns": 10**6}, False)],
 )
 def test_disturbance_is_told_by_its_causes(changes: dict[str, int], clean: bool) -> None:
     quiet = Ran(2_000_000, 1_990_000, 1, 0, 0, 0, True, 1_000)

@@ -132,14 +132,13 @@ class WorkerDuel:
 def own_ns(ran: Ran, null_ns: float, threads: int) -> float:
     """Wall time of a run without the empty round trip and without the time in which others had its core.
 
-    The kernel tells how long the main thread was ready and not running; a candidate cannot earn such time by sleeping.
-    What it could do is to compute in a second thread while the first one waits: so the result is never less than the
-    CPU time of the whole process. With several threads nothing is taken off, they wait for each other.
+    The kernel tells how long a thread was ready and not running; a candidate cannot earn such time by sleeping. What
+    it could do is to compute in one thread while another waits for the core: so the result is never less than the CPU
+    time of the whole process, shared by the cores that it has. Where a core is kept busy by the candidate itself,
+    that is all the time there was.
     """
     wall_ns = max(ran.elapsed_ns - null_ns, 1.0)
-    if threads > 1:
-        return wall_ns
-    return max(wall_ns - ran.waited_ns, min(wall_ns, float(ran.cpu_ns)))
+    return max(wall_ns - ran.waited_ns, min(wall_ns, ran.cpu_ns / threads))
 
 
 def undisturbed(ran: Ran, threads: int) -> bool:
@@ -147,7 +146,7 @@ def undisturbed(ran: Ran, threads: int) -> bool:
 
     The same rule for both sides, and never a look at how long it took.
     """
-    if threads == 1 and ran.waited_ns > max(WAIT_SHARE * ran.elapsed_ns, WAIT_NS):
+    if ran.elapsed_ns - own_ns(ran, 0.0, threads) > max(WAIT_SHARE * ran.elapsed_ns, WAIT_NS):
         return False
     return ran.steal_ns == 0 and ran.involuntary_switches <= threads * (SWITCHES + ran.elapsed_ns // SWITCH_EVERY_NS)
 

@@ -86,7 +86,7 @@ class Ran:
     threads: threads alive in the worker at the freeze (1 = only the host's own); running_threads: those of them that
     used CPU in this run.
     involuntary_switches, steal_ns: disturbance seen meanwhile, for the clock's symmetric rejection.
-    waited_ns: how long the worker's main thread, or the parent at the end, was ready while others had its core.
+    waited_ns: how long the worker's threads, or the parent at the end, were ready to run while others had the core.
     fp_env_restored: the rounding and flush-to-zero state was as before the call.
     """
 

@@ -42,17 +42,25 @@ def glance(pid: int) -> Glance:
     return Glance(switches, ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK"), cpu_ns)
 
 
-def waited_ns(pid: int) -> int:
-    """Time so far that the main thread of `pid`, or this very thread, was ready to run while others had its core.
+def waits(pid: int) -> dict[str, int]:
+    """Nanoseconds so far that each thread of `pid` was ready to run while others had its core.
 
-    They take turns, one waits for the other, so the two times never overlap. The second field of schedstat; 0 where
-    the system does not tell.
+    Under "" the same of this very thread. The second field of schedstat; nothing where the system does not tell.
     """
-    total = 0
-    for path in (f"/proc/{pid}/schedstat", "/proc/thread-self/schedstat"):
-        fields = _text(Path(path)).split()
-        total += int(fields[1]) if len(fields) > 1 else 0
-    return total
+    paths = {task.name: task / "schedstat" for task in Path(f"/proc/{pid}/task").glob("*")}
+    paths[""] = Path("/proc/thread-self/schedstat")
+    fields = {name: _text(path).split() for name, path in paths.items()}
+    return {name: int(found[1]) for name, found in fields.items() if len(found) > 1}
+
+
+def waited_ns(before: dict[str, int], after: dict[str, int]) -> int:
+    """How much of the time between two `waits` was lost: by the thread that waited longest, and then by this one.
+
+    Parent and worker take turns, so their waiting adds up; the threads of the worker wait at the same time.
+    """
+    passed = {name: waited - before.get(name, 0) for name, waited in after.items()}
+    ours = passed.pop("", 0)
+    return ours + max(passed.values(), default=0)
 
 
 def runnable(pid: int) -> bool:
