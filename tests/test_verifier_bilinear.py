@@ -21,6 +21,11 @@ SMALL = [name for name in schemes.available() if schemes.named(name).rank <= 60]
 PRIME = 2_147_483_629
 
 
+def deep(depth: int) -> dict[str, object]:
+    """A table of so many rotations inside one another."""
+    return {"rotate": deep(depth - 1) if depth else "strassen"}
+
+
 def evaluate(scheme: Scheme, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """What the scheme computes for scalar blocks, modulo PRIME, in Python integers."""
 
@@ -49,6 +54,7 @@ def test_every_shipped_scheme_is_proved(name: str) -> None:
         ("strassen_2x2x3", (2, 2, 3, 11)),
         ("strassen_2x2x4", (2, 2, 4, 14)),
         ("strassen_2x2x5", (2, 2, 5, 18)),
+        ("blocks_5x5x5", (5, 5, 5, 108)),
         ("strassen_4x4x4", (4, 4, 4, 49)),
         ("hopcroft_kerr_3x2x3", (3, 2, 3, 15)),
         ("hopcroft_kerr_2x3x3", (2, 3, 3, 15)),
@@ -307,6 +313,11 @@ def test_any_text_is_a_scheme_or_a_user_error(text: str) -> None:
         ({"m": 1, "k": 1, "n": 1, "u": [1], "v": [[1]], "w": [[1]]}, "list of rows"),
         ({"kronecker": ["strassen", "no such"]}, "no scheme is called 'no such'"),
         ({"kronecker": []}, "list of names"),
+        ({"kronecker": ["strassen"] * 5}, "dimensions must be"),
+        ({"sum": ["strassen"] * 100_000, "axis": "k"}, "dimensions must be"),
+        ({"rotate": "classical_99x99x99"}, "dimensions must be"),
+        ({"rotate": {"rotate": {"texts": 1}}}, "unknown key 'texts'"),
+        (deep(20), "more than 8 compositions"),
         ({"sum": ["strassen"], "axis": "z"}, "axis"),
         ({"text": "x", "rotate": "strassen"}, "exactly one"),
         ({"texts": "x"}, "unknown key 'texts'"),

@@ -39,6 +39,15 @@ _INT64_SAFE = 1 << 62
 _MAX_BIG_WORK = 1 << 25
 
 
+def require_size(label: str, m: int, k: int, n: int) -> None:
+    """Raise UserError unless ⟨m,k,n⟩ is within what is proved here; before anything of that size is built."""
+    if not 1 <= min(m, k, n) <= max(m, k, n) <= MAX_DIMENSION or m * k * n > MAX_RANK:
+        raise UserError(
+            f"{label}: dimensions must be 1 to {MAX_DIMENSION} with m·k·n at most {MAX_RANK}; "
+            "supply the factors of a larger product scheme instead"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """⟨m,k,n;r⟩: u is r rows of m·k, v r rows of k·n, w r rows of m·n coefficients, indices row-major.
@@ -57,11 +66,7 @@ class Scheme:
 
     def __post_init__(self) -> None:
         m, k, n = self.m, self.k, self.n
-        if not 1 <= min(m, k, n) <= max(m, k, n) <= MAX_DIMENSION or m * k * n > MAX_RANK:
-            raise UserError(
-                f"{self.label}: dimensions must be 1 to {MAX_DIMENSION} with m·k·n at most {MAX_RANK}; "
-                "supply the factors of a larger product scheme instead"
-            )
+        require_size(self.label, m, k, n)
         if not 1 <= self.rank <= MAX_RANK:
             raise UserError(f"{self.label}: a scheme has 1 to {MAX_RANK} products")
         for (letter, factor), width in zip(self._factors(), (m * k, k * n, m * n), strict=True):

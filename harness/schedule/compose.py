@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Literal, TypeAlias
 
 from harness.errors import UserError
-from harness.schedule.bilinear import Factor, Row, Scheme
+from harness.schedule.bilinear import Factor, Row, Scheme, require_size
 
 Axis: TypeAlias = Literal["m", "k", "n"]
 Matrix: TypeAlias = tuple[Row, ...]
@@ -18,6 +18,7 @@ Matrix: TypeAlias = tuple[Row, ...]
 
 def classical(m: int, k: int, n: int) -> Scheme:
     """The textbook rule ⟨m,k,n;m·k·n⟩: one product per (i, p, j)."""
+    require_size("classical", m, k, n)
     triples = [(i, p, j) for i in range(m) for p in range(k) for j in range(n)]
     return Scheme(
         f"classical_{m}x{k}x{n}",
@@ -47,6 +48,8 @@ def transpose(scheme: Scheme, name: str | None = None) -> Scheme:
 
 def kronecker(outer: Scheme, inner: Scheme, name: str | None = None) -> Scheme:
     """⟨m₁m₂,k₁k₂,n₁n₂;r₁r₂⟩: the inner scheme multiplies the blocks of the outer one, in one flat scheme."""
+    m, k, n = outer.m * inner.m, outer.k * inner.k, outer.n * inner.n
+    require_size(name or f"{outer.name}*{inner.name}", m, k, n)
     pairs = (("m", "k"), ("k", "n"), ("m", "n"))
     shapes = [tuple(getattr(s, axis) for s in (outer, inner) for axis in pair) for pair in pairs]
     factors = ((outer.u, inner.u), (outer.v, inner.v), (outer.w, inner.w))
@@ -54,7 +57,6 @@ def kronecker(outer: Scheme, inner: Scheme, name: str | None = None) -> Scheme:
         tuple(_product_row(x, y, shape) for x in left for y in right)
         for (left, right), shape in zip(factors, shapes, strict=True)
     )
-    m, k, n = outer.m * inner.m, outer.k * inner.k, outer.n * inner.n
     return Scheme(name or f"{outer.name}*{inner.name}", m, k, n, u, v, w, "Kronecker product")
 
 
@@ -72,6 +74,8 @@ def direct_sum(axis: Axis, parts: Sequence[Scheme], name: str | None = None) -> 
     size = {letter: getattr(first, letter) for letter in ("m", "k", "n")}
     size[axis] = sum(getattr(part, axis) for part in parts)
     m, k, n = size["m"], size["k"], size["n"]
+    joined = name or f"sum_{axis}({', '.join(part.name for part in parts[:4])})"
+    require_size(joined, m, k, n)
     u: list[Row] = []
     v: list[Row] = []
     w: list[Row] = []
@@ -81,7 +85,6 @@ def direct_sum(axis: Axis, parts: Sequence[Scheme], name: str | None = None) -> 
         v += [_placed(row, part.n, n, offset["k"], offset["n"], k) for row in part.v]
         w += [_placed(row, part.n, n, offset["m"], offset["n"], m) for row in part.w]
         offset[axis] += getattr(part, axis)
-    joined = name or f"sum_{axis}({', '.join(part.name for part in parts)})"
     return Scheme(joined, m, k, n, tuple(u), tuple(v), tuple(w), "direct sum")
 
 

@@ -6,7 +6,8 @@ A scheme is a table (TOML or JSON) with one of
     kronecker = ["strassen", "strassen"]             a product of named schemes, the outermost first
     sum = ["strassen", "classical_2x2x1"], axis = "n"    named schemes side by side
     rotate = "name" or transpose = "name"            by symmetry
-and optionally name and source. Nothing here is proved by being read.
+and optionally name and source. Instead of a name a composition also takes such a table. Nothing here is proved by
+being read.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _FORMS = ("text", "u", "kronecker", "sum", "rotate", "transpose")
 _KEYS = {"name", "source", "m", "k", "n", "v", "w", "axis", *_FORMS}
 _CLASSICAL = re.compile(r"classical_(\d{1,2})x(\d{1,2})x(\d{1,2})")
 MAX_BYTES = 1 << 20
+_MAX_DEPTH = 8
 
 
 def available() -> tuple[str, ...]:
@@ -75,7 +77,7 @@ def from_text(text: str, form: str = "", name: str = "inline") -> Scheme:
     return from_data({"name": name} | table)
 
 
-def from_data(table: Mapping[str, Any]) -> Scheme:
+def from_data(table: Mapping[str, Any], depth: int = 0) -> Scheme:
     """Build the scheme that a table describes; see the head of this file. Raises UserError."""
     name, source = str(table.get("name", "inline"))[:80], str(table.get("source", ""))
     unknown = sorted(set(table) - _KEYS)
@@ -90,17 +92,23 @@ def from_data(table: Mapping[str, Any]) -> Scheme:
         return symbolic.parse(str(value), name, source)
     if form == "u":
         return _from_tensors(name, source, table)
-    scheme = _composed(form, value, table, name)
+    scheme = _composed(form, value, table, name, depth)
     return Scheme(name, scheme.m, scheme.k, scheme.n, scheme.u, scheme.v, scheme.w, source or scheme.source)
 
 
-def _composed(form: str, value: Any, table: Mapping[str, Any], name: str) -> Scheme:
+def _composed(form: str, value: Any, table: Mapping[str, Any], name: str, depth: int) -> Scheme:
     many = form in ("kronecker", "sum")
-    names = value if many else [value]
-    if not isinstance(names, list) or not names or not all(isinstance(part, str) for part in names):
-        what = "a list of names of shipped schemes" if many else "the name of a shipped scheme"
+    told = value if many else [value]
+    if not isinstance(told, list) or not told or not all(isinstance(part, str | dict) for part in told):
+        what = (
+            "a list of names of shipped schemes or of tables"
+            if many
+            else "the name of a shipped scheme or a table"
+        )
         raise UserError(f"{name}: {form} takes {what}")
-    parts = [named(part) for part in names]
+    if depth >= _MAX_DEPTH:
+        raise UserError(f"{name}: more than {_MAX_DEPTH} compositions inside one another")
+    parts = [named(part) if isinstance(part, str) else from_data(part, depth + 1) for part in told]
     if form == "kronecker":
         return reduce(compose.kronecker, parts)
     if form == "sum":
