@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +13,10 @@ from harness.errors import UserError
 from harness.session import SessionState
 from harness.settings import Settings
 from harness.summary import Summary
-from harness.verdict import Accepted, At, Gate, HarnessError, Verdict
+from harness.verdict import At, Gate, HarnessError, Verdict
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 class LiveJudge:
@@ -42,14 +45,24 @@ class LiveJudge:
 
 def evolve_in_session(session: pytest.Session, state: SessionState, summary: Summary) -> None:
     """Run the evolution that the settings ask for; raises UserError with one line for a person."""
-    from filelock import FileLock, Timeout
-
     from harness.roundtable.run import run_evolution
 
     settings = state.settings
     session.testscollected += settings.generate * settings.population * len(Gate)
-    lock = FileLock(_lock_path(settings))
+    result = asyncio.run(run_evolution(state, LiveJudge(session, state), summary.say))
+    summary.notices.extend(result.notices)
+
+
+def claim_the_table(settings: Settings) -> FileLock:
+    """One evolution at a time in a checkout: its lock, held until this process ends.
+
+    Raises UserError when another one runs, or when the results folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(settings.results / "generate.lock")
     try:
+        settings.results.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
@@ -59,21 +72,4 @@ def evolve_in_session(session: pytest.Session, state: SessionState, summary: Sum
         raise UserError(
             f"{settings.results}: cannot be written: {error.strerror}; make it writable"
         ) from None
-    with lock:
-        result = asyncio.run(run_evolution(state, LiveJudge(session, state), summary.say))
-    summary.notices.extend(result.notices)
-
-
-def _lock_path(settings: Settings) -> Path:
-    try:
-        settings.results.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{settings.results}: cannot be created: {error.strerror}; make it writable"
-        ) from None
-    return settings.results / "generate.lock"
-
-
-def accepted(verdict: Verdict) -> bool:
-    """Whether a verdict reaches the memory."""
-    return isinstance(verdict, Accepted)
+    return lock

@@ -13,6 +13,8 @@ from harness.settings import Settings
 from harness.verdict import Accepted, Gate, Rejection, Verdict
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from harness.collect import GateItem, KernelFile
 
 
@@ -27,6 +29,8 @@ class SessionState:
         self.comparisons: dict[str, saves.Comparison] = {}
         self._saved: dict[str, saves.Ratio] | None = None
         self._recorded: set[str] = set()
+        # Held while this process evolves; released when it ends, however it ends.
+        self.lock: FileLock | None = None
 
     def walk(self, inspection: Inspection, gate: Gate) -> Passed | Rejection:
         """Through the gate, and record the verdict as soon as there is one."""

@@ -43,8 +43,12 @@ class Summary:
             return
         capture = self.config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-            reporter.ensure_newline()
-            reporter.write_line(line)
+            writer = reporter._tw
+            if writer.width_of_current_line:
+                writer.line()
+                # The next item begins its line anew, with the file's name.
+                reporter.currentfspath = None
+            writer.line(line)
 
     def check_arguments(self) -> None:
         """Folders without a kernel, and options that do not go together; raises UserError."""
@@ -59,7 +63,7 @@ class Summary:
             )
         if self.settings.generate and getattr(self.config.option, "numprocesses", None):
             raise UserError("--generate takes timings and runs in one process; leave out -n")
-        if self.settings.generate and self.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        if self.settings.generate and self.config.args_source is not pytest.Config.ArgsSource.ARGS:
             # The evolution is what was asked for, not the project's own tests.
             self.config.args = []
         self._claim_verdicts_file()
@@ -86,6 +90,10 @@ class Summary:
         """Have the toolchain, the host and the saved timings at hand, or say in one line why not."""
         if self.settings.compare is not None:
             state.saved_sessions().load(self.settings.compare)
+        if self.settings.generate:
+            from harness.live import claim_the_table
+
+            state.lock = claim_the_table(self.settings)
         assert state.bench.tools
         if self.settings.unsandboxed:
             self.say("UNSANDBOXED: candidates run with your rights; every result is marked")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,9 @@ def test_an_honest_kernel_is_accepted_and_recorded(project: pytest.Pytester) -> 
     result.stdout.fnmatch_lines(["*rank*run*ratio to BLAS*", "*1*lone*accepted, unsafe*", "A/A control*"])
 
 
-def test_a_wrong_kernel_fails_with_its_counterexample_and_a_replay_that_repeats_it(project: pytest.Pytester) -> None:
+def test_a_wrong_kernel_fails_with_its_counterexample_and_a_replay_that_repeats_it(
+    project: pytest.Pytester,
+) -> None:
     add_candidate(project, "diagonal", WRONG)
     result = judge(project, "candidates/diagonal", "--verdicts", "v.jsonl")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -119,10 +120,15 @@ def test_xdist_workers_report_to_one_table(project: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     add_candidate(project, "lone")
     add_candidate(project, "diagonal", WRONG)
-    result = judge(project, "candidates", "-n", "2", "--dist", "loadfile", "-m", "not perf", "--verdicts", "v.jsonl")
+    result = judge(
+        project, "candidates", "-n", "2", "--dist", "loadfile", "-m", "not perf", "--verdicts", "v.jsonl"
+    )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     found = verdicts(project.path / "v.jsonl")
-    assert {name: line["verdict"] for name, line in found.items()} == {"lone": "Inconclusive", "diagonal": "Wrong"}
+    assert {name: line["verdict"] for name, line in found.items()} == {
+        "lone": "Inconclusive",
+        "diagonal": "Wrong",
+    }
 
 
 def test_broken_folders_do_not_keep_others_from_being_judged(project: pytest.Pytester) -> None:
@@ -134,7 +140,8 @@ def test_broken_folders_do_not_keep_others_from_being_judged(project: pytest.Pyt
     (project.path / "candidates" / "folder" / "kernel.rs").mkdir()
     (add_candidate(project, "missing", manifest="") / "kernel.rs").unlink()
     (add_candidate(project, "link") / "kernel.rs").unlink()
-    os.symlink(project.path / "candidates" / "good" / "kernel.rs", project.path / "candidates" / "link" / "kernel.rs")
+    good = project.path / "candidates" / "good" / "kernel.rs"
+    (project.path / "candidates" / "link" / "kernel.rs").symlink_to(good)
     result = judge(project, "candidates", "--verdicts", "v.jsonl")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     found = verdicts(project.path / "v.jsonl")
@@ -197,7 +204,9 @@ def test_a_claim_is_set_beside_todays_measurement(project: pytest.Pytester) -> N
     result.stdout.fnmatch_lines(["*claimed: claimed 0.500*today*cannot be compared (machine was elsewhere*"])
 
 
-def test_github_gets_annotations_and_a_summary(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_github_gets_annotations_and_a_summary(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_candidate(project, "diagonal", WRONG)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "summary.md"))

@@ -1,0 +1,162 @@
+"""`pytest --generate N` as a user calls it: evolve, judge, remember, go on; interrupted, contended, on a full stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.candidate import load
+
+QUICK = ("--suite", "64x64x64", "--clock-budget", "0.6", "--profile", "quick", "-p", "no:cacheprovider")
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def start(project: pytest.Pytester, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pytest", *QUICK, *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition: Any, what: str, limit_s: float = 120.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {limit_s} s"
+        time.sleep(0.05)
+
+
+def hosts_below(session: int) -> list[int]:
+    """Processes of this session that still live (workers lead sessions of their own; their parent is in ours)."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z" and (int(fields[3]) == session or int(fields[1]) == session):
+            found.append(int(entry.name))
+    return found
+
+
+def test_two_generations_leave_candidates_verdicts_a_table_and_a_memory_to_go_on_from(
+    project: pytest.Pytester,
+) -> None:
+    result = project.runpytest_subprocess(*QUICK, "--generate", "2", "--verdicts", "v.jsonl", "--seed", "7")
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=14)
+    folders = sorted((project.path / "candidates").glob("gen-*"))
+    assert len(folders) == 2
+    first, second = (load(folder) for folder in folders)
+    assert (first.manifest.generation, second.manifest.generation) == (1, 2)
+    assert first.source != second.source
+    assert [line["verdict"] for line in lines_of(project.path / "v.jsonl")] == ["Accepted", "Accepted"]
+    result.stdout.fnmatch_lines(["*rank*run*ratio to BLAS*verdict*"])
+    assert "<svg" in (project.path / "results" / "local" / "leaderboard.html").read_text()
+
+    again = project.runpytest_subprocess(*QUICK, "--generate", "1", "--seed", "8")
+    assert again.ret == pytest.ExitCode.OK
+    newest = next(f for f in (project.path / "candidates").glob("gen-*") if f not in folders)
+    manifest = load(newest).manifest
+    assert {manifest.parent, *manifest.parents} & {folder.name for folder in folders}, (
+        "nothing was remembered"
+    )
+    assert load(newest).source not in (first.source, second.source)
+    # Reproducing an evolved candidate walks the same way.
+    single = project.runpytest_subprocess(*QUICK, f"candidates/{newest.name}")
+    assert single.ret == pytest.ExitCode.OK
+
+
+def test_the_same_seed_from_an_empty_memory_writes_the_same_first_kernel(project: pytest.Pytester) -> None:
+    sources = []
+    for memory in ("one", "two"):
+        before = set((project.path / "candidates").glob("gen-*"))
+        result = project.runpytest_subprocess(*QUICK, "--generate", "1", "--seed", "3", "--memory", memory)
+        assert result.ret == pytest.ExitCode.OK
+        new = set((project.path / "candidates").glob("gen-*")) - before
+        sources.append(load(new.pop()).source)
+    strip = ["\n".join(line for line in source.splitlines() if "gen-" not in line) for source in sources]
+    assert strip[0] == strip[1]
+
+
+def test_ctrl_c_loses_nothing_and_resume_goes_on(project: pytest.Pytester) -> None:
+    process = start(project, "--generate", "3", "--seed", "5")
+    records = project.path / "results" / "local" / "records"
+    try:
+        wait_for(lambda: records.exists() and any(records.iterdir()), "verdict")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert "Traceback" not in output
+    wait_for(lambda: not hosts_below(process.pid), "end of all workers", 10)
+    done = sorted((project.path / "candidates").glob("gen-*"))
+    assert 1 <= len(done) <= 3
+    resumed = project.runpytest_subprocess(*QUICK, "--generate", "3", "--resume")
+    assert resumed.ret == pytest.ExitCode.OK
+    assert "going on with run" in resumed.stdout.str()
+    folders = sorted((project.path / "candidates").glob("gen-*"))
+    assert len(folders) == 3
+    assert {f.name.rpartition("-")[0] for f in folders} == {done[0].name.rpartition("-")[0]}
+
+
+def test_a_killed_run_leaves_no_process_and_the_next_one_works(project: pytest.Pytester) -> None:
+    process = start(project, "--generate", "3")
+    wait_for(lambda: list((project.path / "candidates").glob("gen-*")), "candidate")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    wait_for(lambda: not hosts_below(process.pid), "end of all workers", 10)
+    for folder in (project.path / "candidates").glob("gen-*"):
+        assert load(folder).source
+    after = project.runpytest_subprocess(*QUICK, "--generate", "1")
+    assert after.ret == pytest.ExitCode.OK
+
+
+def test_a_second_run_at_the_same_time_is_told_so(project: pytest.Pytester) -> None:
+    process = start(project, "--generate", "2")
+    try:
+        wait_for(lambda: list((project.path / "candidates").glob("gen-*")), "candidate")
+        second = project.runpytest_subprocess(*QUICK, "--generate", "1")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert second.ret == pytest.ExitCode.USAGE_ERROR
+    text = second.stdout.str() + second.stderr.str()
+    assert "another pytest --generate is running" in text
+    assert "Traceback" not in text
+
+
+def test_an_unwritable_results_folder_is_one_clear_line(project: pytest.Pytester) -> None:
+    (project.path / "results").write_text("a file where a folder should be")
+    result = project.runpytest_subprocess(*QUICK, "--generate", "1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stdout.str() + result.stderr.str()
+    assert "results" in text
+    assert "Traceback" not in text
+    assert not list((project.path / "candidates").glob("gen-*"))
+
+
+def test_the_projects_own_tests_do_not_run_along(project: pytest.Pytester) -> None:
+    (project.path / "tests").mkdir()
+    (project.path / "tests" / "test_own.py").write_text("def test_own():\n    raise SystemExit('ran')\n")
+    result = project.runpytest_subprocess(*QUICK, "--generate", "1")
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=7)
