@@ -238,6 +238,15 @@ def test_a_flood_of_output_is_cut(tmp_path: Path) -> None:
     assert len(outcome.out) == 1 << 16
 
 
+@linux
+def test_a_helper_has_no_more_memory_than_it_is_given(tmp_path: Path) -> None:
+    script = "import time; time.sleep(0.3); x = bytearray(1 << 30); print(len(x))"
+    limited = bounded.run([sys.executable, "-c", script], tmp_path, {}, 20.0, 1 << 16, memory_limit=512 << 20)
+    assert limited.code == 1
+    assert "MemoryError" in limited.log
+    assert bounded.run([sys.executable, "-c", script], tmp_path, {}, 20.0, 1 << 16).code == 0
+
+
 def test_descendants_end_with_the_group(tmp_path: Path) -> None:
     script = "(sleep 60 & echo $! > pid; sleep 60) & wait"
     outcome = bounded.run(["/bin/sh", "-c", script], tmp_path, {"PATH": "/usr/bin:/bin"}, 0.5, 1 << 16)

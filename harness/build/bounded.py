@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -35,11 +36,13 @@ def run(
     limit_s: float,
     output_limit: int,
     stdin: bytes = b"",
+    memory_limit: int | None = None,
 ) -> Outcome:
     """Run `command` in `folder` as its own process group; what it reads and says goes through nameless files.
 
     The whole group is killed at `limit_s` seconds of wall time, when it has written `output_limit` bytes, and when
-    we are interrupted. Raises HarnessFaultError when the program cannot be started.
+    we are interrupted. On Linux it gets at most `memory_limit` bytes of address space and leaves no core file.
+    Raises HarnessFaultError when the program cannot be started.
     """
     started = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as fed:
@@ -58,6 +61,7 @@ def run(
         except OSError as error:
             raise HarnessFaultError(f"{command[0]} cannot be started: {error.strerror}") from error
         try:
+            _limit(process, memory_limit)
             timed_out, flooded = _watch(process, started + limit_s, (out, log), output_limit)
         finally:
             _kill_group(process)
@@ -69,6 +73,18 @@ def run(
             timed_out=timed_out,
             flooded=flooded,
         )
+
+
+def _limit(process: subprocess.Popen[bytes], memory_limit: int | None) -> None:
+    """Set from outside, moments after the start: code between fork and exec is not safe beside threads."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+        if memory_limit is not None:
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (memory_limit, memory_limit))
 
 
 def _watch(

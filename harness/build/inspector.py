@@ -13,6 +13,8 @@ from harness.errors import HarnessFaultError
 
 LIMIT_S = 20.0
 OUTPUT_LIMIT_BYTES = 64 << 20
+# One GiB of stack for the parser, and what a tree of one megabyte of tokens takes.
+MEMORY_LIMIT_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def rules(inspector: Path) -> dict[str, Rule]:
 
 
 def _ask(command: list[str], stdin: bytes = b"") -> dict[str, Any] | Unreadable:
-    outcome = bounded.run(command, Path("/"), {}, LIMIT_S, OUTPUT_LIMIT_BYTES, stdin)
+    outcome = bounded.run(command, Path("/"), {}, LIMIT_S, OUTPUT_LIMIT_BYTES, stdin, MEMORY_LIMIT_BYTES)
     if outcome.timed_out:
         return Unreadable(f"not read within {LIMIT_S:.0f} s")
     if outcome.flooded or outcome.code < 0:

@@ -36,6 +36,11 @@ def check(source: str, tier: Tier, inspector: Path) -> PolicyReport | PolicyViol
     A source that Rust's lexer cannot read is left to rustc to refuse, unless it holds a word that could matter.
     Raises HarnessFaultError when the inspector itself fails.
     """
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        line = source.count("\n", 0, error.start) + 1
+        return _violation(inspector, "unreadable", line, "a lone surrogate, which no UTF-8 file can hold")
     deceptive = _deceptive(source)
     if deceptive is not None:
         return _violation(inspector, *deceptive)
