@@ -28,14 +28,12 @@ EPSILON = float(np.finfo(np.float32).eps)
 
 
 def sbeg() -> Iterator[float]:
-    """SBEG of sblat3: I ← I·891 mod 1000 from 7, every fifth draw skipped once, (I − 500)/1001."""
-    i, count = 7, 0
-    while True:
-        count += 1
+    """SBEG of sblat3: I ← I·891 mod 1000 from 7, once more at every fifth number, (I − 500)/1001."""
+    i = 7
+    for count in itertools.count(1):
         i = i * 891 % 1000
-        if count >= 5:
-            count = 0
-            continue
+        if count % 5 == 0:
+            i = i * 891 % 1000
         yield (i - 500) / 1001
 
 

@@ -44,5 +44,6 @@ def laboratory(
         threads=threads,
         timed_shapes=timed_shapes,
         nodeid=database_key,
-        database=settings.cache / "hypothesis",
+        # A run with a chosen seed is repeatable: it must not depend on what failed in former ones.
+        database=None if settings.seed is not None else settings.cache / "hypothesis",
     )

@@ -80,7 +80,8 @@ def search(
     With `alike`, only verdicts of that type count, so that shrinking does not slip from one flaw to another.
 
     The example database (Lab.database) is keyed by the candidate and the oracle, so that the next run begins with
-    what failed in this one. The seeds that hypothesis draws are offsets from the secret one.
+    what failed in this one; without one, the draws follow from the secret seed. The seeds that hypothesis draws are
+    offsets from the secret one.
     """
     import hypothesis
     from hypothesis import HealthCheck, Phase
@@ -91,7 +92,6 @@ def search(
     hunt = _Search(bench, oracle, checks * 3, seconds, alike)
     database = None if lab.database is None else DirectoryBasedExampleDatabase(lab.database)
 
-    @hypothesis.seed(lab.seed)
     @hypothesis.settings(
         max_examples=checks,
         deadline=None,
@@ -108,6 +108,9 @@ def search(
         hunt.look(shape, offset)
 
     check.hypothesis.inner_test._hypothesis_internal_add_digest = f"{lab.nodeid}::{oracle.name}".encode()  # type: ignore[attr-defined]
+    if database is None:
+        # Repeatable from the secret seed; hypothesis does not use a database together with a seed.
+        check = hypothesis.seed(lab.seed)(check)
     try:
         check()
     except ObjectionError:
