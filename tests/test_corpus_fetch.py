@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.corpus import main
 from harness.errors import UserError
 from harness.memory.fetch import Fetched, Politeness, fetch
 from harness.memory.manifest import Paper
@@ -262,3 +265,65 @@ def test_two_fetches_at_once_and_a_broken_state_file(arxiv: Arxiv, tmp_path: Pat
     (tmp_path / "fetched.json").write_text("{half")
     with pytest.raises(UserError, match=r"fetched\.json: unreadable; delete it"):
         run(arxiv, tmp_path, paper(ONE))
+
+
+MANIFEST = """
+[[paper]]
+id = "arXiv:2212.01175"
+title = "Flip Graphs"
+authors = ["M. Kauers"]
+year = 2022
+topic = "fast-algorithms"
+licence = "unknown"
+lessons = ["A lesson."]
+
+[[paper]]
+id = "doi:10.1145/3458817.3476166"
+title = "CAKE"
+authors = ["H. T. Kung"]
+year = 2021
+topic = "cpu-gemm"
+licence = "unknown"
+lessons = ["Another."]
+"""
+
+
+def test_the_command_line_names_what_came_and_what_is_to_be_added_by_hand(
+    arxiv: Arxiv, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "papers.toml").write_text(MANIFEST)
+    fetching = ["fetch", "--corpus", str(tmp_path), "--base-url", arxiv.url, "--pause", "0"]
+    arxiv.plan[ONE] = ["status 404"]
+    assert main(fetching) == 1
+    assert "arXiv:2212.01175: " in capsys.readouterr().out
+    assert main(fetching) == 0
+    told = capsys.readouterr()
+    assert "arXiv:2212.01175: downloaded, Flip Graphs" in told.out
+    assert "doi:10.1145/3458817.3476166: not on arXiv, add by hand: CAKE" in told.out
+    assert "1 downloaded, 0 already there, 0 failed" in told.out
+    assert told.err == "", "no progress bar where there is no terminal"
+
+
+def test_a_kill_in_the_middle_leaves_no_half_paper_and_the_next_call_goes_on(
+    arxiv: Arxiv, tmp_path: Path
+) -> None:
+    (tmp_path / "papers.toml").write_text(MANIFEST)
+    arxiv.plan[ONE] = ["stall"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness.corpus", "fetch", "--corpus", str(tmp_path), "--base-url", arxiv.url],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).resolve().parents[1],
+    )
+    part = tmp_path / "pdf" / f"arXiv_{ONE}.part"
+    deadline = time.monotonic() + 60
+    # What arrived is in the file once its buffer was flushed; the kill may come before that.
+    while not part.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert part.exists()
+    assert not (tmp_path / "pdf" / f"arXiv_{ONE}.pdf").exists()
+    done, _ = run(arxiv, tmp_path / "pdf", paper(ONE))
+    assert done.downloaded
+    assert (tmp_path / "pdf" / f"arXiv_{ONE}.pdf").read_bytes() == CONTENT

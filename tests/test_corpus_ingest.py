@@ -232,8 +232,19 @@ def test_bad_input_on_the_command_line_is_one_line_and_exit_2(
 
 def test_as_a_process_of_its_own(corpus: Path) -> None:
     where = ["--corpus", str(corpus), "--memory", str(corpus.parent / "memory")]
+    (corpus / "own").mkdir()
+    (corpus / "own" / "a.txt").write_text("A text on rank-one terms and on tensors. " * 10)
+    ingested = subprocess.run(
+        [sys.executable, "-m", "harness.corpus", "ingest", *where],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert "stored: a (1 passages from 1 pages)" in ingested.stdout
+    assert ingested.stderr == "", "no progress bar where there is no terminal"
     finished = subprocess.run(
-        [sys.executable, "-m", "harness.corpus", "search", "rank-one terms", "-k", "1", *where],
+        [sys.executable, "-m", "harness.corpus", "search", "rank-one terms", "-k", "2", *where],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -123,9 +123,12 @@ def test_folders_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
         open_memory(str(tmp_path / "file"))
     (tmp_path / "chroma.sqlite3").write_bytes(b"this is not a database at all" * 100)
-    with pytest.raises(UserError, match="memory at") as caught:
-        open_memory(str(tmp_path))
-    assert "\n" not in str(caught.value)
+    for _ in range(2):
+        with pytest.raises(
+            UserError, match=r"memory at .* cannot be opened .*harness\.memory import FILE"
+        ) as caught:
+            open_memory(str(tmp_path))
+        assert "\n" not in str(caught.value)
 
 
 def test_a_server_that_dies_is_one_line(server) -> None:  # type: ignore[no-untyped-def]

@@ -162,7 +162,8 @@ def _measure(
             rows = embedder.embed_documents(texts)
             for index, paper in enumerate(papers):
                 if held < len(paper.lessons) and len(paper.lessons) > 1:
-                    scores = rows @ embedder.embed_query(paper.lessons[held])
+                    # Rounded, so that the last bit of another machine's arithmetic breaks no tie.
+                    scores = np.round(rows @ embedder.embed_query(paper.lessons[held]), 5)
                     found[turn, index, held] = _reciprocal(scores, np.array(owners), index)
     return found, float(np.mean(lengths))
 

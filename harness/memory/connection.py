@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from harness.errors import UserError
 from harness.memory.collection import BATCH, Collection, Scalar
 from harness.memory.embedders import Embedder, slug
-from harness.memory.faults import first_line, translated
+from harness.memory.faults import damaged, first_line, translated
 from harness.memory.files import private_folder, write_whole
 
 SCHEMA = 1
@@ -175,14 +175,22 @@ def _open_folder(folder: Path) -> Connection:
     private_folder(folder)
     lock = _take_lock(folder)
     try:
-        import chromadb
-
-        with translated(str(folder)):
-            client = chromadb.PersistentClient(str(folder.resolve()), settings=_settings())
+        client = _open_client(folder)
     except BaseException:
         lock.release()
         raise
     return Connection(str(folder), client, lock)
+
+
+def _open_client(folder: Path) -> Any:
+    import chromadb
+
+    with translated(str(folder)):
+        try:
+            return chromadb.PersistentClient(str(folder.resolve()), settings=_settings())
+        except (ValueError, AttributeError, RuntimeError) as error:
+            # A store that does not open leaves Chroma's own client half made, which then fails in its own ways.
+            raise damaged(str(folder), first_line(error)) from None
 
 
 def _take_lock(folder: Path) -> Any:

@@ -23,11 +23,22 @@ def translated(where: str) -> Iterator[None]:
                 f"the memory at {where} cannot be written, the disk is full or failing; "
                 "what was recorded before is kept: free some space and run again"
             ) from None
+        if "malformed" in reason.lower() or "not a database" in reason.lower():
+            raise damaged(where, reason) from None
         raise UserError(
             f"the memory at {where} failed: {reason}; what was recorded before is kept; "
             "run again, or choose another with --memory PATH"
         ) from None
 
 
+def damaged(where: str, reason: str) -> UserError:
+    """The error for a store whose files were changed by something else than Chroma."""
+    return UserError(
+        f"the memory at {where} cannot be opened ({reason}); if its files are damaged, move them away and bring back "
+        "what was exported: python -m harness.memory import FILE"
+    )
+
+
 def first_line(error: BaseException) -> str:
+    """The first line of an error's text, at most 200 characters, or its type's name when it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
