@@ -83,11 +83,16 @@ class ClientMind:
         stream = self._client.create_stream(
             messages, extra_create_args=self._extras(question), cancellation_token=token
         )
+        result: CreateResult | None = None
+        # To its end, even behind the result: some clients tidy up there.
         async for piece in stream:
             if isinstance(piece, CreateResult):
-                return piece
-            said.append(piece)
-            progress(len(said))
+                result = piece
+            else:
+                said.append(piece)
+                progress(len(said))
+        if result is not None:
+            return result
         raise UserError(f"{self.name}: the answer ended without a result; is the server sound?")
 
     def _answer(

@@ -56,7 +56,13 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
             threads=table.threads,
             wanted=f"only the {region}" if region else "the complete kernel.rs",
         )
-        asked = await thinking.ask(table, mind, where, system, _parts(message, base, region), ANSWER_TOKENS)
+        try:
+            asked = await thinking.ask(
+                table, mind, where, system, _parts(message, base, region), ANSWER_TOKENS
+            )
+        except prompt.ContextTooSmallError as error:
+            # A proposal that this model cannot code costs the free hand, not the run.
+            raise NoKernelError(str(error)) from None
         text, cut_off, model = asked.text, asked.cut_off, mind.name
         hashed = transcript.prompt_hash(system, asked.prompt)
     source = _source(text, base, region, cut_off)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -179,6 +180,8 @@ async def _converse(table: Table) -> None:
     os.environ.setdefault("AUTOGEN_DISABLE_RUNTIME_TRACING", "true")
     from autogen_core import SingleThreadedAgentRuntime, TopicId
 
+    # The runtime logs a traceback for what is re-raised below anyway, and a person shall see one line.
+    logging.getLogger("autogen_core").setLevel(logging.CRITICAL)
     runtime = SingleThreadedAgentRuntime(ignore_unhandled_exceptions=False)
     await _seat(runtime, table)
     runtime.start()

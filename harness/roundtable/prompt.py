@@ -20,13 +20,29 @@ _SHARES = (0.5, 0.25)
 class Part:
     """One piece of a prompt. Priority 0 is indispensable; of the others, the highest number is shortened first.
 
-    `whole` parts (code, a schema) are of no use cut in half: they stay or go.
+    `whole` parts (code, a schema) are of no use cut in half: they stay or go. `shorter` are texts that may take the
+    place of the full one, the longest first.
     """
 
     name: str
     text: str
     priority: int
     whole: bool = False
+    shorter: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        """How the part gives way, step by step: what is left, and a word for it."""
+        cuts = (
+            []
+            if self.whole or self.shorter
+            else [(_shorten(self.text, s), f"shortened to {s:.0%}") for s in _SHARES]
+        )
+        return [*((text, "in brief") for text in self.shorter), *cuts, ("", "dropped")]
+
+
+class ContextTooSmallError(UserError):
+    """Even the shortest prompt does not fit the model's context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +57,20 @@ class Fitted:
 def fit(parts: Sequence[Part], count: Callable[[str], int], room: int) -> Fitted:
     """Join the parts, shortening those of the highest priority number first until `count` is at most `room`.
 
-    Raises UserError when the indispensable parts alone are too long.
+    Raises ContextTooSmallError when the indispensable parts alone are too long.
     """
     kept = {part.name: part.text for part in parts if part.text.strip()}
     dropped: list[str] = []
     order = sorted((p for p in parts if p.priority and p.name in kept), key=lambda p: -p.priority)
-    steps = [(part, share) for part in order for share in (() if part.whole else _SHARES) + (0.0,)]
     tokens = count(_join(parts, kept))
-    for part, share in steps:
+    for part, text, word in ((one, *step) for one in order for step in one.steps):
         if tokens <= room:
             break
-        kept[part.name] = _shorten(part.text, share)
-        line = f"{part.name}: " + ("dropped" if share == 0 else f"shortened to {share:.0%}")
-        dropped = [one for one in dropped if not one.startswith(f"{part.name}: ")] + [line]
+        kept[part.name] = text
+        dropped = [one for one in dropped if not one.startswith(f"{part.name}: ")] + [f"{part.name}: {word}"]
         tokens = count(_join(parts, kept))
     if tokens > room:
-        raise UserError(
+        raise ContextTooSmallError(
             f"the model's context is too small: the shortest prompt needs {tokens} tokens and {room} are free; "
             "use a model with a larger context, or raise --context"
         )
@@ -68,8 +82,6 @@ def _join(parts: Sequence[Part], kept: dict[str, str]) -> str:
 
 
 def _shorten(text: str, share: float) -> str:
-    if share == 0:
-        return ""
     lines = text.splitlines()
     keep = max(1, int(len(lines) * share))
     if len(lines) == 1:
@@ -80,7 +92,7 @@ def _shorten(text: str, share: float) -> str:
 def quote(name: str, text: str, limit: int = 4000) -> str:
     """Untrusted text as data: fenced by tags that it cannot close, unprintable characters taken out."""
     clean = "".join(ch if ch.isprintable() or ch in "\n\t" else "�" for ch in text)
-    clean = re.sub(r"<(?=/?\s*data\b)", "‹", clean, flags=re.IGNORECASE)
+    clean = re.sub(r"<(?=\s*/?\s*data\b)", "‹", clean, flags=re.IGNORECASE)
     if len(clean) > limit:
         clean = clean[: limit * 2 // 3] + "\n… (left out) …\n" + clean[-limit // 3 :]
     return f'<data name="{name}">\n{clean.strip()}\n</data>'

@@ -46,12 +46,12 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
     schema = answer_schema(table)
     system = prompt.load(
         "proposer",
-        schema=json.dumps(thinking.compact(schema)),
         template=TEMPLATE,
         whole_file=WHOLE_FILE,
         regions=", ".join(f'"{name}"' for name in REGIONS),
     )
-    asked = await thinking.ask(table, mind, where, system, parts(table, message), ANSWER_TOKENS, schema)
+    told = [_schema(schema), *parts(table, message)]
+    asked = await thinking.ask(table, mind, where, system, told, ANSWER_TOKENS, schema)
     try:
         found = find_object(asked.text)
         coding = found.pop("coding", TEMPLATE)
@@ -86,11 +86,11 @@ def parts(table: Table, message: ProposeRequest) -> list[Part]:
     task = f"This is {message.turn} of {table.generations}. Propose one kernel."
     refused = "\n".join(f"- {reason}" for reason in message.sent_back[-6:])
     return [
-        Part("machine", _machine(table), 1),
-        Part("passages", _passages(table), 5),
-        Part("latest kernels", _latest(table), 6),
-        Part("best kernels", _best(table, message.turn.slot), 2),
-        Part("failures", _failures(table), 3),
+        Part("machine", _machine(table), 2),
+        Part("passages", _passages(table), 6),
+        Part("latest kernels", _latest(table), 7),
+        Part("best kernels", _best(table, message.turn.slot), 3),
+        Part("failures", _failures(table), 4),
         Part(
             "refusals",
             "Your earlier answers in this turn were refused:\n" + quote("refusals", refused)
@@ -100,6 +100,13 @@ def parts(table: Table, message: ProposeRequest) -> list[Part]:
         ),
         Part("task", task, 0),
     ]
+
+
+def _schema(schema: Plain) -> Part:
+    """A model that answers under a grammar can do without it, if it must; one that does not cannot, so it goes last."""
+    full, brief = thinking.compact(schema), thinking.without_descriptions(thinking.compact(schema))
+    text = "The schema of your answer:\n{}"
+    return Part("schema", text.format(json.dumps(full)), 1, shorter=(text.format(json.dumps(brief)),))
 
 
 def _machine(table: Table) -> str:

@@ -101,6 +101,21 @@ def compact(schema: Any) -> Any:
     return kept
 
 
+def without_descriptions(schema: Any) -> Any:
+    """The schema with its words taken out, for small contexts."""
+    if isinstance(schema, list):
+        return [without_descriptions(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {}
+    for key, value in schema.items():
+        if key == "properties":
+            kept[key] = {name: without_descriptions(item) for name, item in value.items()}
+        elif key != "description":
+            kept[key] = without_descriptions(value)
+    return kept
+
+
 _MOST_CHOICES = 130
 
 
