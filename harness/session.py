@@ -189,6 +189,7 @@ def _shown_manifest(inspection: Inspection) -> dict[str, Any]:
     manifest = inspection.candidate.manifest
     return {
         "parent": manifest.parent or ", ".join(manifest.parents),
+        "expect": manifest.expect,
         "title": manifest.title,
         "proposal": manifest.proposal,
     }

@@ -55,12 +55,14 @@ def _row(place: int, outcome: dict[str, Any]) -> dict[str, str]:
             if accepted
             else ""
         ),
-        "verdict": _verdict(record),
+        "verdict": _verdict(record, manifest),
     }
 
 
-def _verdict(record: dict[str, Any]) -> str:
+def _verdict(record: dict[str, Any], manifest: dict[str, Any]) -> str:
     if record["verdict"] != "Accepted":
+        if manifest.get("expect") == "rejected":
+            return f"rejected, as it must be: {record['verdict']} ({record['gate']})"
         return f"REJECTED: {record['verdict']} ({record['gate']})"
     marks = [] if record["sandboxed"] else ["unsandboxed"]
     marks += [record["numerics"]] if record["numerics"] != "componentwise" else []
