@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 
 import numpy as np
@@ -183,6 +184,20 @@ def test_a_kernel_that_changes_the_rounding_is_seen_and_the_next_run_starts_afre
             assert isinstance(ran, Ran)
             assert not ran.fp_env_restored
             np.testing.assert_array_equal(slots[0].c, slots[0].a @ slots[0].b)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="MXCSR is a register of x86-64")
+def test_a_constructor_cannot_leave_another_rounding_mode_for_the_calls() -> None:
+    extra = """
+        unsafe fn mxcsr() -> u32 { let mut now = 0u32; std::arch::asm!("stmxcsr [{}]", in(reg) &mut now); now & !63 }
+        static mut AT_START: u32 = 0;
+        #[used] #[link_section = ".init_array"] static START: extern "C" fn() = { extern "C" fn start() { unsafe {
+            let new = mxcsr() | 0x8040; std::arch::asm!("ldmxcsr [{}]", in(reg) &new);
+            AT_START = mxcsr(); } } start };"""
+    body = "assert_eq!(AT_START, 0x9fc0); assert_eq!(mxcsr(), 0x1f80); right(m, k, n, a, b, c)"
+    ran = verdict(body, extra)
+    assert isinstance(ran, Ran), ran
+    assert ran.fp_env_restored
 
 
 def test_cpu_time_of_all_threads_is_counted() -> None:

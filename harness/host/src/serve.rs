@@ -12,6 +12,8 @@ use std::sync::atomic::Ordering;
 
 /// Never returns with Ok: the process ends when the parent closes the pipe.
 pub fn serve(run: Run) -> Result<(), Fault> {
+    // Before any foreign code: a constructor may leave another rounding or flush-to-zero mode behind.
+    let fresh = FpEnv::read();
     let table = map_shared(wire::TABLE, wire::TABLE_BYTES, libc::PROT_READ)?;
     let page = map_shared(wire::LAST_WORDS, 4096, libc::PROT_READ | libc::PROT_WRITE)?;
     wire::LAST.store(page.cast::<LastWords>(), Ordering::Release);
@@ -21,7 +23,7 @@ pub fn serve(run: Run) -> Result<(), Fault> {
     }
     let entry = prepare(&run)?;
     answer(0, wire::LOADED, true);
-    orders(entry, table, &regions)
+    orders(entry, table, &regions, fresh)
 }
 
 #[cfg(target_os = "linux")]
@@ -122,8 +124,7 @@ fn cpu_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-fn orders(entry: Entry, table: *const u8, regions: &[Region; 3]) -> ! {
-    let fresh = FpEnv::read();
+fn orders(entry: Entry, table: *const u8, regions: &[Region; 3], fresh: FpEnv) -> ! {
     while let Some(order) = wire::receive() {
         fresh.restore();
         // SAFETY: the parent wrote the table before it sent the order.
