@@ -3,8 +3,8 @@
 use crate::rules::Finding;
 use crate::tokens::{Kind, View};
 
-/// Look at the arguments of asm! between the brackets `open` and its partner.
-pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) {
+/// Look at the arguments of asm! between the brackets `open` and its partner; true if a macro puts them together.
+pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) -> bool {
     let close = view.0[open].partner;
     let line = view.0[open].line;
     let mut text = String::new();
@@ -23,14 +23,12 @@ pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) {
         at = end + 1;
     }
     judge(&text, line, findings);
-    if computed {
-        assembled(view, line, findings);
-    }
+    computed
 }
 
 /// A template that a macro puts together: its parts are literals in the macros of this file. Each is judged alone,
 /// and none may be a part of a directive; instructions put together from parts are seen by the audit of the binary.
-fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
+pub fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
     if view.0.iter().any(|token| token.is_name() && token.text == "stringify") {
         let detail = "an asm! template that is put together beside a stringify!".to_owned();
         findings.push(Finding { rule: "asm-computed", line, detail });

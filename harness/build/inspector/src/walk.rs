@@ -10,6 +10,8 @@ pub struct Walk<'a> {
     roots: Roots,
     rayon_glob: bool,
     mentions_pool: bool,
+    /// The line of the first asm! whose template a macro puts together.
+    assembled_at: Option<usize>,
     pub findings: Vec<Finding>,
 }
 
@@ -21,6 +23,7 @@ pub fn walk(flat: &Flat) -> Vec<Finding> {
         roots: Roots::gather(view),
         rayon_glob: false,
         mentions_pool: flat.tokens.iter().any(|token| token.is_name() && token.text.starts_with("ThreadPool")),
+        assembled_at: None,
         findings: Vec::new(),
     };
     if flat.deepest > DEPTH_LIMIT {
@@ -29,6 +32,9 @@ pub fn walk(flat: &Flat) -> Vec<Finding> {
     }
     for at in 0..flat.tokens.len() {
         walk.token(at);
+    }
+    if let Some(line) = walk.assembled_at {
+        crate::asm::assembled(view, line, &mut walk.findings);
     }
     walk.findings
 }
@@ -44,7 +50,7 @@ impl<'a> Walk<'a> {
                 "mod" => self.module(at),
                 "extern" => self.foreign(at),
                 "use" => self.import(at),
-                "asm" if self.is_call(at) => crate::asm::check(self.view, at + 2, &mut self.findings),
+                "asm" if self.is_call(at) => self.assembly(at),
                 _ => {}
             }
         }
@@ -81,6 +87,12 @@ impl<'a> Walk<'a> {
         }
         if DEFERRING.contains(&name) {
             self.deferring(at, name);
+        }
+    }
+
+    fn assembly(&mut self, at: usize) {
+        if crate::asm::check(self.view, at + 2, &mut self.findings) {
+            self.assembled_at = self.assembled_at.or(Some(self.view.0[at].line));
         }
     }
 
