@@ -42,6 +42,14 @@ def test_text_title_and_page_numbers(tmp_path: Path) -> None:
     assert found.pages[1].text == PROSE + "Page two ends here."
 
 
+def test_escape_sequences_in_a_file_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    found = extract(write(tmp_path, pdf([column(PROSE + "\x1b[2J" + PROSE)], title="Evil\x1b[2J title")))
+    assert found.title == "Evil [2J title"
+    assert "\x1b" not in found.pages[0].text
+    found = extract(write(tmp_path, f"# Evil \x1b[2J\n\n{PROSE}".encode(), "evil.md"))
+    assert found.title == "Evil [2J"
+
+
 def test_columns_drawn_line_by_line_are_read_one_after_the_other(tmp_path: Path) -> None:
     left = column("The left column speaks of caches and of their sizes. " * 8, 54, 690, 45)
     right = column("The right column speaks of tensors and of their rank. " * 8, 320, 690, 45)

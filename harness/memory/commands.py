@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import UserError
 
-DEFAULT_MEMORY = str(Path(__file__).resolve().parents[2] / ".memory")
+DEFAULT_MEMORY = str(Path(__file__).resolve().parents[2] / "results" / "local" / "memory")
 
 
 def add_memory_options(parser: argparse.ArgumentParser) -> None:

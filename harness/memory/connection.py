@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -70,24 +71,22 @@ class Connection:
         """The collections of this kind in other embedders' spaces, to read and to delete from."""
         with translated(self.where):
             names = sorted(str(found.name) for found in self._client.list_collections())
-            wanted = [name for name in names if name.startswith(f"{kind}-") and name != collection.name]
-            return [Collection(self._client.get_collection(name, None), None, self.where) for name in wanted]
+            others = [name for name in names if name.startswith(f"{kind}-") and name != collection.name]
+            opened = [self._client.get_collection(name, embedding_function=None) for name in others]
+        return [
+            Collection(raw, None, self.where) for raw in opened if (raw.metadata or {}).get("kind") == kind
+        ]
 
     def _open(self, name: str, metadata: Mapping[str, Scalar], exists: bool) -> Any:
         if not exists:
             from chromadb.errors import ChromaError
 
-            try:
-                return self._client.create_collection(
-                    name,
-                    metadata=dict(metadata),
-                    configuration={"hnsw": dict(HNSW)},
-                    embedding_function=None,
+            # Another client of the same server may have made it since the list was read; any other reason shows
+            # again when it is opened.
+            with suppress(ChromaError):
+                self._client.create_collection(
+                    name, metadata=dict(metadata), configuration={"hnsw": dict(HNSW)}, embedding_function=None
                 )
-            except ChromaError:
-                # Another client of the same server may have made it since the list was read; anything else
-                # shows again on the next line.
-                pass
         return self._client.get_collection(name, embedding_function=None)
 
     def _check(self, raw: Any, expected: Mapping[str, Scalar]) -> None:
@@ -102,6 +101,8 @@ class Connection:
 
     def _adopt(self, collection: Collection, kind: str, other: str) -> None:
         """Copy rows that the other space has and this one has not, or has in an older state."""
+        from tqdm import tqdm
+
         raw = self._client.get_collection(other, embedding_function=None)
         if (raw.metadata or {}).get("kind") != kind:
             return
@@ -110,7 +111,9 @@ class Connection:
         source = Collection(raw, None, self.where)
         theirs, ours = source.stamps(), collection.stamps()
         wanted = [key for key, stamp in theirs.items() if key not in ours or ours[key] < stamp]
-        for start in range(0, len(wanted), BATCH):
+        # A model takes minutes for thousands of texts; disable=None: the bar is drawn on a terminal only.
+        batches = range(0, len(wanted), BATCH)
+        for start in tqdm(batches, desc=f"embedding anew in {collection.name}", disable=None, leave=False):
             collection.upsert(source.rows(ids=wanted[start : start + BATCH]))
 
     def close(self) -> None:

@@ -81,7 +81,7 @@ def _text(path: Path, limits: Limits) -> Extracted:
     heading = re.search(r"^#\s+(.+)$", text, re.MULTILINE) if path.suffix.lower() != ".txt" else None
     if path.suffix.lower() != ".txt":
         text = _without_markdown(text)
-    return Extracted(heading[1].strip() if heading else None, tuple(clean([PageText(None, text)])), 0)
+    return Extracted(_one_line(heading[1]) if heading else None, tuple(clean([PageText(None, text)])), 0)
 
 
 def _without_markdown(text: str) -> str:
@@ -134,7 +134,14 @@ def _answer(path: Path, code: int, output: bytes, limits: Limits) -> Extracted:
             f"{path}: broken, or needs more than {limits.memory_bytes >> 20} MiB to read"
         ) from None
     if "refused" in answer:
-        raise UnreadableError(f"{path}: {answer['refused']}")
+        raise UnreadableError(f"{path}: {_one_line(str(answer['refused']))}")
     pages = [PageText(int(number), str(text)) for number, text in answer["pages"]]
     cleaned = clean(pages)
-    return Extracted(answer["title"] or None, tuple(cleaned), int(answer["total"]) - len(cleaned))
+    return Extracted(
+        _one_line(str(answer["title"])) or None, tuple(cleaned), int(answer["total"]) - len(cleaned)
+    )
+
+
+def _one_line(text: str) -> str:
+    """At most 300 printable characters; what comes out of a file may hold a terminal's escape sequences."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]
