@@ -53,6 +53,13 @@ def test_every_named_suite_fits_into_a_small_machine(name: str) -> None:
     assert suites.parse(name, memory_bytes=4 << 30) == suites.SUITES[name]
 
 
+def test_cold_is_asked_for_by_name() -> None:
+    assert suites.parse("square:cold", memory_bytes=4 << 30) == suites.SUITES["square"]
+    assert suites.parse("3x4x5:cold") == (Shape(3, 4, 5),)
+    assert suites.is_cold("square:cold")
+    assert not suites.is_cold("square")
+
+
 def test_gpt2_has_the_shapes_of_its_training() -> None:
     found = {frozenset(shape) for shape in suites.parse("gpt2", memory_bytes=4 << 30)}
     for edges in ({768, 2304}, {768, 3072}, {768, 50257}):
@@ -85,6 +92,11 @@ def test_a_nonsense_suite_is_one_clear_line(text: str, says: str) -> None:
 
 # ---- baseline
 
+DIES = """
+#[link_section = ".init_array"] #[used] static DIE: extern "C" fn() = die;
+extern "C" fn die() { std::process::abort() }
+"""
+
 
 def test_numpys_own_blas_is_found_quickly_and_described() -> None:
     began = time.process_time()
@@ -109,12 +121,7 @@ def test_the_same_library_by_path_is_the_same_baseline() -> None:
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_bytes(b"not a library"), "cannot be loaded"),
         (lambda path: _library(path, "pub extern fn other() {}"), "has no cblas_sgemm .looked for .*cblas_sgemm64_"),
-        (
-            lambda path: _library(
-                path, '#[link_section = ".init_array"] #[used] static DIE: extern "C" fn() = d; extern "C" fn d() { std::process::abort() }'
-            ),
-            "kills the process",
-        ),
+        (lambda path: _library(path, DIES), "kills the process"),
     ],
 )
 def test_a_useless_baseline_is_one_clear_line(make: object, says: str, tmp_path: Path) -> None:
@@ -243,7 +250,12 @@ def test_sleeping_counts_as_own_time() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "clean"),
-    [({}, True), ({"steal_ns": 10**7}, False), ({"involuntary_switches": 9}, False), ({"waited_ns": 10**6, "cpu_ns": 10**6}, False)],
+    [
+        ({}, True),
+        ({"steal_ns": 10**7}, False),
+        ({"involuntary_switches": 9}, False),
+        ({"waited_ns": 10**6, "cpu_ns": 10**6}, False),
+    ],
 )
 def test_disturbance_is_told_by_its_causes(changes: dict[str, int], clean: bool) -> None:
     quiet = Ran(2_000_000, 1_990_000, 1, 0, 0, 0, True, 1_000)
@@ -270,7 +282,14 @@ def test_microseconds_for_1024_cubed_are_below_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "figures", [{"fma_gflops": 4e6}, {"fma_gflops": 1e-3}, {"fma_gflops": float("nan")}, {"l1_gbps": 1e7}, {"memory_gbps": 0.0}]
+    "figures",
+    [
+        {"fma_gflops": 4e6},
+        {"fma_gflops": 1e-3},
+        {"fma_gflops": float("nan")},
+        {"l1_gbps": 1e7},
+        {"memory_gbps": 0.0},
+    ],
 )
 def test_an_implausible_peak_is_a_fault_of_ours(figures: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
     machine = machines.read()

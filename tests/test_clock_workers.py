@@ -22,7 +22,6 @@ from harness.clock.statistics import Interval
 from harness.errors import HarnessFaultError, UserError
 from harness.judge.calls import Abi, Program
 from harness.settings import Settings, default_cache
-from harness.shapes import Shape
 from harness.verdict import Cheat, Crash, Gate, Inconclusive, Panic, Rejection, Score, Timeout, TooFast, Wrong
 from tests import host_lab
 
@@ -35,8 +34,9 @@ def session(said: list[str] | None = None, **changes: object) -> ClockSession:
     """A session with a small suite and a small budget, and the real host."""
     nothing = Path("/nonexistent")
     tools = Tools(toolchain.find(), host_lab.host(), nothing, ExternCrates(nothing, nothing, ""), True, nothing)
-    settings = Settings(root=nothing, cache=default_cache(), results=nothing, memory="", suite=SUITE, clock_budget_s=1.5)
+    settings = Settings(root=nothing, cache=default_cache(), results=nothing, memory="", suite=SUITE)
     say = (said if said is not None else []).append
+    changes = {"clock_budget_s": 1.5} | changes
     return ClockSession.open(replace(settings, **changes), tools, machines.read(), say)  # type: ignore[arg-type]
 
 
@@ -87,7 +87,10 @@ CHEATS = {
     "skips one of a batch": (f"{NEXT} if calls % 50 != 37 {{ right(m, k, n, a, b, c) }}", COUNTER),
     "leaves C alone": ("", ""),
     "writes zeros": ("c.fill(0.0)", ""),
-    "one element off, seldom": (f"right(m, k, n, a, b, c); {NEXT} if calls % 400 == 399 {{ c[m * n / 2] += 1.0 }}", COUNTER),
+    "one element off, seldom": (
+        f"right(m, k, n, a, b, c); {NEXT} if calls % 400 == 399 {{ c[m * n / 2] += 1.0 }}",
+        COUNTER,
+    ),
     "remembers outputs by address": (
         "let key = a.as_ptr() as usize; let store = &mut *std::ptr::addr_of_mut!(LAST);"
         "if let Some((_, old)) = store.iter().find(|entry| entry.0 == key && entry.1.len() == c.len()) "
@@ -101,14 +104,15 @@ CHEATS = {
         STORE,
     ),
     "rounds A to bf16": (
-        "let short: Vec<f32> = a.iter().map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)).collect(); right(m, k, n, &short, b, c)",
+        "let short: Vec<f32> = a.iter().map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)).collect();"
+        "right(m, k, n, &short, b, c)",
         "",
     ),
     "finishes in the background": (
         "let (x, y, z) = (a.as_ptr() as usize, b.as_ptr() as usize, c.as_mut_ptr() as usize);"
         "std::thread::spawn(move || { std::thread::sleep(std::time::Duration::from_millis(2));"
-        "right(m, k, n, std::slice::from_raw_parts(x as *const f32, m * k), std::slice::from_raw_parts(y as *const f32, k * n),"
-        "std::slice::from_raw_parts_mut(z as *mut f32, m * n)) });",
+        "right(m, k, n, std::slice::from_raw_parts(x as *const f32, m * k),"
+        "std::slice::from_raw_parts(y as *const f32, k * n), std::slice::from_raw_parts_mut(z as *mut f32, m * n)) });",
         "",
     ),
 }
@@ -141,7 +145,8 @@ def test_dying_under_the_clock_has_a_name_and_a_shape(body: str, kind: type, clo
 
 def test_hanging_under_the_clock_is_a_timeout(clock: ClockSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.clock.duel.time_limit_s", lambda shape, count: 2.0)
-    verdict = timed(clock, f"{NEXT} if calls > 600 {{ loop {{ std::hint::spin_loop() }} }} right(m, k, n, a, b, c)", COUNTER)
+    body = f"{NEXT} if calls > 600 {{ loop {{ std::hint::spin_loop() }} }} right(m, k, n, a, b, c)"
+    verdict = timed(clock, body, COUNTER)
     assert isinstance(verdict, Timeout), verdict
     assert verdict.at.shape in clock.suite
 

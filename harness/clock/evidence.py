@@ -34,9 +34,10 @@ from harness.judge.calls import Placement, Program, Ran
 from harness.judge.limits import time_limit_s
 from harness.settings import Settings, default_cache
 from harness.shapes import Shape
-from harness.verdict import At, Gate, Score
+from harness.verdict import At, Gate, Inconclusive, Score, describe
 
 SUITE = "128,512"
+PAIRED = "paired (this clock)"
 BUDGET_S = 3.0
 # What the other tools spend per side and shape, so that all methods cost about the same.
 SIDE_S = 0.35
@@ -127,12 +128,15 @@ def alone(session: ClockSession, program: Program, shape: Shape, seconds: float)
 def repeat(session: ClockSession, program: Program) -> dict[str, Estimate]:
     """One repeat of every method on the same kernel, one after the other."""
     score = measure.score(program, "1", session)
-    if not isinstance(score, Score):
-        raise HarnessFaultError(f"the kernel was not scored: {score}")
-    found = {
-        "paired (this clock)": Estimate(score.ratio, score.ratio_low, score.ratio_high),
-        "A/A control": Estimate(math.sqrt(score.aa_low * score.aa_high), score.aa_low, score.aa_high),
-    }
+    control = session.control(1)
+    found = {"A/A control": Estimate(control.ratio, control.low, control.high)}
+    match score:
+        case Score():
+            found[PAIRED] = Estimate(score.ratio, score.ratio_low, score.ratio_high)
+        case Inconclusive():
+            pass  # an outcome too: it is counted by its absence
+        case _:
+            raise HarnessFaultError(f"the kernel was rejected: {describe(score)}")
     rng = np.random.default_rng(session.seed())
     with session.alone():
         sides = [
@@ -178,12 +182,14 @@ def gather(
                 session = ClockSession.open(settings, tools, machine, lambda line: None)
                 for method, estimate in repeat(session, program).items():
                     runs.setdefault(method, []).append(estimate)
-                latest = runs["paired (this clock)"][-1]
-                say(f"{condition} {index + 1}/{repeats}: {latest.ratio:.3f} [{latest.low:.3f}, {latest.high:.3f}]")
+                latest = runs.get(PAIRED, [])[-1:]
+                shown = "".join(f" {one.ratio:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in latest)
+                say(f"{condition} {index + 1}/{repeats}:{shown}")
         results[condition] = {method: summary(estimates) for method, estimates in runs.items()}
         controls = runs["A/A control"]
         alarms = sum(not one.low <= 1 <= one.high for one in controls)
         results[condition]["A/A control"]["false_alarms"] = alarms / len(controls)
+        results[condition][PAIRED]["inconclusive"] = 1 - len(runs[PAIRED]) / repeats
         results[condition]["load_average"] = _load_average()
     return results
 
@@ -215,7 +221,8 @@ def table(record: dict[str, Any]) -> str:
                     f"{found['largest_over_smallest']:.3f} | ±{found['median_half_width_percent']:.2f} % | "
                     f"{100 * found['interval_contains_others_median']:.0f} % |"
                 )
-        lines += ["", f"A/A false alarms: {100 * methods['A/A control']['false_alarms']:.0f} %."]
+        alarms, vague = methods["A/A control"]["false_alarms"], methods[PAIRED]["inconclusive"]
+        lines += ["", f"A/A false alarms: {100 * alarms:.0f} %. Verdicts that were Inconclusive: {100 * vague:.0f} %."]
     return "\n".join(lines) + "\n"
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.clock.floor import Peak
 from harness.clock.pairs import SLOW_TURN_S, Plan, Samples
 from harness.clock.session import ClockSession
 from harness.clock.statistics import Interval
@@ -18,14 +19,36 @@ from harness.verdict import At, Gate, Inconclusive, Rejection, Score, ShapeTimin
 
 __all__ = ["ClockSession", "score"]
 
-# Shares of the budget for the first measurement and for its confirmation.
-MAIN_SHARE, CONFIRM_SHARE = 0.6, 0.25
+# Shares of the budget: the first measurement, its confirmation, and the confirmation of what is suspicious.
+MAIN_SHARE, CONFIRM_SHARE, SUSPICIOUS_SHARE = 0.6, 0.25, 0.4
 # Above this, on any shape, a result is suspicious: measured again in full, every element of every output compared.
 SUSPICIOUS = 1.1
 # A verdict needs to know the ratio to ±25 %: half of what lies between a textbook blocking (0.5) and BLAS (1.0).
 MAX_HALF_WIDTH = math.log(1.25)
 # Unless the whole interval is below this: however wide, it says that the kernel is nowhere near BLAS.
 CLEARLY_SLOW = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One kernel before the clock, and the control that goes with it."""
+
+    program: Program
+    session: ClockSession
+    threads: int
+    numerics: Numerics
+    control: Interval
+
+    @property
+    def budget_s(self) -> float:
+        return self.session.settings.clock_budget_s
+
+    def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
+        """One measurement in fresh processes with fresh seeds; what is faster than physics is rejected."""
+        samples = self.session.race(plan, self.program, self.threads, self.numerics, full)
+        if not isinstance(samples, Samples):
+            return samples
+        return _too_fast(samples, self.session, self.threads) or samples
 
 
 def score(
@@ -38,69 +61,66 @@ def score(
     """
     threads = session.threads(thread_class)
     with session.alone():
-        control = session.control(threads)
-        plan = Plan(session.suite, MAIN_SHARE * session.settings.clock_budget_s)
-        samples = session.race(plan, program, threads, numerics)
+        trial = _Trial(program, session, threads, numerics, session.control(threads))
+        samples = trial.race(Plan(session.suite, MAIN_SHARE * trial.budget_s))
         if not isinstance(samples, Samples):
             return samples
-        impossible = _too_fast(samples, session, threads)
-        if impossible is not None:
-            return impossible
-        return _confirmed(samples, program, session, threads, numerics, control)
+        return _confirmed(samples, trial)
 
 
 def _too_fast(samples: Samples, session: ClockSession, threads: int) -> TooFast | None:
     """The first shape below the floor; the peak is measured once more before anybody is accused."""
-    for again in (False, True):
-        peak = session.peak(again)
-        offence = None
-        for shape in samples.plan.shapes:
-            # Far beyond any cache (virtual machines understate theirs) the data must come from memory.
-            moved = session.batching(shape, threads).count * (shape.input_bytes + shape.output_bytes)
-            floor_ns = peak.floor_ns(shape, threads, moved if moved > 8 * session.machine.l3_bytes else 0)
-            time_ns = float(np.median([pair.time_ns for pair in samples.pairs[shape]]))
-            if not time_ns >= floor_ns:
-                offence = TooFast(time_ns, floor_ns, At(Gate.CLOCK, shape))
-                break
-        if offence is None:
-            return None
-    return offence
+    offence = _below(samples, session, threads, session.peak())
+    return offence and _below(samples, session, threads, session.peak(again=True))
 
 
-def _confirmed(
-    samples: Samples,
-    program: Program,
-    session: ClockSession,
-    threads: int,
-    numerics: Numerics,
-    control: Interval,
-) -> Score | Rejection:
-    """The score after a second measurement with fresh seeds and processes, in full for suspicious shapes."""
-    rng = np.random.default_rng(session.seed())
-    budget_s = CONFIRM_SHARE * session.settings.clock_budget_s
-    suspicious: list[Shape] = []
-    usual: list[Shape] = []
+def _below(samples: Samples, session: ClockSession, threads: int, peak: Peak) -> TooFast | None:
     for shape in samples.plan.shapes:
-        if float(np.median([pair.time_ns for pair in samples.pairs[shape]])) / 1e9 > SLOW_TURN_S:
-            continue  # took seconds: no luck makes that fast, and a second look would cost as long again
-        (suspicious if samples.interval(shape, rng).ratio > SUSPICIOUS else usual).append(shape)
+        # Far beyond any cache (virtual machines understate theirs) the data must come from memory.
+        moved = session.batching(shape, threads).count * (shape.input_bytes + shape.output_bytes)
+        floor_ns = peak.floor_ns(shape, threads, moved if moved > 8 * session.machine.l3_bytes else 0)
+        time_ns = float(np.median([pair.time_ns for pair in samples.pairs[shape]]))
+        if not time_ns >= floor_ns:
+            return TooFast(time_ns, floor_ns, At(Gate.CLOCK, shape))
+    return None
+
+
+def _confirmed(samples: Samples, trial: _Trial) -> Score | Rejection:
+    """The score after a second measurement with fresh seeds and processes, in full for suspicious shapes.
+
+    When the ratio is still not known well enough, the first measurement is repeated once: on a busy machine a longer
+    verdict is better than none.
+    """
+    rng = np.random.default_rng(trial.session.seed())
+    # What took seconds was no luck, and a second look would cost as long again.
+    quick = [shape for shape in samples.plan.shapes if not _slow(samples, shape)]
+    suspicious = tuple(shape for shape in quick if samples.interval(shape, rng).ratio > SUSPICIOUS)
+    usual = tuple(shape for shape in quick if shape not in suspicious)
     spread = 0.0
     for shapes, full in ((suspicious, True), (usual, False)):
         if not shapes:
             continue
-        share = len(shapes) / (len(suspicious) + len(usual))
-        plan = Plan(tuple(shapes), share * budget_s, min_processes=3, max_processes=3)
-        if full:
-            plan = replace(samples.plan, shapes=tuple(shapes), budget_s=samples.plan.budget_s * share)
-        again = session.race(plan, program, threads, numerics, full=full)
+        part_s = trial.budget_s * len(shapes) / len(quick)
+        plan = Plan(shapes, CONFIRM_SHARE * part_s, min_processes=3, max_processes=3)
+        again = trial.race(Plan(shapes, SUSPICIOUS_SHARE * part_s) if full else plan, full)
         if not isinstance(again, Samples):
             return again
-        impossible = _too_fast(again, session, threads)
-        if impossible is not None:
-            return impossible
         spread = max(spread, _disagreement(samples, again, rng))
         samples = _joined(samples, again)
-    return _settled(samples, session, threads, control, spread)
+    if quick and _too_vague(samples.mean(rng).widened(trial.control.bias + spread)):
+        more = trial.race(Plan(tuple(quick), MAIN_SHARE * trial.budget_s))
+        if not isinstance(more, Samples):
+            return more
+        samples = _joined(samples, more)
+    return _settled(samples, trial, spread)
+
+
+def _slow(samples: Samples, shape: Shape) -> bool:
+    return float(np.median([pair.time_ns for pair in samples.pairs[shape]])) / 1e9 > SLOW_TURN_S
+
+
+def _too_vague(mean: Interval) -> bool:
+    return mean.half_width > MAX_HALF_WIDTH and not mean.high < CLEARLY_SLOW
 
 
 def _disagreement(first: Samples, second: Samples, rng: np.random.Generator) -> float:
@@ -120,27 +140,26 @@ def _joined(first: Samples, second: Samples) -> Samples:
     return Samples(first.plan, {shape: pairs + more.get(shape, []) for shape, pairs in first.pairs.items()})
 
 
-def _settled(
-    samples: Samples, session: ClockSession, threads: int, control: Interval, spread: float
-) -> Score | Inconclusive:
+def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclusive:
     """The score, or Inconclusive when it is known too badly; the clock's bias and two runs' disagreement widen it."""
+    session, control = trial.session, trial.control
     rng = np.random.default_rng(session.seed())
     doubt = control.bias + spread
     mean = samples.mean(rng).widened(doubt)
-    if mean.half_width > MAX_HALF_WIDTH and not mean.high < CLEARLY_SLOW:
+    if _too_vague(mean):
         return Inconclusive(
-            f"after {session.settings.clock_budget_s:.0f} s the ratio to BLAS is only known to lie in "
+            f"after twice the budget of {trial.budget_s:g} s the ratio to BLAS is only known to lie in "
             f"[{mean.low:.2f}, {mean.high:.2f}] (A/A control [{control.low:.2f}, {control.high:.2f}]); "
             "repeat on a quieter machine or raise --clock-budget"
         )
-    peak_gflops = session.peak().gflops(threads)
+    peak_gflops = session.peak().gflops(trial.threads)
     found = {shape: samples.interval(shape, rng).widened(doubt) for shape in samples.plan.shapes}
     return Score(
         ratio=mean.ratio,
         ratio_low=mean.low,
         ratio_high=mean.high,
         per_shape=_per_shape(samples, found, peak_gflops),
-        threads=threads,
+        threads=trial.threads,
         baseline=str(session.baseline),
         aa_low=control.low,
         aa_high=control.high,

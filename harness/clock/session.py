@@ -36,6 +36,8 @@ MAX_BATCH = 512
 TRIAL_FLOPS = 2e7
 # A batch larger than this share of the last cache would measure memory rather than the kernel.
 CACHE_SHARE = 0.5
+# A cold batch rotates through this many times the last cache, within what one order can list.
+COLD_CACHES, MAX_COLD_BATCH = 2.0, 16384
 # The control needs no more than two shapes: it looks for a bias of the clock, not of a BLAS.
 CONTROL_SHAPES = (Shape(128, 128, 128), Shape(384, 384, 384))
 CONTROL_SHARE = 0.2
@@ -94,12 +96,19 @@ class ClockSession:
             launch = self.launch(threads)
             trial = int(np.clip(TRIAL_FLOPS / shape.flops, 1, MAX_BATCH))
             one_ns = min(timed(launch, self.baseline.program, shape, trial, 5, threads)) / trial
-            room = CACHE_SHARE * self.machine.l3_bytes / (shape.input_bytes + shape.output_bytes)
-            count = int(np.clip(min(REGION_NS / one_ns, room, MAX_BATCH), 1, MAX_BATCH))
+            count = self._count(shape, one_ns)
             # The lower quartile: what disturbs a round trip only lengthens it.
             null_ns = float(np.quantile(timed(launch, NULL, shape, count, 15, threads), 0.25))
             self._batching[key] = Batching(count, null_ns)
         return self._batching[key]
+
+    def _count(self, shape: Shape, one_ns: float) -> int:
+        """Hot: about REGION_NS, within a share of the last cache. Cold: so many that they evict each other."""
+        size = shape.input_bytes + shape.output_bytes
+        if suites.is_cold(self.settings.suite):
+            return int(np.clip(COLD_CACHES * self.machine.l3_bytes / size, 1, MAX_COLD_BATCH))
+        room = CACHE_SHARE * self.machine.l3_bytes / size
+        return int(np.clip(min(REGION_NS / one_ns, room), 1, MAX_BATCH))
 
     def race(
         self, plan: Plan, candidate: Program, threads: int, numerics: Numerics = "componentwise", full: bool = False

@@ -1,4 +1,4 @@
-"""Which shapes are timed: named suites and lists of MxKxN, checked before anything runs."""
+"""Which shapes are timed: named suites and lists of MxKxN, hot or cold, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -67,13 +67,25 @@ SUITES: dict[str, tuple[Shape, ...]] = {
 }
 
 
+# "square:cold": every call finds its data in memory, since more than the last cache lies between two uses of it.
+COLD = ":cold"
+
+
+def is_cold(text: str) -> bool:
+    """Whether a suite asks for cold data: rotation through more than the last-level cache.
+
+    Otherwise it is hot: the same buffers in every timed region, with new values that were written just before.
+    """
+    return text.strip().endswith(COLD)
+
+
 def parse(text: str, memory_bytes: int | None = None) -> tuple[Shape, ...]:
-    """The shapes of `--suite text`: a name of SUITES, or "MxKxN" or "N" (a square) separated by commas.
+    """The shapes of `--suite text`: a name of SUITES, or "MxKxN" or "N" (a square) separated by commas; ":cold" or not.
 
     `memory_bytes` is what may be used (default: half of what is available now).
     Raises UserError for an unknown name, a shape that is not three positive numbers, repeats, too many or too large.
     """
-    word = text.strip()
+    word = text.strip().removesuffix(COLD)
     shapes = SUITES[word] if word in SUITES else tuple(_shape(part, text) for part in word.split(","))
     if len(shapes) > MAX_SHAPES:
         raise UserError(f"--suite: {len(shapes)} shapes; at most {MAX_SHAPES} are timed in one suite")
