@@ -196,6 +196,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "degenerate": spoil(at(9, 0, 3)),
     "one-hot": spoil(lambda a, b: a.size > 100 and np.count_nonzero(a) == 1),
     "edges": spoil(at(31, 33, 32)),
+    "near-timed": spoil(lambda a, b: 0 < np.abs(np.subtract(shape_of(a, b), TIMED)).max() <= 3),
     "timed-shapes": spoil(lambda a, b: shape_of(a, b) == TIMED and float(np.abs(a).max()) < 10),
     "drawn": spoil(unknown_shape),
     "poison": adds_to_c,

@@ -69,7 +69,7 @@ def test_strassen_is_named_for_what_it_is(name: str, tmp_path: Path) -> None:
 def test_mutant_is_caught_where_it_should_be(name: str, tmp_path: Path) -> None:
     source, honest, mutated, gate = MUTANTS[name]
     assert honest in source
-    laboratory = lab(source.replace(honest, mutated, 1), tmp_path)
+    laboratory = lab(source.replace(honest, mutated, 1), tmp_path, profile=Profile.QUICK)
     verdict = judge(laboratory)
     assert isinstance(verdict, Wrong), verdict
     assert verdict.at.gate == gate
