@@ -236,6 +236,16 @@ def test_schemes_survive_json_and_symbols(name: str) -> None:
     assert symbolic.parse(symbolic.write(halved), scheme.name, scheme.source) == halved
 
 
+def test_two_digit_indices_survive_symbols() -> None:
+    wide = compose.classical(2, 1, 11)
+    text = symbolic.write(wide)
+    assert "c2_11 = M22" in text
+    assert symbolic.parse(text, wide.name, wide.source) == wide
+    broken = prove(symbolic.parse(text.replace("c2_11 = M22", "c2_11 = -M22")))
+    assert isinstance(broken, Refutation)
+    assert broken.equation == "a2_1·b1_11 must contribute 1 to c2_11, but the scheme gives -1"
+
+
 @pytest.mark.parametrize("text", ["<2,2,2;7> M1", "M1 = a11 b11"])
 def test_incomplete_text_is_refused(text: str) -> None:
     with pytest.raises(UserError):

@@ -176,6 +176,13 @@ def test_cache_footprints_are_told_in_kib() -> None:
     )
     little = replace(ZEN4, l2_bytes=256 << 10)
     assert refused(schedule(kc=2048, resident="b"), little, shapes=[Shape(4096, 4096, 4096)])
+    wide = schedule(HASWELL, kc=1024, nc=4096, resident="a", pack_b="panel")
+    assert any(
+        "16384 KiB" in text and "8192 KiB" in text
+        for text in refused(wide, HASWELL, shapes=[Shape(4096, 4096, 4096)])
+    )
+    # What measures well on a real machine is not advised against.
+    assert not [o for o in check(first(ZEN4), ZEN4, SUITE) if o.about in ("kc", "nc", "mc")]
     # The same schedule never sees that depth in a suite of small shapes.
     assert not check(schedule(kc=2048, resident="b"), ZEN4, [Shape(64, 64, 64)])
 

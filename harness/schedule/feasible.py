@@ -193,33 +193,29 @@ def _threads(
 
 
 def _caches(s: Schedule, machine: Machine, shapes: Sequence[Shape]) -> list[Objection]:
-    """What the loop nest wants to find again in L1 and L2, at the largest extents of the suite."""
+    """What the loop nest wants to find again in the caches, at the largest extents of the suite."""
     if s.kernel not in ("packed", "packed_intrinsics") or (s.pack_a == "none" and s.pack_b == "none"):
         return []
     m, k, n = (max((shape[axis] for shape in shapes), default=1 << 14) for axis in range(3))
     kc, mc, nc = min(s.kc, k), min(s.mc, m), min(s.nc if s.pack_b != "strip" else s.nr, n)
     side = resident_side(s)
     rows, columns = (f"{s.mr} rows of A", s.mr), (f"{s.nr} columns of B", s.nr)
-    (name, stays), (_, streams) = (rows, columns) if side == "a" else (columns, rows)
+    name, stays = rows if side == "a" else columns
     found = []
-    panel, both, l1, l2 = 4 * stays * kc, 4 * (stays + streams) * kc, machine.l1d_bytes, machine.l2_bytes
+    panel, l1, l2 = 4 * stays * kc, machine.l1d_bytes, machine.l2_bytes
     if panel > l1:
         text = (
             f"KC={kc} makes the panel of {name} that must stay in L1 {panel >> 10} KiB; L1 has {l1 >> 10} KiB"
         )
         found.append((_refuse if 2 * panel > l2 else _advise)("kc", f"{text}, so KC <= {l1 // (4 * stays)}"))
-    elif both > 2 * l1:
-        text = f"KC={kc} puts {both >> 10} KiB of panels of A and B into the innermost loops; L1 has {l1 >> 10} KiB"
-        found.append(_advise("kc", text))
     block, what, knob = (4 * kc * nc, "B", "nc") if side == "a" else (4 * kc * mc, "A", "mc")
-    if block > 0.95 * l2:
+    last = max(machine.l3_bytes, l2)
+    if block > max(0.95 * l2, 0.5 * last):
         text = (
-            f"{knob.upper()} x KC makes the block of {what} that is read again and again {block >> 10} KiB; "
+            f"{knob.upper()} x KC makes the block of {what} that is read for every tile {block >> 10} KiB; "
         )
-        level = max(machine.l3_bytes, l2)
-        refuse = block > level
-        text += f"L2 has {l2 >> 10} KiB" + (f" and the last cache {level >> 10} KiB" if refuse else "")
-        found.append((_refuse if refuse else _advise)(knob, text))
+        text += f"L2 has {l2 >> 10} KiB, the last cache {last >> 10} KiB"
+        found.append((_refuse if block > last else _advise)(knob, text))
     if kc < 64 <= k:
         found.append(
             _advise("kc", f"KC={kc} reads and writes C {-(-k // kc)} times at k = {k}; 128 to 512 is usual")
