@@ -244,6 +244,12 @@ def test_computing_elsewhere_while_the_main_thread_waits_gains_nothing() -> None
     assert own_ns(Ran(10_000_000, 9_900_000, 2, 0, 0, 0, True, 9_000_000), 0, 1) == 9_900_000
 
 
+@pytest.mark.parametrize("elapsed", [-(10**9), 0, 1])
+def test_a_clock_that_steps_gives_no_nonsense(elapsed: int) -> None:
+    """Only a monotonic clock is read; should it misbehave all the same, a time stays positive and its log finite."""
+    assert own_ns(Ran(elapsed, 10**6, 1, 0, 0, 0, True, 0), 20_000, 1) == 1.0
+
+
 def test_sleeping_counts_as_own_time() -> None:
     assert own_ns(Ran(10_000_000, 1_000_000, 1, 0, 0, 0, True, 0), 0, 1) == 10_000_000
 

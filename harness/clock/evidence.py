@@ -175,7 +175,8 @@ def gather(
     """All methods under both conditions: {condition: {method: summary}}."""
     machine = machines.read()
     results: dict[str, Any] = {}
-    for condition in ("quiet", "other core loaded"):
+    conditions = ("quiet", "other core loaded") if len(machine.cores) > 1 else ("quiet",)
+    for condition in conditions:
         runs: dict[str, list[Estimate]] = {}
         with load(machine.cores[0]) if condition != "quiet" else nullcontext():
             for index in range(repeats):

@@ -100,13 +100,6 @@ def implausible(peak: Peak, machine: Machine) -> str | None:
     return None
 
 
-def raised(peak: Peak, threads: int, gflops: float) -> Peak:
-    """The same with a higher FMA rate, when a trusted BLAS or a re-measurement showed that there is more."""
-    one = max(peak.fma_gflops, gflops) if threads == 1 else peak.fma_gflops
-    every = peak.fma_all_gflops if threads == 1 else max(peak.fma_all_gflops, gflops)
-    return Peak(**(asdict(peak) | {"fma_gflops": one, "fma_all_gflops": every}))
-
-
 def better(old: Peak, new: Peak) -> Peak:
     """The best of two measurements of one machine, figure by figure; a disturbance only ever lowers them."""
     names = ("fma_gflops", "fma_all_gflops", "l1_gbps", "memory_gbps")

@@ -152,7 +152,7 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
             f"[{mean.low:.2f}, {mean.high:.2f}] (A/A control [{control.low:.2f}, {control.high:.2f}]); "
             "repeat on a quieter machine or raise --clock-budget"
         )
-    peak_gflops = session.peak().gflops(trial.threads)
+    peak_gflops = _peak_gflops(samples, trial)
     found = {shape: samples.interval(shape, rng).widened(doubt) for shape in samples.plan.shapes}
     return Score(
         ratio=mean.ratio,
@@ -164,6 +164,16 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
         aa_low=control.low,
         aa_high=control.high,
     )
+
+
+def _peak_gflops(samples: Samples, trial: _Trial) -> float:
+    """The machine's peak in the thread class; measured again when something ran faster, since then it was too low."""
+    best = max(
+        shape.flops / min(float(np.median([getattr(pair, side) for pair in pairs])) for side in ("time_ns", "baseline_ns"))
+        for shape, pairs in samples.pairs.items()
+    )
+    peak = trial.session.peak().gflops(trial.threads)
+    return peak if peak >= best else trial.session.peak(again=True).gflops(trial.threads)
 
 
 def _per_shape(samples: Samples, found: Mapping[Shape, Interval], peak_gflops: float) -> tuple[ShapeTiming, ...]:
