@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessFaultError, UserError
 from harness.machine import Machine
-from harness.verdict import Accepted, ShapeTiming
+from harness.verdict import Accepted, Score, ShapeTiming
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -70,7 +70,8 @@ class Remembered:
 
     def text(self) -> str:
         """What is embedded: name, proposal, schedule, machine, and the words of the source's comments."""
-        proposal = _words(self.proposal or {})
+        # A proposal carries its schedule too; once is enough.
+        proposal = _words({key: value for key, value in (self.proposal or {}).items() if key != "schedule"})
         schedule = _words(self.schedule or {})
         vector = str(self.machine_record.get("vector", ""))
         lines = [
@@ -119,15 +120,7 @@ def build(
 
     Raises HarnessFaultError when the score is not a number, because then the clock is broken.
     """
-    if not isinstance(accepted, Accepted):
-        raise HarnessFaultError(
-            f"{name}: only an accepted kernel is remembered, not {type(accepted).__name__}"
-        )
-    score = accepted.score
-    if not all(
-        math.isfinite(value) and value > 0 for value in (score.ratio, score.ratio_low, score.ratio_high)
-    ):
-        raise HarnessFaultError(f"{name}: accepted with a ratio that is not a positive number: {score.ratio}")
+    score = _score(accepted, name)
     kernel = Remembered(
         name=name,
         source=source,
@@ -153,6 +146,20 @@ def build(
     )
     # Once through JSON, so that what the caller holds equals what will be read back.
     return parse(kernel.to_json(), name)
+
+
+def _score(accepted: Accepted, name: str) -> Score:
+    """The score of what was really accepted; the type is checked at run time too, because this is the memory's door."""
+    if not isinstance(accepted, Accepted):
+        raise HarnessFaultError(
+            f"{name}: only an accepted kernel is remembered, not {type(accepted).__name__}"
+        )
+    score = accepted.score
+    if not all(
+        math.isfinite(value) and value > 0 for value in (score.ratio, score.ratio_low, score.ratio_high)
+    ):
+        raise HarnessFaultError(f"{name}: accepted with a ratio that is not a positive number: {score.ratio}")
+    return score
 
 
 def parse(line: str, where: str) -> Remembered:
