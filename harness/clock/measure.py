@@ -169,8 +169,9 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
 def _peak_gflops(samples: Samples, trial: _Trial) -> float:
     """The machine's peak in the thread class; measured again when something ran faster, since then it was too low."""
     best = max(
-        shape.flops / min(float(np.median([getattr(pair, side) for pair in pairs])) for side in ("time_ns", "baseline_ns"))
+        shape.flops / float(np.median([getattr(pair, side) for pair in pairs]))
         for shape, pairs in samples.pairs.items()
+        for side in ("time_ns", "baseline_ns")
     )
     peak = trial.session.peak().gflops(trial.threads)
     return peak if peak >= best else trial.session.peak(again=True).gflops(trial.threads)
