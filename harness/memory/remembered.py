@@ -210,8 +210,8 @@ def _check(found: Remembered, where: str) -> None:
     """What types cannot say: ordered positive interval, printable name, bounded source, threads, UTC."""
     if not 0 < found.ratio_low <= found.ratio_high or found.ratio <= 0:
         raise UserError(f"{where}: ratio_low, ratio, ratio_high must be positive and in order")
-    if not 0 < len(found.name) <= 200 or not found.name.isprintable():
-        raise UserError(f"{where}: name must be 1 to 200 printable characters")
+    if not 0 < len(found.name) <= 255 or not found.name.isprintable():
+        raise UserError(f"{where}: name must be 1 to 255 printable characters")
     if len(found.source) > MAX_SOURCE:
         raise UserError(f"{where}: the source is larger than 1 MiB")
     if found.threads < 1:
