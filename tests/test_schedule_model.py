@@ -27,7 +27,7 @@ _AVX512 = (*_AVX2, "avx512f", "avx512vl")
 MACHINES = {
     "Haswell": machine("Haswell", "x86_64", _AVX2, 32 * KIB, 256 * KIB, 8 * MIB),
     "Zen 3": machine("Zen 3", "x86_64", _AVX2, 32 * KIB, 512 * KIB, 32 * MIB),
-    "Zen 4": machine("Zen 4", "x86_64", _AVX512, 32 * KIB, MIB, 32 * MIB),
+    "Zen 4": machine("Zen 4 (family 25 model 17)", "x86_64", _AVX512, 32 * KIB, MIB, 32 * MIB),
     "SKX": machine("SKX", "x86_64", _AVX512, 32 * KIB, MIB, 24 * MIB, 16),
     "SPR": machine("SPR", "x86_64", _AVX512, 48 * KIB, 2 * MIB, 105 * MIB, 8),
     "M1": machine("M1", "aarch64", ("neon",), 128 * KIB, 12 * MIB, 8 * MIB, 8),
@@ -146,11 +146,19 @@ def test_the_first_schedule_lies_within_registers_and_caches(name: str, threads:
     assert first == first.normalise()
 
 
+def test_only_a_core_that_starts_few_multiply_adds_streams_its_block_from_beyond_l2() -> None:
+    for name, where in MACHINES.items():
+        first = analytical.first(where)
+        streams = 4 * first.kc * first.nc > where.l2_bytes
+        assert streams == (name == "Zen 4"), name
+
+
 def test_larger_caches_never_give_smaller_blocks() -> None:
     zen4 = MACHINES["Zen 4"]
     larger = replace(zen4, l1d_bytes=48 * KIB, l2_bytes=2 * MIB)
-    assert analytical.depth(larger, 12) >= analytical.depth(zen4, 12)
-    assert analytical.columns(larger, 32, 512) >= analytical.columns(zen4, 32, 512)
+    for unit in ("avx512", "avx2"):
+        assert analytical.depth(larger, unit, 12) >= analytical.depth(zen4, unit, 12)
+        assert analytical.columns(larger, unit, 12, 32, 512) >= analytical.columns(zen4, unit, 12, 32, 512)
     assert analytical.direct_edge(larger) >= analytical.direct_edge(zen4)
 
 

@@ -18,6 +18,7 @@ from harness.schedule.model import LANES, REGISTERS, SAFE_TILES, TILES, Isa, Sch
 _IN_FLIGHT = {"avx512": 8, "avx2": 10, "neon": 16, "portable": 8}
 _LINE_BYTES = 64
 _FLOAT_BYTES = 4
+_LARGEST_BLOCK_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def first(
     tiles = TILES if chosen == "packed_intrinsics" else SAFE_TILES
     mr, _, nr = tiles[unit][0].partition("x")
     tile = (int(mr), int(nr))
-    kc = depth(machine, tile[0])
+    kc = depth(machine, unit, tile[0])
     values: dict[str, Any] = {
         "family": chosen,
         "isa": cast(Isa, unit),
@@ -90,7 +91,7 @@ def first(
         "nr": tile[1],
         "kc": kc,
         "mc": tile[0],
-        "nc": columns(machine, tile[1], kc),
+        "nc": columns(machine, unit, *tile, kc),
         "unroll": 1,
         "resident": "a",
         "pack_a": "strip",
@@ -103,26 +104,48 @@ def first(
     return Schedule.model_validate(values).normalise()
 
 
-def depth(machine: Machine, mr: int) -> int:
+def fmas_per_cycle(machine: Machine, unit: str) -> int:
+    """Vector multiply-adds that one core starts per cycle; AMD's family 25 (Zen 4) pairs two halves for 512 bits."""
+    if unit == "avx512":
+        return 1 if "family 25 " in machine.cpu else 2
+    return 4 if unit == "neon" else 2
+
+
+def block_bytes(machine: Machine, unit: str, mr: int) -> int:
+    """Bytes of the packed block of B, which streams past the resident panel of A.
+
+    A tile turns mr multiply-adds per vector of B, so B streams at 4*lanes*F/mr bytes per cycle. Up to some 6 bytes
+    the prefetchers bring it from L3 in time and the block may be twice L2; beyond that it has to stay in L2.
+    """
+    _, l2, l3 = caches(machine)
+    rate = _FLOAT_BYTES * LANES[unit] * fmas_per_cycle(machine, unit) / mr
+    if rate <= 6:
+        return max(l2.bytes * 3 // 4, min(2 * l2.bytes, l3.bytes // 8, _LARGEST_BLOCK_BYTES))
+    return min(l2.bytes * 3 // 4, _LARGEST_BLOCK_BYTES)
+
+
+def depth(machine: Machine, unit: str, mr: int) -> int:
     """KC in elements: the micro-panel of A (mr x KC) stays in L1, one way is left for C and one for B passing by.
 
     Low et al. let both panels share L1, which gives 110 to 320 here; published kernels use up to 2.5 times that,
-    because the hardware prefetchers hide the panel that streams. At most 512: beyond it C costs nothing any more.
+    because the hardware prefetchers hide the panel that streams. At most 512, beyond which C costs nothing any more,
+    and no deeper than half the block of B is wide: every row of A is copied once per block.
     """
     l1, _, _ = caches(machine)
-    return max(128, min(512, _down((l1.bytes - 2 * l1.way_bytes) / (mr * _FLOAT_BYTES), 64)))
+    resident = _down((l1.bytes - 2 * l1.way_bytes) / (mr * _FLOAT_BYTES), 64)
+    shape = _down(math.sqrt(block_bytes(machine, unit, mr) / (2 * _FLOAT_BYTES)), 64)
+    return max(128, min(512, resident, max(192, shape)))
 
 
-def columns(machine: Machine, nr: int, kc: int) -> int:
-    """NC in elements: the packed block of B fills L2 twice, as it streams, but no more than an eighth of L3."""
-    _, l2, l3 = caches(machine)
-    block_bytes = max(l2.bytes * 3 // 4, min(2 * l2.bytes, l3.bytes // 8, 2 << 20))
-    return max(4 * nr, min(_down(block_bytes / (kc * _FLOAT_BYTES), nr), 4096 // nr * nr))
+def columns(machine: Machine, unit: str, mr: int, nr: int, kc: int) -> int:
+    """NC in elements: what the block of B holds at this depth, in whole strips."""
+    wide = _down(block_bytes(machine, unit, mr) / (kc * _FLOAT_BYTES), nr)
+    return max(4 * nr, min(wide, 4096 // nr * nr))
 
 
 def direct_edge(machine: Machine) -> int:
-    """Edge of the largest cube whose A, B and C lie in L2 together: there the prefetchers make packing needless."""
-    return min(320, int(math.sqrt(machine.l2_bytes / (3 * _FLOAT_BYTES))))
+    """Edge of the largest cube whose B fills half of L2: up to there the prefetchers make packing needless."""
+    return min(320, int(math.sqrt(machine.l2_bytes / (2 * _FLOAT_BYTES))))
 
 
 def _down(value: float, step: int) -> int:
