@@ -43,6 +43,15 @@ def add(parser: pytest.Parser) -> None:
         "--replay", metavar="FILE", default=None, help="re-run a transcript without a model (default: off)"
     )
     table.addoption(
+        "--context", metavar="TOKENS", default=None, help="context of a language model (default: 8192)"
+    )
+    table.addoption(
+        "--gpu-layers",
+        metavar="N",
+        default=None,
+        help="layers put on the GPU, 0 is none (default: all that fit)",
+    )
+    table.addoption(
         "--memory",
         metavar="WHERE",
         default=None,
@@ -136,6 +145,8 @@ def read(config: pytest.Config) -> Settings:
         verdicts=_path(option("verdicts"), config),
         resume=option("resume"),
         replay=_path(option("replay"), config),
+        context_tokens=_integer("--context", option("context"), 8192, least=256),
+        gpu_layers=_integer("--gpu-layers", option("gpu_layers"), -1, least=0),
         embedder=option("embedder") or config.getini("roundtable_embedder"),
         clock_budget_s=_positive("--clock-budget", option("clock_budget")) or 6.0,
         case=option("case"),

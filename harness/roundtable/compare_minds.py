@@ -1,7 +1,7 @@
 """Minds compared at the same number of judged candidates: `python -m harness.roundtable.compare_minds --judged 4`.
 
-Each arrangement evolves in an empty folder of its own with a memory of its own; only the judge and its clock are shared.
-Every ratio is taken against BLAS in the same minute: a machine that grows busier favours nobody who came first.
+Each arrangement evolves in an empty folder of its own with a memory of its own; only judge and clock are shared.
+Every ratio is taken against BLAS in the same minute, so a machine that grows busier favours nobody.
 Writes results/minds.md and results/minds.json.
 """
 

@@ -68,11 +68,13 @@ class ScheduleWorkshop:
         return Proposal.model_json_schema()
 
     def read_proposal(self, answer: Plain) -> Plain:
-        """See Workshop; knobs that are left out are the analytical model's, texts that are too long are cut."""
+        """See Workshop; knobs that are left out are the analytical model's, texts are made fit to print."""
         given = dict(without_none(answer))
         for field, most in _longest().items():
             if isinstance(given.get(field), str):
-                given[field] = given[field][:most]
+                given[field] = _printable(given[field])[:most]
+        if given.get("algorithm") == "":
+            given["algorithm"] = "unnamed"
         if isinstance(given.get("schedule"), dict):
             given["schedule"] = self._completed(given["schedule"])
         try:
@@ -106,6 +108,11 @@ class ScheduleWorkshop:
 def _explain(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the proposal"
     return f"{where}: {problem['msg']}"
+
+
+def _printable(text: str) -> str:
+    """Without control and direction characters: the texts become comments, where rustc refuses some of them."""
+    return "".join(ch if ch.isprintable() or ch == "\n" else " " for ch in text).strip()
 
 
 @cache
