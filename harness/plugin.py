@@ -33,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the settings once; bad values end here, in one line, with pytest's exit code for bad usage."""
     from harness.session import SessionState
 
+    # xdist's own mark; declared here too, because the items carry it whether or not xdist is installed.
+    config.addinivalue_line("markers", "xdist_group(name): the items of one candidate belong to one worker")
     try:
         settings = options.read(config)
         summary = Summary(config, settings)

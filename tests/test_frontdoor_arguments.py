@@ -72,6 +72,13 @@ def test_items_can_be_selected_as_pytest_users_know(project: pytest.Pytester, co
     assert len(shown) == expected
 
 
+def test_works_without_xdist_which_the_base_package_does_not_bring(project: pytest.Pytester) -> None:
+    add_candidate(project, "lone")
+    result = project.runpytest_subprocess("--co", "-q", "-p", "no:xdist", "candidates")
+    assert result.ret == pytest.ExitCode.OK
+    assert len([line for line in result.stdout.lines if "::" in line]) == 7
+
+
 def test_help_names_every_option_with_its_default(project: pytest.Pytester) -> None:
     text = project.runpytest_subprocess("--help").stdout.str()
     section = text[text.index("round table: evolve kernels") :].partition("[pytest] ")[0]
