@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -108,7 +109,9 @@ class ClockSession:
         if suites.is_cold(self.settings.suite):
             return int(np.clip(COLD_CACHES * self.machine.l3_bytes / size, 1, MAX_COLD_BATCH))
         room = CACHE_SHARE * self.machine.l3_bytes / size
-        return int(np.clip(min(REGION_NS / one_ns, room), 1, MAX_BATCH))
+        # The nearest power of two: sessions that differ a little in one_ns must not differ in what they measure.
+        count = 2.0 ** round(math.log2(max(min(REGION_NS / one_ns, room), 1.0)))
+        return int(min(count, MAX_BATCH))
 
     def race(
         self, plan: Plan, candidate: Program, threads: int, numerics: Numerics = "componentwise", full: bool = False
