@@ -92,7 +92,8 @@ def first(
         "kc": kc,
         "mc": tile[0],
         "nc": columns(machine, unit, *tile, kc),
-        "unroll": 1,
+        # Sixteen registers leave the compiler no room to hoist loads; thirty-two do, and then it spills.
+        "unroll": 4 if unit == "avx2" else 1,
         "resident": "a",
         "pack_a": "strip",
         "pack_b": "panel",

@@ -327,7 +327,8 @@ def space(
 ) -> Space:
     """The search space on `machine`: `family` and `isa` default to the fastest kernels that it can run.
 
-    Every block size keeps the packed block of B within 3/2 of L2 and A's within L2, so that random points are sane.
+    Every point is a valid schedule that compiles; not every one is fast (some tiles spill when unrolled, some blocks
+    outgrow the caches): that is the tuner's to find out.
     """
     from harness.schedule.analytical import first
 
@@ -350,9 +351,9 @@ def space(
     ]
     if chosen == "packed_intrinsics":
         knobs += [
-            Knob("unroll", (1, 2)),
-            Knob("prefetch_b", (0, 4, 8, 16)),
-            Knob("prefetch_a", (0, 8, 16)),
+            Knob("unroll", (1, 2) if base.isa == "avx512" else (1, 2, 4)),
+            Knob("prefetch_b", (0, 8, 16)),
+            Knob("prefetch_a", (0, 8)),
             Knob("prefetch_c", (True, False)),
         ]
     if threads == "all":
