@@ -24,6 +24,8 @@ from harness.verdict import Rejection
 SLOW_TURN_S = 0.25
 
 
+# From so many processes undisturbed pairs are enough to leave the others out.
+CLEAN_PROCESSES = 4
 # How often a disturbed turn is repeated, when one product takes less than this: more processes are worth more.
 REPEATS, REPEATABLE_S = 1, 0.01
 
@@ -45,7 +47,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two neighbouring turns, one of each side; `clean` when no turn of their ABBA block was disturbed."""
+    """Two neighbouring turns, one of each side; `clean` when neither was disturbed."""
 
     process: int
     time_ns: float
@@ -89,15 +91,16 @@ class Samples:
     pairs: dict[Shape, list[Pair]] = field(default_factory=dict)
 
     def kept(self, shape: Shape) -> list[Pair]:
-        """The undisturbed pairs, when they are most of them and from enough processes; else all, and a wider interval.
+        """The undisturbed pairs when they come from enough processes; else all, and a wider interval.
 
-        On a machine that is never quiet "clean" pairs are rare; to insist on them would mean to measure nothing.
+        A disturbance costs both sides about the same time, which moves the ratio towards 1. But on a machine that is
+        never quiet "clean" pairs are rare; to insist on them would mean to measure nothing.
         """
         every = self.pairs[shape]
         clean = [pair for pair in every if pair.clean]
         processes = len({pair.process for pair in every})
-        enough = len({pair.process for pair in clean}) >= min(self.plan.min_processes, processes)
-        return clean if enough and 2 * len(clean) >= len(every) else every
+        enough = len({pair.process for pair in clean}) >= min(CLEAN_PROCESSES, processes)
+        return clean if enough else every
 
     def groups(self, shape: Shape) -> Groups:
         """The log-ratios of the kept pairs by process."""
@@ -199,10 +202,10 @@ class _Race:
             if not isinstance(turn, Turn):
                 return turn
             turns.append(turn)
-        clean = all(turn.clean for turn in turns)
         pairs = []
         for at in range(0, len(turns), 2):
             ours, theirs = (at, at + 1) if sides[at] is Side.CANDIDATE else (at + 1, at)
+            clean = turns[ours].clean and turns[theirs].clean
             pairs.append(Pair(process, turns[ours].time_ns, turns[theirs].time_ns, clean))
         return pairs
 
