@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from harness.candidate import Candidate
 from harness.errors import UserError
 from harness.memory.kernels import KernelMemory, open_memory
 from harness.verdict import Accepted, At, Gate, HarnessError, Inconclusive, Verdict
-from tests.roundtable_support import Scene, accepted, by_schedule, does_not_compile
+from tests.roundtable_support import Scene, accepted, by_schedule, does_not_compile, proposal, scripted
 
 
 @pytest.fixture
@@ -227,3 +230,34 @@ def test_a_tuner_s_proposal_cites_what_the_library_says_about_it(scene: Scene) -
     assert manifest.proposal is not None
     assert manifest.proposal["passages"]
     assert AVX2.vector == "avx2"
+
+
+@pytest.mark.parametrize(("phase", "remembered"), [("judge", ["gen-r1-001"]), ("mind", [])])
+def test_ctrl_c_ends_the_process_at_once_in_every_phase(
+    tmp_path: Path, phase: str, remembered: list[str]
+) -> None:
+    command = [sys.executable, "-m", "tests.roundtable_interrupted", str(tmp_path), phase]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        told, errors = process.communicate(timeout=60)
+    assert told.endswith("interrupted\n")
+    assert ("closed" in told) == (phase == "mind")
+    assert "Traceback" not in errors
+    with open_memory(str(tmp_path / "memory")) as memory:
+        assert [kernel.name for kernel in memory.everything()] == remembered
+        resumed = Scene(tmp_path, memory).run(generate=3, resume=True)
+        assert len(resumed.verdicts) == 3
+
+
+def test_words_that_rustc_would_refuse_in_a_comment_do_not_reach_the_kernel(scene: Scene) -> None:
+    """Direction characters in a comment are a compile error, and a model's words become comments."""
+    pytest.importorskip("autogen_ext")
+    words = json.loads(proposal()) | {"algorithm": "fast\u202e\x07 tile", "why": "\u2066because\x00"}
+    result = scene.run(generate=1, minds=scripted([json.dumps(words)]))
+    assert [one.model for one in result.candidates] == ["scripted"]
+    assert all(ch.isprintable() or ch == "\n" for ch in scene.sources(result)[0])

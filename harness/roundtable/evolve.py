@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.machine import Machine
@@ -100,6 +100,8 @@ async def evolve(
         if story:
             _reconcile(table)
         await _converse(table)
+        if table.interruption is not None:
+            raise table.interruption
         table.journal.end(table.ended, table.purse.tokens, table.purse.spent_s)
     finally:
         table.transcript.close()
@@ -184,12 +186,28 @@ async def _converse(table: Table) -> None:
     logging.getLogger("autogen_core").setLevel(logging.CRITICAL)
     runtime = SingleThreadedAgentRuntime(ignore_unhandled_exceptions=False)
     await _seat(runtime, table)
+    others = asyncio.all_tasks()
     runtime.start()
     try:
         await runtime.publish_message(Begin(run_id=table.run_id), TopicId(Role.MANAGER.value, table.run_id))
         await runtime.stop_when_idle()
     finally:
-        await asyncio.wait_for(runtime.close(), _SHUTDOWN_S)
+        await _settle(asyncio.all_tasks() - others)
+
+
+async def _settle(left: set[asyncio.Task[Any]]) -> None:
+    """End what an interrupted conversation left running.
+
+    Not by runtime.close(): it empties the queue first, and every handler that ends after that raises ValueError.
+    """
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=_SHUTDOWN_S)
+    for task in left:
+        if task.done() and not task.cancelled():
+            # Raised already by stop_when_idle, or a consequence of the end.
+            task.exception()
 
 
 async def _seat(runtime: SingleThreadedAgentRuntime, table: Table) -> None:

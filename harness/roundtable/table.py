@@ -39,6 +39,7 @@ class Table:
     told: list[GroupChatMessage] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     ended: str = "finished"
+    interruption: BaseException | None = None
 
     @property
     def threads(self) -> int:

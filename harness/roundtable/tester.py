@@ -28,8 +28,13 @@ class TesterAgent(BaseMatMulAgent):
     async def on_judge(self, message: JudgeRequest, ctx: MessageContext) -> None:
         """Announce Judged. The call blocks: the judge owns the machine while it measures."""
         candidate = self._candidate(message.candidate)
-        with interruptible():
-            verdict = self.table.judge(candidate)
+        try:
+            with interruptible():
+                verdict = self.table.judge(candidate)
+        except (KeyboardInterrupt, SystemExit) as interruption:
+            # Thrown through the event loop it would tear the runtime's tasks apart; so everybody goes home first.
+            self.table.interruption = interruption
+            return
         self.table.verdicts[candidate.name] = verdict
         self.table.say(f"tester: {candidate.name}: {name(verdict)}: {describe(verdict)}")
         await self.announce(message.turn, Judged(candidate=candidate.name, verdict=codec.to_plain(verdict)))
