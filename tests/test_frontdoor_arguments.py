@@ -94,3 +94,15 @@ def test_help_names_every_option_with_its_default(project: pytest.Pytester) -> N
     ):
         assert option in section
     assert section.count("default") >= 20
+
+
+def test_an_ini_file_in_a_candidates_folder_is_refused(project: pytest.Pytester) -> None:
+    pytest.importorskip("harness")
+    folder = add_candidate(project, "lone")
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --co\n")
+    # As installed, the plugin is there before any conftest; the flag stands for the entry point.
+    result = project.runpytest_subprocess("-p", "harness.plugin", "candidates/lone")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "a candidate's folder cannot configure pytest" in result.stderr.str()
+    named = project.runpytest_subprocess("-c", "pyproject.toml", "--co", "-q", "candidates/lone")
+    assert named.ret == pytest.ExitCode.OK

@@ -1,0 +1,107 @@
+"""Tables, pictures and annotations: made as text by functions, checked as text."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.report import github, table
+from harness.report.chart import evolution_svg
+from harness.report.page import leaderboard
+
+
+def outcome(name: str, ratio: float | None = None, **more: Any) -> dict[str, Any]:
+    accepted = ratio is not None
+    record = {
+        "candidate": name,
+        "verdict": "Accepted" if accepted else "Wrong",
+        "gate": None if accepted else "shapes",
+        "reason": "fine" if accepted else "wrong at 3x2x1",
+        "shape": "64x64x64",
+        "ratio_to_blas": ratio,
+        "ratio_low": ratio and ratio * 0.98,
+        "ratio_high": ratio and ratio * 1.02,
+        "gflops": 88.1 if accepted else None,
+        "time_ms": 0.0123 if accepted else None,
+        "tier": "safe",
+        "numerics": "componentwise",
+        "sandboxed": True,
+        "replay": f"pytest candidates/{name}",
+    } | more
+    schedule = {"family": "packed_intrinsics", "isa": "avx512", "mr": 14, "nr": 32, "kc": 384}
+    shapes = [{"shape": "64x64x64", "percent_of_peak": 71.0}]
+    return {
+        "record": record,
+        "manifest": {"proposal": {"schedule": schedule}, "parent": "run3"},
+        "per_shape": shapes,
+    }
+
+
+def test_the_fastest_comes_first_and_the_rejected_last() -> None:
+    lines = table.results_table([outcome("slow", 0.5), outcome("bad"), outcome("fast", 1.2)], 200)
+    order = [name for line in lines for name in ("fast", "slow", "bad") if f"  {name} " in line]
+    assert order == ["fast", "slow", "bad"]
+    assert "REJECTED: Wrong (shapes)" in lines[-1]
+    assert "packed avx512 14x32, KC 384" in " ".join(lines).replace("14x32 KC", "14x32, KC")
+
+
+@given(st.integers(40, 200), st.text(max_size=60))
+def test_the_table_fits_any_terminal(width: int, name: str) -> None:
+    plain = "".join(ch for ch in name if ch.isprintable())
+    for line in table.results_table([outcome(plain or "x", 1.0), outcome("bad")], width):
+        assert len(line) <= width
+
+
+def test_marks_follow_what_a_result_is_worth() -> None:
+    lines = table.results_table(
+        [outcome("a", 1.0, sandboxed=False), outcome("b", 0.9, numerics="normwise")], 200
+    )
+    assert "accepted, safe, unsandboxed" in " ".join(lines)
+    assert "accepted, safe, normwise" in " ".join(lines)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0.001, 40)), max_size=12), st.text(max_size=20))
+def test_the_picture_is_well_formed_and_has_a_mark_for_everybody(
+    ratios: list[float | None], name: str
+) -> None:
+    clean = "".join(ch for ch in name if ch.isprintable() and ch != "\x7f")
+    text = evolution_svg([outcome(f"{clean}{i}", ratio) for i, ratio in enumerate(ratios)])
+    root = ElementTree.fromstring(text)
+    space = "{http://www.w3.org/2000/svg}"
+    assert len(root.findall(f".//{space}circle")) == sum(ratio is not None for ratio in ratios)
+    assert len(root.findall(f".//{space}path")) == sum(ratio is None for ratio in ratios)
+    for circle in root.iter(f"{space}circle"):
+        assert 0 <= float(circle.get("cy", "-1")) <= 360
+
+
+def test_the_page_escapes_what_a_candidate_says() -> None:
+    page = leaderboard([outcome("<script>alert(1)</script>"), outcome("good", 1.1)], "a <machine>")
+    assert "<script>" not in page
+    assert "a &lt;machine&gt;" in page
+    assert "pytest candidates/" in page
+
+
+def test_annotations_cannot_be_forged() -> None:
+    lines = github.annotate([("candidates/x/kernel.rs::shapes", "panicked\n::set-output name=a::b 100%")])
+    assert len(lines) == 1
+    assert "\n" not in lines[0]
+    assert lines[0].endswith("::panicked%0A::set-output name=a::b 100%25")
+    summary = github.job_summary([outcome("bad", reason="a | b <img>")], "here")
+    assert "a \\| b &lt;img>" in summary
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"GITHUB_STEP_SUMMARY": "s.md"}, None),
+        ({"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "s.md"}, Path("s.md")),
+    ],
+)
+def test_the_summary_is_written_only_there(environ: dict[str, str], expected: Path | None) -> None:
+    assert github.summary_file(environ) == expected
