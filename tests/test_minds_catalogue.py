@@ -112,3 +112,44 @@ def test_the_identity_depends_on_head_tail_and_size(tmp_path: Path) -> None:
         path.write_bytes(content)
         seen.add(gguf_file.identity(path))
     assert len(seen) == 4
+
+
+def test_a_hub_model_that_is_not_here_and_cannot_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("huggingface_hub")
+    import huggingface_hub
+
+    asked: list[bool] = []
+
+    def download(repo: str, file: str, local_files_only: bool = False) -> str:
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        asked.append(local_files_only)
+        raise LocalEntryNotFoundError("no network\nand a long story")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    said: list[str] = []
+    with pytest.raises(UserError, match="cannot be downloaded") as error:
+        open_model("hf:owner/repo:model.gguf", settings(tmp_path), said.append)
+    assert "\n" not in str(error.value)
+    assert asked == [True, False]
+    assert "downloading model.gguf" in said[0]
+
+
+def test_a_hub_model_that_is_here_is_taken_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("huggingface_hub")
+    import huggingface_hub
+
+    from harness.minds.hub import fetch
+
+    def download(repo: str, file: str, local_files_only: bool = False) -> str:
+        assert local_files_only
+        return str(tmp_path / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    said: list[str] = []
+    assert fetch("hf:owner/repo:model.gguf", said.append) == tmp_path / "model.gguf"
+    assert not said

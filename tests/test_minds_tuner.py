@@ -93,6 +93,17 @@ def test_a_rejected_schedule_is_not_proposed_again_and_is_nobody_s_parent() -> N
     assert tuned.parent is None
 
 
+def test_a_timing_that_showed_nothing_is_not_repeated_and_not_held_against_its_neighbours() -> None:
+    trials = evolve(tuner(), landscape, 7)
+    unsure = [*trials[:-1], Trial("k6", trials[-1].schedule, None, told=False)]
+    without, failed = trials[:-1], [*trials[:-1], Trial("k6", trials[-1].schedule, None)]
+    proposals = [tuner().propose(known, 9, 0) for known in (unsure, failed)]
+    assert all(found is not None for found in proposals)
+    assert proposals[0] is not None
+    assert proposals[0].schedule != trials[-1].schedule
+    assert tuner().propose(without, 9, 0) is not None
+
+
 def test_it_finds_better_kernels_than_chance_with_as_many_trials() -> None:
     """Over five seeds, the best of 16 tuned kernels against the best of 16 random points of the same space."""
     tuned, chance = [], []

@@ -234,3 +234,33 @@ def test_replay_repeats_free_code_and_repairs_without_a_model(scene: Scene) -> N
     assert scene.sources(again) == scene.sources(first)
     assert [one.how for one in again.candidates] == [one.how for one in first.candidates]
     assert [one.model for one in again.candidates] == [one.model for one in first.candidates]
+
+
+def test_passages_reach_the_prompt_as_data_and_a_proposal_names_what_it_used(scene: Scene) -> None:
+    from harness.memory.embedders import HashedEmbedder
+    from harness.memory.papers import open_library
+
+    library = open_library(scene.memory.connection, HashedEmbedder())
+    answer = json.dumps(json.loads(proposal(kc=320)) | {"passages": ["arXiv:2401.00001"]})
+    result = scene.run(generate=1, minds=scripted([answer]), library=library)
+    assert '<data name="passages">' in prompts(scene, "proposer")[0]
+    manifest = candidates.load(scene.root / "candidates" / result.candidates[0].name).manifest
+    assert manifest.proposal is not None
+    assert manifest.proposal["passages"] == ["arXiv:2401.00001"]
+
+
+def test_a_proved_bilinear_scheme_becomes_a_recursive_kernel_and_an_unknown_one_is_sent_back(
+    scene: Scene,
+) -> None:
+    def strassen(scheme: str) -> str:
+        bilinear = {"scheme": scheme, "levels": 1, "cutoff": 512, "inner": "packed_intrinsics"}
+        return proposal(family="bilinear", bilinear=bilinear)
+
+    result = scene.run(
+        lambda c: accepted(1.1), generate=1, minds=scripted([strassen("nobody"), strassen("strassen")])
+    )
+    assert [one.model for one in result.candidates] == ["scripted"]
+    assert "nobody" in prompts(scene, "proposer")[1]
+    verified = [line for line in scene.lines("r1", "journal") if '"verified"' in json.dumps(line)]
+    assert "2x2x2" in json.dumps(verified, ensure_ascii=False).replace("⟨2,2,2", "2x2x2")
+    assert "recurs" in scene.sources(result)[0].lower()

@@ -12,11 +12,16 @@ Progress: TypeAlias = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One schedule that was judged: its ratio to BLAS, or None when it was rejected."""
+    """One schedule that was judged: its ratio to BLAS, or None when it was rejected.
+
+    `told` is False when judging showed nothing for or against it (a timing that could not be trusted): it is not tried
+    again, and nothing is concluded from it.
+    """
 
     name: str
     schedule: Plain
     ratio: float | None
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)

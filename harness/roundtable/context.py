@@ -10,7 +10,7 @@ from harness.roundtable.archive import Archive, Entry
 from harness.roundtable.messages import TEMPLATE, Coded, Judged
 from harness.roundtable.ports import Remembered
 from harness.roundtable.table import Table
-from harness.verdict import Accepted, Verdict, describe, name
+from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, describe, name
 
 _EVERYTHING = 1_000_000
 
@@ -60,7 +60,7 @@ def _entry(one: Remembered) -> Entry:
 def trials(table: Table) -> list[Trial]:
     """Judged template kernels of this machine and thread class, oldest first: what the tuner learns from.
 
-    A rejected one counts as failed, except when nothing was shown against it (an inconclusive timing).
+    A rejected one counts as failed; of an inconclusive one nothing is concluded.
     """
     wanted = table.machine.machine_class
     past = [one for one in reversed(table.memory.latest(_EVERYTHING, wanted)) if one.machine_class == wanted]
@@ -73,5 +73,6 @@ def trials(table: Table) -> list[Trial]:
         proposal = attempt.coded.manifest.get("proposal") or {}
         if attempt.coded.how == TEMPLATE and "schedule" in proposal:
             ratio = attempt.verdict.score.ratio if isinstance(attempt.verdict, Accepted) else None
-            found[attempt.coded.candidate] = Trial(attempt.coded.candidate, proposal["schedule"], ratio)
+            told = not isinstance(attempt.verdict, Inconclusive | HarnessError)
+            found[attempt.coded.candidate] = Trial(attempt.coded.candidate, proposal["schedule"], ratio, told)
     return list(found.values())
