@@ -180,6 +180,12 @@ def test_on_a_machine_that_is_never_quiet_everything_counts() -> None:
     assert samples.kept(SMALL) == samples.pairs[SMALL]
 
 
+def test_a_busy_machine_is_noticed() -> None:
+    assert run(Simulation(9, clean=0.05)).mostly_disturbed
+    assert not run(Simulation(9, clean=1.0)).mostly_disturbed
+    assert Interval(0.1, 0.03).blurred(0.04) == Interval(0.1, pytest.approx(0.05))
+
+
 def test_few_processes_get_the_assumed_width() -> None:
     rng = np.random.default_rng(0)
     assert interval({0: [0.1, 0.1]}, rng) == Interval(0.1, FEW_HALF_WIDTH)

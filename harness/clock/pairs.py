@@ -102,6 +102,12 @@ class Samples:
         enough = len({pair.process for pair in clean}) >= min(CLEAN_PROCESSES, processes)
         return clean if enough else every
 
+    @property
+    def mostly_disturbed(self) -> bool:
+        """Whether less than half of all pairs were left alone by the machine."""
+        every = [pair.clean for pairs in self.pairs.values() for pair in pairs]
+        return 2 * sum(every) < len(every)
+
     def groups(self, shape: Shape) -> Groups:
         """The log-ratios of the kept pairs by process."""
         grouped: dict[int, list[float]] = {}

@@ -69,6 +69,10 @@ class Interval:
         """How far 0 (equally fast) lies outside, as a log; 0.0 inside."""
         return max(0.0, abs(self.centre) - self.half_width)
 
+    def blurred(self, half_width: float) -> Interval:
+        """The same centre with an independent uncertainty (a log, 95 % half-width) added in quadrature."""
+        return Interval(self.centre, math.hypot(self.half_width, half_width))
+
     def widened(self, by: float) -> Interval:
         """The same centre with `by` (a log) added to the half-width."""
         return Interval(self.centre, self.half_width + by)
