@@ -261,3 +261,27 @@ def test_words_that_rustc_would_refuse_in_a_comment_do_not_reach_the_kernel(scen
     result = scene.run(generate=1, minds=scripted([json.dumps(words)]))
     assert [one.model for one in result.candidates] == ["scripted"]
     assert all(ch.isprintable() or ch == "\n" for ch in scene.sources(result)[0])
+
+
+def test_the_next_run_remembers_what_a_killed_one_had_accepted(scene: Scene) -> None:
+    """Killed between the verdict's line and the memory, and never resumed."""
+    scene.run(generate=2)
+    path = scene.root / "results" / "r1" / "journal.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if '"kind": "judged"' in line)
+    path.write_text("".join(lines[: last + 1]))
+    with open_memory(str(scene.root / "fresh")) as fresh:
+        again = Scene(scene.root, fresh)
+        again.run(run_id="r2", generate=1)
+        assert {kernel.name for kernel in fresh.everything()} == {"gen-r1-002", "gen-r2-001"}
+    assert any("now it is remembered" in line for line in again.said)
+
+
+def test_an_unreadable_journal_does_not_stand_in_the_way_of_resume(scene: Scene) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        scene.run(_interrupt_at("gen-r1-002"), generate=2)
+    torn = scene.root / "results" / "r9" / "journal.jsonl"
+    torn.parent.mkdir()
+    torn.write_text('{"what": "begin", "run_')
+    assert scene.run(generate=2, resume=True).run_id == "r1"
+    assert scene.run(run_id="r3", generate=1).run_id == "r3"

@@ -67,6 +67,9 @@ class ClientMind:
             result = await asyncio.wait_for(self._stream(question, token, said, progress), question.limit_s)
         except TimeoutError:
             result = None
+        except (ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise UserError(f"{self.name}: the model failed: {reason}; go on with --resume") from None
         finally:
             token.cancel()
         return self._answer(question, result, "".join(said), time.perf_counter() - start)

@@ -90,15 +90,19 @@ async def evolve(
     Raises UserError for what a person can mend (also what a mind or the memory raises), KeyboardInterrupt on Ctrl-C;
     whatever happened until then stands in results/local/<run id>/ and `--resume` goes on from there.
     """
+    from harness.roundtable import recover
+
     story = journal.read(journal.latest_unfinished(settings.results)) if settings.resume else None
-    head = story.head if story else _head(settings, machine, run_id)
-    if story:
+    head = story.head if story else _head(settings, machine, toolchain, run_id)
+    if story is None:
+        recover.catch_up(settings, memory, machine, say)
+    else:
         say(f"going on with run {head.run_id}: {len(story.messages)} steps are done")
     thinking = minds(head.seed) if callable(minds) else minds
     table = _lay(settings, story, head, judge, thinking, memory, library, machine, say, toolchain, workshop)
     try:
         if story:
-            _reconcile(table)
+            recover.restore(settings, story)
         await _converse(table)
         if table.interruption is not None:
             raise table.interruption
@@ -110,7 +114,7 @@ async def evolve(
     return _result(table)
 
 
-def _head(settings: Settings, machine: Machine, run_id: str) -> Head:
+def _head(settings: Settings, machine: Machine, toolchain: str, run_id: str) -> Head:
     return Head(
         run_id=run_id,
         generations=settings.generate,
@@ -118,6 +122,9 @@ def _head(settings: Settings, machine: Machine, run_id: str) -> Head:
         seed=settings.seed if settings.seed is not None else secrets.randbelow(1 << 31),
         models=dict(settings.models),
         machine=machine.machine_class,
+        fingerprint=machine.fingerprint,
+        toolchain=toolchain,
+        suite=settings.suite,
     )
 
 
@@ -163,17 +170,6 @@ def _lay(
         say=say,
         told=list(story.messages) if story else [],
     )
-
-
-def _reconcile(table: Table) -> None:
-    """After a kill: folders that were announced but not written, outcomes that were recorded but not marked."""
-    from harness.roundtable.tester import mark
-
-    coded = {m.content.candidate: m.content for m in table.told if isinstance(m.content, Coded)}
-    for one in coded.values():
-        folder.write(table.settings.candidates, one.candidate, one.source, one.manifest)
-    for judged in table.judged():
-        mark(table, coded[judged.candidate], codec.from_plain(judged.verdict))
 
 
 async def _converse(table: Table) -> None:

@@ -26,6 +26,9 @@ class Head(BaseModel):
     seed: int
     models: dict[str, str]
     machine: str
+    fingerprint: str = ""
+    toolchain: str = ""
+    suite: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,10 @@ def latest_unfinished(results: Path) -> Path:
     """The newest run folder whose journal has no end; raises UserError when there is none."""
     runs = sorted(results.glob(f"*/{JOURNAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for run in runs:
-        if read(run.parent).ended is None:
-            return run.parent
+        try:
+            if read(run.parent).ended is None:
+                return run.parent
+        except UserError:
+            # Killed before its first line was whole, or of another version: nothing in it to go on with.
+            continue
     raise UserError(f"--resume: no interrupted evolution under {results}; start one with --generate N")

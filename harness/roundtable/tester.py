@@ -12,10 +12,20 @@ from autogen_core import MessageContext, message_handler
 
 from harness.candidate import Candidate
 from harness.errors import HarnessFaultError
+from harness.machine import Machine
 from harness.roundtable import codec, folder
 from harness.roundtable.base import BaseMatMulAgent
-from harness.roundtable.messages import Coded, Judged, JudgeRequest, RememberedIt, RememberRequest, Role
-from harness.roundtable.table import Table
+from harness.roundtable.messages import (
+    TEMPLATE,
+    Coded,
+    Judged,
+    JudgeRequest,
+    RememberedIt,
+    RememberRequest,
+    Role,
+)
+from harness.roundtable.ports import KernelMemory
+from harness.settings import Settings
 from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, describe, name
 
 
@@ -38,7 +48,8 @@ class TesterAgent(BaseMatMulAgent):
         self.table.verdicts[candidate.name] = verdict
         self.table.say(f"tester: {candidate.name}: {name(verdict)}: {describe(verdict)}")
         await self.announce(message.turn, Judged(candidate=candidate.name, verdict=codec.to_plain(verdict)))
-        mark(self.table, self._coded(candidate.name), verdict)
+        table = self.table
+        mark(table.settings, self._coded(candidate.name), verdict, table.machine.fingerprint, table.toolchain)
 
     @message_handler
     async def on_remember(self, message: RememberRequest, ctx: MessageContext) -> None:
@@ -48,23 +59,17 @@ class TesterAgent(BaseMatMulAgent):
             raise HarnessFaultError(
                 f"{message.candidate}: only an accepted candidate is remembered, not {name(verdict)}"
             )
-        coded, candidate = self._coded(message.candidate), self._candidate(message.candidate)
-        proposal = coded.manifest.get("proposal") or {}
-        kept = self.table.memory.record(
+        self._candidate(message.candidate)
+        table = self.table
+        kept = remember(
+            table.memory,
+            self._coded(message.candidate),
             verdict,
-            name=candidate.name,
-            source=candidate.source,
-            machine=self.table.machine,
-            toolchain=self.table.toolchain,
-            suite=self.table.settings.suite,
-            proposal=proposal,
-            # Free code has left its schedule behind, so its timing says nothing about that schedule.
-            schedule=proposal.get("schedule") if coded.how == "template" else None,
-            parents=tuple(coded.manifest.get("parents", ())),
-            generation=coded.manifest.get("generation"),
-            model=coded.manifest.get("model"),
+            table.machine,
+            table.toolchain,
+            table.settings.suite,
         )
-        await self.announce(message.turn, RememberedIt(candidate=message.candidate, memory_id=kept.id))
+        await self.announce(message.turn, RememberedIt(candidate=message.candidate, memory_id=kept))
 
     def _coded(self, candidate: str) -> Coded:
         for message in reversed(self.table.told):
@@ -78,10 +83,32 @@ class TesterAgent(BaseMatMulAgent):
         return folder.write(self.table.settings.candidates, name_, coded.source, coded.manifest)
 
 
-def mark(table: Table, coded: Coded, verdict: Verdict) -> None:
+def remember(
+    memory: KernelMemory, coded: Coded, verdict: Accepted, machine: Machine, toolchain: str, suite: str
+) -> str:
+    """Write an accepted candidate to the memory; returns its id. Doing it twice changes nothing."""
+    proposal = coded.manifest.get("proposal") or {}
+    kept = memory.record(
+        verdict,
+        name=coded.candidate,
+        source=coded.source,
+        machine=machine,
+        toolchain=toolchain,
+        suite=suite,
+        proposal=proposal,
+        # Free code has left its schedule behind, so its timing says nothing about that schedule.
+        schedule=proposal.get("schedule") if coded.how == TEMPLATE else None,
+        parents=tuple(coded.manifest.get("parents", ())),
+        generation=coded.manifest.get("generation"),
+        model=coded.manifest.get("model"),
+    )
+    return kept.id
+
+
+def mark(settings: Settings, coded: Coded, verdict: Verdict, machine: str, toolchain: str) -> None:
     """Write the outcome into the candidate's folder; doing it twice changes nothing."""
-    outcome = outcome_keys(verdict, table.machine.fingerprint, table.toolchain, table.settings.suite)
-    folder.rewrite_manifest(table.settings.candidates / coded.candidate, coded.manifest | outcome)
+    outcome = outcome_keys(verdict, machine, toolchain, settings.suite)
+    folder.rewrite_manifest(settings.candidates / coded.candidate, coded.manifest | outcome)
 
 
 def outcome_keys(verdict: Verdict, machine: str, toolchain: str, suite: str) -> dict[str, Any]:
