@@ -206,8 +206,10 @@ def page(rows: Sequence[Row], facts: dict[str, Any]) -> str:
     return (
         "# Minds compared\n\n"
         "Ratio to BLAS (above 1 is faster), geometric mean over the suite; the best of the candidates that each "
-        "arrangement had judged. The analytical model has one kernel only, so it is judged once. A model's "
-        "stand-ins are proposals that the tuner made because the model had used up its attempts.\n\n"
+        "arrangement had judged. The analytical model has one kernel only, so it is judged once. Knobs that a language "
+        "model leaves out are the analytical model's, and code that it cannot write is rendered; its stand-ins are "
+        "proposals that the tuner made because the model had used up its attempts. Overlapping intervals mean that no "
+        "difference was shown.\n\n"
         f"{table(rows)}\n\n"
         + "".join(f"- {name}: {value}\n" for name, value in facts.items())
         + "\nMade by `python -m harness.roundtable.compare_minds`; the numbers of each candidate are in minds.json.\n"
