@@ -80,18 +80,16 @@ def first(
     chosen = family or ("packed" if unit == "portable" else "packed_intrinsics")
     if chosen in ("naive", "blocked"):
         return Schedule.model_validate({"family": chosen, "isa": unit, "threads": threads}).normalise()
-    tiles = TILES if chosen == "packed_intrinsics" else SAFE_TILES
-    mr, _, nr = tiles[unit][0].partition("x")
-    tile = (int(mr), int(nr))
-    kc = depth(machine, unit, tile[0])
+    mr, nr = tile(machine, unit, chosen)
+    kc = depth(machine, unit, mr)
     values: dict[str, Any] = {
         "family": chosen,
         "isa": cast(Isa, unit),
-        "mr": tile[0],
-        "nr": tile[1],
+        "mr": mr,
+        "nr": nr,
         "kc": kc,
-        "mc": tile[0],
-        "nc": columns(machine, unit, *tile, kc),
+        "mc": mr,
+        "nc": columns(machine, unit, nr, kc),
         # Sixteen registers leave the compiler no room to hoist loads; thirty-two do, and then it spills.
         "unroll": 4 if unit == "avx2" else 1,
         "resident": "a",
@@ -112,17 +110,29 @@ def fmas_per_cycle(machine: Machine, unit: str) -> int:
     return 4 if unit == "neon" else 2
 
 
-def block_bytes(machine: Machine, unit: str, mr: int) -> int:
+def block_bytes(machine: Machine, unit: str) -> int:
     """Bytes of the packed block of B, which streams past the resident panel of A.
 
-    A tile turns mr multiply-adds per vector of B, so B streams at 4*lanes*F/mr bytes per cycle. Up to some 6 bytes
-    the prefetchers bring it from L3 in time and the block may be twice L2; beyond that it has to stay in L2.
+    A core that starts one multiply-add per cycle leaves the prefetchers time to bring B from L3, and the block may be
+    twice L2: A is copied and C is updated less often. A faster core would outrun L3, so there B stays in L2.
     """
     _, l2, l3 = caches(machine)
-    rate = _FLOAT_BYTES * LANES[unit] * fmas_per_cycle(machine, unit) / mr
-    if rate <= 6:
+    if fmas_per_cycle(machine, unit) == 1:
         return max(l2.bytes * 3 // 4, min(2 * l2.bytes, l3.bytes // 8, _LARGEST_BLOCK_BYTES))
     return min(l2.bytes * 3 // 4, _LARGEST_BLOCK_BYTES)
+
+
+def tile(machine: Machine, unit: str, family: str) -> tuple[int, int]:
+    """The register tile to begin with, rows and columns: the first of its list, but one.
+
+    Where one multiply-add starts per cycle, loads are plentiful, and the tile of 64 columns reads whole stretches of
+    B: it was the fastest at small sizes whose operands no cache held yet, and level elsewhere (measured on Zen 4).
+    """
+    if unit == "avx512" and fmas_per_cycle(machine, unit) == 1:
+        return 6, 64
+    tiles = TILES if family == "packed_intrinsics" else SAFE_TILES
+    mr, _, nr = tiles[unit][0].partition("x")
+    return int(mr), int(nr)
 
 
 def depth(machine: Machine, unit: str, mr: int) -> int:
@@ -134,13 +144,13 @@ def depth(machine: Machine, unit: str, mr: int) -> int:
     """
     l1, _, _ = caches(machine)
     resident = _down((l1.bytes - 2 * l1.way_bytes) / (mr * _FLOAT_BYTES), 64)
-    shape = _down(math.sqrt(block_bytes(machine, unit, mr) / (2 * _FLOAT_BYTES)), 64)
+    shape = _down(math.sqrt(block_bytes(machine, unit) / (2 * _FLOAT_BYTES)), 64)
     return max(128, min(512, resident, max(192, shape)))
 
 
-def columns(machine: Machine, unit: str, mr: int, nr: int, kc: int) -> int:
+def columns(machine: Machine, unit: str, nr: int, kc: int) -> int:
     """NC in elements: what the block of B holds at this depth, in whole strips."""
-    wide = _down(block_bytes(machine, unit, mr) / (kc * _FLOAT_BYTES), nr)
+    wide = _down(block_bytes(machine, unit) / (kc * _FLOAT_BYTES), nr)
     return max(4 * nr, min(wide, 4096 // nr * nr))
 
 

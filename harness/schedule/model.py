@@ -308,7 +308,7 @@ def _nearest(knob: Knob, schedule: Schedule) -> Choice:
 
 # Register tiles worth trying, best first as published or measured; all leave registers for B and a broadcast.
 TILES: dict[str, tuple[str, ...]] = {
-    "avx512": ("12x32", "14x32", "8x48", "9x48", "6x64", "10x32", "8x32", "13x32", "6x48"),
+    "avx512": ("12x32", "6x64", "8x48", "14x32", "9x48", "10x32", "8x32", "13x32", "6x48"),
     "avx2": ("6x16", "4x24", "5x16", "4x16", "3x24", "2x32"),
     "neon": ("8x12", "6x16", "8x8", "12x8", "4x16", "5x16"),
     "portable": ("4x8", "6x8", "4x12", "2x16"),
