@@ -67,7 +67,11 @@ def test_only_what_cargo_built_for_us_is_trusted(tmp_path: Path) -> None:
         return Program(tmp_path / path, "harness_matmul", Abi.KERNEL)
 
     assert yardsticks.is_trusted(program("tools/yardstick-gemm-0123/library.so"), tmp_path)
-    for path in ("kernels/yardstick-x/library.so", "tools/externs-0123/library.so", "../tools/yardstick-x/library.so"):
+    for path in (
+        "kernels/yardstick-x/library.so",
+        "tools/externs-0123/library.so",
+        "../tools/yardstick-x/library.so",
+    ):
         assert not yardsticks.is_trusted(program(path), tmp_path)
     assert not yardsticks.is_trusted(program("tools/../kernels/yardstick-x/library.so"), tmp_path)
     assert not yardsticks.is_trusted(Program(None, "", Abi.NULL), tmp_path)

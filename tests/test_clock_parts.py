@@ -120,7 +120,10 @@ def test_the_same_library_by_path_is_the_same_baseline() -> None:
         (lambda path: None, "is not there"),
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_bytes(b"not a library"), "cannot be loaded"),
-        (lambda path: _library(path, "pub extern fn other() {}"), "has no cblas_sgemm .looked for .*cblas_sgemm64_"),
+        (
+            lambda path: _library(path, "pub extern fn other() {}"),
+            "has no cblas_sgemm .looked for .*cblas_sgemm64_",
+        ),
         (lambda path: _library(path, DIES), "kills the process"),
     ],
 )
@@ -134,14 +137,18 @@ def test_a_useless_baseline_is_one_clear_line(make: object, says: str, tmp_path:
 def _library(path: Path, source: str) -> None:
     text = path.with_suffix(".rs")
     text.write_text(source)
-    subprocess.run(["rustc", "-Cpanic=abort", "--crate-type=cdylib", "-o", path, text], check=True, capture_output=True)
+    subprocess.run(
+        ["rustc", "-Cpanic=abort", "--crate-type=cdylib", "-o", path, text], check=True, capture_output=True
+    )
 
 
 # ---- batches of data
 
 
 @given(shapes, st.integers(1, 4), seeds, st.sampled_from(["componentwise", "normwise"]))
-def test_new_inputs_are_exact_in_every_order_and_never_zero(shape: Shape, count: int, seed: int, numerics: str) -> None:
+def test_new_inputs_are_exact_in_every_order_and_never_zero(
+    shape: Shape, count: int, seed: int, numerics: str
+) -> None:
     batch = batch_of(shape, count)
     batch.renew(generator(seed), numerics)  # type: ignore[arg-type]
     for slot in batch.slots:
@@ -179,7 +186,9 @@ def test_the_product_passes_in_any_order_of_summation(shape: Shape, count: int, 
 
 
 @given(shapes, st.integers(1, 4), seeds, st.data())
-def test_one_wrong_element_is_found_and_named(shape: Shape, count: int, seed: int, data: st.DataObject) -> None:
+def test_one_wrong_element_is_found_and_named(
+    shape: Shape, count: int, seed: int, data: st.DataObject
+) -> None:
     """Freivalds misses one element with probability 1/1024 per run; three runs miss it once in a thousand million."""
     batch = batch_of(shape, count)
     batch.renew(generator(seed), "componentwise")
@@ -297,7 +306,9 @@ def test_microseconds_for_1024_cubed_are_below_it() -> None:
         {"memory_gbps": 0.0},
     ],
 )
-def test_an_implausible_peak_is_a_fault_of_ours(figures: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_implausible_peak_is_a_fault_of_ours(
+    figures: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine = machines.read()
     sound = Peak(50.0, 50.0, 100.0, 10.0, machine.fingerprint, PEAK.measured)
     assert floor.implausible(sound, machine) is None

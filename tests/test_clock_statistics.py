@@ -195,7 +195,9 @@ def test_few_processes_get_the_assumed_width() -> None:
 
 
 logs = st.floats(-3, 3, allow_subnormal=False)
-groupings = st.lists(st.lists(logs, min_size=1, max_size=5), min_size=1, max_size=8).map(lambda g: dict(enumerate(g)))
+groupings = st.lists(st.lists(logs, min_size=1, max_size=5), min_size=1, max_size=8).map(
+    lambda g: dict(enumerate(g))
+)
 
 
 @given(groupings, st.floats(-2, 2))
@@ -212,12 +214,16 @@ def test_interval_moves_with_the_data(groups: dict[int, list[float]], shift: flo
 @given(groupings)
 def test_centre_is_the_median_of_all_pairs(groups: dict[int, list[float]]) -> None:
     every = [y for ys in groups.values() for y in ys]
-    assert interval(groups, np.random.default_rng(1)).centre == pytest.approx(float(np.median(every)), abs=1e-12)
+    assert interval(groups, np.random.default_rng(1)).centre == pytest.approx(
+        float(np.median(every)), abs=1e-12
+    )
 
 
 @given(st.lists(groupings, min_size=1, max_size=4))
 def test_mean_is_the_mean_of_the_medians(suite: list[dict[int, list[float]]]) -> None:
     mean = geometric_mean(suite, np.random.default_rng(1))
     rng = np.random.default_rng(1)
-    assert mean.centre == pytest.approx(float(np.mean([interval(groups, rng).centre for groups in suite])), abs=1e-9)
+    assert mean.centre == pytest.approx(
+        float(np.mean([interval(groups, rng).centre for groups in suite])), abs=1e-9
+    )
     assert mean.low <= mean.ratio <= mean.high

@@ -33,7 +33,9 @@ pytestmark = pytest.mark.perf
 def session(said: list[str] | None = None, **changes: object) -> ClockSession:
     """A session with a small suite and a small budget, and the real host."""
     nothing = Path("/nonexistent")
-    tools = Tools(toolchain.find(), host_lab.host(), nothing, ExternCrates(nothing, nothing, ""), True, nothing)
+    tools = Tools(
+        toolchain.find(), host_lab.host(), nothing, ExternCrates(nothing, nothing, ""), True, nothing
+    )
     settings = Settings(root=nothing, cache=default_cache(), results=nothing, memory="", suite=SUITE)
     say = (said if said is not None else []).append
     changes = {"clock_budget_s": 1.5} | changes
@@ -132,7 +134,7 @@ def test_a_wrong_timed_output_is_rejected(trick: str, clock: ClockSession) -> No
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        (f"{NEXT} if calls > 600 {{ panic!(\"enough\") }} right(m, k, n, a, b, c)", Panic | Crash),
+        (f'{NEXT} if calls > 600 {{ panic!("enough") }} right(m, k, n, a, b, c)', Panic | Crash),
         (f"{NEXT} if calls > 600 {{ std::process::abort() }} right(m, k, n, a, b, c)", Crash | Panic),
     ],
 )
@@ -154,7 +156,7 @@ def test_hanging_under_the_clock_is_a_timeout(clock: ClockSession, monkeypatch: 
 def test_flush_to_zero_left_behind_is_a_cheat(clock: ClockSession) -> None:
     if clock.machine.arch != "x86_64":
         pytest.skip("sets MXCSR")
-    body = "right(m, k, n, a, b, c); let mode: u32 = 0x9fc0; std::arch::asm!(\"ldmxcsr [{}]\", in(reg) &mode)"
+    body = 'right(m, k, n, a, b, c); let mode: u32 = 0x9fc0; std::arch::asm!("ldmxcsr [{}]", in(reg) &mode)'
     assert isinstance(timed(clock, body), Cheat)
 
 
@@ -170,7 +172,9 @@ def test_faster_than_physics_is_too_fast(clock: ClockSession, monkeypatch: pytes
     assert measured == [1]
 
 
-def test_a_peak_that_was_measured_too_low_accuses_nobody(clock: ClockSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peak_that_was_measured_too_low_accuses_nobody(
+    clock: ClockSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(floor, "save", lambda *_: None)
     low = replace(clock.peak(), fma_gflops=1e-3, fma_all_gflops=1e-3)
     assert isinstance(timed(replace(clock, _peak=low), host_lab.NAIVE), Score)
@@ -238,7 +242,9 @@ def test_timings_of_two_processes_never_overlap(tmp_path: Path) -> None:
     waiting = replace(session(said), cache=tmp_path)
     (tmp_path / "clock").mkdir()
     lock = tmp_path / "clock" / "clock.lock"
-    with subprocess.Popen([sys.executable, "-c", HOLDER, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         # The other process lets go when it is told to, which happens only after we were seen waiting.
@@ -250,7 +256,7 @@ def test_timings_of_two_processes_never_overlap(tmp_path: Path) -> None:
 
 def test_a_baseline_that_does_not_multiply_is_refused() -> None:
     """It has the symbol, but neither width of integers gives a product."""
-    extra = "#[no_mangle] pub unsafe extern \"C\" fn cblas_sgemm() {}"
+    extra = '#[no_mangle] pub unsafe extern "C" fn cblas_sgemm() {}'
     with pytest.raises(UserError, match="does not multiply a 5x7 by a 7x3 matrix"):
         session(baseline=host_lab.library(host_lab.NAIVE, extra))
 

@@ -96,10 +96,18 @@ def _from_file(path: Path) -> Baseline:
     root = Path(__file__).resolve().parents[2]
     try:
         answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PROBE_S, check=False, cwd=root, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_S,
+            check=False,
+            cwd=root,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        raise UserError(f"--baseline {path}: still loading after {_PROBE_S:.0f} s; choose another library") from None
+        raise UserError(
+            f"--baseline {path}: still loading after {_PROBE_S:.0f} s; choose another library"
+        ) from None
     lines = answer.stdout.splitlines()
     if answer.returncode != 0 or not lines:
         raise UserError(f"--baseline {path}: loading it kills the process (exit {answer.returncode})")
@@ -121,7 +129,9 @@ def _probe(path: str) -> dict[str, Any]:
         return {"error": str(error)}
     entries = threadpoolctl.threadpool_info()
     real = str(Path(path).resolve())
-    info: dict[str, Any] = next((entry for entry in entries if str(Path(entry["filepath"]).resolve()) == real), {})
+    info: dict[str, Any] = next(
+        (entry for entry in entries if str(Path(entry["filepath"]).resolve()) == real), {}
+    )
     config = getattr(library, "openblas_get_config", None)
     if config is not None:
         config.restype = ctypes.c_char_p
@@ -136,7 +146,13 @@ def _symbol(library: ctypes.CDLL) -> str | None:
 def _describe(path: Path, symbol: str, info: dict[str, Any]) -> Baseline:
     hints = f"{path.name} {info.get('config', '')}".lower()
     wide = symbol.endswith(("64_", "_64", "ILP64")) or any(hint in hints for hint in ("ilp64", "use64bitint"))
-    names = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS", "flexiblas": "FlexiBLAS", "accelerate": "Accelerate"}
+    names = {
+        "openblas": "OpenBLAS",
+        "mkl": "MKL",
+        "blis": "BLIS",
+        "flexiblas": "FlexiBLAS",
+        "accelerate": "Accelerate",
+    }
     api = str(info.get("internal_api", ""))
     return Baseline(
         path=path,

@@ -110,7 +110,9 @@ class WorkerDuel:
         wrong = self._verdict(side, batch, ran, at)
         if wrong is not None:
             return self._blame(side, wrong)
-        return Turn(own_ns(ran, batching.null_ns, self._threads) / batching.count, undisturbed(ran, self._threads))
+        return Turn(
+            own_ns(ran, batching.null_ns, self._threads) / batching.count, undisturbed(ran, self._threads)
+        )
 
     def _verdict(self, side: Side, batch: Batch, ran: Ran, at: At) -> Rejection | None:
         """Verify the candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""
@@ -119,7 +121,9 @@ class WorkerDuel:
         if side is Side.BASELINE:
             self._proved.add(batch.shape)
         elif not ran.fp_env_restored:
-            return Cheat("floating-point environment", "the rounding or flush-to-zero mode was left changed", at)
+            return Cheat(
+                "floating-point environment", "the rounding or flush-to-zero mode was left changed", at
+            )
         found = batch.verify_fully() if self._full else batch.verify(self._rng)
         return None if found is None else Wrong(found, at)
 
@@ -148,10 +152,14 @@ def undisturbed(ran: Ran, threads: int) -> bool:
     """
     if ran.elapsed_ns - own_ns(ran, 0.0, threads) > max(WAIT_SHARE * ran.elapsed_ns, WAIT_NS):
         return False
-    return ran.steal_ns == 0 and ran.involuntary_switches <= threads * (SWITCHES + ran.elapsed_ns // SWITCH_EVERY_NS)
+    return ran.steal_ns == 0 and ran.involuntary_switches <= threads * (
+        SWITCHES + ran.elapsed_ns // SWITCH_EVERY_NS
+    )
 
 
-def timed(launch: Launch, program: Program, shape: Shape, count: int, tries: int, threads: int) -> list[float]:
+def timed(
+    launch: Launch, program: Program, shape: Shape, count: int, tries: int, threads: int
+) -> list[float]:
     """Nanoseconds of `tries` batches of a program of our own, after one that is not counted; outputs not looked at.
 
     Raises HarnessFaultError when it fails.
@@ -163,7 +171,9 @@ def timed(launch: Launch, program: Program, shape: Shape, count: int, tries: int
             slot.b.fill(0.25)
         times = []
         for _ in range(tries + 1):
-            ran = worker.run(slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, count), inspect=True)
+            ran = worker.run(
+                slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, count), inspect=True
+            )
             if not isinstance(ran, Ran):
                 raise HarnessFaultError(f"{program.symbol or 'the empty round trip'} failed: {describe(ran)}")
             times.append(own_ns(ran, 0.0, threads))

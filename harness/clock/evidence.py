@@ -38,6 +38,7 @@ from harness.verdict import At, Gate, Inconclusive, Score, describe
 
 SUITE = "128,512"
 PAIRED = "paired (this clock)"
+AS_IT_IS = "machine as it is"
 BUDGET_S = 3.0
 # What the other tools spend per side and shape, so that all methods cost about the same.
 SIDE_S = 0.35
@@ -81,12 +82,16 @@ def summary(runs: Sequence[Estimate]) -> dict[str, float]:
         "median_ratio": float(np.exp(np.median(logs))),
         "spread_percent": float(100 * (high - low) / 1.349),
         "largest_over_smallest": float(np.exp(logs.max() - logs.min())),
-        "median_half_width_percent": float(100 * np.median([math.log(run.high / run.low) / 2 for run in runs])),
+        "median_half_width_percent": float(
+            100 * np.median([math.log(run.high / run.low) / 2 for run in runs])
+        ),
         "interval_contains_others_median": coverage(runs),
     }
 
 
-def benchmark_way(candidate: Sequence[float], baseline: Sequence[float], statistic: Callable[[Any], Any]) -> Estimate:
+def benchmark_way(
+    candidate: Sequence[float], baseline: Sequence[float], statistic: Callable[[Any], Any]
+) -> Estimate:
     """pytest-benchmark's: rounds of each side on its own; its table gives min, median and standard deviation."""
     ratio = float(statistic(baseline) / statistic(candidate))
     errors = [np.std(side, ddof=1) / math.sqrt(len(side)) / np.mean(side) for side in (candidate, baseline)]
@@ -94,7 +99,9 @@ def benchmark_way(candidate: Sequence[float], baseline: Sequence[float], statist
     return Estimate(ratio, ratio * math.exp(-half), ratio * math.exp(half))
 
 
-def criterion_way(candidate: Sequence[float], baseline: Sequence[float], rng: np.random.Generator) -> Estimate:
+def criterion_way(
+    candidate: Sequence[float], baseline: Sequence[float], rng: np.random.Generator
+) -> Estimate:
     """criterion's: sample i holds i iterations, the slope through the origin is bootstrapped for each side alone."""
     slopes = [_slopes(np.asarray(side), rng) for side in (candidate, baseline)]
     ratios = slopes[1] / slopes[0]
@@ -102,7 +109,9 @@ def criterion_way(candidate: Sequence[float], baseline: Sequence[float], rng: np
     return Estimate(float(np.median(ratios)), float(low), float(high))
 
 
-def _slopes(per_iteration: np.ndarray[Any, np.dtype[np.float64]], rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def _slopes(
+    per_iteration: np.ndarray[Any, np.dtype[np.float64]], rng: np.random.Generator
+) -> np.ndarray[Any, Any]:
     iterations = np.arange(1, len(per_iteration) + 1, dtype=np.float64)
     picks = rng.integers(0, len(iterations), (1000, len(iterations)))
     x, y = iterations[picks], (iterations * per_iteration)[picks]
@@ -118,7 +127,9 @@ def alone(session: ClockSession, program: Program, shape: Shape, seconds: float)
         ends_s = time.perf_counter() + seconds
         while time.perf_counter() < ends_s or len(times) < CRITERION_SAMPLES:
             batch.renew(rng, "componentwise")
-            ran = worker.run(batch.slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, batching.count))
+            ran = worker.run(
+                batch.slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, batching.count)
+            )
             if not isinstance(ran, Ran):
                 raise HarnessFaultError(f"{program.symbol} failed while it was timed alone")
             times.append((ran.elapsed_ns - batching.null_ns) / batching.count)
@@ -175,10 +186,10 @@ def gather(
     """All methods under both conditions: {condition: {method: summary}}."""
     machine = machines.read()
     results: dict[str, Any] = {}
-    conditions = ("quiet", "other core loaded") if len(machine.cores) > 1 else ("quiet",)
+    conditions = (AS_IT_IS, "other core loaded") if len(machine.cores) > 1 else (AS_IT_IS,)
     for condition in conditions:
         runs: dict[str, list[Estimate]] = {}
-        with load(machine.cores[0]) if condition != "quiet" else nullcontext():
+        with load(machine.cores[0]) if condition != AS_IT_IS else nullcontext():
             for index in range(repeats):
                 session = ClockSession.open(settings, tools, machine, lambda line: None)
                 for method, estimate in repeat(session, program).items():
@@ -223,7 +234,10 @@ def table(record: dict[str, Any]) -> str:
                     f"{100 * found['interval_contains_others_median']:.0f} % |"
                 )
         alarms, vague = methods["A/A control"]["false_alarms"], methods[PAIRED]["inconclusive"]
-        lines += ["", f"A/A false alarms: {100 * alarms:.0f} %. Verdicts that were Inconclusive: {100 * vague:.0f} %."]
+        lines += [
+            "",
+            f"A/A false alarms: {100 * alarms:.0f} %. Verdicts that were Inconclusive: {100 * vague:.0f} %.",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -238,7 +252,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     chosen = parser.parse_args()
     root = Path.cwd()
-    settings = Settings(root, default_cache(), chosen.results, memory="", suite=SUITE, clock_budget_s=BUDGET_S)
+    settings = Settings(
+        root, default_cache(), chosen.results, memory="", suite=SUITE, clock_budget_s=BUDGET_S
+    )
     tools = built.prepare(print, sandboxed=True)
     kernel = yardsticks.one(chosen.kernel, print)
     conditions = gather(settings, tools, kernel.program, chosen.repeats, print)

@@ -138,7 +138,9 @@ def library(cache: Path, toolchain: Toolchain) -> Path:
         made = Path(folder) / "libpeak.so"
         command = [str(toolchain.rustc), "--edition=2021", "--crate-type=cdylib", "--crate-name=peak"]
         command += ["-Copt-level=3", "-Cpanic=abort", "-Ccodegen-units=1", f"-Clinker={toolchain.linker}"]
-        answer = subprocess.run([*command, "-o", str(made), str(SOURCE)], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [*command, "-o", str(made), str(SOURCE)], capture_output=True, text=True, check=False
+        )
         if answer.returncode != 0:
             raise HarnessFaultError(f"reference/peak does not compile: {answer.stderr.strip()[-400:]}")
         made.replace(final)

@@ -129,7 +129,9 @@ def _too_vague(mean: Interval) -> bool:
 def _disagreement(first: Samples, second: Samples, rng: np.random.Generator) -> float:
     """How far apart two measurements are beyond their intervals, as a log; 0.0 when they agree."""
     shapes = second.plan.shapes
-    one = Samples(replace(first.plan, shapes=shapes), {shape: first.pairs[shape] for shape in shapes}).mean(rng)
+    one = Samples(replace(first.plan, shapes=shapes), {shape: first.pairs[shape] for shape in shapes}).mean(
+        rng
+    )
     two = second.mean(rng)
     return max(0.0, abs(one.centre - two.centre) - one.half_width - two.half_width)
 
@@ -138,7 +140,8 @@ def _joined(first: Samples, second: Samples) -> Samples:
     """The pairs of both, the second's processes renumbered behind the first's."""
     offset = 1 + max(pair.process for pairs in first.pairs.values() for pair in pairs)
     more = {
-        shape: [replace(pair, process=pair.process + offset) for pair in pairs] for shape, pairs in second.pairs.items()
+        shape: [replace(pair, process=pair.process + offset) for pair in pairs]
+        for shape, pairs in second.pairs.items()
     }
     return Samples(first.plan, {shape: pairs + more.get(shape, []) for shape, pairs in first.pairs.items()})
 
@@ -157,7 +160,9 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
             "repeat on a quieter machine or raise --clock-budget"
         )
     peak_gflops = _peak_gflops(samples, trial)
-    found = {shape: samples.interval(shape, rng).blurred(busy).widened(doubt) for shape in samples.plan.shapes}
+    found = {
+        shape: samples.interval(shape, rng).blurred(busy).widened(doubt) for shape in samples.plan.shapes
+    }
     return Score(
         ratio=mean.ratio,
         ratio_low=mean.low,
@@ -181,7 +186,9 @@ def _peak_gflops(samples: Samples, trial: _Trial) -> float:
     return peak if peak >= best else trial.session.peak(again=True).gflops(trial.threads)
 
 
-def _per_shape(samples: Samples, found: Mapping[Shape, Interval], peak_gflops: float) -> tuple[ShapeTiming, ...]:
+def _per_shape(
+    samples: Samples, found: Mapping[Shape, Interval], peak_gflops: float
+) -> tuple[ShapeTiming, ...]:
     timings = []
     for shape, interval in found.items():
         kept = samples.kept(shape)

@@ -240,9 +240,7 @@ def race(
     return rejection if rejection is not None else going.samples
 
 
-def _stragglers(
-    going: _Race, open_duel: Callable[[int], AbstractContextManager[Duel]]
-) -> Rejection | None:
+def _stragglers(going: _Race, open_duel: Callable[[int], AbstractContextManager[Duel]]) -> Rejection | None:
     """The shapes that were too slow to go with the others: once each, and again while the budget lasts."""
     late = [shape for shape in going.plan.shapes if not going.samples.pairs[shape]]
     for again in range(going.plan.min_processes):

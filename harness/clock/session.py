@@ -42,6 +42,8 @@ COLD_CACHES, MAX_COLD_BATCH = 2.0, 16384
 # The control needs no more than two shapes: it looks for a bias of the clock, not of a BLAS.
 CONTROL_SHAPES = (Shape(128, 128, 128), Shape(384, 384, 384))
 CONTROL_SHARE = 0.2
+# Less gives too few processes to estimate a spread from, and an assumed one never alarms.
+CONTROL_LEAST_S = 2.0
 NULL = Program(None, "", Abi.NULL)
 
 
@@ -114,14 +116,26 @@ class ClockSession:
         return int(min(count, MAX_BATCH))
 
     def race(
-        self, plan: Plan, candidate: Program, threads: int, numerics: Numerics = "componentwise", full: bool = False
+        self,
+        plan: Plan,
+        candidate: Program,
+        threads: int,
+        numerics: Numerics = "componentwise",
+        full: bool = False,
     ) -> Samples | Rejection:
         """Candidate against baseline over the shapes of `plan`, in fresh processes with fresh seeds."""
         batching = {shape: self.batching(shape, threads) for shape in plan.shapes}
 
         def duel(process: int) -> WorkerDuel:
             return WorkerDuel(
-                self.launch(threads), candidate, self.baseline.program, batching, self.seed(), threads, numerics, full
+                self.launch(threads),
+                candidate,
+                self.baseline.program,
+                batching,
+                self.seed(),
+                threads,
+                numerics,
+                full,
             )
 
         return race(plan, duel, self.now_s, self.seed())
@@ -133,9 +147,10 @@ class ClockSession:
         Raises HarnessFaultError when the baseline fails.
         """
         if threads not in self._controls:
-            found = self._control(threads, CONTROL_SHARE * self.settings.clock_budget_s)
+            budget_s = max(CONTROL_LEAST_S, CONTROL_SHARE * self.settings.clock_budget_s)
+            found = self._control(threads, budget_s)
             if found.bias > 0:
-                found = self._control(threads, 2 * CONTROL_SHARE * self.settings.clock_budget_s)
+                found = self._control(threads, 2 * budget_s)
             self._controls[threads] = found
             self.say(
                 f"clock: {self.baseline} against itself, {threads} thread(s): "
@@ -222,7 +237,13 @@ def _callable(session: ClockSession) -> Baseline:
     shape = Shape(5, 7, 3)
     for guess in (session.baseline, baselines.with_other_integers(session.baseline)):
         duel = WorkerDuel(
-            session.launch(1), guess.program, guess.program, {shape: Batching(1, 0.0)}, session.seed(), 1, full=True
+            session.launch(1),
+            guess.program,
+            guess.program,
+            {shape: Batching(1, 0.0)},
+            session.seed(),
+            1,
+            full=True,
         )
         from harness.clock.pairs import Side, Turn
 

@@ -110,7 +110,9 @@ def _shape(part: str, text: str) -> Shape:
             f"--suite {text!r}: {part.strip()!r} is neither a suite ({names}) nor a shape like 512x768x64"
         )
     if len(part.strip()) > 60:
-        raise UserError(f"--suite: a shape with numbers of {len(part.strip())} digits; each is 1 to {MAX_EDGE}")
+        raise UserError(
+            f"--suite: a shape with numbers of {len(part.strip())} digits; each is 1 to {MAX_EDGE}"
+        )
     edges = [int(number) for number in part.lower().split("x")]
     if len(edges) == 1:
         edges *= 3
