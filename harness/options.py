@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -114,20 +115,20 @@ def _add_judge(parser: pytest.Parser) -> None:
 def read(config: pytest.Config) -> Settings:
     """One frozen Settings; raises UserError that names the option, what it was given and what is allowed."""
     option = config.getoption
-    root = config.rootpath
+    root = project_root(config)
     results = root / "results" / "local"
     return Settings(
         root=root,
         cache=default_cache(),
         results=results,
-        memory=option("memory") or config.getini("roundtable_memory") or str(results / "memory"),
+        memory=option("memory") or _ini(config, root, "roundtable_memory") or str(results / "memory"),
         generate=_integer("--generate", option("generate"), 0, least=1),
         population=_integer("--population", option("population"), 1, least=1),
         seed=None if option("seed") is None else _integer("--seed", option("seed"), 0, least=0),
         threads=cast('Literal["1", "all"] | None', option("threads")),
-        suite=option("suite") or config.getini("roundtable_suite"),
-        profile=_profile(option("profile") or config.getini("roundtable_profile")),
-        models=_models(option("model") or config.getini("roundtable_model")),
+        suite=option("suite") or _ini(config, root, "roundtable_suite"),
+        profile=_profile(option("profile") or _ini(config, root, "roundtable_profile")),
+        models=_models(option("model") or _ini(config, root, "roundtable_model")),
         budget=Budget(
             max_tokens=None
             if option("max_tokens") is None
@@ -135,7 +136,7 @@ def read(config: pytest.Config) -> Settings:
             max_minutes=_positive("--max-minutes", option("max_minutes")),
             repairs=_integer("--repairs", option("repairs"), 2, least=0),
         ),
-        baseline=_path(option("baseline") or config.getini("roundtable_baseline"), config),
+        baseline=_path(option("baseline") or _ini(config, root, "roundtable_baseline"), config),
         yardsticks=option("yardsticks"),
         min_ratio=_positive("--min-ratio", option("min_ratio")),
         save=option("save"),
@@ -147,10 +148,36 @@ def read(config: pytest.Config) -> Settings:
         replay=_path(option("replay"), config),
         context_tokens=_integer("--context", option("context"), 8192, least=256),
         gpu_layers=_integer("--gpu-layers", option("gpu_layers"), -1, least=0),
-        embedder=option("embedder") or config.getini("roundtable_embedder"),
+        embedder=option("embedder") or _ini(config, root, "roundtable_embedder"),
         clock_budget_s=_positive("--clock-budget", option("clock_budget")) or 6.0,
         case=option("case"),
     )
+
+
+def project_root(config: pytest.Config) -> Path:
+    """The checkout in which pytest was called.
+
+    pytest decides on its root before it knows our options, and takes the value of `--model ~/x.gguf` for a test path:
+    then its root is that file's folder, or `/`. The folder in which the user stands says better where the project is.
+    """
+    here = config.invocation_params.dir
+    if here.is_relative_to(config.rootpath) and config.inipath is not None:
+        return config.rootpath
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").is_file() and (folder / "conftest.py").is_file():
+            return folder
+    return config.rootpath
+
+
+def _ini(config: pytest.Config, root: Path, name: str) -> Any:
+    """A durable default; read from the project's own pyproject.toml where pytest looked for its ini file elsewhere."""
+    if root == config.rootpath:
+        return config.getini(name)
+    try:
+        table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+        return table["tool"]["pytest"]["ini_options"][name]
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError):
+        return config.getini(name)
 
 
 def _integer(option: str, text: str | None, default: int, least: int) -> int:

@@ -34,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from harness.session import SessionState
 
     # xdist's own mark; declared here too, because the items carry it whether or not xdist is installed.
+    config.addinivalue_line("markers", "perf: takes timings; never run in parallel")
     config.addinivalue_line("markers", "xdist_group(name): the items of one candidate belong to one worker")
     try:
         settings = options.read(config)
