@@ -60,6 +60,37 @@ class KernelFile(pytest.File):
         return self._inspection
 
 
+class YardstickFile(KernelFile):
+    """A well-known crate behind the contract's symbol, through the same judge and clock as any kernel."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One item per judging gate; what Cargo built from a lock file is not a candidate to be compiled."""
+        for gate in (Gate.SHAPES, Gate.VALUES, Gate.CONDUCT, Gate.CLOCK):
+            yield GateItem.from_parent(self, name=str(gate), gate=gate)
+
+    def inspection(self) -> Inspection:
+        """The way of this crate through the judging gates; it is built by Cargo on first use."""
+        if self._inspection is None:
+            from harness.clock import yardsticks
+
+            state = session_state(self.config)
+            found = yardsticks.one(self.path.parent.parent.name, state.say)
+            manifest = Manifest(title=f"crate {found.name} {found.version}")
+            source = self.path.read_text(encoding="utf-8")
+            candidate = Candidate(found.name, self.path.parent, source, manifest)
+            self._inspection = Inspection.of_trusted(candidate, found.program, state.bench)
+        return self._inspection
+
+
+def yardstick_items(session: pytest.Session) -> list[pytest.Item]:
+    """The items of every yardstick, for --yardsticks."""
+    from harness.clock import yardsticks
+
+    files = [yardsticks.FOLDER / name / "src" / "lib.rs" for name in yardsticks.NAMES]
+    nodes = [YardstickFile.from_parent(session, path=path) for path in files]
+    return [item for node in nodes for item in node.collect()]
+
+
 class GateItem(pytest.Item):
     """One gate for one candidate."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import options
-from harness.collect import STATE, CandidateFolder, GateItem, is_candidate_folder
+from harness.collect import STATE, CandidateFolder, GateItem, is_candidate_folder, yardstick_items
 from harness.errors import UserError
 from harness.guard import forbid_foreign_configuration, guard_conftests
 from harness.summary import Summary
@@ -50,6 +50,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A candidate's folder is its kernel and nothing else."""
     return CandidateFolder.from_parent(parent, path=path) if is_candidate_folder(path) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """--yardsticks adds known crates to whatever is judged, first in line."""
+    if session.config.stash[STATE].settings.yardsticks:
+        items[:0] = yardstick_items(session)
 
 
 @pytest.hookimpl(tryfirst=True)

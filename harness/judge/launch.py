@@ -23,6 +23,7 @@ def laboratory(
     threads: ThreadClass,
     timed_shapes: tuple[Shape, ...],
     database_key: str,
+    trusted: bool = False,
 ) -> Lab:
     """A Lab whose workers host `program`, pinned to one core or to all, according to the thread class.
 
@@ -31,10 +32,11 @@ def laboratory(
     from harness.judge.worker import Capacity, Worker
 
     cores = machine.cores[-1:] if threads == 1 else machine.cores
+    sandboxed = not settings.unsandboxed and not trusted
 
     def launch(shapes: Sequence[Shape]) -> Worker:
         limits = limits_for(shapes, len(cores), cores)
-        return Worker(host, program, limits, Capacity.of(shapes), sandboxed=not settings.unsandboxed)
+        return Worker(host, program, limits, Capacity.of(shapes), sandboxed=sandboxed)
 
     return Lab(
         launch=launch,
