@@ -133,12 +133,12 @@ def test_models_without_a_template_or_a_system_role_are_asked_all_the_same(
 
 
 def test_the_trained_context_is_read_from_the_file_and_not_exceeded(tmp_path: Path, scene: Scene) -> None:
-    model = tiny_gguf.write(tmp_path / "short.gguf", context=1024)
-    assert gguf_file.trained_context(model) == 1024
+    model = tiny_gguf.write(tmp_path / "short.gguf", context=2048)
+    assert gguf_file.trained_context(model) == 2048
     mind: Any = open_model(str(model), scene.settings(), scene.said.append)
-    assert mind.context_tokens == 1024
+    assert mind.context_tokens == 2048
     with pytest.raises(UserError, match="exceeds the context"):
-        asyncio.run(_ask_and_close(mind, question(user="x" * 2000)))
+        asyncio.run(_ask_and_close(mind, question(user="x" * 3000)))
 
 
 def test_a_cut_off_file_is_one_clear_line(tmp_path: Path, tiny: Path, scene: Scene) -> None:
@@ -170,7 +170,7 @@ def test_a_tiny_model_drives_a_whole_evolution_and_replay_repeats_it(tiny: Path,
     assert scene.sources(again) == scene.sources(result)
 
 
-@pytest.fixture(params=["", "--refuse-schema", "--plain"])
+@pytest.fixture(params=["", "--refuse-schema", "--plain", "--small"])
 def server(request: pytest.FixtureRequest, tiny: Path) -> Iterator[str]:
     command = [
         sys.executable,
@@ -195,7 +195,7 @@ def test_a_local_server_drives_an_evolution(server: str, scene: Scene) -> None:
     def minds(seed: int) -> Any:
         models = {"proposer": server}
         return open_minds(
-            scene.settings(models=models, context_tokens=4096), workshop.lanes(), scene.said.append, seed
+            scene.settings(models=models, context_tokens=6000), workshop.lanes(), scene.said.append, seed
         )
 
     result = scene.run(generate=1, minds=minds, rejected_proposals=1)

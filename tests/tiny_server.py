@@ -1,8 +1,9 @@
 """A local OpenAI-compatible server in a process of its own, serving a GGUF through llama.cpp.
 
-    python -m tests.tiny_server MODEL.gguf [--refuse-schema] [--plain]
+    python -m tests.tiny_server MODEL.gguf [--refuse-schema] [--plain|--small]
 
-Prints its port. --refuse-schema answers 400 to a response_format; --plain offers neither /props nor /tokenize.
+Prints its port. --refuse-schema answers 400 to a response_format; --plain offers neither /props nor /tokenize; --small
+has a context of 4096 tokens and does not say so.
 """
 
 from __future__ import annotations
@@ -45,10 +46,18 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(404, {"error": {"message": "not found"}})
         elif self.refuse_schema and "response_format" in body:
             self._answer(400, {"error": {"message": "response_format is not supported"}})
+        elif (count := self.client.count_prompt("", str(body["messages"]))) > self.client.context_tokens:
+            # As llama-cpp-python's server does it: nothing in a stream, the reason when asked at once.
+            self._answer(200, {}) if body.get("stream") else self._too_long(count)
         elif body.get("stream"):
             self._stream(body)
         else:
             self._answer(400, {"error": {"message": "this server streams"}})
+
+    def _too_long(self, count: int) -> None:
+        most = self.client.context_tokens
+        told = f"This model's maximum context length is {most} tokens. However, you requested {count + 9} tokens "
+        self._answer(400, {"error": {"message": told + f"({count} in the messages, 9 in the completion)."}})
 
     def _stream(self, body: dict[str, Any]) -> None:
         self.send_response(200)
@@ -59,8 +68,8 @@ class Handler(BaseHTTPRequestHandler):
 
     async def _pieces(self, body: dict[str, Any]) -> None:
         args = {"seed": body.get("seed", 1), "max_tokens": body.get("max_tokens", 256)}
-        if "response_format" in body:
-            args["schema"] = body["response_format"]["json_schema"]["schema"]
+        if (form := body.get("response_format")) is not None:
+            args["schema"] = form["schema"] if "schema" in form else form["json_schema"]["schema"]
         messages = [
             SystemMessage(content=m["content"])
             if m["role"] == "system"
@@ -101,9 +110,9 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until killed."""
-    Handler.client = LlamaCppClient(Path(sys.argv[1]), 16384, 0)
+    Handler.client = LlamaCppClient(Path(sys.argv[1]), 4096 if "--small" in sys.argv else 16384, 0)
     Handler.refuse_schema = "--refuse-schema" in sys.argv
-    Handler.plain = "--plain" in sys.argv
+    Handler.plain = "--plain" in sys.argv or "--small" in sys.argv
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(server.server_address[1], flush=True)
     server.serve_forever()

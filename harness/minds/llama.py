@@ -59,6 +59,7 @@ class Said:
 
 
 _END = object()
+_USEFUL_CONTEXT = 2048
 # Below this, llama.cpp's threads spin longer for each other than they compute: on a busy machine 100 times as long.
 _SMALL_BYTES = 64 << 20
 # A cancelled model stops within one layer's computation.
@@ -290,6 +291,9 @@ def _load(path: Path, context_tokens: int, gpu_layers: int) -> Any:
             "some minutes; Metal: CMAKE_ARGS=-DGGML_METAL=on, CUDA: CMAKE_ARGS=-DGGML_CUDA=on)"
         ) from None
     trained = gguf_file.trained_context(path)
+    if trained is not None and trained < _USEFUL_CONTEXT:
+        # Rather worse answers than none: less than this holds not even the task.
+        trained = None
     threads = len(usable_cores()) if path.stat().st_size > _SMALL_BYTES else 1
     try:
         return Llama(

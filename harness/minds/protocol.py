@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from harness.errors import UserError
+
 Plain: TypeAlias = dict[str, Any]
 Progress: TypeAlias = Callable[[int], None]
 
@@ -56,6 +58,10 @@ class Answer:
     answer_tokens: int
     finish: str
     duration_s: float
+
+
+class PromptTooLongError(UserError):
+    """The model has less context than was thought, and its mind knows better now: fit the prompt anew."""
 
 
 class LanguageMind(Protocol):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import UserError
 from harness.minds.client import ClientMind, estimate, plain_extras
-from harness.minds.protocol import Answer, Progress, Question
+from harness.minds.protocol import Answer, Progress, PromptTooLongError, Question
 
 _LOOK_S = 5.0
 _ANSWER_S = 1800.0
@@ -20,7 +24,9 @@ _ANSWER_S = 1800.0
 class ServerMind(ClientMind):
     """A model behind a URL. `#NAME` at its end chooses one of several models, as Ollama and LM Studio serve them."""
 
-    _constrains = True
+    # How far down the list of forms this server has driven us.
+    _form = 0
+    _correction = 1.0
 
     @classmethod
     def open(cls, url: str, context_tokens: int, say: Callable[[str], None]) -> ServerMind:
@@ -32,31 +38,90 @@ class ServerMind(ClientMind):
         root = base.removesuffix("/v1")
         context = min(context_tokens, _context(root) or context_tokens)
         say(f"{model} at {base}: context {context} tokens")
-        return cls(_client(base, model), model, context, model_hash=f"{base}#{model}", count=_counter(root))
+        # llama-cpp-python's server calls a model by its path.
+        name = Path(model).name if model.endswith(".gguf") else model
+        return cls(_client(base, model), name, context, model_hash=f"{base}#{model}", count=_counter(root))
 
     async def ask(self, question: Question, progress: Progress) -> Answer:
-        """See LanguageMind; a server that refuses the schema is asked again without it, and never with it again."""
+        """See LanguageMind; a server that refuses one way of asking for JSON is asked the next way from then on.
+
+        Raises PromptTooLongError when the server says that the prompt exceeds its context.
+        """
         import openai
 
-        self._extras = self._constrained if question.schema is not None and self._constrains else plain_extras
+        form = _FORMS[self._form] if question.schema is not None else _unconstrained
+        self._extras = lambda asked: plain_extras(asked) | form(asked)
         try:
-            return await super().ask(question, progress)
+            with warnings.catch_warnings():
+                # An empty answer is dealt with below.
+                warnings.filterwarnings("ignore", message="No text content or tool calls")
+                answer = await super().ask(question, progress)
+            return answer if answer.text.strip() else await self._ask_at_once(question, answer)
         except (openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError) as error:
-            if self._extras is plain_extras:
+            self._learn(question, str(error))
+            if form is _unconstrained:
                 raise UserError(f"{self.name}: the server refused the prompt: {_line(error)}") from None
         except openai.APIConnectionError as error:
             raise UserError(
-                f"{self.name}: the server is gone ({_line(error)}); start it again and use --resume"
+                f"{self.name}: the server is gone ({_line(error)}); start it and use --resume"
             ) from None
         except openai.OpenAIError as error:
             raise UserError(f"{self.name}: the server failed: {_line(error)}") from None
-        self._constrains = False
+        self._form += 1
         return await self.ask(question, progress)
 
-    @staticmethod
-    def _constrained(question: Question) -> dict[str, Any]:
-        schema = {"name": "answer", "schema": question.schema, "strict": False}
-        return plain_extras(question) | {"response_format": {"type": "json_schema", "json_schema": schema}}
+    async def _ask_at_once(self, question: Question, nothing: Answer) -> Answer:
+        """Some servers hide a refusal in an empty stream and tell it only when they are not asked to stream."""
+        from autogen_core.models import LLMMessage, SystemMessage, UserMessage
+
+        messages: list[LLMMessage] = [
+            SystemMessage(content=question.system),
+            UserMessage(content=question.user, source="table"),
+        ]
+        call = self._client.create(messages, extra_create_args=self._extras(question))
+        try:
+            result = await asyncio.wait_for(call, question.limit_s)
+        except TimeoutError:
+            return nothing
+        return self._answer(question, result, "", nothing.duration_s)
+
+    def count(self, system: str, user: str) -> int:
+        """See LanguageMind; estimates are corrected by what the server counted when it refused a prompt."""
+        return int(super().count(system, user) * self._correction)
+
+    def _learn(self, question: Question, refusal: str) -> None:
+        """Raise PromptTooLongError when that is what the server complains of, and believe its numbers."""
+        if not re.search(r"context", refusal, re.IGNORECASE):
+            return
+        limit = re.search(r"context\D{0,40}(\d{3,})", refusal)
+        counted = re.search(r"(\d+) in the messages|(?:tokens|request) \((\d+)", refusal)
+        known = int(limit[1]) if limit else self.context_tokens
+        self.context_tokens = known if known < self.context_tokens else self.context_tokens * 3 // 4
+        if counted:
+            estimated = super().count(question.system, question.user)
+            self._correction = max(self._correction, int(counted[1] or counted[2]) / max(1, estimated))
+        raise PromptTooLongError(
+            f"{self.name}: the server's context is too small: {_line(Exception(refusal))}"
+        )
+
+
+def _json_schema(question: Question) -> dict[str, Any]:
+    """OpenAI's own form: llama-server, vLLM, LM Studio, Ollama."""
+    schema = {"name": "answer", "schema": question.schema, "strict": False}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _json_object(question: Question) -> dict[str, Any]:
+    """The form of llama-cpp-python's server."""
+    return {"response_format": {"type": "json_object", "schema": question.schema}}
+
+
+def _unconstrained(question: Question) -> dict[str, Any]:
+    """The prompt has the schema; what comes back is read with care."""
+    return {}
+
+
+_FORMS = (_json_schema, _json_object, _unconstrained)
 
 
 def _client(base: str, model: str) -> Any:

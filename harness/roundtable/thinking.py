@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.minds.protocol import LanguageMind, Question
+from harness.minds.protocol import LanguageMind, PromptTooLongError, Question
 from harness.roundtable import prompt
 from harness.roundtable.ports import Plain
 from harness.roundtable.prompt import Part
@@ -16,6 +16,8 @@ from harness.roundtable.table import Table
 # Below this an answer is not worth asking for.
 LEAST_ANSWER_TOKENS = 64
 _SHOWN_EVERY_TOKENS = 256
+# A server tells its context only when it refuses.
+_REFITS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,29 @@ async def ask(
 
     Raises UserError when even the shortest prompt does not fit the model's context or the model cannot be reached.
     """
+    for attempt in range(_REFITS + 1):
+        question, dropped = _question(table, mind, where, system, parts, answer_tokens, schema)
+        try:
+            answer = await mind.ask(question, _progress(table, where, mind.name))
+            break
+        except PromptTooLongError:
+            if attempt == _REFITS:
+                raise
+    table.purse.pay(answer.prompt_tokens + answer.answer_tokens)
+    table.transcript.answered(where, question, answer, mind.name, mind.model_hash, dropped)
+    return Asked(answer.text, question.user, answer.finish == "length")
+
+
+def _question(
+    table: Table,
+    mind: LanguageMind,
+    where: str,
+    system: str,
+    parts: Sequence[Part],
+    answer_tokens: int,
+    schema: Plain | None,
+) -> tuple[Question, list[str]]:
+    """The fitted question, and what had to be left out of it."""
     least = min(answer_tokens, max(LEAST_ANSWER_TOKENS, mind.context_tokens // 4))
     fitted = prompt.fit(parts, lambda text: mind.count(system, text), mind.context_tokens - least)
     room = min(answer_tokens, mind.context_tokens - fitted.tokens)
@@ -53,10 +78,7 @@ async def ask(
         schema=None if schema is None else countable(compact(schema)),
         limit_s=table.purse.left_s,
     )
-    answer = await mind.ask(question, _progress(table, where, mind.name))
-    table.purse.pay(answer.prompt_tokens + answer.answer_tokens)
-    table.transcript.answered(where, question, answer, mind.name, mind.model_hash, fitted.dropped)
-    return Asked(answer.text, fitted.text, answer.finish == "length")
+    return question, fitted.dropped
 
 
 def seed_of(seed: int, where: str) -> int:
