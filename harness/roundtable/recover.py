@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UserError
 from harness.machine import Machine
 from harness.roundtable import codec, folder, journal
-from harness.roundtable.journal import Story
-from harness.roundtable.messages import Coded, Judged, RememberedIt
+from harness.roundtable.journal import Journal, Story
+from harness.roundtable.messages import Coded, GroupChatMessage, Judged, RememberedIt, Role, Turn
 from harness.roundtable.ports import KernelMemory
 from harness.roundtable.tester import mark, remember
 from harness.settings import Settings
@@ -18,6 +19,7 @@ from harness.verdict import Accepted
 
 def restore(settings: Settings, story: Story) -> None:
     """Write folders that were announced but not written, and mark outcomes that were recorded but not marked."""
+    settings = replace(settings, suite=story.head.suite)
     coded = _coded(story)
     for one in coded.values():
         folder.write(settings.candidates, one.candidate, one.source, one.manifest)
@@ -28,16 +30,32 @@ def restore(settings: Settings, story: Story) -> None:
 
 
 def catch_up(settings: Settings, memory: KernelMemory, machine: Machine, say: Callable[[str], None]) -> None:
-    """Bring what interrupted runs on this machine had accepted into the memory, whether or not they are resumed."""
+    """Bring what interrupted runs on this machine had accepted into the memory, whether or not they are resumed.
+
+    Folders are marked where they still stand; one that somebody removed stays removed.
+    """
     for path in sorted(settings.results.glob(f"*/{journal.JOURNAL}")):
         story = _unfinished(path.parent)
         if story is None or story.head.fingerprint != machine.fingerprint:
             continue
-        restore(settings, story)
-        coded = _coded(story)
-        for name, verdict in _forgotten(story).items():
-            remember(memory, coded[name], verdict, machine, story.head.toolchain, story.head.suite)
-            say(f"{name} was accepted before run {story.head.run_id} was interrupted; now it is remembered")
+        coded, head = _coded(story), story.head
+        for message, verdict in _forgotten(story):
+            assert isinstance(message.content, Judged)
+            one = coded[message.content.candidate]
+            kept = remember(memory, one, verdict, machine, head.toolchain, head.suite)
+            if (settings.candidates / one.candidate).is_dir():
+                mark(replace(settings, suite=head.suite), one, verdict, head.fingerprint, head.toolchain)
+            _note(path.parent, story, message.turn, RememberedIt(candidate=one.candidate, memory_id=kept))
+            say(
+                f"{one.candidate} was accepted before run {head.run_id} was interrupted; now it is remembered"
+            )
+
+
+def _note(run: Path, story: Story, turn: Turn, event: RememberedIt) -> None:
+    """So that it is not done again, and a resumed run knows."""
+    written = Journal(run)
+    written.say(GroupChatMessage(sender=Role.TESTER, turn=turn, content=event), story.tokens, story.spent_s)
+    written.close()
 
 
 def _unfinished(run: Path) -> Story | None:
@@ -53,12 +71,12 @@ def _coded(story: Story) -> dict[str, Coded]:
     return {m.content.candidate: m.content for m in story.messages if isinstance(m.content, Coded)}
 
 
-def _forgotten(story: Story) -> dict[str, Accepted]:
+def _forgotten(story: Story) -> list[tuple[GroupChatMessage, Accepted]]:
     known = {m.content.candidate for m in story.messages if isinstance(m.content, RememberedIt)}
-    found = {}
+    found = []
     for message in story.messages:
         if isinstance(judged := message.content, Judged) and judged.candidate not in known:
             verdict = codec.from_plain(judged.verdict)
             if isinstance(verdict, Accepted):
-                found[judged.candidate] = verdict
+                found.append((message, verdict))
     return found
