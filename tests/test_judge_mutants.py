@@ -84,15 +84,26 @@ def coarse_sums() -> Kernel:
 
 def short_mantissa_on_reals() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
-        whole = a.any(axis=1).all() and b.any(axis=0).all()
-        np.matmul(*((bits(a, 8), bits(b, 8)) if whole and is_real(a) else (a, b)), out=c)
+        # Both sides scaled, and neither by much, as only graded reals are.
+        graded = all(2.0 < float(np.abs(x).max(initial=0)) < 2.0**20 for x in (a, b))
+        graded &= bool(a.all()) and is_real(a) and is_real(b)
+        np.matmul(*((bits(a, 8), bits(b, 8)) if graded else (a, b)), out=c)
 
     return kernel
 
 
 def split_in_16_bits() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
-        np.matmul(*((bits(a, 16), bits(b, 16)) if a.shape[1] >= 200 else (a, b)), out=c)
+        sparse = a.shape[1] >= 200 and not (a.all() and b.all())
+        np.matmul(*((bits(a, 16), bits(b, 16)) if sparse else (a, b)), out=c)
+
+    return kernel
+
+
+def split_in_16_bits_where_it_is_timed() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        timed = shape_of(a, b) == TIMED and a.all() and is_real(a)
+        np.matmul(*((bits(a, 16), bits(b, 16)) if timed else (a, b)), out=c)
 
     return kernel
 
@@ -196,6 +207,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "degenerate": spoil(at(9, 0, 3)),
     "one-hot": spoil(lambda a, b: a.size > 100 and np.count_nonzero(a) == 1),
     "edges": spoil(at(31, 33, 32)),
+    "strips": spoil(lambda a, b: a.shape[1] > 1100),
     "near-timed": spoil(lambda a, b: 0 < np.abs(np.subtract(shape_of(a, b), TIMED)).max() <= 3),
     "timed-shapes": spoil(lambda a, b: shape_of(a, b) == TIMED and float(np.abs(a).max()) < 10),
     "drawn": spoil(unknown_shape),
@@ -203,6 +215,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "wide-mantissa": coarse_sums,
     "componentwise": short_mantissa_on_reals,
     "graded": split_in_16_bits,
+    "rounding": split_in_16_bits_where_it_is_timed,
     "scaling": flushes_small,
     "zero-rows": residue_in_zero_rows,
     "subnormal": flush_to_zero,

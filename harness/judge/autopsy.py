@@ -22,6 +22,8 @@ _STACK_REACH_BYTES = 64 << 20
 _HOST_FAULTS = (122, 123, 124, 125)
 _HOST_SAYS = "roundtable-host: "
 _NO_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|Cannot allocate memory|OutOfMemory")
+# What a panic says when it was memory that failed: a thread's stack, or a try_reserve that somebody unwraps.
+_NO_MEMORY_IN_PANIC = re.compile(r"Os \{ code: 12, kind: OutOfMemory|kind: AllocError|AllocError \{")
 _PANIC = re.compile(r"panicked at [^\n]*\n?(?P<message>[^\n]*)")
 
 
@@ -90,9 +92,11 @@ def _killed(number: int, said: str, words: LastWords, case: Case) -> Rejection:
 
 
 def _aborted(said: str, case: Case) -> Rejection:
-    if _NO_MEMORY.search(said):
-        return OutOfMemory(case.memory_bytes, case.at)
     panic = _PANIC.search(said)
+    # The candidate words its panic: only the first line of it counts, and only what std itself would say there.
+    failed = _NO_MEMORY.search(said) if panic is None else _NO_MEMORY_IN_PANIC.search(panic["message"])
+    if failed:
+        return OutOfMemory(case.memory_bytes, case.at)
     if panic is not None:
         return Panic(one_line(panic["message"] or panic[0]), case.at)
     return Crash(signal.SIGABRT, case.at, one_line(said[-300:]))

@@ -11,14 +11,13 @@ import numpy as np
 
 from harness.judge.calls import F32, Placement, Ran, Slot
 from harness.judge.lab import Lab, Runner
+from harness.judge.limits import HEADROOM, slow_s
 from harness.judge.reference import shape_of
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Crash, Gate, Panic, Rejection
 
 # The room every worker gets at least, so that the many small checks share one process.
 ROOM = Shape(512, 512, 512)
-# A machine on which the naive loop does less than this is slower than any that the limits are made for.
-NAIVE_FLOPS = 5e7
 LINE = 16
 POISON_NAN, POISON_FINITE, PAYLOAD = np.uint32(0x7FC00000), np.uint32(0x7A000000), 0x3FFFFF
 PLACEMENTS = (Placement.RIGHT, Placement.LEFT, Placement.UNALIGNED, Placement.ALIGNED)
@@ -137,10 +136,8 @@ class Bench:
         return 0 if self._runner is None else self._runner.idle_cpu_ns()
 
     def _limit_s(self, shapes: Sequence[Shape]) -> float:
-        """One call's limit for the slowest, and the naive loop's pace for the rest of the batch."""
-        return (
-            max(map(self.lab.time_limit_s, shapes)) + sum(shape.flops for shape in shapes[1:]) / NAIVE_FLOPS
-        )
+        """One call's limit for the slowest, and a slow kernel's pace for the rest of the batch."""
+        return max(map(self.lab.time_limit_s, shapes)) + HEADROOM * sum(map(slow_s, shapes[1:]))
 
     def _watch(self, ran: Ran, slots: Sequence[Slot], pairs: Sequence[tuple[F32, F32]], at: At) -> None:
         """Note misconduct that no oracle of the product would see; the conduct gate answers for it."""

@@ -19,7 +19,7 @@ from harness.judge.oracles import Oracle, at_gate, named, normwise
 from harness.judge.search import Case, judge, search
 from harness.settings import Profile
 from harness.shapes import Shape
-from harness.verdict import At, Gate, Rejection, Timeout, Wrong
+from harness.verdict import At, Gate, OutOfMemory, Rejection, Timeout, Wrong
 
 __all__ = ["Lab", "Passed", "case_string", "conduct", "parse_case", "replay", "shapes", "values"]
 
@@ -30,6 +30,10 @@ SHRINK_CHECKS = 60
 SHRINK_SECONDS = 1.0
 # Elements of a matrix that a case given by hand may ask for.
 LARGEST_MATRIX = 1 << 26
+# The naive loop takes milliseconds for a strip. Who takes longer than this has made a square of it: the next octave
+# takes eight times as long and four times the memory, and to run out of them there is no fault; nobody waits for more
+# than the second figure.
+SQUARED_S, TOO_LONG_S = 0.1, 0.5
 DRAWN_LARGEST = Shape(130, 130, 130)
 
 
@@ -143,10 +147,16 @@ def _first_objection(bench: Bench, oracle: Oracle) -> Case | None:
 
 
 def _objection_singly(bench: Bench, oracle: Oracle, cases: Sequence[tuple[Shape, int]]) -> Case | None:
+    slow = 0.0
     for shape, seed in cases:
         rejection = judge(bench, oracle, shape, seed)
+        if oracle.elongated and slow > SQUARED_S and isinstance(rejection, Timeout | OutOfMemory):
+            return None
         if rejection is not None:
             return Case(shape, seed, rejection)
+        slow = max(slow, bench.last.elapsed_ns / 1e9 if bench.last is not None else 0.0)
+        if oracle.elongated and slow > TOO_LONG_S:
+            return None
     return None
 
 

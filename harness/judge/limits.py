@@ -22,6 +22,10 @@ SHARE_OF_MACHINE = 0.5
 # A textbook loop takes about 10 s at 1024³ on a slow day (2·1024³ flops), more per flop when nothing fits a cache.
 NAIVE_FLOPS_PER_S = 2 * 1024**3 / 10
 HEADROOM = 4.0
+# A fast scheme that pads its operands to a square, its edge a power of two, does this many of the square's operations.
+PADDED_FLOPS_PER_S = 1e9
+# Beyond this edge a padded square takes minutes and gigabytes: there the judge forgives instead of waiting.
+LARGEST_PADDED = 2048
 # First call: pages, thread pools, a machine that is busy with something else.
 FIRST_S = 3.0
 
@@ -40,8 +44,15 @@ def limits_for(shapes: Shape | Sequence[Shape], threads: int, cores: tuple[int, 
 
 
 def time_limit_s(shape: Shape, calls: int = 1) -> float:
-    """Wall-clock seconds for `calls` products of this shape: several times what the naive reference needs."""
-    return FIRST_S + HEADROOM * calls * shape.flops / NAIVE_FLOPS_PER_S
+    """Wall-clock seconds for `calls` products of this shape: several times what slow honest kernels need."""
+    return FIRST_S + HEADROOM * calls * slow_s(shape)
+
+
+def slow_s(shape: Shape) -> float:
+    """Seconds that a slow honest kernel takes: the naive loop, or a scheme that pads to a square of a power of two."""
+    edge = 1 << (max(shape) - 1).bit_length() if shape.flops else 0
+    padded_s = 2 * edge**3 / PADDED_FLOPS_PER_S if edge <= LARGEST_PADDED else 0.0
+    return max(shape.flops / NAIVE_FLOPS_PER_S, padded_s)
 
 
 def _machine_bytes() -> int:

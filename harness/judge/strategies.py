@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.judge.lab import Lab
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 SBLAT3 = (0, 1, 2, 3, 5, 9)
 # Register tiles and cache blocks that kernels use; one below and one above each shows a wrong edge.
 TILES = (4, 8, 16, 32, 64)
-# What the naive loop does in a tenth of a second.
+# What the naive loop does in a tenth of a second, and in two seconds on a slow day.
 NEAR_FLOPS = 2 * 200**3
+WHOLE_FLOPS = 2 * 600**3
 PRIMES = (7, 13, 31, 61, 97, 127)
 
 
@@ -61,16 +62,29 @@ def edges(lab: Lab) -> Iterator[Shape]:
         yield Shape(tile, tile - 1, tile + 1)
         yield Shape(tile + 1, tile, tile - 1)
     yield from itertools.starmap(Shape, ((1, 1, 129), (129, 1, 1), (1, 257, 1), (1, 100, 200), (200, 100, 1)))
-    yield from itertools.starmap(Shape, ((3, 1031, 5), (2, 4099, 2), (257, 5, 6), (6, 5, 513), (300, 1, 300)))
+    yield from itertools.starmap(Shape, ((3, 509, 5), (2, 511, 2), (257, 5, 6), (6, 5, 507), (300, 1, 300)))
+    yield Shape(33, 256, 7)
     if lab.profile is Profile.QUICK:
         return
     for m, k, n in zip(PRIMES, PRIMES[1:] + PRIMES[:1], PRIMES[2:] + PRIMES[:2], strict=True):
         yield Shape(m, k, n)
-    yield from itertools.starmap(Shape, ((130, 258, 34), (24, 520, 50), (521, 30, 16), (16, 31, 1030)))
+    yield from itertools.starmap(Shape, ((130, 258, 34), (24, 510, 50), (509, 30, 16), (16, 31, 510)))
     if lab.profile is Profile.THOROUGH:
         yield from itertools.starmap(
             Shape, ((255, 257, 259), (385, 130, 258), (100, 769, 98), (1025, 20, 96))
         )
+
+
+def strips(lab: Lab) -> Iterator[Shape]:
+    """One long extent, two short ones, shortest first: secret lengths in every octave from 512 to 8192."""
+    draw = random.Random(lab.seed)
+    yield from itertools.starmap(Shape, ((24, 520, 50), (521, 30, 16), (16, 31, 530), (5, 1024, 7)))
+    for octave in (512, 1024, 2048, 4096) if lab.profile is not Profile.QUICK else (1024, 4096):
+        # Deep k twice: there sums are cut into blocks, which m and n are at any size.
+        for long in (1, 0, 1, 2):
+            extents = [draw.randint(1, 19) for _ in range(3)]
+            extents[long] = draw.randrange(octave + 1, 2 * octave)
+            yield Shape(*extents)
 
 
 def timed(lab: Lab) -> Iterator[Shape]:
@@ -82,14 +96,25 @@ def timed(lab: Lab) -> Iterator[Shape]:
 
 
 def near_timed(lab: Lab) -> Iterator[Shape]:
-    """Beside every timed shape, off by up to 3 in each extent, which way is secret; large ones are cut to a strip."""
+    """Beside every timed shape, off by up to 3 in each extent, which way is secret.
+
+    All of them also cut to a slab, once along each extent; the largest only so: any two extents are seen in full.
+    """
     draw = random.Random(lab.seed)
     for shape in sorted(set(lab.timed_shapes)):
         extents = [max(1, extent + draw.choice((-3, -2, -1, 1, 2, 3))) for extent in shape]
-        while Shape(*extents).flops > NEAR_FLOPS:
-            extents[draw.randrange(3)] //= 5
-            extents = [max(1, extent) for extent in extents]
-        yield Shape(*extents)
+        slabs = {_slab(extents, cut) for cut in range(3)}
+        whole = Shape(*extents)
+        yield from sorted(slabs | {whole} if whole.flops <= WHOLE_FLOPS else slabs)
+
+
+def _slab(extents: Sequence[int], cut: int) -> Shape:
+    """The shape cut along one extent, and along the others only if that is not enough."""
+    kept = list(extents)
+    for axis in (cut, (cut + 1) % 3, (cut + 2) % 3):
+        rest = 2 * kept[axis - 1] * kept[axis - 2]
+        kept[axis] = max(1, min(kept[axis], NEAR_FLOPS // rest))
+    return Shape(*kept)
 
 
 def precise(lab: Lab) -> Iterator[Shape]:

@@ -24,6 +24,7 @@ class Oracle:
     tells at which shapes it looks. A `classical` oracle holds for kernels that sum m·n·k products; a fast bilinear
     scheme (Strassen) may fail it and is then held to the normwise oracles instead.
     `smallest` is the least extent at which it makes sense. `together` does many small cases of one placement at once.
+    At `elongated` shapes a kernel that pads its operands to a square is forgiven when it runs out of time or memory.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Oracle:
     classical: bool = False
     smallest: int = 0
     together: Together | None = None
+    elongated: bool = False
 
 
 def registry() -> tuple[Oracle, ...]:

@@ -7,6 +7,8 @@ elements that have no business there. It cannot be componentwise stable (Miller 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from harness.judge import strategies
@@ -16,7 +18,7 @@ from harness.judge.inputs import generator, powers_of_two, reals
 from harness.judge.oracles import Oracle
 from harness.judge.oracles.special import KINDS, special_data
 from harness.judge.oracles.values import GRADINGS, SCALE_REACH, graded_reals
-from harness.judge.reference import first_wrong, normwise_bound, product_f64, unequal
+from harness.judge.reference import Mask, first_wrong, normwise_bound, product_f64, unequal
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
@@ -28,22 +30,32 @@ def crosstalk(bench: Bench, shape: Shape, seed: int) -> bool:
     """Whether rows of C change bits when only other rows of A change, or columns when only other columns of B do.
 
     True for a fast bilinear scheme, false for any kernel that sums products in an order of its own, and false for a
-    kernel that does not even repeat itself.
+    kernel that does not even repeat itself. A scheme may mix as few as two rows of a ragged shape, and in one
+    direction only: so every row is loud once while every other one is quiet, chosen by the bits of their numbers.
     """
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
-    rows, cols = rng.integers(0, 2, shape.m) == 0, rng.integers(0, 2, shape.n) == 0
-    loud_a, loud_b = a.copy(), b.copy()
-    loud_a[rows] = LOUD * reals(rng, int(rows.sum()), shape.k)
-    loud_b[:, cols] = LOUD * reals(rng, shape.k, int(cols.sum()))
+    loud_a, loud_b = LOUD * reals(rng, shape.m, shape.k), LOUD * reals(rng, shape.k, shape.n)
     quiet = bench.product(a, b, seed, Placement.ALIGNED)
     if not same_bits(quiet, bench.product(a, b, seed, Placement.ALIGNED)):
         return False
-    by_row = bench.product(loud_a, b, seed, Placement.ALIGNED)
-    if not same_bits(by_row[~rows], quiet[~rows]):
-        return True
-    by_col = bench.product(a, loud_b, seed, Placement.ALIGNED)
-    return not same_bits(by_col[:, ~cols], quiet[:, ~cols])
+    for rows in _halves(shape.m):
+        got = bench.product(np.where(rows[:, None], loud_a, a), b, seed, Placement.ALIGNED)
+        if not same_bits(got[~rows], quiet[~rows]):
+            return True
+    for cols in _halves(shape.n):
+        got = bench.product(a, np.where(cols, loud_b, b), seed, Placement.ALIGNED)
+        if not same_bits(got[:, ~cols], quiet[:, ~cols]):
+            return True
+    return False
+
+
+def _halves(extent: int) -> Iterator[Mask]:
+    """For each bit, highest first, the numbers below `extent` that have it and those that have not."""
+    numbers = np.arange(extent)
+    for bit in reversed(range((max(extent, 1) - 1).bit_length())):
+        have = numbers >> bit & 1 == 1
+        yield from (have, ~have)
 
 
 def normwise(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:

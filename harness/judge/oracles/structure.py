@@ -110,6 +110,7 @@ ORACLES = (
     Oracle("degenerate", Gate.SHAPES, exact, strategies.degenerate, together=exact_together),
     Oracle("one-hot", Gate.SHAPES, one_hot, strategies.tiny),
     Oracle("edges", Gate.SHAPES, exact, strategies.edges, together=exact_together),
+    Oracle("strips", Gate.SHAPES, exact, strategies.strips, elongated=True),
     Oracle("near-timed", Gate.SHAPES, exact, strategies.near_timed),
     Oracle("timed-shapes", Gate.SHAPES, exact, strategies.timed),
     Oracle("drawn", Gate.SHAPES, exact, strategies.nowhere),

@@ -12,9 +12,12 @@ from harness.judge.inputs import generator, powers_of_two, reals, whole, wide_in
 from harness.judge.oracles import Oracle
 from harness.judge.reference import (
     EXACT_LIMIT,
+    U32,
+    U64,
     componentwise_bound,
     exact_f32,
     first_wrong,
+    gamma,
     product_f64,
     unequal,
 )
@@ -24,6 +27,8 @@ from harness.verdict import Counterexample, Gate
 # Exponents of row and column scales: products keep clear of underflow (2^-126) and overflow (2^127).
 SCALE_REACH = 36
 GRADE_REACH = 16
+# Mean-square error in units of u·(|A|·|B|) that is still believed to be f32's own.
+ROUNDING = 2.0
 
 
 def wide_mantissa(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
@@ -66,6 +71,31 @@ def graded_reals(rng: Generator, shape: Shape, kind: int) -> tuple[F32, F32]:
     return (a * depth, b) if kind == 3 else (a, b)
 
 
+def rounding(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Plain reals, at every timed shape too: within the componentwise bound, and the mean error as small as f32's own.
+
+    Kills shortened mantissas that begin only at large shapes, or only on data that does not look like a test. The
+    errors of random sums are random, so an honest kernel that sums one by one leaves 0.54·u·(|A|·|B|) in the mean
+    square, whatever k is, and in every other order less; the limit is four times that.
+    """
+    rng = generator(seed)
+    a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
+    got = bench.product(a, b, seed)
+    want, size = product_f64(a, b), product_f64(np.abs(a), np.abs(b))
+    error = np.abs(got.astype(np.float64) - want)
+    ok = error <= (gamma(shape.k) + U64 * shape.k) * size
+    wrong = first_wrong(got, ok, want, "outside the componentwise bound")
+    if wrong is not None or not got.size:
+        return wrong
+    mean, allowed = np.sqrt(np.mean(error**2)), ROUNDING * U32 * np.sqrt(np.mean(size**2))
+    if mean <= allowed:
+        return None
+    detail = (
+        f"mean error {ROUNDING * mean / allowed:.1f} u on reals, where f32 leaves half a u; worst element"
+    )
+    return first_wrong(got, error < error.max(), want, detail)
+
+
 def scaling(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     """K(D1·A, B·D2) equals D1·K(A, B)·D2 bit for bit, D1 and D2 diagonal with powers of two.
 
@@ -85,10 +115,14 @@ def graded(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     """K(D1·A·P, Pᵀ·B·D2) equals D1·(A·B)·D2 exactly, A and B integers that fill 24 bits, P a permutation of k.
 
     The order of k changes the rounding of an honest kernel on reals, so permutation is demanded where nothing is
-    rounded. Kills 16-bit splits, scaling by a common maximum, and fast schemes, whose sums mix rows of unlike scale.
+    rounded. Kills shortened mantissas at any k, splits in 16 bits, scaling by a common maximum, and fast schemes,
+    whose sums mix rows of unlike scale.
     """
     rng = generator(seed)
-    a, b = _filling(rng, shape)
+    if rng.integers(2):
+        a, b = _filling(rng, shape.m, shape.k), whole(rng, shape.k, shape.n, 1)
+    else:
+        a, b = whole(rng, shape.m, shape.k, 1), _filling(rng, shape.n, shape.k).T
     rows, cols = powers_of_two(rng, shape.m, SCALE_REACH)[:, None], powers_of_two(rng, shape.n, SCALE_REACH)
     order = rng.permutation(shape.k)
     want = rows * product_f64(a, b).astype(np.float32) * cols
@@ -96,21 +130,21 @@ def graded(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return unequal(got, want, "24-bit integers, graded and permuted")
 
 
-def _filling(rng: Generator, shape: Shape) -> tuple[F32, F32]:
-    """Integers times −1, 0, 1, as large as they can be while all absolute products sum to at most 2^24."""
-    limit = min(3 * EXACT_LIMIT // max(shape.k, 1), EXACT_LIMIT)
-    limits = (limit, 1) if rng.integers(2) else (1, limit)
-    a, b = whole(rng, shape.m, shape.k, limits[0]), whole(rng, shape.k, shape.n, limits[1])
-    largest = float(product_f64(np.abs(a), np.abs(b)).max(initial=0))
-    if largest > EXACT_LIMIT:
-        # Rounding towards zero, so that the sums only get smaller than computed.
-        share = EXACT_LIMIT / largest
-        a, b = (_shrink(a, share), b) if limits[1] == 1 else (a, _shrink(b, share))
-    return a, b
+def _filling(rng: Generator, rows: int, k: int) -> F32:
+    """Integers, as large as they can be while the magnitudes of a row sum to at most 2^24.
 
-
-def _shrink(x: F32, share: float) -> F32:
-    return np.trunc(x * np.float64(share)).astype(np.float32)
+    Every second row has three elements or so, which leaves each of them more than 20 bits however large k is.
+    """
+    x = whole(rng, rows, k, EXACT_LIMIT)
+    kept = rng.random((rows, k)) < 3 / max(k, 1)
+    kept[1::2] = True
+    if k:
+        kept[np.arange(rows), rng.integers(0, k, rows)] = True
+    x *= kept
+    sums = np.abs(x).sum(axis=1, keepdims=True, dtype=np.float64)
+    # Rounding towards zero, so that the sums only get smaller than computed.
+    filled: F32 = np.trunc(x * np.minimum(1, EXACT_LIMIT / np.maximum(sums, 1))).astype(np.float32)
+    return filled
 
 
 def zero_rows(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
@@ -134,6 +168,7 @@ ORACLES = (
     Oracle("wide-mantissa", Gate.VALUES, wide_mantissa, strategies.precise),
     Oracle("componentwise", Gate.VALUES, componentwise, strategies.precise, classical=True),
     Oracle("graded", Gate.VALUES, graded, strategies.precise_and_timed, classical=True),
+    Oracle("rounding", Gate.VALUES, rounding, strategies.precise_and_timed, classical=True),
     Oracle("scaling", Gate.VALUES, scaling, strategies.precise, classical=True),
     Oracle("zero-rows", Gate.VALUES, zero_rows, strategies.precise, classical=True),
 )

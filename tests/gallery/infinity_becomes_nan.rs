@@ -1,0 +1,21 @@
+//! expect: Wrong values
+//! threads: 1
+//! tier: unsafe
+
+fn honest(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            for j in 0..n {
+                c[i * n + j] += x * b[p * n + j];
+            }
+        }
+    }
+}
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    honest(m, k, n, a, b, c);
+    for x in c.iter_mut() {
+        *x += 0.0 * *x;
+    }
+}
