@@ -180,9 +180,9 @@ def test_nothing_to_resume_is_one_clear_line(scene: Scene) -> None:
 
 
 def test_replay_gives_the_same_candidates_though_the_memory_knows_them_now(scene: Scene) -> None:
-    first = scene.run(generate=3)
+    first = scene.run(generate=9)
     transcript = scene.root / "results" / "r1" / "transcript.jsonl"
-    again = scene.run(run_id="r2", generate=3, replay=transcript, seed=1)
+    again = scene.run(run_id="r2", generate=9, replay=transcript, seed=1)
     assert scene.sources(again) == scene.sources(first)
     parents = [one.parents for one in again.candidates]
     assert parents == [tuple(p.replace("r1", "r2") for p in one.parents) for one in first.candidates]

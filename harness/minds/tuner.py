@@ -61,7 +61,7 @@ class BuiltinTuner:
         if best is not None and len(here) % 2:
             for schedule, why in _steps(lane, best[1], rng):
                 if schedule.key() not in known.keys:
-                    return _tuned(schedule, best[0].name, f"a step from {best[0].name}: {why}")
+                    return _tuned(schedule, best[0].name, f"a step from the best kernel so far: {why}")
         sampled = _sample(lane, here, known.keys, rng.randrange(1 << 31))
         if sampled is not None:
             return _tuned(
