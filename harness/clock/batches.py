@@ -50,7 +50,7 @@ class Batch:
         wide, narrow = _bits(self.shape, numerics)
         if rng.integers(2):
             wide, narrow = narrow, wide
-        reach = REACH if self.shape.n <= MAX_SCALED_N else 0
+        reach = REACH if self.shape.n <= MAX_SCALED_N and numerics == "componentwise" else 0
         rows = np.ldexp(np.float32(1), rng.integers(-reach, reach, (self.shape.m, 1), endpoint=True))
         cols = np.ldexp(np.float32(1), rng.integers(-reach, reach, (1, self.shape.n), endpoint=True))
         for a, b, c in zip(self.a, self.b, self.c, strict=True):
@@ -91,9 +91,17 @@ class Batch:
 
 
 def _bits(shape: Shape, numerics: Numerics) -> tuple[int, int]:
-    """Widths in bits of the two sides, so that k products of them sum to at most 2^24 (less for fast schemes)."""
+    """Widths in bits of the two sides, so that k products of them sum to at most 2^24 (less for fast schemes).
+
+    Each level of Winograd's variant adds up four blocks on either side, so that random entries grow by 2 and their
+    products by 4. With levels down to blocks of 8, six standard deviations of the largest sums stay below 2^24:
+    6·4·√8·(2^L·2^wide/√3)·(2^L·2^narrow/√3) ≤ 2^24, so wide + narrow ≤ 19.5 − 2·L.
+    """
     room = EXACT_LIMIT // (FAST_HEADROOM if numerics == "normwise" else 1) // max(shape.k, 1)
     total = max(room.bit_length() - 1, 2)
+    if numerics == "normwise":
+        levels = max((min(shape) - 1).bit_length() - 3, 0)
+        total = max(min(total, 19 - 2 * levels), 2)
     narrow = min(2, total - 1)
     return min(total - narrow, 14), narrow
 

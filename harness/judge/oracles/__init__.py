@@ -24,7 +24,7 @@ class Oracle:
     tells at which shapes it looks. A `classical` oracle holds for kernels that sum m·n·k products; a fast bilinear
     scheme (Strassen) may fail it and is then held to the normwise oracles instead.
     `smallest` is the least extent at which it makes sense. `together` does many small cases of one placement at once.
-    At `elongated` shapes a kernel that pads its operands to a square is forgiven when it runs out of time or memory.
+    At `elongated` shapes running out of memory is forgiven, and out of time to a kernel that pads to a square.
     """
 
     name: str

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from harness.judge import strategies
 from harness.judge.bench import Bench, Rejected
 from harness.judge.calls import F32, Placement
-from harness.judge.inputs import generator, reals, small_integers
+from harness.judge.inputs import generator, reals, small_integers, whole
 from harness.judge.oracles import Oracle
 from harness.judge.reference import exact_f32, first_wrong, unequal
 from harness.shapes import Shape
@@ -15,8 +17,8 @@ from harness.verdict import At, Cheat, Counterexample, Gate
 
 # What runs between two equal questions: shapes that use other code paths and leave other things in caches.
 BETWEEN = (Shape(9, 5, 3), Shape(70, 30, 50), Shape(1, 200, 1))
-# Counters that switch after some calls switch within these.
-CALLS = 768
+# Counters that switch after some calls switch within these; what starts threads at every call is let off earlier.
+CALLS, CALLS_AT_ONCE, CALLS_AT_LEAST, CALLS_SECONDS = 4608, 256, 768, 1.0
 # Products in a row when threads may race.
 REPEATS = 12
 
@@ -107,12 +109,16 @@ def call_count(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     """
     rng = generator(seed)
     bench.close()
-    for _ in range(CALLS // 64):
-        pairs = [small_integers(rng, shape) for _ in range(64)]
-        for number, ((a, b), got) in enumerate(zip(pairs, bench.products(pairs, seed), strict=True)):
-            wrong = unequal(got, exact_f32(a, b), f"call {number} of a batch")
-            if wrong is not None:
-                return wrong
+    began = time.monotonic()
+    for done in range(0, CALLS, CALLS_AT_ONCE):
+        if done >= CALLS_AT_LEAST and time.monotonic() - began > CALLS_SECONDS:
+            break
+        a = whole(rng, CALLS_AT_ONCE * shape.m, shape.k, 9).reshape(CALLS_AT_ONCE, shape.m, shape.k)
+        b = whole(rng, CALLS_AT_ONCE * shape.k, shape.n, 9).reshape(CALLS_AT_ONCE, shape.k, shape.n)
+        got = np.stack(bench.products(list(zip(a, b, strict=True)), seed))
+        want = (a.astype(np.float64) @ b).astype(np.float32)
+        for number in np.flatnonzero(~(got == want).all(axis=(1, 2))):
+            return unequal(got[number], want[number], f"call {done + int(number)} in one process")
     return None
 
 

@@ -97,7 +97,7 @@ def nonfinite_spread(bench: Bench, shape: Shape, seed: int) -> Counterexample | 
 
 
 ORACLES = (
-    Oracle("normwise", Gate.VALUES, normwise, strategies.precise),
+    Oracle("normwise", Gate.VALUES, normwise, strategies.precise_and_timed),
     Oracle("uniform-scaling", Gate.VALUES, uniform_scaling, strategies.precise),
     Oracle("nonfinite-spread", Gate.VALUES, nonfinite_spread, strategies.special, smallest=1),
 )
