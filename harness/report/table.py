@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 # Columns in the order in which they are given up when the terminal is too narrow (last to go first in the table).
-_GIVEN_UP_FIRST = ("parent", "peak", "GFLOP/s", "algorithm and tile", "ms")
+_GIVEN_UP_FIRST = ("parent", "peak", "GFLOP/s", "ms", "algorithm and tile")
 
 
 def rank(outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -76,16 +76,18 @@ def _peak(outcome: dict[str, Any]) -> float:
 
 
 def algorithm(manifest: dict[str, Any]) -> str:
-    """ "packed avx512 14x32, KC 384" from a proposal; the title where there is none."""
+    """ "avx512 14x32 kc384" from a proposal; the title where there is none."""
     proposal = manifest.get("proposal") or {}
     schedule = proposal.get("schedule") or {}
     if not schedule:
         return _short(manifest.get("title") or str(proposal.get("algorithm") or "-"), 34)
-    words = [str(schedule.get("family", "")).replace("_intrinsics", ""), str(schedule.get("isa", ""))]
+    family = str(schedule.get("family", ""))
+    # With intrinsics the vector unit says it all; a safe kernel says so.
+    words = [str(schedule.get("isa", "")) if family == "packed_intrinsics" else family]
     if schedule.get("mr") and schedule.get("nr"):
         words.append(f"{schedule['mr']}x{schedule['nr']}")
     if schedule.get("kc"):
-        words.append(f"KC {schedule['kc']}")
+        words.append(f"kc{schedule['kc']}")
     return _short(" ".join(word for word in words if word), 34)
 
 

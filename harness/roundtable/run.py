@@ -31,6 +31,7 @@ async def run_evolution(state: SessionState, judge: Judge, say: Say) -> Evolutio
         machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite)
     )
     embedder = make(settings.embedder)
+    say(embedder.announcement)
     with connect(settings.memory) as connection:
         return await evolve(
             settings,
