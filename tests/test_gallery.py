@@ -6,7 +6,6 @@ Each kernel says in its head what must become of it: `expect: Wrong shapes`, alt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def read(path: Path) -> tuple[Candidate, Expected]:
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     root = tmp_path_factory.mktemp("gallery")
     settings = Settings(
         root=root,
@@ -51,7 +50,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         suite="64x64x64,256x256x256",
         clock_budget_s=1.0,
     )
-    yield Bench(settings, say=lambda line: None)
+    return Bench(settings, say=lambda line: None)
 
 
 def judged_before_the_clock(path: Path, bench: Bench) -> tuple[Inspection, Expected]:

@@ -82,8 +82,12 @@ SIGNALS = {
     "null": ("std::ptr::read_volatile(std::ptr::null::<f32>().wrapping_add(1));", 11, "null pointer"),
     "wild": ("std::ptr::read_volatile(0x7000_0000_0000_0000usize as *const f32);", 11, ""),
     "recursion": ("deep(a.as_ptr() as usize);", 11, "stack overflow"),
-    "illegal": ("std::arch::asm!(\"ud2\");", 4, ""),
-    "division": ('std::arch::asm!("div {0:e}", in(reg) 0u32, inout("eax") 1u32 => _, inout("edx") 0u32 => _);', 8, ""),
+    "illegal": ('std::arch::asm!("ud2");', 4, ""),
+    "division": (
+        'std::arch::asm!("div {0:e}", in(reg) 0u32, inout("eax") 1u32 => _, inout("edx") 0u32 => _);',
+        8,
+        "",
+    ),
     "abort": ("std::process::abort();", 6, ""),
 }
 DEEP = "fn deep(n: usize) -> usize { let x = [n; 512]; std::hint::black_box(&x); deep(n + 1) + x[n % 512] }"
@@ -200,7 +204,8 @@ FORGERIES = {
     "for the next order": ANSWER + RIGHT + "forge(4, 2); forge(4, 3); forge(4, 4);",
     "garbage": 'for _ in 0..100 { write(4, b"accepted".as_ptr().cast(), 8); }' + RIGHT,
     "one odd byte": 'write(4, b"!".as_ptr().cast(), 1);' + RIGHT,
-    "a flood that fills the pipe": "let z = vec![7u8; 1 << 20]; write(4, z.as_ptr().cast(), z.len());" + RIGHT,
+    "a flood that fills the pipe": "let z = vec![7u8; 1 << 20]; write(4, z.as_ptr().cast(), z.len());"
+    + RIGHT,
     "closed pipe, endless": "close(4); loop { std::hint::spin_loop(); }",
     "orders eaten": "let mut z = [0u8; 64]; " + RIGHT + ANSWER + "forge(4, 1); forge(4, 1);",
 }
@@ -262,9 +267,12 @@ def test_a_thread_that_spins_on_is_seen_in_the_idle_window() -> None:
 
 
 def test_a_flood_on_stderr_neither_blocks_nor_fills_memory() -> None:
-    body = """
+    body = (
+        """
         let line = [b'x'; 65536];
-        for _ in 0..2000 { write(2, line.as_ptr().cast(), line.len()); }""" + RIGHT
+        for _ in 0..2000 { write(2, line.as_ptr().cast(), line.len()); }"""
+        + RIGHT
+    )
     with worker(body) as w:
         slots = w.slots([SMALL], Placement.RIGHT)
         fill(slots)
@@ -274,7 +282,9 @@ def test_a_flood_on_stderr_neither_blocks_nor_fills_memory() -> None:
 
 
 def test_what_it_says_is_one_printable_line_in_the_verdict() -> None:
-    outcome = verdict('eprint!("\\x1b[31m{}\\n\\n::error::mark as pass", "y".repeat(100_000)); std::process::abort()')
+    outcome = verdict(
+        'eprint!("\\x1b[31m{}\\n\\n::error::mark as pass", "y".repeat(100_000)); std::process::abort()'
+    )
     assert isinstance(outcome, Crash)
     assert len(outcome.detail) <= 300
     assert outcome.detail.isprintable()

@@ -106,7 +106,9 @@ def test_removing_a_file(canary: str) -> None:
 
 
 def test_asking_whether_a_file_exists(canary: str) -> None:
-    caught("c[0] = if std::path::Path::new(CANARY).exists() { 4242.0 } else { -1.0 };", canary, says="/canary")
+    caught(
+        "c[0] = if std::path::Path::new(CANARY).exists() { 4242.0 } else { -1.0 };", canary, says="/canary"
+    )
 
 
 def test_listing_a_folder(open_folder: Path) -> None:
@@ -122,10 +124,13 @@ def test_reading_through_a_path_that_seems_benign(open_folder: Path) -> None:
 
 @x86
 def test_mapping_a_file_with_raw_system_calls(canary: str) -> None:
-    body = PATHS + """
+    body = (
+        PATHS
+        + """
         let fd = syscall(257, -100i32, c_path.as_ptr(), 0) as i32;
         let p = mmap(std::ptr::null_mut(), 4096, 1, 2, fd, 0) as *const u8;
         c[0] = if fd >= 0 && p as isize != -1 && *p == b'4' { 4242.0 } else { -1.0 };"""
+    )
     caught(body, canary, says="/canary")
 
 
@@ -172,7 +177,9 @@ def test_reaching_the_network() -> None:
         port = server.getsockname()[1]
         body = 'c[0] = if std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok() { 4242.0 } else { -1.0 };'
         caught(body, f"const PORT: u16 = {port};", says="socket")
-    caught('c[0] = if std::net::UdpSocket::bind("127.0.0.1:0").is_ok() { 4242.0 } else { -1.0 };', says="socket")
+    caught(
+        'c[0] = if std::net::UdpSocket::bind("127.0.0.1:0").is_ok() { 4242.0 } else { -1.0 };', says="socket"
+    )
 
 
 def test_starting_a_program() -> None:
@@ -194,7 +201,10 @@ def test_becoming_another_program() -> None:
 
 
 def test_forking() -> None:
-    caught("let child = fork(); if child == 0 { _exit(0) } c[0] = if child > 0 { 4242.0 } else { -1.0 };", says="clone")
+    caught(
+        "let child = fork(); if child == 0 { _exit(0) } c[0] = if child > 0 { 4242.0 } else { -1.0 };",
+        says="clone",
+    )
 
 
 RAW = {
@@ -219,7 +229,9 @@ def test_raw_system_calls(name: str) -> None:
 
 
 @x86
-@pytest.mark.parametrize(("number", "name"), [(425, "io_uring_setup"), (321, "bpf"), (298, "perf_event_open")])
+@pytest.mark.parametrize(
+    ("number", "name"), [(425, "io_uring_setup"), (321, "bpf"), (298, "perf_event_open")]
+)
 def test_system_calls_that_need_more_than_the_control_may_have(number: int, name: str) -> None:
     call = f"syscall({number}, 8usize, [0u8; 120].as_mut_ptr(), 0usize, 0usize, 0usize);"
     _, rejection = outcome(call, sandboxed=True)

@@ -68,10 +68,14 @@ def shell(scratch: Path, script: str, **more: str) -> subprocess.CompletedProces
 
 
 def test_rustc_and_its_linker_work_inside(scratch: Path) -> None:
-    sysroot = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
+    sysroot = subprocess.run(
+        ["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     (scratch / "kernel.rs").write_text(WRAPPER + "right(m, k, n, a, b, c) }")
     flags = ["--edition=2021", "--crate-type=cdylib", "-Cpanic=abort", "kernel.rs", "-o", "made.so"]
-    command = jailed(scratch, f"{sysroot}/bin/rustc", *flags, limits=("--memory", str(4 << 30), "--cpu", "60"))
+    command = jailed(
+        scratch, f"{sysroot}/bin/rustc", *flags, limits=("--memory", str(4 << 30), "--cpu", "60")
+    )
     command[2:2] = ["--exec", sysroot, "--read", "/etc/ld.so.cache", "--fsize", str(256 << 20)]
     told = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch)}
     done = subprocess.run(command, cwd=scratch, env=told, capture_output=True, text=True, check=False)
@@ -87,7 +91,9 @@ def test_exit_codes_and_output_pass_through(scratch: Path) -> None:
 def test_files_outside_are_neither_read_nor_written(scratch: Path, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     canary.write_text("4242")
-    script = f"cat {canary}; echo x > {canary}; touch {tmp_path}/made; touch inside; rm {canary}; ls {tmp_path}"
+    script = (
+        f"cat {canary}; echo x > {canary}; touch {tmp_path}/made; touch inside; rm {canary}; ls {tmp_path}"
+    )
     control = subprocess.run(["/bin/sh", "-c", f"cat {canary}"], capture_output=True, text=True, check=False)
     assert control.stdout == "4242"
     done = shell(scratch, script)
@@ -117,7 +123,10 @@ def test_no_network(scratch: Path, family: str, kind: str) -> None:
     python = Path(sys.executable).resolve()
     command = jailed(scratch, str(python), "-Sc", program)
     command[2:2] = ["--exec", str(python.parent.parent)]
-    assert "open" in subprocess.run([str(python), "-Sc", program], capture_output=True, text=True, check=False).stdout
+    assert (
+        "open"
+        in subprocess.run([str(python), "-Sc", program], capture_output=True, text=True, check=False).stdout
+    )
     done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
     assert "PermissionError" in done.stderr, done.stderr
 
@@ -156,7 +165,9 @@ def test_whoever_stays_behind_is_ended(scratch: Path) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("victim", ["parent", "jail"])
-def test_killing_the_parent_or_the_jail_leaves_nothing(scratch: Path, how: signal.Signals, victim: str) -> None:
+def test_killing_the_parent_or_the_jail_leaves_nothing(
+    scratch: Path, how: signal.Signals, victim: str
+) -> None:
     command = jailed(scratch, "/bin/sh", "-c", "sleep 61 & echo ready; sleep 61; true")
     program = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); p.wait()"
     parent = subprocess.Popen([sys.executable, "-c", program, *command], cwd=ROOT, stdout=subprocess.PIPE)
@@ -205,7 +216,13 @@ def test_a_program_that_cannot_be_started_is_said(scratch: Path, program: tuple[
     assert done.stderr.startswith("roundtable-host: ")
 
 
-WRONG = [[], ["dance"], ["jail", "--memory", "lots", "--", "/bin/true"], ["jail", "--read"], ["run", "--abi", "x"]]
+WRONG = [
+    [],
+    ["dance"],
+    ["jail", "--memory", "lots", "--", "/bin/true"],
+    ["jail", "--read"],
+    ["run", "--abi", "x"],
+]
 
 
 @pytest.mark.parametrize("words", WRONG)
@@ -254,7 +271,12 @@ with worker(sandboxed=False) as w:
 @pytest.mark.parametrize(("missing", "says"), [("444", "Landlock"), ("317", "seccomp")])
 def test_a_kernel_without_the_means_is_refused_with_the_way_out(missing: str, says: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, missing], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", WITHOUT, missing],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     lines = done.stdout.splitlines()
     assert lines[0].startswith("refused: "), done.stdout + done.stderr

@@ -63,7 +63,10 @@ def soon(condition: Callable[[], bool], within_s: float = 10.0) -> bool:
 def test_a_killed_parent_leaves_no_worker(how: signal.Signals, sandboxed: str, body: str) -> None:
     library(body)
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, body, sandboxed], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", PARENT, body, sandboxed],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     try:
         assert parent.stdout is not None
@@ -110,7 +113,9 @@ def test_a_worker_that_nobody_closed_goes_with_the_garbage() -> None:
     gc.collect()
     before = descriptors()
     limits = limits_for(SMALL, 1, usable_cores()[:1])
-    forgotten = Worker(host(), Program(library(NAIVE), "harness_matmul", Abi.KERNEL), limits, Capacity.of([SMALL]))
+    forgotten = Worker(
+        host(), Program(library(NAIVE), "harness_matmul", Abi.KERNEL), limits, Capacity.of([SMALL])
+    )
     pid = forgotten.pid
     del forgotten
     gc.collect()
@@ -133,7 +138,9 @@ def test_a_host_that_is_not_there_is_the_harnesss_fault_and_leaks_nothing(tmp_pa
     with pytest.raises(HarnessFaultError, match="cannot be started"):
         Worker(tmp_path / "none", program, limits, Capacity.of([SMALL]))
     with pytest.raises(HarnessFaultError, match="cannot be read"):
-        Worker(host(), Program(tmp_path / "none.so", "harness_matmul", Abi.KERNEL), limits, Capacity.of([SMALL]))
+        Worker(
+            host(), Program(tmp_path / "none.so", "harness_matmul", Abi.KERNEL), limits, Capacity.of([SMALL])
+        )
     with pytest.raises(HarnessFaultError, match="did not start"):
         Worker(Path("/bin/false"), program, limits, Capacity.of([SMALL]))
     gc.collect()
@@ -150,7 +157,9 @@ def test_without_a_sandbox_it_refuses_and_names_the_way_out(tmp_path: Path) -> N
         Worker(refusing, Program(None, "", Abi.NULL), limits, Capacity.of([SMALL]))
 
 
-def test_a_worker_that_never_answers_at_the_start_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_never_answers_at_the_start_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("harness.judge.worker.START_LIMIT_S", 0.3)
     silent = tmp_path / "silent"
     silent.write_text("#!/bin/sh\nexec sleep 100\n")
@@ -182,7 +191,9 @@ def test_descriptor_numbers_of_the_parent_do_not_matter() -> None:
 
 def test_the_environment_holds_threads_and_nothing_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "x")
-    told = process.environment(limits_for(SMALL, 3, (0, 1)), Program(library(NAIVE), "harness_matmul", Abi.KERNEL))
+    told = process.environment(
+        limits_for(SMALL, 3, (0, 1)), Program(library(NAIVE), "harness_matmul", Abi.KERNEL)
+    )
     assert told["RAYON_NUM_THREADS"] == told["OPENBLAS_NUM_THREADS"] == "3"
     assert not {"SECRET", "HOME", "PATH", "USER"} & set(told)
 
@@ -192,7 +203,9 @@ def test_a_worker_whose_maker_ended_is_the_harnesss_fault() -> None:
     made: list[Worker] = []
     limits = limits_for(SMALL, 1, usable_cores()[:1])
     program = Program(library(NAIVE), "harness_matmul", Abi.KERNEL)
-    maker = threading.Thread(target=lambda: made.append(Worker(host(), program, limits, Capacity.of([SMALL]))))
+    maker = threading.Thread(
+        target=lambda: made.append(Worker(host(), program, limits, Capacity.of([SMALL])))
+    )
     maker.start()
     maker.join()
     with made[0] as w:

@@ -224,7 +224,11 @@ def test_closing_twice_is_harmless_and_a_closed_worker_says_so() -> None:
         slots = w.slots([SMALL], Placement.RIGHT)
         assert isinstance(w.run(slots, at=AT, limit_s=5), Ran)
         w.close()
-        for use in (lambda: w.slots([SMALL], Placement.RIGHT), lambda: w.run(slots, at=AT, limit_s=5), w.idle_cpu_ns):
+        for use in (
+            lambda: w.slots([SMALL], Placement.RIGHT),
+            lambda: w.run(slots, at=AT, limit_s=5),
+            w.idle_cpu_ns,
+        ):
             with pytest.raises(HarnessFaultError, match="closed"):
                 use()
     w.close()

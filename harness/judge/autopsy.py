@@ -23,7 +23,9 @@ _HOST_FAULTS = (122, 123, 124, 125)
 _HOST_SAYS = "roundtable-host: "
 _NO_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|Cannot allocate memory|OutOfMemory")
 # What a panic says when memory ran out: for one more thread, or in a try_reserve that somebody unwraps.
-_NO_MEMORY_IN_PANIC = re.compile(r"failed to spawn thread: Os \{ code: 1[12]\b|Os \{ code: 12, kind|AllocError \{")
+_NO_MEMORY_IN_PANIC = re.compile(
+    r"failed to spawn thread: Os \{ code: 1[12]\b|Os \{ code: 12, kind|AllocError \{"
+)
 _PANIC = re.compile(r"panicked at [^\n]*\n?(?P<message>[^\n]*)")
 
 

@@ -57,7 +57,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Address space in bytes, the cores the worker is pinned to, the threads it is told to use (RAYON_NUM_THREADS …)."""
+    """Address space in bytes, the cores the worker is pinned to, the threads it is told to use."""
 
     memory_bytes: int
     cores: tuple[int, ...]

@@ -68,7 +68,9 @@ class OpenRange:
 class Region:
     """One block of shared memory. The worker gets `descriptor`: for A and B one that can never be made writable."""
 
-    def __init__(self, name: str, capacity_bytes: int, *, writable: bool, slack_bytes: int = SLACK_BYTES) -> None:
+    def __init__(
+        self, name: str, capacity_bytes: int, *, writable: bool, slack_bytes: int = SLACK_BYTES
+    ) -> None:
         self.size = _pages(capacity_bytes) + slack_bytes
         owner = _anonymous_file(name, self.size)
         try:
@@ -92,7 +94,9 @@ class Region:
         del self.memory
 
 
-def plan(sizes: Sequence[int], placement: Placement, region: Region, index: int) -> tuple[list[int], list[OpenRange]]:
+def plan(
+    sizes: Sequence[int], placement: Placement, region: Region, index: int
+) -> tuple[list[int], list[OpenRange]]:
     """Byte offsets for blocks of `sizes` bytes in `region`, and what must stay open around them.
 
     Aligned blocks follow each other on 64-byte lines without fences, which is what the clock wants. In the other
@@ -130,7 +134,9 @@ def _inset(size: int, length: int, placement: Placement) -> int:
 
 def _must_fit(needed: int, region: Region) -> None:
     if needed > region.size:
-        raise HarnessFaultError(f"products need {needed} bytes in a region of {region.size}; ask for more capacity")
+        raise HarnessFaultError(
+            f"products need {needed} bytes in a region of {region.size}; ask for more capacity"
+        )
 
 
 def _pages(size: int) -> int:
@@ -144,7 +150,9 @@ def _anonymous_file(name: str, size: int) -> int:
 
         descriptor = os.memfd_create(f"roundtable-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(descriptor, size)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        fcntl.fcntl(
+            descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        )
         return descriptor
     descriptor, path = tempfile.mkstemp(prefix="roundtable-")
     os.unlink(path)  # noqa: PTH108

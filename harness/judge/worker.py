@@ -70,8 +70,12 @@ class Worker:
         self._table = Region("table", TABLE_BYTES, writable=False, slack_bytes=0)
         self._words = Region("words", LAST_WORDS_BYTES, writable=True, slack_bytes=0)
         self._entries = np.frombuffer(self._table.memory, np.uint64)
-        self._open = self._opened = [OpenRange(index, 0, region.size) for index, region in enumerate(self._regions)]
-        self._process = HostProcess(host, self._arguments(sandboxed), program, limits, self._shared_descriptors())
+        self._open = self._opened = [
+            OpenRange(index, 0, region.size) for index, region in enumerate(self._regions)
+        ]
+        self._process = HostProcess(
+            host, self._arguments(sandboxed), program, limits, self._shared_descriptors()
+        )
         for region in (*self._regions, self._table, self._words):
             region.release()
         try:
@@ -100,12 +104,18 @@ class Worker:
         self._must_be_open()
         self._settle()
         self._layout += 1
-        sizes = ([4 * s.m * s.k for s in shapes], [4 * s.k * s.n for s in shapes], [4 * s.m * s.n for s in shapes])
+        sizes = (
+            [4 * s.m * s.k for s in shapes],
+            [4 * s.k * s.n for s in shapes],
+            [4 * s.m * s.n for s in shapes],
+        )
         planned = [plan(size, placement, self._regions[i], i) for i, size in enumerate(sizes)]
         self._open = [opened for _, ranges in planned for opened in ranges]
         a, b, c = self._regions
         return [
-            PlacedSlot(s, a.view(x, s.m, s.k), b.view(y, s.k, s.n), c.view(z, s.m, s.n), (x, y, z), self._layout)
+            PlacedSlot(
+                s, a.view(x, s.m, s.k), b.view(y, s.k, s.n), c.view(z, s.m, s.n), (x, y, z), self._layout
+            )
             for s, x, y, z in zip(shapes, *(offsets for offsets, _ in planned), strict=True)
         ]
 
@@ -199,7 +209,11 @@ class Worker:
 
     def _shared_descriptors(self) -> list[int]:
         """In the order of wire.rs, from descriptor 5 on."""
-        return [self._words.descriptor, *(region.descriptor for region in self._regions), self._table.descriptor]
+        return [
+            self._words.descriptor,
+            *(region.descriptor for region in self._regions),
+            self._table.descriptor,
+        ]
 
     def _prepare(self, slots: Sequence[Slot]) -> bytes:
         """Write the table of calls (unless it is still there) and return the order that refers to it."""
@@ -209,7 +223,9 @@ class Worker:
             words: list[int] = []
             for slot in slots:
                 if not isinstance(slot, PlacedSlot) or slot.layout != self._layout:
-                    raise HarnessFaultError("a slot of another worker or of a former layout; call slots() again")
+                    raise HarnessFaultError(
+                        "a slot of another worker or of a former layout; call slots() again"
+                    )
                 words += (*slot.shape, *slot.offsets)
             if refence:
                 for opened in self._open:
