@@ -206,6 +206,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "off-diagonal": spoil(lambda a, b: min(a.shape) > 30 and not a[: len(a) // 2, : a.shape[1] // 2].any()),
     "degenerate": spoil(at(9, 0, 3)),
     "one-hot": spoil(lambda a, b: a.size > 100 and np.count_nonzero(a) == 1),
+    "patterns": spoil(lambda a, b: len(a) > 3 and a.size > 20 and bool((a == a[0]).all() and a.any())),
     "edges": spoil(at(31, 33, 32)),
     "strips": spoil(lambda a, b: a.shape[1] > 1100),
     "near-timed": spoil(lambda a, b: 0 < np.abs(np.subtract(shape_of(a, b), TIMED)).max() <= 3),

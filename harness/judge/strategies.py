@@ -55,6 +55,13 @@ def tiny(lab: Lab) -> Iterator[Shape]:
         yield Shape(66, 33, 50)
 
 
+def structured(lab: Lab) -> Iterator[Shape]:
+    """One of ragged edges, and a square, where B may equal A."""
+    yield Shape(19, 33, 26)
+    if lab.profile is not Profile.QUICK:
+        yield Shape(40, 40, 40)
+
+
 def edges(lab: Lab) -> Iterator[Shape]:
     """Tile ± 1, primes, 1×n, n×1, deep, tall, wide, and shapes near the timed ones."""
     for tile in TILES:

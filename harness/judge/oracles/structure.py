@@ -104,11 +104,58 @@ def _where(a: F32, b: F32) -> str:
     return f"one in A at {ones[0]}, in B at {ones[1]}"
 
 
+def patterns(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers with structure on one side or both: repeated rows and columns, constants, ones on a diagonal, a few
+    elements, triangles, bands, nothing at all; and B equal to A.
+
+    Kills wrong short-cuts for data that looks cheap: low rank, the identity, constants, sparse operands. An
+    honest kernel passes for the same reason as with any integers.
+    """
+    rng = generator(seed)
+    a, b = small_integers(rng, shape)
+    named = [(f"A {name}", (x, b)) for name, x in _structured(rng, a).items()]
+    named += [(f"B {name}", (a, x)) for name, x in _structured(rng, b).items()]
+    both = _structured(rng, a), _structured(rng, b)
+    named += [(f"A and B {name}", (x, both[1][name])) for name, x in both[0].items()]
+    if shape.m == shape.k == shape.n:
+        named += [("A equal to B", (a, a.copy())), ("A and its transpose", (a, a.T.copy()))]
+    for (name, (x, y)), got in zip(named, bench.products([pair for _, pair in named], seed), strict=True):
+        wrong = unequal(got, exact_f32(x, y), name)
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _structured(rng: np.random.Generator, x: F32) -> dict[str, F32]:
+    """Versions of a matrix of small integers, by what a short-cut would recognise in them."""
+    rows, cols = x.shape
+    few = np.zeros_like(x)
+    if x.size:
+        few.flat[rng.integers(x.size, size=3)] = 2
+    up = np.arange(cols) - np.arange(rows)[:, None]
+    return {
+        "all zeros": np.zeros_like(x),
+        "all alike": np.full_like(x, 3),
+        "with equal rows": np.repeat(x[:1], rows, axis=0),
+        "with equal columns": np.repeat(x[:, :1], cols, axis=1),
+        "of rank two": np.where(np.arange(rows)[:, None] % 2 == 0, x[:1], -x[-1:]),
+        "with ones on the diagonal": np.eye(rows, cols, dtype=np.float32),
+        "with a diagonal": np.where(up == 0, x, np.float32(0)),
+        "a triangle": np.where(up >= 0, x, np.float32(0)),
+        "a band": np.where(abs(up) <= 1, x, np.float32(0)),
+        "with three elements": few,
+        "with one row": np.where(np.arange(rows)[:, None] == rows // 2, x, np.float32(0)),
+        "with one column": np.where(np.arange(cols) == cols // 2, x, np.float32(0)),
+        "without a sign": np.abs(x),
+    }
+
+
 ORACLES = (
     Oracle("exact", Gate.SHAPES, exact, strategies.first_look),
     Oracle("off-diagonal", Gate.SHAPES, off_diagonal, strategies.blocks),
     Oracle("degenerate", Gate.SHAPES, exact, strategies.degenerate, together=exact_together),
     Oracle("one-hot", Gate.SHAPES, one_hot, strategies.tiny),
+    Oracle("patterns", Gate.SHAPES, patterns, strategies.structured, smallest=1),
     Oracle("edges", Gate.SHAPES, exact, strategies.edges, together=exact_together),
     Oracle("strips", Gate.SHAPES, exact, strategies.strips, elongated=True),
     Oracle("near-timed", Gate.SHAPES, exact, strategies.near_timed),
