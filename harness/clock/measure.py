@@ -192,13 +192,13 @@ def _per_shape(
     timings = []
     for shape, interval in found.items():
         kept = samples.kept(shape)
-        time_ns = float(np.median([pair.time_ns for pair in kept]))
+        time_ns, baseline_ns = samples.typical_ns(shape)
         timings.append(
             ShapeTiming(
                 shape=shape,
                 time_ns=time_ns,
-                baseline_time_ns=float(np.median([pair.baseline_ns for pair in kept])),
-                min_time_ns=min(pair.time_ns for pair in kept),
+                baseline_time_ns=baseline_ns,
+                min_time_ns=min(pair.time_ns for pair in samples.pairs[shape]),
                 ratio=interval.ratio,
                 ratio_low=interval.low,
                 ratio_high=interval.high,

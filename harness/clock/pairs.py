@@ -81,6 +81,8 @@ class Plan:
     blocks: int = 1
     min_processes: int = 5
     max_processes: int = 24
+    # More than one: threads that wait for each other at barriers, see Samples.groups.
+    threads: int = 1
 
 
 @dataclass(slots=True)
@@ -102,6 +104,22 @@ class Samples:
         enough = len({pair.process for pair in clean}) >= min(CLEAN_PROCESSES, processes)
         return clean if enough else every
 
+    def best_ns(self, shape: Shape) -> dict[int, tuple[float, float]]:
+        """Nanoseconds of the candidate's and of the baseline's best turn in each process."""
+        turns: dict[int, list[Pair]] = {}
+        for pair in self.pairs[shape]:
+            turns.setdefault(pair.process, []).append(pair)
+        return {
+            process: (min(pair.time_ns for pair in pairs), min(pair.baseline_ns for pair in pairs))
+            for process, pairs in turns.items()
+        }
+
+    def typical_ns(self, shape: Shape) -> tuple[float, float]:
+        """Nanoseconds per product to show beside the ratio, candidate and baseline: medians of what it is made of."""
+        kept = [(pair.time_ns, pair.baseline_ns) for pair in self.kept(shape)]
+        ours, theirs = zip(*(self.best_ns(shape).values() if self.plan.threads > 1 else kept), strict=True)
+        return float(np.median(ours)), float(np.median(theirs))
+
     @property
     def mostly_disturbed(self) -> bool:
         """Whether less than half of all pairs were left alone by the machine."""
@@ -109,8 +127,16 @@ class Samples:
         return 2 * sum(every) < len(every)
 
     def groups(self, shape: Shape) -> Groups:
-        """The log-ratios of the kept pairs by process."""
+        """The log-ratios of the kept pairs by process; with several threads, one per process, of each side's best turn.
+
+        Threads wait for one another, so a few milliseconds of foreign load on one core stretch a whole turn several
+        times over, on either side, and most turns of a busy machine are stretched. Noise only adds (Chen and Revels
+        2016), so each side's best of equally many turns in a process is what the interval is made of there.
+        """
         grouped: dict[int, list[float]] = {}
+        if self.plan.threads > 1:
+            best = self.best_ns(shape)
+            return {process: [math.log(theirs / ours)] for process, (ours, theirs) in best.items()}
         for pair in self.kept(shape):
             grouped.setdefault(pair.process, []).append(pair.log_ratio)
         return grouped

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,8 @@ Say = Callable[[str], None]
 # One timed region: long against the jitter of a round trip (some µs), short against bursts of foreign load.
 REGION_NS = 2e6
 MAX_BATCH = 512
+# With several threads the best of a process' turns counts, so each process gets more of them.
+BLOCKS_MANY_THREADS = 3
 # What is multiplied to find out how long one product takes: enough to outlast the round trip.
 TRIAL_FLOPS = 2e7
 # A batch larger than this share of the last cache would measure memory rather than the kernel.
@@ -125,6 +127,8 @@ class ClockSession:
     ) -> Samples | Rejection:
         """Candidate against baseline over the shapes of `plan`, in fresh processes with fresh seeds."""
         batching = {shape: self.batching(shape, threads) for shape in plan.shapes}
+        if threads > 1:
+            plan = replace(plan, threads=threads, blocks=max(plan.blocks, BLOCKS_MANY_THREADS))
 
         def duel(process: int) -> WorkerDuel:
             return WorkerDuel(
