@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from harness.judge import examine
-from harness.judge.calls import F32
+from harness.judge.calls import F32, Ran, Slot
 from harness.judge.lab import Lab, Launch
 from harness.judge.oracles import registry
 from harness.judge.oracles.conduct import BETWEEN
 from harness.judge.reference import shape_of
 from harness.settings import Profile
 from harness.shapes import Shape
-from harness.verdict import Cheat, Rejection, Wrong
-from tests.judge_fakes import Kernel, honest, lab_around, lab_for, launching, strassen
+from harness.verdict import At, Cheat, Rejection, Wrong
+from tests.judge_fakes import FakeWorker, Kernel, honest, lab_around, lab_for, launching, strassen
 
 TIMED = Shape(48, 80, 112)
 
@@ -230,7 +231,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
 
 
 def test_every_oracle_has_a_mutant() -> None:
-    assert {oracle.name for oracle in registry()} - {"leftovers"} == set(MUTANTS) - {"poison"}
+    assert {oracle.name for oracle in registry()} - {"leftovers", "blindness"} == set(MUTANTS) - {"poison"}
 
 
 @pytest.fixture(params=MUTANTS)
@@ -263,6 +264,29 @@ def test_leftovers_are_rejected_at_conduct(launch: Launch, trick: str) -> None:
     assert verdict.trick == trick
     assert verdict.at.gate == "conduct"
     assert judge(lab("leftovers")) is None
+
+
+@pytest.mark.parametrize(("times", "guilty"), [(1.1, False), (2.0, True)])
+def test_a_kernel_that_is_slow_on_reals_is_rejected_at_conduct(times: float, guilty: bool) -> None:
+    class Picky(FakeWorker):
+        def run(
+            self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False
+        ) -> Ran | Rejection:
+            slow = is_real(slots[0].a) and is_real(slots[0].b)
+            self.ran["cpu_ns"] = self.ran["elapsed_ns"] = int(1e6 * (times if slow else 1))
+            return super().run(slots, at=at, limit_s=limit_s, inspect=inspect)
+
+    @contextmanager
+    def launch(_: Sequence[Shape]) -> Iterator[FakeWorker]:
+        yield Picky(honest)
+
+    verdict = judge(lab_around(launch, profile=Profile.QUICK))
+    if guilty:
+        assert isinstance(verdict, Cheat)
+        assert verdict.trick == "speed depends on the data"
+        assert judge(lab_around(launch, profile=Profile.QUICK, disabled=frozenset({"blindness"}))) is None
+    else:
+        assert verdict is None
 
 
 def test_changed_inputs_are_rejected_at_conduct() -> None:

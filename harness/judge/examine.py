@@ -35,6 +35,8 @@ LARGEST_MATRIX = 1 << 26
 # Nor is it a fault to run out of memory at a strip: with a square's copies, or with a thread for every row.
 SQUARED_S, TOO_LONG_S = 0.1, 0.5
 DRAWN_LARGEST = Shape(130, 130, 130)
+# One is shrunk already, the other measures time, which says nothing about small shapes.
+UNSHRUNK = ("drawn", "blindness")
 
 
 def shapes(lab: Lab) -> Passed | Rejection:
@@ -187,7 +189,7 @@ def _objection_together(bench: Bench, oracle: Oracle, cases: list[tuple[Shape, i
 def _shrunk(bench: Bench, oracle: Oracle, case: Case) -> Case:
     """The smallest failure of the same kind at or below this shape that a fresh process shows too, else this one."""
     kind = type(case.rejection)
-    if kind is Timeout or oracle.name == "drawn":
+    if kind is Timeout or oracle.name in UNSHRUNK:
         return case
     largest = Shape(*(min(extent, limit) for extent, limit in zip(case.shape, DRAWN_LARGEST, strict=True)))
     smaller = search(bench, oracle, largest, SHRINK_CHECKS, SHRINK_SECONDS, kind)

@@ -43,6 +43,15 @@ def wide_integers(rng: Generator, shape: Shape) -> tuple[F32, F32]:
     return whole(rng, shape.m, shape.k, 1), whole(rng, shape.k, shape.n, limit)
 
 
+def few_bits(rng: Generator, shape: Shape) -> tuple[F32, F32]:
+    """Odd integers, 12 bits against 2, rows of A and columns of B scaled by small powers of two: like timed data."""
+    a, b = (
+        2 * rng.integers(-(1 << bits - 1), 1 << bits - 1, size).astype(np.float32) + 1
+        for bits, size in ((12, (shape.m, shape.k)), (2, (shape.k, shape.n)))
+    )
+    return a * powers_of_two(rng, shape.m, 2)[:, None], b * powers_of_two(rng, shape.n, 2)
+
+
 def reals(rng: Generator, rows: int, cols: int) -> F32:
     """Reals with all 24 bits of mantissa, 2^-12 ≤ |x| < 1, evenly spread.
 

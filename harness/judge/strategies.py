@@ -166,6 +166,12 @@ def heavy(lab: Lab) -> Iterator[Shape]:
     yield Shape(256, 256, 256) if lab.profile is not Profile.QUICK else Shape(130, 130, 130)
 
 
+def largest_timed(lab: Lab) -> Iterator[Shape]:
+    """The largest timed shape up to 512³, or what is heavy without one."""
+    fitting = [shape for shape in lab.timed_shapes if shape.flops <= 2 * 512**3]
+    yield max(fitting, key=lambda shape: (shape.flops, shape), default=Shape(256, 256, 256))
+
+
 def threaded(lab: Lab) -> Iterator[Shape]:
     """Where threads meet: at tile borders, in the middle, along k; nothing when one thread is declared."""
     if lab.threads != 1:

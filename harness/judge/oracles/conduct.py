@@ -9,7 +9,7 @@ import numpy as np
 from harness.judge import strategies
 from harness.judge.bench import Bench, Rejected
 from harness.judge.calls import F32, Placement
-from harness.judge.inputs import generator, reals, small_integers, whole
+from harness.judge.inputs import few_bits, generator, reals, small_integers, whole
 from harness.judge.oracles import Oracle
 from harness.judge.reference import exact_f32, first_wrong, unequal
 from harness.shapes import Shape
@@ -144,6 +144,35 @@ def leftovers(bench: Bench, shape: Shape, seed: int) -> None:
         raise Rejected(Cheat("threads left running", "the worker computes although it has nothing to do", at))
 
 
+def blindness(bench: Bench, shape: Shape, seed: int) -> None:
+    """Reals may not take much longer than integers of few bits, which is what the clock must use to be exact.
+
+    Kills kernels that recognise such data and multiply it in short integers, or by tables, for the clock alone. An
+    honest kernel passes because a floating-point multiplication takes as long whatever its operands. The best of
+    several turns on either side is compared, and looked at again before anybody is accused.
+    """
+    rng = generator(seed)
+    data = (few_bits(rng, shape), (reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)))
+    best = [float("inf"), float("inf")]
+    began = time.monotonic()
+    for turn in range(BLIND_TURNS):
+        for kind, (a, b) in enumerate(data):
+            bench.product(a, b, seed, Placement.ALIGNED)
+            assert bench.last is not None
+            used_ns = bench.last.cpu_ns if bench.lab.threads == 1 else bench.last.elapsed_ns
+            best[kind] = min(best[kind], used_ns)
+        looked_well = turn >= 2 or best[1] > BLIND_SLOW_NS
+        if (looked_well and best[1] <= BLIND_ALIKE * best[0]) or time.monotonic() - began > BLIND_SECONDS:
+            break
+    if best[1] > BLIND_RATIO * best[0] and best[1] - best[0] > BLIND_LEAST_NS:
+        slower = f"{best[1] / best[0]:.1f} times as long on reals as on integers of few bits"
+        raise Rejected(Cheat("speed depends on the data", slower, At(Gate.CONDUCT, shape, seed)))
+
+
+# Up to so many turns and seconds; alike is alike, and only what is far from it after all of them is an offence.
+BLIND_TURNS, BLIND_SECONDS, BLIND_ALIKE, BLIND_RATIO = 16, 4.0, 1.15, 1.5
+BLIND_SLOW_NS, BLIND_LEAST_NS = 100e6, 100e3
+
 # CPU time per wall time that one thread may use, and what may be beyond that because the two clocks tick apart.
 ONE_THREAD, BEYOND_NS = 1.3, 3_000_000
 # CPU time that the worker may use in the 20 ms in which it should sleep.
@@ -151,6 +180,7 @@ IDLE_NS = 2_000_000
 
 ORACLES = (
     Oracle("leftovers", Gate.CONDUCT, leftovers, strategies.heavy),
+    Oracle("blindness", Gate.CONDUCT, blindness, strategies.largest_timed),
     Oracle("fresh-values", Gate.CONDUCT, fresh_values, strategies.repeated),
     Oracle("determinism", Gate.CONDUCT, determinism, strategies.repeated),
     Oracle("races", Gate.CONDUCT, races, strategies.threaded),

@@ -1,0 +1,32 @@
+//! expect: Accepted
+//! threads: 1
+//! tier: safe
+
+fn part(x: u32) -> u32 {
+    let mut x = x & 0xffff;
+    x = (x | (x << 8)) & 0x00ff00ff;
+    x = (x | (x << 4)) & 0x0f0f0f0f;
+    x = (x | (x << 2)) & 0x33333333;
+    (x | (x << 1)) & 0x55555555
+}
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let (tm, tn) = (m.div_ceil(8), n.div_ceil(8));
+    let mut order: Vec<(u32, usize, usize)> = Vec::new();
+    for i in 0..tm {
+        for j in 0..tn {
+            order.push(((part(i as u32) << 1) | part(j as u32), i * 8, j * 8));
+        }
+    }
+    order.sort_unstable();
+    for &(_, i0, j0) in order.iter() {
+        for i in i0..m.min(i0 + 8) {
+            for j in j0..n.min(j0 + 8) {
+                let mut s = 0.0;
+                for p in 0..k {
+                    s += a[i * k + p] * b[p * n + j];
+                }
+                c[i * n + j] = s;
+            }
+        }
+    }
+}
