@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from pathlib import Path
@@ -42,6 +43,8 @@ def judge(candidate: Candidate) -> Verdict:
 
 def main() -> None:
     """Run until somebody interrupts."""
+    # Shells start what runs in the background with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, phase = Path(sys.argv[1]), sys.argv[2]
     with open_memory(str(folder / "memory")) as memory:
         minds: Any = builtin

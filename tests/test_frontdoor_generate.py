@@ -23,7 +23,9 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def start(project: pytest.Pytester, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pytest", *QUICK, *arguments]
+    # Shells start what runs in the background with SIGINT ignored, and children inherit that: back to the default.
+    restore = "import signal, sys, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", restore + "sys.exit(pytest.main())", *QUICK, *arguments]
     return subprocess.Popen(
         command,
         cwd=project.path,
