@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import NAIVE, add_candidate
 
 # Small and quick: what is tested here is the way, not the figures.
-QUICK = ("--suite", "48x48x48", "--clock-budget", "0.6", "--profile", "quick", "-p", "no:cacheprovider")
+QUICK = ("--suite", "48x48x48", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
 WRONG = NAIVE.replace("c[i * n + j] = sum;", "if i == j { c[i * n + j] = sum; }")
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from harness.candidate import load
 
-QUICK = ("--suite", "64x64x64", "--clock-budget", "0.6", "--profile", "quick", "-p", "no:cacheprovider")
+QUICK = ("--suite", "64x64x64", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 from harness.candidate import load
 from tests.conftest import ROOT
 
-QUICK = ("--suite", "64x64x64", "--clock-budget", "0.6", "--profile", "quick", "-p", "no:cacheprovider")
+QUICK = ("--suite", "64x64x64", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
 
 
 def generate(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:

@@ -28,7 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ENDLESS = "std::thread::spawn(|| loop {}); loop { std::hint::spin_loop(); }"
 
 PARENT = """
-import sys, time
+import signal, sys, time
+# Shells start what runs in the background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.host_lab import *
 with worker(sys.argv[1], threads=2, sandboxed=sys.argv[2] == "sandboxed") as w:
     slots = w.slots([SMALL], Placement.RIGHT)
