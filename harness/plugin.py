@@ -47,6 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(summary, "roundtable-summary")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Under xdist the workers judge, but what a person must mend is told here, before any of them starts."""
+    if session.config.stash[SUMMARY].distributes:
+        _prepare(session.config)
+
+
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A candidate's folder is its kernel and nothing else."""
     return CandidateFolder.from_parent(parent, path=path) if is_candidate_folder(path) else None
@@ -65,10 +72,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     if session.config.stash[SUMMARY].wants_tools(session.items):
-        try:
-            session.config.stash[SUMMARY].prepare(session.config.stash[STATE])
-        except UserError as error:
-            raise pytest.UsageError(str(error)) from None
+        _prepare(session.config)
+
+
+def _prepare(config: pytest.Config) -> None:
+    try:
+        config.stash[SUMMARY].prepare(config.stash[STATE])
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from harness import records
+from harness.candidate import KERNEL_FILE
 from harness.collect import GateItem, KernelFile, is_candidate_folder
 from harness.errors import UserError
 from harness.saves import Ratio
@@ -86,6 +87,14 @@ class Summary:
             self.settings.generate or any(isinstance(item, GateItem) for item in items)
         )
 
+    @property
+    def distributes(self) -> bool:
+        """Whether xdist's workers will run what this process does not even collect: kernels are among the arguments."""
+        if not getattr(self.config.option, "numprocesses", None) or self.is_worker:
+            return False
+        places = (Path(self.config.invocation_params.dir, a.split("::")[0]) for a in self.config.args)
+        return any(place.name == KERNEL_FILE or any(place.rglob(KERNEL_FILE)) for place in places)
+
     def prepare(self, state: SessionState) -> None:
         """Have the toolchain, the host and the saved timings at hand, or say in one line why not."""
         if self.settings.compare is not None:
@@ -94,9 +103,15 @@ class Summary:
             from harness.live import claim_the_table
 
             state.lock = claim_the_table(self.settings)
-        assert state.bench.tools
-        if self.settings.unsandboxed:
+        host = state.bench.tools.host
+        if not self.settings.unsandboxed:
+            from harness.judge import sandbox
+
+            sandbox.require(host)
+        else:
             self.say("UNSANDBOXED: candidates run with your rights; every result is marked")
+        # Finds the baseline and reads the suite; a bad one of either is told now.
+        assert state.bench.clock.suite
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what the gates' reports carry; write the verdict as soon as it has fallen."""

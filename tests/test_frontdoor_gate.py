@@ -248,3 +248,25 @@ def test_last_failed_and_first_failure_work_as_users_expect(project: pytest.Pyte
     stopped.assert_outcomes(passed=3, failed=1)
     again = project.runpytest_subprocess(*arguments, "candidates", "--lf")
     again.assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--suite", "banana"), "'banana' is neither a suite"),
+        (("--suite", "banana", "-n", "2"), "'banana' is neither a suite"),
+        (("--suite", "99999x99999x99999"), "can be used; choose a smaller shape"),
+        (("--baseline", "nowhere.so"), "is not there; name a shared library that exports cblas_sgemm"),
+        (("--baseline=pyproject.toml",), "cannot be loaded"),
+    ],
+)
+def test_a_bad_suite_or_baseline_is_told_before_anything_runs(
+    project: pytest.Pytester, arguments: tuple[str, ...], words: str
+) -> None:
+    add_candidate(project, "lone")
+    result = judge(project, "candidates", *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stdout.str() + result.stderr.str()
+    assert words in text
+    assert "Traceback" not in text
+    assert "policy" not in text
