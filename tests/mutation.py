@@ -94,6 +94,13 @@ class Mutant:
     source: str
 
     @property
+    def change(self) -> str:
+        """The line that differs: as it was and as it is."""
+        pairs = zip(HONEST[self.parent].splitlines(), self.source.splitlines(), strict=False)
+        was, now = next((was.strip(), now.strip()) for was, now in pairs if was != now)
+        return f"`{was}` → `{now}`"
+
+    @property
     def candidate(self) -> Candidate:
         """As the pipeline takes it; it lies in no folder."""
         manifest = Manifest(threads="all" if self.parent in THREADED else 1, title=self.name)
@@ -190,6 +197,7 @@ def report(fates: list[Fate], seconds: int) -> str:
     """The page: counts by gate and verdict, then every accepted mutant, then every rejected one with its reason."""
     counts = Counter((fate.gate or "—", fate.verdict) for fate in fates)
     accepted = [fate for fate in fates if fate.verdict == "Accepted"]
+    changes = {mutant.name: mutant.change for mutant in mutants()}
     lines = ["# The judge against mutants of honest kernels", ""]
     lines += [
         f"{len(fates)} mutants of {len(HONEST)} honest kernels, judged in {seconds} s with two processes,",
@@ -201,14 +209,13 @@ def report(fates: list[Fate], seconds: int) -> str:
         lines += [f"| {gate} | {verdict} | {count} | {times[len(times) // 2]:.1f} |"]
     lines += ["", "## Accepted", ""]
     lines += [
-        "Each was compared with the product in f64, outside of the judge, at some 700 shapes: integers bit for"
-    ]
-    lines += [
-        "bit, reals within the componentwise bound, NaN and infinity, both ends of the buffers watched.",
+        "Each was compared with the product in f64, outside of the judge, at some 700 shapes: integers bit for",
+        "bit, reals within the bound of its tier, NaN and infinity, both ends of the buffers watched. What is left",
+        "changes a tile, a pad that is multiplied by zero, a prefetch, or code for another machine.",
         "",
     ]
     lines += [
-        f"* {f.name}: {f.difference or 'computes the product: an equivalent mutant'}" for f in accepted
+        f"* {f.name}: {f.difference or 'computes the product'}; {changes.get(f.name, '')}" for f in accepted
     ] or ["none"]
     lines += ["", "## Rejected", ""]
     lines += [f"* {f.name}: {f.verdict} at {f.gate} ({f.line})" for f in fates if f.verdict != "Accepted"]
