@@ -9,7 +9,8 @@ from pathlib import Path
 from harness.errors import SandboxError
 
 WAY_OUT = (
-    "run it on Linux 5.13 or newer, or say --unsandboxed, which runs candidates with your rights and marks every result"
+    "run it on Linux 5.13 or newer, or say --unsandboxed, which runs candidates with your rights "
+    "and marks every result"
 )
 
 
