@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 # The machines that run this are shared and noisy: a slow draw is no failure.
-hypothesis.settings.register_profile("shared-machine", deadline=None)
+hypothesis.settings.register_profile("shared-machine", hypothesis.settings.default, deadline=None)
 hypothesis.settings.load_profile("shared-machine")
 
 pytest_plugins = ["pytester"]
