@@ -32,7 +32,7 @@ def results_table(outcomes: Sequence[dict[str, Any]], width: int) -> list[str]:
 def _lines(rows: list[dict[str, str]]) -> list[str]:
     from tabulate import tabulate
 
-    right = {"rank", "ms", "GFLOP/s", "peak"}
+    right = {"#", "ms", "GFLOP/s", "peak"}
     align = ["right" if key in right else "left" for key in rows[0]] if rows else []
     return tabulate(
         rows, headers="keys", tablefmt="simple", disable_numparse=True, colalign=align or None
@@ -43,7 +43,7 @@ def _row(place: int, outcome: dict[str, Any]) -> dict[str, str]:
     record, manifest = outcome["record"], outcome.get("manifest", {})
     accepted = record["verdict"] == "Accepted"
     return {
-        "rank": str(place) if accepted else "-",
+        "#": str(place) if accepted else "-",
         "run": record["candidate"],
         "parent": manifest.get("parent") or "-",
         "algorithm and tile": algorithm(manifest),
