@@ -230,8 +230,3 @@ def _models(texts: list[str]) -> dict[str, str]:
 def _path(text: str | None, config: pytest.Config) -> Path | None:
     """Relative to where pytest was called, as a shell user means it."""
     return (config.invocation_params.dir / Path(text).expanduser()) if text else None
-
-
-def as_usage_error(error: UserError) -> Any:
-    """The same line as pytest shows bad usage, with exit code 4."""
-    return pytest.UsageError(str(error))

@@ -99,9 +99,7 @@ class SessionState:
             outcome["baseline"] = verdict.score.baseline
             outcome["aa"] = [verdict.score.aa_low, verdict.score.aa_high]
             outcome["claim"] = self._claim_line(inspection, verdict)
-            outcome["ratio"] = asdict_ratio(
-                saves.of_score(verdict.score, self.facts(), str(inspection.threads))
-            )
+            outcome["ratio"] = asdict(saves.of_score(verdict.score, self.facts(), str(inspection.threads)))
         return outcome
 
     def gate_problem(self, inspection: Inspection) -> str | None:
@@ -162,11 +160,6 @@ class SessionState:
     def records_path(self) -> Path:
         """Where this machine's verdicts are appended."""
         return self.settings.results / "records" / f"{self.bench.machine.fingerprint}.jsonl"
-
-
-def asdict_ratio(ratio: saves.Ratio) -> dict[str, Any]:
-    """Plain types for the report."""
-    return asdict(ratio)
 
 
 def replay_case(inspection: Inspection, gate: Gate, case: str) -> Passed | Rejection:

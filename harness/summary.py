@@ -13,7 +13,7 @@ import pytest
 
 from harness import records
 from harness.candidate import KERNEL_FILE
-from harness.collect import GateItem, KernelFile, is_candidate_folder
+from harness.collect import GateItem, is_candidate_folder, session_state
 from harness.errors import UserError
 from harness.saves import Ratio
 from harness.session import SessionState
@@ -142,7 +142,7 @@ class Summary:
         if self.settings.save is not None and self.outcomes:
             ratios = {o["candidate"]: Ratio(**o["ratio"]) for o in self.outcomes.values() if "ratio" in o}
             try:
-                path = session.config.stash[_state_key()].saved_sessions().save(self.settings.save, ratios)
+                path = session_state(session.config).saved_sessions().save(self.settings.save, ratios)
                 self.notices.append(f"saved {len(ratios)} timing(s) as {path}")
             except UserError as error:
                 self.notices.append(str(error))
@@ -223,15 +223,9 @@ class Summary:
         if controls:
             low, high = controls[-1]
             reporter.write_line(f"A/A control (BLAS against itself, the same way): [{low:.3f}, {high:.3f}]")
-        state = self.config.stash[_state_key()]
+        state = session_state(self.config)
         for name, comparison in state.comparisons.items():
             reporter.write_line(f"{name}: {comparison.kind} ({comparison.why})")
-
-
-def _state_key() -> pytest.StashKey[SessionState]:
-    from harness.collect import STATE
-
-    return STATE
 
 
 def _unclocked(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -245,6 +239,3 @@ def _unclocked(outcome: dict[str, Any]) -> dict[str, Any]:
         "replay": f"pytest {outcome['nodeid'].rpartition('/')[0]}",
     }
     return fields
-
-
-__all__ = ["KernelFile", "Summary"]
