@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness import machine as machines
 from harness.clock import baseline, floor, suites
-from harness.clock.batches import Batch
+from harness.clock.batches import Batch, Inputs
 from harness.clock.duel import own_ns, undisturbed
 from harness.clock.floor import Peak
 from harness.errors import HarnessFaultError, UserError
@@ -149,18 +149,16 @@ def _library(path: Path, source: str) -> None:
 def test_new_inputs_are_exact_in_every_order_and_never_zero(
     shape: Shape, count: int, seed: int, numerics: str
 ) -> None:
-    batch = batch_of(shape, count)
-    batch.renew(generator(seed), numerics)  # type: ignore[arg-type]
-    for slot in batch.slots:
-        assert np.all(slot.a != 0)
-        assert np.all(slot.b != 0)
-        assert np.isnan(slot.c).all(), "C is poisoned"
+    inputs = Inputs.draw(generator(seed), shape, count, numerics)  # type: ignore[arg-type]
+    assert inputs.a.shape == (count, shape.m, shape.k)
+    assert inputs.b.shape == (count, shape.k, shape.n)
+    for a, b in zip(inputs.a, inputs.b, strict=True):
+        assert np.all(a != 0)
+        assert np.all(b != 0)
         # Undo the powers of two: whatever they are, the smallest step and the largest sum stay 24 bits apart.
-        rows = np.abs(slot.a).min(axis=1, keepdims=True)
-        sums = np.abs(slot.a.astype(np.float64)) @ np.abs(slot.b.astype(np.float64))
-        step = 2.0 ** (_lowest_bit(slot.a)[:, None] + _lowest_bit(slot.b.T)[None, :])
+        sums = np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64))
+        step = 2.0 ** (_lowest_bit(a)[:, None] + _lowest_bit(b.T)[None, :])
         assert np.all(sums / step <= EXACT_LIMIT)
-        assert rows.size == shape.m
 
 
 def _lowest_bit(rows: np.ndarray) -> np.ndarray:
@@ -173,16 +171,18 @@ def _lowest_bit(rows: np.ndarray) -> np.ndarray:
     return np.array(exponents)
 
 
+def products(inputs: Inputs) -> np.ndarray:
+    return (inputs.a.astype(np.float64) @ inputs.b.astype(np.float64)).astype(np.float32)
+
+
 @given(shapes, st.integers(1, 4), seeds)
 def test_the_product_passes_in_any_order_of_summation(shape: Shape, count: int, seed: int) -> None:
-    batch = batch_of(shape, count)
-    batch.renew(generator(seed), "componentwise")
-    for slot in batch.slots:
-        slot.c[...] = 0
-        for p in reversed(range(shape.k)):
-            slot.c[...] += slot.a[:, p : p + 1] * slot.b[p : p + 1, :]
-    assert batch.verify(generator(seed + 1)) is None
-    assert batch.verify_fully() is None
+    inputs = Inputs.draw(generator(seed), shape, count, "componentwise")
+    c = np.zeros((count, shape.m, shape.n), np.float32)
+    for p in reversed(range(shape.k)):
+        c += inputs.a[:, :, p : p + 1] * inputs.b[:, p : p + 1, :]
+    assert inputs.verify(c, generator(seed + 1)) is None
+    assert inputs.verify_fully(c) is None
 
 
 @given(shapes, st.integers(1, 4), seeds, st.data())
@@ -190,30 +190,59 @@ def test_one_wrong_element_is_found_and_named(
     shape: Shape, count: int, seed: int, data: st.DataObject
 ) -> None:
     """Freivalds misses one element with probability 1/1024 per run; three runs miss it once in a thousand million."""
-    batch = batch_of(shape, count)
-    batch.renew(generator(seed), "componentwise")
-    for slot in batch.slots:
-        slot.c[...] = slot.a.astype(np.float64) @ slot.b.astype(np.float64)
+    inputs = Inputs.draw(generator(seed), shape, count, "componentwise")
+    c = products(inputs)
     which = data.draw(st.integers(0, count - 1))
     row, col = data.draw(st.integers(0, shape.m - 1)), data.draw(st.integers(0, shape.n - 1))
     wrong = data.draw(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, None]))
-    cell = batch.slots[which].c
-    before = float(cell[row, col])
-    cell[row, col] = np.nextafter(cell[row, col], np.float32(np.inf)) if wrong is None else wrong
-    if float(cell[row, col]) == before:
+    before = float(c[which, row, col])
+    c[which, row, col] = np.nextafter(c[which, row, col], np.float32(np.inf)) if wrong is None else wrong
+    if float(c[which, row, col]) == before:
         return
-    found = next(filter(None, (batch.verify(generator(seed + extra)) for extra in range(3))), None)
-    for answer in (found, batch.verify_fully()):
+    found = next(filter(None, (inputs.verify(c, generator(seed + extra)) for extra in range(3))), None)
+    for answer in (found, inputs.verify_fully(c)):
         assert answer is not None
         assert (answer.row, answer.col) == (row, col)
 
 
+@given(st.integers(1, 40), seeds)
+def test_long_batches_are_verified_in_pieces_to_the_last(count: int, seed: int) -> None:
+    shape = Shape(3, 2, 4)
+    inputs = Inputs.draw(generator(seed), shape, count, "componentwise")
+    c = products(inputs)
+    c[count - 1, 2, 3] += 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.clock.batches.CHUNK", 5 * 12)
+        found = next(filter(None, (inputs.verify(c, generator(seed + extra)) for extra in range(3))), None)
+    assert found is not None
+    assert (found.row, found.col) == (2, 3)
+
+
+@given(shapes, st.integers(1, 3), seeds, st.sampled_from([0, 16]))
+def test_laid_out_data_is_that_of_the_inputs_and_c_is_poison(
+    shape: Shape, count: int, seed: int, gap: int
+) -> None:
+    """Evenly spaced or not, every slot gets its product; what is read back is what lies in the slots."""
+    batch, rng = batch_of(shape, count, gap), generator(seed)
+    inputs = Inputs.draw(rng, shape, count, "componentwise")
+    batch.lay(inputs, rng)
+    into = np.zeros((count, shape.m, shape.n), np.float32)
+    for index, slot in enumerate(batch.slots):
+        assert np.array_equal(slot.a, inputs.a[index])
+        assert np.array_equal(slot.b, inputs.b[index])
+        assert np.isnan(slot.c).all()
+        slot.c[...] = slot.a.astype(np.float64) @ slot.b.astype(np.float64)
+    assert batch.outputs(into) is into
+    assert inputs.verify_fully(into) is None
+
+
 @given(shapes, seeds)
 def test_an_untouched_output_never_passes(shape: Shape, seed: int) -> None:
-    batch = batch_of(shape, 2)
-    batch.renew(generator(seed), "componentwise")
-    batch.slots[0].c[...] = batch.slots[0].a.astype(np.float64) @ batch.slots[0].b.astype(np.float64)
-    found = batch.verify(generator(seed))
+    batch, rng = batch_of(shape, 2), generator(seed)
+    inputs = Inputs.draw(rng, shape, 2, "componentwise")
+    batch.lay(inputs, rng)
+    batch.slots[0].c[...] = inputs.a[0].astype(np.float64) @ inputs.b[0].astype(np.float64)
+    found = inputs.verify(batch.outputs(np.empty((2, shape.m, shape.n), np.float32)), generator(seed))
     assert found is not None
     assert found.got == "nan"
 
@@ -222,18 +251,16 @@ def test_every_renewal_is_new_at_the_same_address() -> None:
     batch, rng = batch_of(Shape(8, 9, 10), 3), generator(1)
     seen = set()
     for _ in range(20):
-        batch.renew(rng, "componentwise")
+        batch.lay(Inputs.draw(rng, Shape(8, 9, 10), 3, "componentwise"), rng)
         seen |= {(slot.a.tobytes(), slot.b.tobytes()) for slot in batch.slots}
     assert len(seen) == 60
 
 
 def test_wide_columns_stay_exact() -> None:
     """At n = 100 000 the verification itself must not round."""
-    batch = batch_of(Shape(2, 40, 100_000), 1)
-    batch.renew(generator(3), "componentwise")
-    slot = batch.slots[0]
-    slot.c[...] = slot.a.astype(np.float64) @ slot.b.astype(np.float64)
-    assert all(batch.verify(generator(seed)) is None for seed in range(10))
+    inputs = Inputs.draw(generator(3), Shape(2, 40, 100_000), 1, "componentwise")
+    c = products(inputs)
+    assert all(inputs.verify(c, generator(seed)) is None for seed in range(10))
 
 
 # ---- own time

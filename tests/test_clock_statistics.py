@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.clock.pairs import Plan, Samples, Side, Turn, race
 from harness.clock.statistics import FEW_HALF_WIDTH, Interval, geometric_mean, interval
 from harness.shapes import Shape
-from harness.verdict import At, Gate, Timeout
+from harness.verdict import At, Gate, Rejection, Timeout
 
 SMALL, LARGE = Shape(64, 64, 64), Shape(512, 512, 512)
 
@@ -48,6 +48,15 @@ class _SimulatedDuel:
     machine: Simulation
     process: int
     luck: dict[Side, float]
+
+    def block(self, shape: Shape, sides: Sequence[Side]) -> list[Turn] | Rejection:
+        turns: list[Turn] = []
+        for side in sides:
+            turn = self.turn(side, shape)
+            if not isinstance(turn, Turn):
+                return turn
+            turns.append(turn)
+        return turns
 
     def turn(self, side: Side, shape: Shape) -> Turn:
         machine = self.machine

@@ -16,7 +16,7 @@ from harness.build.crates import ExternCrates
 from harness.build.tools import Tools
 from harness.clock import floor, measure
 from harness.clock.baseline import Baseline
-from harness.clock.batches import Batch
+from harness.clock.batches import Inputs
 from harness.clock.session import ClockSession
 from harness.clock.statistics import Interval
 from harness.errors import HarnessFaultError, UserError
@@ -112,7 +112,7 @@ CHEATS = {
     ),
     "finishes in the background": (
         "let (x, y, z) = (a.as_ptr() as usize, b.as_ptr() as usize, c.as_mut_ptr() as usize);"
-        "std::thread::spawn(move || { std::thread::sleep(std::time::Duration::from_millis(2));"
+        "std::thread::spawn(move || { std::thread::sleep(std::time::Duration::from_micros(500));"
         "right(m, k, n, std::slice::from_raw_parts(x as *const f32, m * k),"
         "std::slice::from_raw_parts(y as *const f32, k * n), std::slice::from_raw_parts_mut(z as *mut f32, m * n)) });",
         "",
@@ -185,8 +185,8 @@ def test_much_faster_than_the_baseline_is_measured_again_in_full(
 ) -> None:
     """With a poor baseline everybody is suspicious: every element is compared, and the real BLAS passes that."""
     fully = []
-    examine = Batch.verify_fully
-    monkeypatch.setattr(Batch, "verify_fully", lambda self: fully.append(self.shape) or examine(self))
+    examine = Inputs.verify_fully
+    monkeypatch.setattr(Inputs, "verify_fully", lambda self, c: fully.append(self.shape) or examine(self, c))
     poor = Baseline(host_lab.library(TWICE), "harness_matmul", Abi.KERNEL, "textbook", "", "")
     changed = replace(clock, baseline=poor, _batching={})
     score = timed(changed, host_lab.NAIVE)

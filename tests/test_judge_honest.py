@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clock.batches import Batch
+from harness.clock.batches import Inputs
 from harness.judge.autopsy import Case, verdict
-from harness.judge.calls import F32, Slot
+from harness.judge.calls import F32
 from harness.judge.inputs import generator
 from harness.judge.limits import LARGEST_PADDED, PADDED_FLOPS_PER_S, time_limit_s
 from harness.judge.oracles.normwise import _halves
@@ -72,14 +72,12 @@ def winograd(a: F32, b: F32, least: int) -> F32:
 
 @pytest.mark.parametrize("edge", [64, 256, 512])
 def test_deep_fast_schemes_stay_exact_on_timed_data(edge: int) -> None:
-    slot = Slot(Shape(edge, edge, edge), *(np.zeros((edge, edge), np.float32) for _ in range(3)))
     rng = generator(edge)
     for _ in range(3):
-        batch = Batch([slot])
-        batch.renew(rng, "normwise")
-        slot.c[...] = winograd(slot.a, slot.b, 8)
-        assert batch.verify_fully() is None
-        assert batch.verify(rng) is None
+        inputs = Inputs.draw(rng, Shape(edge, edge, edge), 1, "normwise")
+        c = winograd(inputs.a[0], inputs.b[0], 8)[np.newaxis]
+        assert inputs.verify_fully(c) is None
+        assert inputs.verify(c, rng) is None
 
 
 @pytest.mark.parametrize(

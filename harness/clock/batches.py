@@ -1,12 +1,14 @@
 """The data of timed batches: new exact inputs before every run, poisoned C, and every output verified by Freivalds.
 
-The parent spends this time between timed regions, so it works on a whole batch at once and in few passes.
+Drawing and verifying cost more than the timed product itself, so they work on a whole batch at once and in few passes,
+and can be done before and after several runs: between two runs only copies are made.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -28,66 +30,112 @@ REACH = 2
 MAX_SCALED_N = 1 << 16
 # Freivalds vectors per batch, with entries −16 … 15: one wrong element escapes with probability 32^−2 per run.
 VECTORS, ENTRIES = 2, 32
+# What is turned into f64 at a time, in elements of one matrix stack: some megabytes stay in the caches.
+CHUNK = 1 << 20
 
 
-class Batch:
-    """Slots of one shape in one worker, as stacks: a (s, m, k), b (s, k, n), c (s, m, n), f32, in shared memory."""
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A and B of one batch, in the parent's own memory: a (count, m, k), b (count, k, n), f32, contiguous."""
 
-    def __init__(self, slots: Sequence[Slot]) -> None:
-        self.slots = tuple(slots)
-        self.shape = slots[0].shape
-        self.a = _stack([slot.a for slot in slots])
-        self.b = _stack([slot.b for slot in slots])
-        self.c = _stack([slot.c for slot in slots])
+    shape: Shape
+    a: F32
+    b: F32
 
-    def renew(self, rng: Generator, numerics: Numerics) -> None:
-        """New A and B at the same addresses, whose product is exact in f32 in every order; C full of NaN.
+    @classmethod
+    def draw(cls, rng: Generator, shape: Shape, count: int, numerics: Numerics) -> Inputs:
+        """New values whose products are exact in f32 in every order of summation.
 
         Odd integers (no zeros to skip, the lowest bit always counts), one side with 12 bits at k ≤ 1024, which is more
         than bf16, f16 and TF32 carry, times a power of two per row of A and column of B, so that they are not
         recognisable as integers.
         """
-        wide, narrow = _bits(self.shape, numerics)
+        wide, narrow = _bits(shape, numerics)
         if rng.integers(2):
             wide, narrow = narrow, wide
-        reach = REACH if self.shape.n <= MAX_SCALED_N and numerics == "componentwise" else 0
-        rows = np.ldexp(np.float32(1), rng.integers(-reach, reach, (self.shape.m, 1), endpoint=True))
-        cols = np.ldexp(np.float32(1), rng.integers(-reach, reach, (1, self.shape.n), endpoint=True))
-        for a, b, c in zip(self.a, self.b, self.c, strict=True):
-            np.multiply(_odd(rng, a.shape, wide), rows, out=a)
-            np.multiply(_odd(rng, b.shape, narrow), cols, out=b)
-            # A quiet NaN whose payload differs from run to run: an old poison is no more an answer than a zero.
-            c.view(np.uint32)[...] = np.uint32(0x7FC00000) | np.uint32(rng.integers(1 << 22))
+        reach = REACH if shape.n <= MAX_SCALED_N and numerics == "componentwise" else 0
+        rows = np.ldexp(np.float32(1), rng.integers(-reach, reach, (shape.m, 1), endpoint=True))
+        cols = np.ldexp(np.float32(1), rng.integers(-reach, reach, (1, shape.n), endpoint=True))
+        a = np.multiply(_odd(rng, (count, shape.m, shape.k), wide), rows, dtype=np.float32)
+        b = np.multiply(_odd(rng, (count, shape.k, shape.n), narrow), cols, dtype=np.float32)
+        return cls(shape, a, b)
 
-    def copy_inputs(self, other: Batch) -> None:
-        """The inputs of `other`, a batch of the same shape and length in another worker."""
-        for stack in range(len(self.a)):
-            self.a[stack][...] = other.a[stack]
-            self.b[stack][...] = other.b[stack]
+    def verify(self, c: F32, rng: Generator) -> Counterexample | None:
+        """None when every c[i] is a[i]·b[i], but for a chance of 32^−2 per wrong batch (Freivalds 1979).
 
-    def verify(self, rng: Generator) -> Counterexample | None:
-        """None when every C is the product, but for a chance of 32^−2 per wrong batch (Freivalds 1979).
-
-        Draws its vectors after the run. C·x = A·(B·x) in f64, where every term is an integer times a power of two and
-        every sum stays below 2^53: exact, so that any difference is an error. NaN and infinity differ from anything.
+        Call it after the run, so that its vectors are drawn then. C·x = A·(B·x) in f64, where every term is an integer
+        times a power of two and every sum stays below 2^53: exact, so that any difference is an error. NaN and infinity
+        differ from anything.
         """
         x = rng.integers(-ENTRIES // 2, ENTRIES // 2, (self.shape.n, VECTORS)).astype(np.float64)
-        for index, (a, b, c) in enumerate(zip(self.a, self.b, self.c, strict=True)):
+        for part in self._chunks():
             with np.errstate(all="ignore"):
-                wrong = ~(_times(c, x) == _times(a, _times(b, x)))
+                wrong = ~(_times(c[part], x) == _times(self.a[part], _times(self.b[part], x)))
             if wrong.any():
-                inside, row = divmod(int(np.argmax(wrong.any(axis=-1))), self.shape.m)
-                return _locate(self.slots[index + inside], row)
+                index, row = divmod(int(np.argmax(wrong.any(axis=-1))), self.shape.m)
+                return self._locate(c, part.start + index, row)
         return None
 
-    def verify_fully(self) -> Counterexample | None:
-        """Every element of every C against the f64 product, bit for bit; the suspicious kernel's second examination."""
-        for slot in self.slots:
-            want = slot.a.astype(np.float64) @ slot.b.astype(np.float64)
-            wrong = ~(slot.c == want)
+    def verify_fully(self, c: F32) -> Counterexample | None:
+        """Every element of every c[i] against the f64 product, bit for bit; the suspicious kernel's second look."""
+        for index in range(len(self.a)):
+            want = self.a[index].astype(np.float64) @ self.b[index].astype(np.float64)
+            wrong = ~(c[index] == want)
             if wrong.any():
-                return _locate(slot, int(np.argmax(wrong.any(axis=1))))
+                return self._locate(c, index, int(np.argmax(wrong.any(axis=1))))
         return None
+
+    def _chunks(self) -> Iterator[slice]:
+        largest = max(math.prod(self.a.shape[1:]), math.prod(self.b.shape[1:]), self.shape.m * self.shape.n)
+        step = max(CHUNK // largest, 1)
+        for start in range(0, len(self.a), step):
+            yield slice(start, start + step)
+
+    def _locate(self, c: F32, index: int, row: int) -> Counterexample:
+        """The first wrong element of a row that is known to be wrong."""
+        want = self.a[index, row].astype(np.float64) @ self.b[index].astype(np.float64)
+        got = c[index, row]
+        col = int(np.argmax(~(got == want)))
+        return Counterexample(
+            oracle="freivalds",
+            detail="a timed output is not the product",
+            row=row,
+            col=col,
+            got=repr(float(got[col])),
+            expected=repr(float(want[col])),
+        )
+
+
+class Batch:
+    """Slots of one shape in one worker's shared memory, filled and read a few copies at a time."""
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self.slots = tuple(slots)
+        self._a = _stacks([slot.a for slot in slots])
+        self._b = _stacks([slot.b for slot in slots])
+        self._c = _stacks([slot.c for slot in slots])
+
+    def lay(self, inputs: Inputs, rng: Generator) -> None:
+        """Copy `inputs` to the same addresses as ever; fill C with NaN.
+
+        A quiet NaN whose payload differs from run to run: an old poison is no more an answer than a zero.
+        """
+        _fill(self._a, inputs.a)
+        _fill(self._b, inputs.b)
+        poison = np.uint32(0x7FC00000) | np.uint32(rng.integers(1 << 22))
+        for stack in self._c:
+            stack.view(np.uint32)[...] = poison
+
+    def outputs(self, into: F32) -> F32:
+        """Copy every C into `into` (count, m, n), which is returned."""
+        return np.concatenate(self._c, out=into)
+
+
+def _fill(stacks: Sequence[F32], source: F32) -> None:
+    start = 0
+    for stack in stacks:
+        stack[...] = source[start : start + len(stack)]
+        start += len(stack)
 
 
 def _bits(shape: Shape, numerics: Numerics) -> tuple[int, int]:
@@ -123,22 +171,7 @@ def _times(matrix: F32, vectors: F64) -> F64:
     return np.asarray(matrix.astype(np.float64) @ vectors)
 
 
-def _locate(slot: Slot, row: int) -> Counterexample:
-    """The first wrong element of a row that Freivalds caught."""
-    want = slot.a[row].astype(np.float64) @ slot.b.astype(np.float64)
-    got = slot.c[row]
-    col = int(np.argmax(~(got == want)))
-    return Counterexample(
-        oracle="freivalds",
-        detail="a timed output is not the product",
-        row=row,
-        col=col,
-        got=repr(float(got[col])),
-        expected=repr(float(want[col])),
-    )
-
-
-def _stack(views: Sequence[F32]) -> list[F32]:
+def _stacks(views: Sequence[F32]) -> list[F32]:
     """The views, a few to a stack: (s, rows, cols) over memory that is evenly spaced, for fewer and longer passes."""
     if len(views) < 2:
         return [view[np.newaxis] for view in views]

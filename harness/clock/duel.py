@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
+import numpy as np
 from numpy.random import SFC64, Generator
 
-from harness.clock.batches import Batch
+from harness.clock.batches import Batch, Inputs
 from harness.clock.pairs import Side, Turn
 from harness.errors import HarnessFaultError
-from harness.judge.calls import Placement, Program, Ran, Slot
+from harness.judge.calls import F32, Placement, Program, Ran, Slot
 from harness.judge.lab import Numerics
 from harness.judge.limits import time_limit_s
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Gate, Rejection, Wrong, describe
 
+# Inputs up to this many bytes a batch are drawn before a block and verified after it, so that its turns follow each
+# other closely; larger ones take so long to multiply that the gap matters less than the memory.
+AHEAD_BYTES = 64 << 20
 # A turn that waited longer than this for its core was disturbed: its caches are not its own any more.
-WAIT_SHARE, WAIT_NS = 0.02, 100_000
+WAIT_SHARE, WAIT_NS = 0.02, 50_000
 # Involuntary switches that even a quiet system makes: its own short kernel threads.
 SWITCHES, SWITCH_EVERY_NS = 1, 10_000_000
 
@@ -81,6 +86,8 @@ class WorkerDuel:
         self._full = full
         self._stack = ExitStack()
         self._workers: dict[Side, Runner] = {}
+        self._laid: dict[Side, tuple[Shape, Batch]] = {}
+        self._papers: dict[Shape, list[F32]] = {}
         self._proved: set[Shape] = set()
 
     def __enter__(self) -> WorkerDuel:
@@ -97,35 +104,92 @@ class WorkerDuel:
     ) -> None:
         self._stack.close()
 
-    def turn(self, side: Side, shape: Shape) -> Turn | Rejection:
-        """See pairs.Duel: fresh values at the same addresses, poisoned C, one timed command, every output verified."""
+    def block(self, shape: Shape, sides: Sequence[Side]) -> list[Turn] | Rejection:
+        """See pairs.Duel: fresh values at the same addresses, poisoned C, one timed command, every output verified.
+
+        Nothing of a turn's data is in a worker's reach before that turn.
+        """
+        batches = {side: self._batch(side, shape) for side in sides}
+        turns: list[Turn] = []
+        kept: list[tuple[Side, Inputs, F32]] = []
+        ahead = self._ahead(shape)
+        for side, inputs in zip(sides, self._inputs(shape, sides), strict=True):
+            batches[side].lay(inputs, self._rng)
+            turn = self._turn(side, shape, batches[side])
+            if not isinstance(turn, Turn):
+                return self._blame(side, turn)
+            turns.append(turn)
+            if self._must_prove(side, shape):
+                kept.append((side, inputs, batches[side].outputs(self._paper(shape, len(kept)))))
+            if not ahead or len(turns) == len(sides):
+                wrong = self._wrong(kept, shape)
+                if wrong is not None:
+                    return wrong
+                kept.clear()
+        return turns
+
+    def _paper(self, shape: Shape, index: int) -> F32:
+        """Memory for the outputs of one turn, used again and again: fresh pages would cost as much as the copy."""
+        papers = self._papers.setdefault(shape, [])
+        if index == len(papers):
+            papers.append(np.empty((self._batching[shape].count, shape.m, shape.n), np.float32))
+        return papers[index]
+
+    def _ahead(self, shape: Shape) -> bool:
+        return self._batching[shape].count * shape.input_bytes <= AHEAD_BYTES
+
+    def _inputs(self, shape: Shape, sides: Sequence[Side]) -> Iterator[Inputs]:
+        """The data of each turn; where it is drawn ahead, the n-th turns of both sides multiply the same values."""
+
+        def draw() -> Inputs:
+            return Inputs.draw(self._rng, shape, self._batching[shape].count, self._numerics)
+
+        if not self._ahead(shape):
+            yield from (draw() for _ in sides)
+            return
+        drawn = [draw() for _ in range(max(Counter(sides).values()))]
+        used: Counter[Side] = Counter()
+        for side in sides:
+            yield drawn[used[side]]
+            used[side] += 1
+
+    def _batch(self, side: Side, shape: Shape) -> Batch:
+        """The side's slots for `shape`; laid out anew only when another shape was there in between."""
+        laid, batch = self._laid.get(side, (None, None))
+        if laid != shape or batch is None:
+            count = self._batching[shape].count
+            batch = Batch(self._workers[side].slots([shape] * count, Placement.ALIGNED))
+            self._laid[side] = (shape, batch)
+        return batch
+
+    def _turn(self, side: Side, shape: Shape, batch: Batch) -> Turn | Rejection:
         batching = self._batching[shape]
-        worker = self._workers[side]
-        batch = Batch(worker.slots([shape] * batching.count, Placement.ALIGNED))
-        batch.renew(self._rng, self._numerics)
         at = At(Gate.CLOCK, shape, self._seed)
-        ran = worker.run(batch.slots, at=at, limit_s=time_limit_s(shape, batching.count), inspect=True)
+        ran = self._workers[side].run(
+            batch.slots, at=at, limit_s=time_limit_s(shape, batching.count), inspect=True
+        )
         if not isinstance(ran, Ran):
-            return self._blame(side, ran)
-        wrong = self._verdict(side, batch, ran, at)
-        if wrong is not None:
-            return self._blame(side, wrong)
+            return ran
+        if side is Side.CANDIDATE and not ran.fp_env_restored:
+            return Cheat(
+                "floating-point environment", "the rounding or flush-to-zero mode was left changed", at
+            )
         return Turn(
             own_ns(ran, batching.null_ns, self._threads) / batching.count, undisturbed(ran, self._threads)
         )
 
-    def _verdict(self, side: Side, batch: Batch, ran: Ran, at: At) -> Rejection | None:
-        """Verify the candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""
-        if side is Side.BASELINE and batch.shape in self._proved:
-            return None
-        if side is Side.BASELINE:
-            self._proved.add(batch.shape)
-        elif not ran.fp_env_restored:
-            return Cheat(
-                "floating-point environment", "the rounding or flush-to-zero mode was left changed", at
-            )
-        found = batch.verify_fully() if self._full else batch.verify(self._rng)
-        return None if found is None else Wrong(found, at)
+    def _must_prove(self, side: Side, shape: Shape) -> bool:
+        """The candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""
+        return side is Side.CANDIDATE or shape not in self._proved
+
+    def _wrong(self, kept: Sequence[tuple[Side, Inputs, F32]], shape: Shape) -> Rejection | None:
+        for side, inputs, outputs in kept:
+            found = inputs.verify_fully(outputs) if self._full else inputs.verify(outputs, self._rng)
+            if found is not None:
+                return self._blame(side, Wrong(found, At(Gate.CLOCK, shape, self._seed)))
+            if side is Side.BASELINE:
+                self._proved.add(shape)
+        return None
 
     def _blame(self, side: Side, rejection: Rejection) -> Rejection:
         if side is Side.BASELINE:

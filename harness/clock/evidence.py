@@ -27,7 +27,7 @@ import numpy as np
 from harness import machine as machines
 from harness.build.tools import Tools
 from harness.clock import measure
-from harness.clock.batches import Batch
+from harness.clock.batches import Batch, Inputs
 from harness.clock.session import ClockSession
 from harness.errors import HarnessFaultError
 from harness.judge.calls import Placement, Program, Ran
@@ -126,7 +126,7 @@ def alone(session: ClockSession, program: Program, shape: Shape, seconds: float)
         batch = Batch(worker.slots([shape] * batching.count, Placement.ALIGNED))
         ends_s = time.perf_counter() + seconds
         while time.perf_counter() < ends_s or len(times) < CRITERION_SAMPLES:
-            batch.renew(rng, "componentwise")
+            batch.lay(Inputs.draw(rng, shape, batching.count, "componentwise"), rng)
             ran = worker.run(
                 batch.slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, batching.count)
             )

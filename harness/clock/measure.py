@@ -68,7 +68,7 @@ def score(
     Waits for the clock's lock. Raises HarnessFaultError when the harness, the sandbox or the baseline fails.
     """
     threads = session.threads(thread_class)
-    with session.alone():
+    with session.alone(threads):
         trial = _Trial(program, session, threads, numerics, session.control(threads))
         samples = trial.race(Plan(session.suite, MAIN_SHARE * trial.budget_s))
         if not isinstance(samples, Samples):

@@ -26,8 +26,6 @@ SLOW_TURN_S = 0.25
 
 # From so many processes undisturbed pairs are enough to leave the others out.
 CLEAN_PROCESSES = 4
-# How often a disturbed turn is repeated, when one product takes less than this: more processes are worth more.
-REPEATS, REPEATABLE_S = 1, 0.01
 
 
 class Side(StrEnum):
@@ -63,8 +61,11 @@ class Pair:
 class Duel(Protocol):
     """A candidate's process and a baseline's, both fresh, on the same cores; only one runs at a time."""
 
-    def turn(self, side: Side, shape: Shape) -> Turn | Rejection:
-        """New inputs, one timed batch of products of `shape`, every output verified outside the timed region."""
+    def block(self, shape: Shape, sides: Sequence[Side]) -> list[Turn] | Rejection:
+        """One turn after the other, as closely as can be: each with new inputs, each a timed batch of products.
+
+        Every output is verified, outside the timed regions.
+        """
         ...
 
 
@@ -80,7 +81,7 @@ class Plan:
     target: float = 0.01
     blocks: int = 1
     min_processes: int = 5
-    max_processes: int = 24
+    max_processes: int = 60
     # More than one: threads that wait for each other at barriers, see Samples.groups.
     threads: int = 1
 
@@ -218,22 +219,10 @@ class _Race:
         self.cost_s[shape] = self.now_s() - began_s
         return None
 
-    def settled(self, duel: Duel, side: Side, shape: Shape) -> Turn | Rejection:
-        """A turn, repeated a few times while the machine disturbs it; the rule is the same for both sides."""
-        turn = duel.turn(side, shape)
-        for _ in range(REPEATS):
-            if not isinstance(turn, Turn) or turn.clean or self.rate_s_per_flop * shape.flops > REPEATABLE_S:
-                break
-            turn = duel.turn(side, shape)
-        return turn
-
     def block(self, duel: Duel, process: int, shape: Shape, sides: Sequence[Side]) -> list[Pair] | Rejection:
-        turns: list[Turn] = []
-        for side in sides:
-            turn = self.settled(duel, side, shape)
-            if not isinstance(turn, Turn):
-                return turn
-            turns.append(turn)
+        turns = duel.block(shape, sides)
+        if not isinstance(turns, list):
+            return turns
         pairs = []
         for at in range(0, len(turns), 2):
             ours, theirs = (at, at + 1) if sides[at] is Side.CANDIDATE else (at + 1, at)

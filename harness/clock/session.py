@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -30,8 +32,10 @@ from harness.verdict import Rejection
 
 Say = Callable[[str], None]
 
-# One timed region: long against the jitter of a round trip (some µs), short against bursts of foreign load.
-REGION_NS = 2e6
+# One timed region: long against the first product in it, which finds the other side's code and data in the caches;
+# short against bursts of foreign load, so that most pairs meet the same machine. With several threads longer, against
+# the waking of the other cores.
+REGION_NS, REGION_MANY_NS = 1e6, 2e6
 MAX_BATCH = 512
 # With several threads the best of a process' turns counts, so each process gets more of them.
 BLOCKS_MANY_THREADS = 3
@@ -101,20 +105,20 @@ class ClockSession:
             launch = self.launch(threads)
             trial = int(np.clip(TRIAL_FLOPS / shape.flops, 1, MAX_BATCH))
             one_ns = min(timed(launch, self.baseline.program, shape, trial, 5, threads)) / trial
-            count = self._count(shape, one_ns)
+            count = self._count(shape, one_ns, REGION_NS if threads == 1 else REGION_MANY_NS)
             # The lower quartile: what disturbs a round trip only lengthens it.
             null_ns = float(np.quantile(timed(launch, NULL, shape, count, 15, threads), 0.25))
             self._batching[key] = Batching(count, null_ns)
         return self._batching[key]
 
-    def _count(self, shape: Shape, one_ns: float) -> int:
-        """Hot: about REGION_NS, within a share of the last cache. Cold: so many that they evict each other."""
+    def _count(self, shape: Shape, one_ns: float, region_ns: float) -> int:
+        """Hot: about region_ns, within a share of the last cache. Cold: so many that they evict each other."""
         size = shape.input_bytes + shape.output_bytes
         if suites.is_cold(self.settings.suite):
             return int(np.clip(COLD_CACHES * self.machine.l3_bytes / size, 1, MAX_COLD_BATCH))
         room = CACHE_SHARE * self.machine.l3_bytes / size
         # The nearest power of two: sessions that differ a little in one_ns must not differ in what they measure.
-        count = 2.0 ** round(math.log2(max(min(REGION_NS / one_ns, room), 1.0)))
+        count = 2.0 ** round(math.log2(max(min(region_ns / one_ns, room), 1.0)))
         return int(min(count, MAX_BATCH))
 
     def race(
@@ -186,8 +190,11 @@ class ClockSession:
         return timed(self.launch(threads), Program(library, symbol, Abi.KERNEL), shape, 1, tries, threads)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the clock's lock, across processes, with numpy's own threads at rest: timings never run in parallel."""
+    def alone(self, threads: int = 1) -> Iterator[None]:
+        """Hold the clock's lock, across processes, with numpy's own threads at rest: timings never run in parallel.
+
+        Raises UserError when the cache folder cannot be written.
+        """
         import threadpoolctl  # type: ignore[import-untyped]
         from filelock import FileLock, Timeout
 
@@ -205,10 +212,33 @@ class ClockSession:
             ) from None
         try:
             # A BLAS thread that waits for work spins for some 20 ms, on the core that is being timed.
-            with threadpoolctl.threadpool_limits(1):
+            with (
+                threadpoolctl.threadpool_limits(1),
+                _beside(self.machine.cores[-1] if threads == 1 else None),
+            ):
                 yield
         finally:
             lock.release()
+
+
+@contextmanager
+def _beside(core: int | None) -> Iterator[None]:
+    """Keep the calling thread on `core`, where the workers of one thread run; anywhere for None.
+
+    While the worker computes, the parent sleeps. On one core the inputs that it wrote are in that core's caches (from
+    another core's, small products would wait for them longer than they compute, and never equally long); a round trip
+    is a switch instead of waking a sleeping core, 4 µs instead of 25; load on the other cores leaves both alone; and
+    once the parent stops the clock, nothing of the worker can run.
+    """
+    if core is None or sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {core})
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _starter(
@@ -249,10 +279,10 @@ def _callable(session: ClockSession) -> Baseline:
             1,
             full=True,
         )
-        from harness.clock.pairs import Side, Turn
+        from harness.clock.pairs import Side
 
         with duel:
-            if isinstance(duel.turn(Side.CANDIDATE, shape), Turn):
+            if isinstance(duel.block(shape, [Side.CANDIDATE]), list):
                 return guess
     raise UserError(
         f"--baseline {session.settings.baseline}: {session.baseline.symbol} does not multiply a 5x7 by a 7x3 matrix, "

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
+
+# Enough for the longest file read here; of /proc/stat only the first line is wanted.
+_MOST_BYTES = 8192
+_SWITCHES = re.compile(r"^nonvoluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
+_STANDING = re.compile(r"^State:\s*[Tt]", re.MULTILINE)
 
 
 class Glance(NamedTuple):
@@ -30,14 +34,14 @@ def glance(pid: int) -> Glance:
     """
     switches = 0
     cpu_ns = {}
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        status = _text(task / "status")
-        found = re.search(r"^nonvoluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)
+    for thread in _threads(pid):
+        status = _text(f"/proc/{pid}/task/{thread}/status")
+        found = _SWITCHES.search(status)
         switches += int(found[1]) if found else 0
-        fields = _text(task / "schedstat").split()
-        if re.search(r"^State:\s*[Tt]", status, re.MULTILINE) and fields:
-            cpu_ns[task.name] = int(fields[0])
-    fields = _text(Path("/proc/stat")).partition("\n")[0].split()
+        fields = _text(f"/proc/{pid}/task/{thread}/schedstat").split()
+        if _STANDING.search(status) and fields:
+            cpu_ns[thread] = int(fields[0])
+    fields = _text("/proc/stat").partition("\n")[0].split()
     ticks = int(fields[8]) if len(fields) > 8 else 0
     return Glance(switches, ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK"), cpu_ns)
 
@@ -47,8 +51,8 @@ def waits(pid: int) -> dict[str, int]:
 
     Under "" the same of this very thread. The second field of schedstat; nothing where the system does not tell.
     """
-    paths = {task.name: task / "schedstat" for task in Path(f"/proc/{pid}/task").glob("*")}
-    paths[""] = Path("/proc/thread-self/schedstat")
+    paths = {thread: f"/proc/{pid}/task/{thread}/schedstat" for thread in _threads(pid)}
+    paths[""] = "/proc/thread-self/schedstat"
     fields = {name: _text(path).split() for name, path in paths.items()}
     return {name: int(found[1]) for name, found in fields.items() if len(found) > 1}
 
@@ -65,19 +69,37 @@ def waited_ns(before: dict[str, int], after: dict[str, int]) -> int:
 
 def runnable(pid: int) -> bool:
     """Whether any thread of a worker that is not frozen runs or wants to."""
-    stats = (_text(path).rpartition(")")[2].split() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+    texts = (_text(f"/proc/{pid}/task/{thread}/stat") for thread in _threads(pid))
+    stats = (text.rpartition(")")[2].split() for text in texts)
     return any(fields[:1] == ["R"] for fields in stats)
 
 
 def count_threads(pid: int) -> int:
     """Threads that are alive; one small read, 0 when the process is gone or the system does not tell."""
-    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[17]) if len(fields) > 17 else 0
 
 
-def _text(path: Path) -> str:
-    """Empty when it vanished meanwhile or does not exist on this system."""
+def _threads(pid: int) -> list[str]:
+    """Nothing when the process is gone or the system does not tell."""
     try:
-        return path.read_text()
+        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  (five times as fast as a Path)
+    except OSError:
+        return []
+
+
+def _text(path: str) -> str:
+    """Empty when it vanished meanwhile or does not exist on this system.
+
+    One system call to read, since a turn of the clock waits for it: pathlib and buffers would take ten times as long.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(descriptor, _MOST_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
