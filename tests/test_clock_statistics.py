@@ -102,12 +102,12 @@ def test_threads_that_wait_for_each_other_are_measured_by_their_best_turns() -> 
     for seed in range(100):
         for threads in (1, 2):
             machine = Simulation(seed, ratio=1.07, spikes=0.5, stretch=1.0)
-            samples = run(machine, threads=threads, blocks=3, budget_s=8.0)
+            samples = run(machine, threads=threads, pairs=6, budget_s=8.0)
             found = samples.interval(LARGE, np.random.default_rng(seed))
             widths[threads] += found.half_width
             hits += threads == 2 and found.low <= 1.07 <= found.high
     assert hits >= 93
-    assert widths[2] < 0.5 * widths[1]
+    assert widths[2] < 0.8 * widths[1]
 
 
 def test_aa_control_seldom_alarms() -> None:
@@ -125,7 +125,7 @@ def test_stops_as_soon_as_the_interval_is_narrow() -> None:
     assert quiet.now_s < 3.0
     for shape in (SMALL, LARGE):
         assert samples.interval(shape, np.random.default_rng(0)).half_width <= 0.01
-        assert {pair.process for pair in samples.pairs[shape]} == set(range(5))
+        assert {pair.process for pair in samples.pairs[shape]} == set(range(8))
 
 
 def test_stops_at_the_budget_when_noise_never_ends() -> None:
@@ -151,7 +151,7 @@ def test_a_shape_that_is_done_costs_no_more() -> None:
 
     samples = race(plan, duel, lambda: machine.now_s, seed=3)
     assert isinstance(samples, Samples)
-    assert len(samples.groups(SMALL)) == 5 < len(samples.groups(LARGE))
+    assert len(samples.groups(SMALL)) == 8 < len(samples.groups(LARGE))
 
 
 def test_a_textbook_kernel_is_slow_and_not_inconclusive() -> None:
@@ -188,10 +188,16 @@ def test_both_sides_go_first_equally_often_and_alternate() -> None:
     run(machine, shapes=(SMALL,), budget_s=3.0)
     sides = [side for _, side, _ in machine.turns]
     assert sides.count(Side.CANDIDATE) == sides.count(Side.BASELINE)
-    per_process = 2 + 4
-    openers = {tuple(sides[at : at + 4]) for at in range(2, len(sides) - 3, per_process)}
+    blocks = [sides[at : at + 6] for at in range(2, len(sides), 6)]
     a, b = Side.CANDIDATE, Side.BASELINE
-    assert openers == {(a, b, b, a), (b, a, a, b)}
+    assert {tuple(block) for block in blocks} == {(a, b) * 3, (b, a) * 3}
+
+
+def test_the_first_pair_of_a_block_does_not_count() -> None:
+    machine = Simulation(6)
+    samples = run(machine, shapes=(SMALL,), budget_s=3.0)
+    processes = {process for process, _, _ in machine.turns}
+    assert len(samples.pairs[SMALL]) == 2 * len(processes)
 
 
 def test_disturbed_pairs_are_dropped_without_a_look_at_their_value() -> None:

@@ -111,11 +111,12 @@ CHEATS = {
         "",
     ),
     "finishes in the background": (
+        f"{NEXT} if calls % 8 != 7 {{ return right(m, k, n, a, b, c) }}"
         "let (x, y, z) = (a.as_ptr() as usize, b.as_ptr() as usize, c.as_mut_ptr() as usize);"
-        "std::thread::spawn(move || { std::thread::sleep(std::time::Duration::from_micros(500));"
+        "std::thread::spawn(move || { std::thread::sleep(std::time::Duration::from_millis(2));"
         "right(m, k, n, std::slice::from_raw_parts(x as *const f32, m * k),"
         "std::slice::from_raw_parts(y as *const f32, k * n), std::slice::from_raw_parts_mut(z as *mut f32, m * n)) });",
-        "",
+        COUNTER,
     ),
 }
 

@@ -119,8 +119,10 @@ class WorkerDuel:
             if not isinstance(turn, Turn):
                 return self._blame(side, turn)
             turns.append(turn)
+            # Of both sides, even where nobody will look at them, so that the next turn finds the same caches.
+            outputs = batches[side].outputs(self._paper(shape, len(turns) - 1 if ahead else 0))
             if self._must_prove(side, shape):
-                kept.append((side, inputs, batches[side].outputs(self._paper(shape, len(kept)))))
+                kept.append((side, inputs, outputs))
             if not ahead or len(turns) == len(sides):
                 wrong = self._wrong(kept, shape)
                 if wrong is not None:
@@ -139,7 +141,11 @@ class WorkerDuel:
         return self._batching[shape].count * shape.input_bytes <= AHEAD_BYTES
 
     def _inputs(self, shape: Shape, sides: Sequence[Side]) -> Iterator[Inputs]:
-        """The data of each turn; where it is drawn ahead, the n-th turns of both sides multiply the same values."""
+        """The data of each turn.
+
+        Where it is drawn ahead, both sides multiply the same values, but not one right after the other: what was copied
+        just before lies elsewhere in the caches, and neighbouring turns shall find them alike.
+        """
 
         def draw() -> Inputs:
             return Inputs.draw(self._rng, shape, self._batching[shape].count, self._numerics)
@@ -148,9 +154,9 @@ class WorkerDuel:
             yield from (draw() for _ in sides)
             return
         drawn = [draw() for _ in range(max(Counter(sides).values()))]
-        used: Counter[Side] = Counter()
+        used = {side: 0 if side is sides[0] else (len(drawn) + 1) // 2 for side in Side}
         for side in sides:
-            yield drawn[used[side]]
+            yield drawn[used[side] % len(drawn)]
             used[side] += 1
 
     def _batch(self, side: Side, shape: Shape) -> Batch:

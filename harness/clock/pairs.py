@@ -1,4 +1,4 @@
-"""Paired measurement: fresh process pairs, randomised ABBA blocks, until the intervals are narrow or the time is up.
+"""Paired measurement: fresh process pairs, blocks of alternating turns, until intervals are narrow or time is up.
 
 Knows nothing of processes and clocks: a Duel (one pair of processes) is opened by whoever calls, so that the same
 code is proved on simulated noise and used on real workers.
@@ -24,6 +24,8 @@ from harness.verdict import Rejection
 SLOW_TURN_S = 0.25
 
 
+# Pairs at the beginning of a block that do not count: they find the caches as drawing and verifying left them.
+WARM_UP = 1
 # From so many processes undisturbed pairs are enough to leave the others out.
 CLEAN_PROCESSES = 4
 
@@ -73,14 +75,14 @@ class Duel(Protocol):
 class Plan:
     """How much to measure. Counts are fixed before the candidate runs; only the end depends on what is seen.
 
-    target: half-width, as a fraction, at which a shape is done. `blocks`: ABBA blocks per shape and process pair.
+    target: half-width, as a fraction, at which a shape is done. `pairs`: pairs per shape and process pair that count.
     """
 
     shapes: tuple[Shape, ...]
     budget_s: float
     target: float = 0.01
-    blocks: int = 1
-    min_processes: int = 5
+    pairs: int = 2
+    min_processes: int = 8
     max_processes: int = 60
     # More than one: threads that wait for each other at barriers, see Samples.groups.
     threads: int = 1
@@ -200,22 +202,27 @@ class _Race:
         return shape != self.plan.shapes[0] and self.rate_s_per_flop * shape.flops > SLOW_TURN_S
 
     def measure(self, duel: Duel, process: int, shape: Shape) -> Rejection | None:
-        """A warm-up pair that looks like all others, then ABBA blocks; a slow candidate's warm-up already counts."""
+        """One block of alternating turns, whose first pair is a warm-up that looks like all others.
+
+        The first time a shape is met, one pair alone tells what it costs; of a slow candidate that pair already counts.
+        """
         began_s = self.now_s()
-        warm = self.block(duel, process, shape, [Side.BASELINE, Side.CANDIDATE])
-        if not isinstance(warm, list):
-            return warm
-        took_s = self.now_s() - began_s
-        self.rate_s_per_flop = warm[0].time_ns / 1e9 / max(shape.flops, 1)
-        if took_s > SLOW_TURN_S:
-            self.samples.pairs[shape] += warm
-        else:
-            for _ in range(self.plan.blocks):
-                first, second = self.order.sample(list(Side), 2)
-                pairs = self.block(duel, process, shape, [first, second, second, first])
-                if not isinstance(pairs, list):
-                    return pairs
-                self.samples.pairs[shape] += pairs
+        first, second = self.order.sample(list(Side), 2)
+        if shape not in self.cost_s:
+            trial = self.block(duel, process, shape, [first, second])
+            if not isinstance(trial, list):
+                return trial
+            took_s = self.now_s() - began_s
+            self.rate_s_per_flop = trial[0].time_ns / 1e9 / max(shape.flops, 1)
+            self.cost_s[shape] = took_s
+            if took_s > SLOW_TURN_S:
+                self.samples.pairs[shape] += trial
+                return None
+        pairs = 1 if self.cost_s[shape] > SLOW_TURN_S else WARM_UP + self.plan.pairs
+        counted = self.block(duel, process, shape, [first, second] * pairs)
+        if not isinstance(counted, list):
+            return counted
+        self.samples.pairs[shape] += counted[WARM_UP:] if pairs > 1 else counted
         self.cost_s[shape] = self.now_s() - began_s
         return None
 

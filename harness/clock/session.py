@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 REGION_NS, REGION_MANY_NS = 1e6, 2e6
 MAX_BATCH = 512
 # With several threads the best of a process' turns counts, so each process gets more of them.
-BLOCKS_MANY_THREADS = 3
+PAIRS_MANY_THREADS = 6
 # What is multiplied to find out how long one product takes: enough to outlast the round trip.
 TRIAL_FLOPS = 2e7
 # A batch larger than this share of the last cache would measure memory rather than the kernel.
@@ -132,7 +132,7 @@ class ClockSession:
         """Candidate against baseline over the shapes of `plan`, in fresh processes with fresh seeds."""
         batching = {shape: self.batching(shape, threads) for shape in plan.shapes}
         if threads > 1:
-            plan = replace(plan, threads=threads, blocks=max(plan.blocks, BLOCKS_MANY_THREADS))
+            plan = replace(plan, threads=threads, pairs=max(plan.pairs, PAIRS_MANY_THREADS))
 
         def duel(process: int) -> WorkerDuel:
             return WorkerDuel(

@@ -61,7 +61,7 @@ class HostProcess:
             given = [_open(ends, Path(os.devnull)), output, output, control, answer, *shared]
             if program.library is not None and not program.trusted:
                 given.append(_open(ends, program.library))
-            self.pid = _spawn(host, arguments, environment(limits, program), given)
+            self.pid = _spawn(host, arguments, environment(limits, program), given, limits.cores)
         except BaseException:
             _close_all(ends)
             raise
@@ -206,15 +206,17 @@ def environment(limits: Limits, program: Program) -> dict[str, str]:
     return told
 
 
-def _spawn(host: Path, arguments: list[str], told: dict[str, str], given: Sequence[int]) -> int:
+def _spawn(
+    host: Path, arguments: list[str], told: dict[str, str], given: Sequence[int], cores: Sequence[int]
+) -> int:
     actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(given)]
     try:
         pid = os.posix_spawn(host, [str(host), *arguments], told, file_actions=actions, setsid=True)
     except OSError as error:
         raise HarnessFaultError(f"{host}: cannot be started: {error.strerror}") from None
-    if sys.platform == "linux":
-        # Of the batch class, so that on a core that both share an order does not take the core from the parent before it
-        # sleeps: else the parent would seem to have waited for as long as the worker computed.
+    if sys.platform == "linux" and len(cores) == 1:
+        # Of the batch class, so that on a core that both share an order does not take the core from the parent before
+        # it sleeps: else the parent would seem to have waited for as long as the worker computed.
         with contextlib.suppress(OSError):
             os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
     return pid
