@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness import records, saves
 from harness.pipeline import Bench, Inspection, Passed
 from harness.settings import Settings
-from harness.verdict import Accepted, Gate, Rejection, Verdict
+from harness.verdict import Accepted, Gate, Rejection, Score, Verdict
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -26,7 +26,6 @@ class SessionState:
         self.bench = Bench(settings, say)
         self.say = say
         self.told: set[KernelFile] = set()
-        self.comparisons: dict[str, saves.Comparison] = {}
         self._saved: dict[str, saves.Ratio] | None = None
         self._recorded: set[str] = set()
         # Held while this process evolves; released when it ends, however it ends.
@@ -99,6 +98,8 @@ class SessionState:
             outcome["baseline"] = verdict.score.baseline
             outcome["aa"] = [verdict.score.aa_low, verdict.score.aa_high]
             outcome["claim"] = self._claim_line(inspection, verdict)
+            outcome["compared"] = self._compared(inspection, verdict.score)
+            outcome["undecided"] = self._undecided(inspection, verdict.score)
             outcome["ratio"] = asdict(saves.of_score(verdict.score, self.facts(), str(inspection.threads)))
         return outcome
 
@@ -107,22 +108,42 @@ class SessionState:
         verdict = inspection.verdict
         if not isinstance(verdict, Accepted):
             return None
-        score, name = verdict.score, inspection.candidate.name
-        wanted = self.settings.min_ratio or inspection.candidate.manifest.min_ratio
-        if wanted and score.ratio_high < wanted:
-            interval = f"[{score.ratio_low:.3f}, {score.ratio_high:.3f}]"
-            return f"{score.ratio:.3f}x BLAS {interval} is below min_ratio {wanted:g}"
-        if self.settings.compare is None:
-            return None
-        then = self._then(name)
-        if then is None:
-            return None
-        comparison = saves.compare(saves.of_score(score, self.facts(), str(inspection.threads)), then)
-        self.comparisons[name] = comparison
-        limit = self.settings.max_regress
-        if limit is not None and comparison.regressed_by_more_than(limit):
+        score = verdict.score
+        wanted = self._min_ratio(inspection)
+        if wanted and saves.reach(score, wanted) is saves.Reach.BELOW:
+            return f"{_shown(score)} is below min_ratio {wanted:g}"
+        comparison, limit = self._comparison(inspection, score), self.settings.max_regress
+        if comparison is not None and limit is not None and comparison.regressed_by_more_than(limit):
             return f"regressed by more than {limit:g} %: {comparison.why}"
         return None
+
+    def _comparison(self, inspection: Inspection, score: Score) -> saves.Comparison | None:
+        """The score beside the save that --compare names; None without the option."""
+        if self.settings.compare is None:
+            return None
+        then = self._then(inspection.candidate.name)
+        if then is None:
+            return saves.Comparison(
+                saves.Comparable.NOT_COMPARABLE, f"not among those of '{self.settings.compare}'"
+            )
+        return saves.compare(saves.of_score(score, self.facts(), str(inspection.threads)), then)
+
+    def _compared(self, inspection: Inspection, score: Score) -> str | None:
+        found = self._comparison(inspection, score)
+        return f"{inspection.candidate.name}: {found.kind} ({found.why})" if found is not None else None
+
+    def _min_ratio(self, inspection: Inspection) -> float | None:
+        return self.settings.min_ratio or inspection.candidate.manifest.min_ratio
+
+    def _undecided(self, inspection: Inspection, score: Score) -> str | None:
+        """What a person should know when the gate let a kernel pass that it could not see above min_ratio."""
+        wanted = self._min_ratio(inspection)
+        if not wanted or saves.reach(score, wanted) is not saves.Reach.UNDECIDED:
+            return None
+        return (
+            f"{inspection.candidate.name}: min_ratio {wanted:g} lies within {_shown(score)}: "
+            "not shown to be reached, and not failed; a longer --clock-budget narrows the interval"
+        )
 
     def saved_sessions(self) -> saves.Saves:
         """The saved sessions of this checkout."""
@@ -175,6 +196,10 @@ def replay_case(inspection: Inspection, gate: Gate, case: str) -> Passed | Rejec
         return Passed(gate, 0.0, dict(outcome.notes) | {"case": case})
     inspection.verdict = outcome
     return outcome
+
+
+def _shown(score: Score) -> str:
+    return f"{score.ratio:.3f}x BLAS [{score.ratio_low:.3f}, {score.ratio_high:.3f}]"
 
 
 def _shown_manifest(inspection: Inspection) -> dict[str, Any]:

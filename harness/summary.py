@@ -215,17 +215,15 @@ class Summary:
                 reporter.write_line(f"    replay: {record['replay']}")
             elif reporter.verbosity > 0 or len(outcomes) == 1:
                 reporter.write_line(f"{record['candidate']}, against {outcome['baseline']}:")
-                for line in table.shape_lines(outcome):
+                for line in table.shape_lines(outcome, reporter._tw.fullwidth - 4):
                     reporter.write_line("    " + line)
-            if outcome.get("claim"):
-                reporter.write_line(outcome["claim"])
+            for told in ("claim", "compared", "undecided"):
+                if outcome.get(told):
+                    reporter.write_line(outcome[told])
         controls = [o["aa"] for o in outcomes if "aa" in o]
         if controls:
             low, high = controls[-1]
             reporter.write_line(f"A/A control (BLAS against itself, the same way): [{low:.3f}, {high:.3f}]")
-        state = session_state(self.config)
-        for name, comparison in state.comparisons.items():
-            reporter.write_line(f"{name}: {comparison.kind} ({comparison.why})")
 
 
 def _unclocked(outcome: dict[str, Any]) -> dict[str, Any]:

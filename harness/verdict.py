@@ -49,12 +49,16 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class ShapeTiming:
-    """One shape of the timed suite: medians over pairs, interval of the ratio, share of the machine's peak."""
+    """One shape of the timed suite: medians and least times of both sides, the ratio's interval, share of the peak.
+
+    Noise only adds, so the least times are the steadiest figures (Chen and Revels 2016); `ratio` is the median's.
+    """
 
     shape: Shape
     time_ns: float
     baseline_time_ns: float
     min_time_ns: float
+    min_baseline_time_ns: float
     ratio: float
     ratio_low: float
     ratio_high: float

@@ -191,9 +191,28 @@ def test_saved_timings_are_compared_on_intervals(project: pytest.Pytester) -> No
     assert "regressed by more than 5 %" in slower.stdout.str()
     content["timings"]["lone"]["machine"] = "another"
     saved.write_text(json.dumps(content))
+    add_candidate(project, "new", NAIVE + "// another\n")
     other = judge(project, "candidates", "--compare", "base", "--max-regress", "5")
     assert other.ret == pytest.ExitCode.OK
-    assert "cannot be compared" in other.stdout.str()
+    other.stdout.fnmatch_lines(
+        [
+            "lone: cannot be compared (machine was another*",
+            "new: cannot be compared (not among those of 'base')",
+        ]
+    )
+
+
+def test_what_the_gate_could_not_decide_is_told(project: pytest.Pytester) -> None:
+    """A ratio within the interval is not failed; within a wide one, made by a budget that is none, it surely lies."""
+    add_candidate(project, "lone")
+    judge(project, "candidates", "--verdicts", "v.jsonl")
+    line = verdicts(project.path / "v.jsonl")["lone"]
+    middle = f"{line['ratio_to_blas']:.4f}"
+    again = judge(project, "candidates", "--min-ratio", middle, "--verdicts", "v.jsonl")
+    now = verdicts(project.path / "v.jsonl")["lone"]
+    told = "not shown to be reached, and not failed" in again.stdout.str()
+    assert told == (now["ratio_low"] < float(middle) <= now["ratio_high"])
+    assert (again.ret == pytest.ExitCode.OK) == (now["ratio_high"] >= float(middle))
 
 
 def test_a_claim_is_set_beside_todays_measurement(project: pytest.Pytester) -> None:

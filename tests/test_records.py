@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.records import Circumstances, append_line, read_lines, replay_command, write_whole
-from harness.saves import Comparable, Ratio, Saves, compare
+from harness.saves import Comparable, Ratio, Reach, Saves, compare, reach
 from harness.shapes import Shape
-from harness.verdict import At, Counterexample, Crash, Gate, Wrong
+from harness.verdict import At, Counterexample, Crash, Gate, Score, Wrong
 
 RATIO = Ratio(1.0, 0.99, 1.01, "m", "rustc 1.95", "OpenBLAS", "default", "1")
 
@@ -53,7 +53,7 @@ def test_replay_commands_lead_back_to_the_case() -> None:
     ("now", "kind", "beyond_five"),
     [
         (1.0, Comparable.AGREES, False),
-        (0.97, Comparable.AGREES, False),
+        (0.98, Comparable.AGREES, False),
         (0.5, Comparable.SLOWER, True),
         (0.93, Comparable.SLOWER, False),
         (2.0, Comparable.FASTER, False),
@@ -73,6 +73,14 @@ def test_another_machine_or_toolchain_cannot_be_compared_and_never_regresses() -
         assert not found.regressed_by_more_than(1)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "found"),
+    [(0.8, 0.89, Reach.BELOW), (0.8, 0.9, Reach.UNDECIDED), (0.9, 1.1, Reach.REACHED)],
+)
+def test_a_demanded_ratio_is_held_against_the_interval(low: float, high: float, found: Reach) -> None:
+    assert reach(Score(0.85, low, high, (), 1, "", 1.0, 1.0), 0.9) is found
+
+
 @given(st.floats(0.01, 100), st.floats(0, 0.5), st.floats(0, 0.5))
 def test_a_wide_interval_never_convicts_what_a_narrow_one_acquits(
     ratio: float, narrow: float, more: float
@@ -87,14 +95,33 @@ def test_a_wide_interval_never_convicts_what_a_narrow_one_acquits(
 def test_saves_come_back_as_they_were(tmp_path: Path) -> None:
     saves = Saves(tmp_path / "saved")
     saves.save("first", {"run3": RATIO})
-    saves.save("second", {"run3": replace(RATIO, ratio=2.0)})
+    saves.save("second", {"run3": replace(RATIO, ratio=2.0, high=2.1)})
     (tmp_path / "saved" / "first.json").touch()
     assert saves.load("first") == {"run3": RATIO}
     assert saves.load("second")["run3"].ratio == 2.0
 
 
+def saved(**changes: object) -> str:
+    """The text of a save in which one field is not what it should be."""
+    return json.dumps({"format": 1, "timings": {"a": asdict(RATIO) | changes}})
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "timings": {"a": {"x": 1}}}', "\x00"]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 1}',
+        '{"format": 1, "timings": {"a": {"x": 1}}}',
+        "\x00",
+        saved(ratio="1.0"),
+        saved(low=None),
+        saved(low=0),
+        saved(low=1.2),
+        saved(high=float("inf")),
+        saved(ratio=float("nan")),
+    ],
 )
 def test_a_corrupt_save_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.json").write_text(text)

@@ -34,7 +34,11 @@ def outcome(name: str, ratio: float | None = None, **more: Any) -> dict[str, Any
         "replay": f"pytest candidates/{name}",
     } | more
     schedule = {"family": "packed_intrinsics", "isa": "avx512", "mr": 14, "nr": 32, "kc": 384}
-    shapes = [{"shape": "64x64x64", "percent_of_peak": 71.0}]
+    shapes = [
+        {"shape": "64x64x64", "percent_of_peak": 71.0, "ratio": 1.1, "ratio_low": 1.05, "ratio_high": 1.15}
+    ]
+    shapes[0] |= {"time_ns": 4000.0, "min_time_ns": 3600.0, "baseline_time_ns": 4400.0}
+    shapes[0] |= {"min_baseline_time_ns": 4320.0, "gflops": 131.1, "pairs": 40}
     return {
         "record": record,
         "manifest": {"proposal": {"schedule": schedule}, "parent": "run3"},
@@ -55,6 +59,30 @@ def test_the_table_fits_any_terminal(width: int, name: str) -> None:
     plain = "".join(ch for ch in name if ch.isprintable())
     for line in table.results_table([outcome(plain or "x", 1.0), outcome("bad")], width):
         assert len(line) <= width
+
+
+@given(st.integers(40, 200))
+def test_the_table_of_shapes_fits_any_terminal_and_keeps_the_ratio(width: int) -> None:
+    lines = table.shape_lines(outcome("a", 1.1), width)
+    assert all(len(line) <= width for line in lines)
+    assert "1.100 [1.050, 1.150]" in lines[-1]
+
+
+def test_a_wide_terminal_shows_the_least_times_of_both_sides() -> None:
+    lines = table.shape_lines(outcome("a", 1.1), 200)
+    times = ["0.004", "0.0036", "0.0044", "0.00432"]
+    assert lines[-1].split() == [
+        "64x64x64",
+        "1.100",
+        "[1.050,",
+        "1.150]",
+        "1.200",
+        *times,
+        "131.1",
+        "71",
+        "%",
+        "40",
+    ]
 
 
 def test_marks_follow_what_a_result_is_worth() -> None:

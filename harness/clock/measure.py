@@ -204,6 +204,7 @@ def _per_shape(
                 time_ns=time_ns,
                 baseline_time_ns=baseline_ns,
                 min_time_ns=min(pair.time_ns for pair in samples.pairs[shape]),
+                min_baseline_time_ns=min(pair.baseline_ns for pair in samples.pairs[shape]),
                 ratio=interval.ratio,
                 ratio_low=interval.low,
                 ratio_high=interval.high,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-# Columns in the order in which they are given up when the terminal is too narrow (last to go first in the table).
+# Columns in the order in which they are given up when the terminal is too narrow.
 _GIVEN_UP_FIRST = ("parent", "peak", "GFLOP/s", "ms", "algorithm and tile")
+_GIVEN_UP_FIRST_BY_SHAPE = ("pairs", "least BLAS ms", "least ms", "GFLOP/s", "BLAS ms", "minima")
 
 
 def rank(outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -19,20 +20,22 @@ def rank(outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def results_table(outcomes: Sequence[dict[str, Any]], width: int) -> list[str]:
     """Rank, run, parent, algorithm and tile, ms, GFLOP/s, ratio with interval, verdict; never wider than `width`."""
     rows = [_row(place, outcome) for place, outcome in enumerate(rank(outcomes), start=1)]
-    given_up: list[str] = []
-    for column in (*_GIVEN_UP_FIRST, None):
-        lines = _lines([{k: v for k, v in row.items() if k not in given_up} for row in rows])
-        longest = max((len(line) for line in lines), default=0)
-        if longest <= width or column is None:
-            return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
-        given_up.append(column)
-    return []
+    return _fitted(rows, width, _GIVEN_UP_FIRST)
+
+
+def _fitted(rows: list[dict[str, str]], width: int, given_up_first: Sequence[str]) -> list[str]:
+    """The table without as many of `given_up_first` as it takes; what is too wide even then is cut."""
+    for count in range(len(given_up_first) + 1):
+        lines = _lines([{k: v for k, v in row.items() if k not in given_up_first[:count]} for row in rows])
+        if max((len(line) for line in lines), default=0) <= width:
+            return lines
+    return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
 
 
 def _lines(rows: list[dict[str, str]]) -> list[str]:
     from tabulate import tabulate
 
-    right = {"#", "ms", "GFLOP/s", "peak"}
+    right = {"#", "ms", "BLAS ms", "least ms", "least BLAS ms", "GFLOP/s", "peak", "minima", "pairs"}
     align = ["right" if key in right else "left" for key in rows[0]] if rows else []
     return tabulate(
         rows, headers="keys", tablefmt="simple", disable_numparse=True, colalign=align or None
@@ -95,21 +98,24 @@ def _short(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def shape_lines(outcome: dict[str, Any]) -> list[str]:
-    """Each timed shape of one accepted candidate."""
-    from tabulate import tabulate
+def shape_lines(outcome: dict[str, Any], width: int) -> list[str]:
+    """Each timed shape of one accepted candidate; never wider than `width`.
 
+    "minima" is the ratio of the least times seen on either side.
+    """
     rows = [
         {
             "shape": s["shape"],
-            "median ms": f"{s['time_ns'] / 1e6:.4g}",
-            "min ms": f"{s['min_time_ns'] / 1e6:.4g}",
+            "ratio to BLAS": f"{s['ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
+            "minima": f"{s['min_baseline_time_ns'] / s['min_time_ns']:.3f}",
+            "ms": f"{s['time_ns'] / 1e6:.4g}",
+            "least ms": f"{s['min_time_ns'] / 1e6:.4g}",
             "BLAS ms": f"{s['baseline_time_ns'] / 1e6:.4g}",
+            "least BLAS ms": f"{s['min_baseline_time_ns'] / 1e6:.4g}",
             "GFLOP/s": f"{s['gflops']:.1f}",
             "peak": f"{s['percent_of_peak']:.0f} %",
-            "ratio": f"{s['ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
             "pairs": str(s["pairs"]),
         }
         for s in outcome.get("per_shape", [])
     ]
-    return tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True).splitlines()
+    return _fitted(rows, width, _GIVEN_UP_FIRST_BY_SHAPE)
