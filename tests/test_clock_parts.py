@@ -19,7 +19,7 @@ from harness.clock.batches import Batch, Inputs
 from harness.clock.duel import own_ns, undisturbed
 from harness.clock.floor import Peak
 from harness.errors import HarnessFaultError, UserError
-from harness.judge.calls import Abi, Ran, Slot
+from harness.judge.calls import Abi, Layout, Ran, Slot
 from harness.judge.inputs import generator
 from harness.judge.reference import EXACT_LIMIT
 from harness.shapes import Shape
@@ -28,16 +28,26 @@ shapes = st.builds(Shape, st.integers(1, 40), st.integers(1, 60), st.integers(1,
 seeds = st.integers(0, 2**48 - 1)
 
 
-def batch_of(shape: Shape, count: int, gap: int = 16) -> Batch:
+def layout_of(shape: Shape, count: int, crossed: bool = True) -> Layout:
+    return Layout.crossed(shape, count) if crossed else Layout.apart(shape, count)
+
+
+def batch_of(layout: Layout, gap: int = 16) -> Batch:
     """Slots one after the other in one block of memory, as the clock's placement lays them out, and zeroed."""
 
-    def lay(rows: int, cols: int) -> list[np.ndarray]:
+    def lay(count: int, rows: int, cols: int) -> list[np.ndarray]:
         memory = np.zeros(count * (rows * cols + gap), np.float32)
         starts = [index * (rows * cols + gap) for index in range(count)]
         return [memory[start : start + rows * cols].reshape(rows, cols) for start in starts]
 
-    sides = zip(lay(shape.m, shape.k), lay(shape.k, shape.n), lay(shape.m, shape.n), strict=True)
-    return Batch([Slot(shape, a, b, c) for a, b, c in sides])
+    (m, k, n), pairs = layout.shape, layout.pairs
+    a, b, c = lay(layout.a_count, m, k), lay(layout.b_count, k, n), lay(len(pairs), m, n)
+    return Batch(layout, [Slot(layout.shape, a[i], b[j], c[at]) for at, (i, j) in enumerate(pairs)])
+
+
+layouts = st.builds(layout_of, shapes, st.integers(1, 6), st.booleans()).flatmap(
+    lambda layout: st.integers(0, 2**32).map(lambda seed: layout.shuffled(generator(seed)))
+)
 
 
 # ---- suites
@@ -145,14 +155,28 @@ def _library(path: Path, source: str) -> None:
 # ---- batches of data
 
 
-@given(shapes, st.integers(1, 4), seeds, st.sampled_from(["componentwise", "normwise"]))
-def test_new_inputs_are_exact_in_every_order_and_never_zero(
-    shape: Shape, count: int, seed: int, numerics: str
+@given(shapes, st.integers(1, 600))
+def test_crossed_batches_are_as_long_as_asked_and_need_few_inputs(shape: Shape, count: int) -> None:
+    found = Layout.crossed(shape, count)
+    assert count <= len(found.pairs) <= 1.25 * count
+    assert set(found.pairs) == {(i, j) for i in range(found.a_count) for j in range(found.b_count)}
+    assert found.is_crossed
+    assert found.input_bytes <= Layout.apart(shape, count).input_bytes
+    assert sorted(found.shuffled(generator(count)).pairs) == sorted(found.pairs)
+
+
+@given(layouts, seeds, st.sampled_from(["componentwise", "normwise"]), st.integers(0, 3))
+def test_inputs_are_exact_in_every_order_and_never_zero(
+    layout: Layout, seed: int, numerics: str, turns: int
 ) -> None:
-    inputs = Inputs.draw(generator(seed), shape, count, numerics)  # type: ignore[arg-type]
-    assert inputs.a.shape == (count, shape.m, shape.k)
-    assert inputs.b.shape == (count, shape.k, shape.n)
-    for a, b in zip(inputs.a, inputs.b, strict=True):
+    rng, shape = generator(seed), layout.shape
+    inputs = Inputs.draw(rng, layout, numerics)  # type: ignore[arg-type]
+    for _ in range(turns):
+        inputs = inputs.successor(rng)
+    assert inputs.a.shape == (layout.a_count, shape.m, shape.k)
+    assert inputs.b.shape == (layout.b_count, shape.k, shape.n)
+    for i, j in layout.pairs:
+        a, b = inputs.a[i], inputs.b[j]
         assert np.all(a != 0)
         assert np.all(b != 0)
         # Undo the powers of two: whatever they are, the smallest step and the largest sum stay 24 bits apart.
@@ -172,28 +196,41 @@ def _lowest_bit(rows: np.ndarray) -> np.ndarray:
 
 
 def products(inputs: Inputs) -> np.ndarray:
-    return (inputs.a.astype(np.float64) @ inputs.b.astype(np.float64)).astype(np.float32)
+    i, j = np.array(inputs.layout.pairs).T
+    return (inputs.a[i].astype(np.float64) @ inputs.b[j].astype(np.float64)).astype(np.float32)
 
 
-@given(shapes, st.integers(1, 4), seeds)
-def test_the_product_passes_in_any_order_of_summation(shape: Shape, count: int, seed: int) -> None:
-    inputs = Inputs.draw(generator(seed), shape, count, "componentwise")
-    c = np.zeros((count, shape.m, shape.n), np.float32)
-    for p in reversed(range(shape.k)):
-        c += inputs.a[:, :, p : p + 1] * inputs.b[:, p : p + 1, :]
+@given(layouts, seeds)
+def test_a_successor_differs_everywhere_on_one_side_and_once_in_each_matrix_of_the_other(
+    layout: Layout, seed: int
+) -> None:
+    rng = generator(seed)
+    before = Inputs.draw(rng, layout, "componentwise")
+    kept = before.a.copy(), before.b.copy()
+    after = before.successor(rng)
+    assert np.array_equal(before.a, kept[0])
+    assert np.array_equal(before.b, kept[1])
+    changed = [(np.asarray(x != y)).sum(axis=(1, 2)) for x, y in ((before.a, after.a), (before.b, after.b))]
+    assert any(np.all(counts == 1) for counts in changed)
+
+
+@given(layouts, seeds)
+def test_the_product_passes_in_any_order_of_summation(layout: Layout, seed: int) -> None:
+    inputs = Inputs.draw(generator(seed), layout, "componentwise")
+    i, j = np.array(layout.pairs).T
+    c = np.zeros((len(layout.pairs), layout.shape.m, layout.shape.n), np.float32)
+    for p in reversed(range(layout.shape.k)):
+        c += inputs.a[i][:, :, p : p + 1] * inputs.b[j][:, p : p + 1, :]
     assert inputs.verify(c, generator(seed + 1)) is None
     assert inputs.verify_fully(c) is None
 
 
-@given(shapes, st.integers(1, 4), seeds, st.data())
-def test_one_wrong_element_is_found_and_named(
-    shape: Shape, count: int, seed: int, data: st.DataObject
-) -> None:
+@given(layouts, seeds, st.data())
+def test_one_wrong_element_is_found_and_named(layout: Layout, seed: int, data: st.DataObject) -> None:
     """Freivalds misses one element with probability 1/1024 per run; three runs miss it once in a thousand million."""
-    inputs = Inputs.draw(generator(seed), shape, count, "componentwise")
+    inputs = Inputs.draw(generator(seed), layout, "componentwise")
     c = products(inputs)
-    which = data.draw(st.integers(0, count - 1))
-    row, col = data.draw(st.integers(0, shape.m - 1)), data.draw(st.integers(0, shape.n - 1))
+    which, row, col = (data.draw(st.integers(0, extent - 1)) for extent in c.shape)
     wrong = data.draw(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, None]))
     before = float(c[which, row, col])
     c[which, row, col] = np.nextafter(c[which, row, col], np.float32(np.inf)) if wrong is None else wrong
@@ -205,12 +242,21 @@ def test_one_wrong_element_is_found_and_named(
         assert (answer.row, answer.col) == (row, col)
 
 
-@given(st.integers(1, 40), seeds)
-def test_long_batches_are_verified_in_pieces_to_the_last(count: int, seed: int) -> None:
-    shape = Shape(3, 2, 4)
-    inputs = Inputs.draw(generator(seed), shape, count, "componentwise")
+@given(layouts, seeds)
+def test_two_results_that_changed_places_are_found(layout: Layout, seed: int) -> None:
+    inputs = Inputs.draw(generator(seed), layout, "componentwise")
     c = products(inputs)
-    c[count - 1, 2, 3] += 1
+    c[[0, -1]] = c[[-1, 0]]
+    if not np.array_equal(c[0], c[-1]):
+        assert any(inputs.verify(c, generator(seed + extra)) is not None for extra in range(3))
+        assert inputs.verify_fully(c) is not None
+
+
+@given(st.integers(1, 40), seeds, st.booleans())
+def test_long_batches_are_verified_in_pieces_to_the_last(count: int, seed: int, crossed: bool) -> None:
+    inputs = Inputs.draw(generator(seed), layout_of(Shape(3, 2, 4), count, crossed), "componentwise")
+    c = products(inputs)
+    c[-1, 2, 3] += 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.clock.batches.CHUNK", 5 * 12)
         found = next(filter(None, (inputs.verify(c, generator(seed + extra)) for extra in range(3))), None)
@@ -218,47 +264,49 @@ def test_long_batches_are_verified_in_pieces_to_the_last(count: int, seed: int) 
     assert (found.row, found.col) == (2, 3)
 
 
-@given(shapes, st.integers(1, 3), seeds, st.sampled_from([0, 16]))
-def test_laid_out_data_is_that_of_the_inputs_and_c_is_poison(
-    shape: Shape, count: int, seed: int, gap: int
-) -> None:
+@given(layouts, seeds, st.sampled_from([0, 16]))
+def test_laid_out_data_is_that_of_the_inputs_and_c_is_poison(layout: Layout, seed: int, gap: int) -> None:
     """Evenly spaced or not, every slot gets its product; what is read back is what lies in the slots."""
-    batch, rng = batch_of(shape, count, gap), generator(seed)
-    inputs = Inputs.draw(rng, shape, count, "componentwise")
+    batch, rng = batch_of(layout, gap), generator(seed)
+    inputs = Inputs.draw(rng, layout, "componentwise")
     batch.lay(inputs, rng)
-    into = np.zeros((count, shape.m, shape.n), np.float32)
-    for index, slot in enumerate(batch.slots):
-        assert np.array_equal(slot.a, inputs.a[index])
-        assert np.array_equal(slot.b, inputs.b[index])
+    into = np.zeros((len(layout.pairs), layout.shape.m, layout.shape.n), np.float32)
+    for slot, (i, j) in zip(batch.slots, layout.pairs, strict=True):
+        assert np.array_equal(slot.a, inputs.a[i])
+        assert np.array_equal(slot.b, inputs.b[j])
         assert np.isnan(slot.c).all()
         slot.c[...] = slot.a.astype(np.float64) @ slot.b.astype(np.float64)
     assert batch.outputs(into) is into
     assert inputs.verify_fully(into) is None
 
 
-@given(shapes, seeds)
-def test_an_untouched_output_never_passes(shape: Shape, seed: int) -> None:
-    batch, rng = batch_of(shape, 2), generator(seed)
-    inputs = Inputs.draw(rng, shape, 2, "componentwise")
+@given(layouts, seeds)
+def test_an_untouched_output_never_passes(layout: Layout, seed: int) -> None:
+    batch, rng = batch_of(layout), generator(seed)
+    inputs = Inputs.draw(rng, layout, "componentwise")
     batch.lay(inputs, rng)
-    batch.slots[0].c[...] = inputs.a[0].astype(np.float64) @ inputs.b[0].astype(np.float64)
-    found = inputs.verify(batch.outputs(np.empty((2, shape.m, shape.n), np.float32)), generator(seed))
+    for slot in batch.slots[:-1]:
+        slot.c[...] = slot.a.astype(np.float64) @ slot.b.astype(np.float64)
+    into = np.empty((len(layout.pairs), layout.shape.m, layout.shape.n), np.float32)
+    found = inputs.verify(batch.outputs(into), generator(seed))
     assert found is not None
     assert found.got == "nan"
 
 
 def test_every_renewal_is_new_at_the_same_address() -> None:
-    batch, rng = batch_of(Shape(8, 9, 10), 3), generator(1)
-    seen = set()
+    layout = Layout.crossed(Shape(8, 9, 10), 4)
+    batch, rng = batch_of(layout), generator(1)
+    inputs, seen = Inputs.draw(rng, layout, "componentwise"), set()
     for _ in range(20):
-        batch.lay(Inputs.draw(rng, Shape(8, 9, 10), 3, "componentwise"), rng)
+        batch.lay(inputs, rng)
         seen |= {(slot.a.tobytes(), slot.b.tobytes()) for slot in batch.slots}
-    assert len(seen) == 60
+        inputs = inputs.successor(rng)
+    assert len(seen) == 80
 
 
 def test_wide_columns_stay_exact() -> None:
     """At n = 100 000 the verification itself must not round."""
-    inputs = Inputs.draw(generator(3), Shape(2, 40, 100_000), 1, "componentwise")
+    inputs = Inputs.draw(generator(3), Layout.apart(Shape(2, 40, 100_000), 1), "componentwise")
     c = products(inputs)
     assert all(inputs.verify(c, generator(seed)) is None for seed in range(10))
 

@@ -105,6 +105,13 @@ CHEATS = {
         "{ c.copy_from_slice(old) } else { right(m, k, n, a, b, c); store.push((key, c.to_vec())) }",
         STORE,
     ),
+    "keeps a copy of B by address and three samples": (
+        "let key = (b.as_ptr() as usize, [b[0], b[k * n / 2], b[k * n - 1]].map(f32::to_bits));"
+        "let store = &mut *std::ptr::addr_of_mut!(KEPT); if !store.iter().any(|entry| entry.0 == key) "
+        "{ store.retain(|entry| entry.0.0 != key.0); store.push((key, b.to_vec())) }"
+        "let old = store.iter().find(|entry| entry.0 == key).unwrap(); right(m, k, n, a, &old.1, c)",
+        "static mut KEPT: Vec<((usize, [u32; 3]), Vec<f32>)> = Vec::new();",
+    ),
     "rounds A to bf16": (
         "let short: Vec<f32> = a.iter().map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)).collect();"
         "right(m, k, n, &short, b, c)",
@@ -187,7 +194,9 @@ def test_much_faster_than_the_baseline_is_measured_again_in_full(
     """With a poor baseline everybody is suspicious: every element is compared, and the real BLAS passes that."""
     fully = []
     examine = Inputs.verify_fully
-    monkeypatch.setattr(Inputs, "verify_fully", lambda self, c: fully.append(self.shape) or examine(self, c))
+    monkeypatch.setattr(
+        Inputs, "verify_fully", lambda self, c: fully.append(self.layout.shape) or examine(self, c)
+    )
     poor = Baseline(host_lab.library(TWICE), "harness_matmul", Abi.KERNEL, "textbook", "", "")
     changed = replace(clock, baseline=poor, _batching={})
     score = timed(changed, host_lab.NAIVE)

@@ -15,7 +15,7 @@ from numpy.random import SFC64, Generator
 from harness.clock.batches import Batch, Inputs
 from harness.clock.pairs import Side, Turn
 from harness.errors import HarnessFaultError
-from harness.judge.calls import F32, Placement, Program, Ran, Slot
+from harness.judge.calls import F32, Layout, Program, Ran, Slot
 from harness.judge.lab import Numerics
 from harness.judge.limits import time_limit_s
 from harness.shapes import Shape
@@ -33,8 +33,8 @@ SWITCHES, SWITCH_EVERY_NS = 1, 10_000_000
 class Runner(Protocol):
     """What a duel needs of a worker; harness.judge.worker.Worker has it."""
 
-    def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
-        """One slot per shape in the shared memory."""
+    def batch(self, layout: Layout) -> list[Slot]:
+        """One slot per product of `layout` in the shared memory."""
         ...
 
     def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = ...) -> Ran | Rejection:
@@ -43,19 +43,22 @@ class Runner(Protocol):
 
 
 class Launch(Protocol):
-    """Starts a fresh worker with room for any one of `batches` (shape, count); leaving it ends the process."""
+    """Starts a fresh worker with room for any one of `layouts`; leaving it ends the process."""
 
-    def __call__(
-        self, program: Program, batches: Sequence[tuple[Shape, int]]
-    ) -> AbstractContextManager[Runner]: ...
+    def __call__(self, program: Program, layouts: Sequence[Layout]) -> AbstractContextManager[Runner]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """Products per timed region and the empty round trip of such a batch, both fixed before a candidate runs."""
+    """The products of a timed region and the empty round trip of such a batch, both fixed before a candidate runs."""
 
-    count: int
+    layout: Layout
     null_ns: float
+
+    @property
+    def count(self) -> int:
+        """Products per timed region."""
+        return len(self.layout.pairs)
 
 
 class WorkerDuel:
@@ -78,9 +81,13 @@ class WorkerDuel:
     ) -> None:
         self._launch = launch
         self._programs = {Side.CANDIDATE: candidate, Side.BASELINE: baseline}
-        self._batching = batching
         self._seed = seed
         self._rng = Generator(SFC64(seed))
+        # The same order of products for both sides, another one in every duel.
+        self._batching = {
+            shape: Batching(batch.layout.shuffled(self._rng), batch.null_ns)
+            for shape, batch in batching.items()
+        }
         self._threads = threads
         self._numerics = numerics
         self._full = full
@@ -91,7 +98,7 @@ class WorkerDuel:
         self._proved: set[Shape] = set()
 
     def __enter__(self) -> WorkerDuel:
-        room = [(shape, batch.count) for shape, batch in self._batching.items()]
+        room = [batch.layout for batch in self._batching.values()]
         # In random order, so that neither side always gets the memory that is handed out first.
         with ExitStack() as undo:
             for side in self._rng.permutation(list(Side)):
@@ -138,7 +145,7 @@ class WorkerDuel:
         return papers[index]
 
     def _ahead(self, shape: Shape) -> bool:
-        return self._batching[shape].count * shape.input_bytes <= AHEAD_BYTES
+        return self._batching[shape].layout.input_bytes <= AHEAD_BYTES
 
     def _inputs(self, shape: Shape, sides: Sequence[Side]) -> Iterator[Inputs]:
         """The data of each turn.
@@ -146,14 +153,15 @@ class WorkerDuel:
         Where it is drawn ahead, both sides multiply the same values, but not one right after the other: what was copied
         just before lies elsewhere in the caches, and neighbouring turns shall find them alike.
         """
-
-        def draw() -> Inputs:
-            return Inputs.draw(self._rng, shape, self._batching[shape].count, self._numerics)
-
+        drawn = [Inputs.draw(self._rng, self._batching[shape].layout, self._numerics)]
         if not self._ahead(shape):
-            yield from (draw() for _ in sides)
+            yield drawn[0]
+            for _ in sides[1:]:
+                drawn[0] = drawn[0].successor(self._rng)
+                yield drawn[0]
             return
-        drawn = [draw() for _ in range(max(Counter(sides).values()))]
+        while len(drawn) < max(Counter(sides).values()):
+            drawn.append(drawn[-1].successor(self._rng))
         used = {side: 0 if side is sides[0] else (len(drawn) + 1) // 2 for side in Side}
         for side in sides:
             yield drawn[used[side] % len(drawn)]
@@ -163,8 +171,8 @@ class WorkerDuel:
         """The side's slots for `shape`; laid out anew only when another shape was there in between."""
         laid, batch = self._laid.get(side, (None, None))
         if laid != shape or batch is None:
-            count = self._batching[shape].count
-            batch = Batch(self._workers[side].slots([shape] * count, Placement.ALIGNED))
+            layout = self._batching[shape].layout
+            batch = Batch(layout, self._workers[side].batch(layout))
             self._laid[side] = (shape, batch)
         return batch
 
@@ -227,15 +235,14 @@ def undisturbed(ran: Ran, threads: int) -> bool:
     )
 
 
-def timed(
-    launch: Launch, program: Program, shape: Shape, count: int, tries: int, threads: int
-) -> list[float]:
+def timed(launch: Launch, program: Program, layout: Layout, tries: int, threads: int) -> list[float]:
     """Nanoseconds of `tries` batches of a program of our own, after one that is not counted; outputs not looked at.
 
     Raises HarnessFaultError when it fails.
     """
-    with launch(program, [(shape, count)]) as worker:
-        slots = tuple(worker.slots([shape] * count, Placement.ALIGNED))
+    shape, count = layout.shape, len(layout.pairs)
+    with launch(program, [layout]) as worker:
+        slots = tuple(worker.batch(layout))
         for slot in slots:
             slot.a.fill(0.5)
             slot.b.fill(0.25)

@@ -30,7 +30,7 @@ from harness.clock import measure
 from harness.clock.batches import Batch, Inputs
 from harness.clock.session import ClockSession
 from harness.errors import HarnessFaultError
-from harness.judge.calls import Placement, Program, Ran
+from harness.judge.calls import Program, Ran
 from harness.judge.limits import time_limit_s
 from harness.settings import Settings, default_cache
 from harness.shapes import Shape
@@ -122,11 +122,11 @@ def alone(session: ClockSession, program: Program, shape: Shape, seconds: float)
     """Nanoseconds per product of one program on its own in one process, wall clock, nothing corrected."""
     batching, rng = session.batching(shape, 1), np.random.Generator(np.random.SFC64(session.seed()))
     times: list[float] = []
-    with session.launch(1)(program, [(shape, batching.count)]) as worker:
-        batch = Batch(worker.slots([shape] * batching.count, Placement.ALIGNED))
+    with session.launch(1)(program, [batching.layout]) as worker:
+        batch = Batch(batching.layout, worker.batch(batching.layout))
         ends_s = time.perf_counter() + seconds
         while time.perf_counter() < ends_s or len(times) < CRITERION_SAMPLES:
-            batch.lay(Inputs.draw(rng, shape, batching.count, "componentwise"), rng)
+            batch.lay(Inputs.draw(rng, batching.layout, "componentwise"), rng)
             ran = worker.run(
                 batch.slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, batching.count)
             )

@@ -22,7 +22,7 @@ from harness.clock.floor import Peak
 from harness.clock.pairs import Plan, Samples, race
 from harness.clock.statistics import Interval
 from harness.errors import HarnessFaultError, UserError
-from harness.judge.calls import Abi, Program
+from harness.judge.calls import Abi, Layout, Program
 from harness.judge.lab import Numerics, secret_seed
 from harness.judge.limits import limits_for
 from harness.machine import Machine
@@ -33,9 +33,9 @@ from harness.verdict import Rejection
 Say = Callable[[str], None]
 
 # One timed region: long against the first product in it, which finds the other side's code and data in the caches;
-# short against bursts of foreign load, so that most pairs meet the same machine. With several threads longer, against
-# the waking of the other cores.
-REGION_NS, REGION_MANY_NS = 1e6, 2e6
+# short against bursts of foreign load, so that most pairs meet the same machine, and with few enough products that all
+# of them fit into L2. With several threads longer, against the waking of the other cores.
+REGION_NS, REGION_MANY_NS = 5e5, 2e6
 MAX_BATCH = 512
 # With several threads the best of a process' turns counts, so each process gets more of them.
 PAIRS_MANY_THREADS = 6
@@ -66,7 +66,7 @@ class ClockSession:
     suite: tuple[Shape, ...]
     say: Say
     tools: Tools | None
-    start: Callable[[Program, Sequence[tuple[Shape, int]], int], AbstractContextManager[Runner]]
+    start: Callable[[Program, Sequence[Layout], int], AbstractContextManager[Runner]]
     cache: Path = field(default_factory=default_cache)
     now_s: Callable[[], float] = lambda: time.perf_counter_ns() / 1e9
     _batching: dict[tuple[Shape, int], Batching] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class ClockSession:
 
     def launch(self, threads: int) -> Launch:
         """Starts workers pinned for `threads`."""
-        return lambda program, batches: self.start(program, batches, threads)
+        return lambda program, layouts: self.start(program, layouts, threads)
 
     def seed(self) -> int:
         """A fresh seed of 48 bits: secret, or derived from --seed so that a run can be repeated."""
@@ -104,12 +104,20 @@ class ClockSession:
         if key not in self._batching:
             launch = self.launch(threads)
             trial = int(np.clip(TRIAL_FLOPS / shape.flops, 1, MAX_BATCH))
-            one_ns = min(timed(launch, self.baseline.program, shape, trial, 5, threads)) / trial
-            count = self._count(shape, one_ns, REGION_NS if threads == 1 else REGION_MANY_NS)
+            tried = self._layout(shape, trial)
+            one_ns = min(timed(launch, self.baseline.program, tried, 5, threads)) / len(tried.pairs)
+            layout = self._layout(
+                shape, self._count(shape, one_ns, REGION_NS if threads == 1 else REGION_MANY_NS)
+            )
             # The lower quartile: what disturbs a round trip only lengthens it.
-            null_ns = float(np.quantile(timed(launch, NULL, shape, count, 15, threads), 0.25))
-            self._batching[key] = Batching(count, null_ns)
+            null_ns = float(np.quantile(timed(launch, NULL, layout, 15, threads), 0.25))
+            self._batching[key] = Batching(layout, null_ns)
         return self._batching[key]
+
+    def _layout(self, shape: Shape, count: int) -> Layout:
+        """Hot: few A and few B, each multiplied with each, so that they stay in the caches near the core."""
+        cold = suites.is_cold(self.settings.suite)
+        return Layout.apart(shape, count) if cold else Layout.crossed(shape, count)
 
     def _count(self, shape: Shape, one_ns: float, region_ns: float) -> int:
         """Hot: about region_ns, within a share of the last cache. Cold: so many that they evict each other."""
@@ -187,7 +195,8 @@ class ClockSession:
             raise HarnessFaultError("this session has no toolchain to build the peak kernels with")
         library = floor.library(self.cache, self.tools.toolchain)
         threads = len(self.machine.cores) if symbol.endswith("_all") else 1
-        return timed(self.launch(threads), Program(library, symbol, Abi.KERNEL), shape, 1, tries, threads)
+        program = Program(library, symbol, Abi.KERNEL)
+        return timed(self.launch(threads), program, Layout.apart(shape, 1), tries, threads)
 
     @contextmanager
     def alone(self, threads: int = 1) -> Iterator[None]:
@@ -243,25 +252,17 @@ def _beside(core: int | None) -> Iterator[None]:
 
 def _starter(
     settings: Settings, tools: Tools, machine: Machine
-) -> Callable[[Program, Sequence[tuple[Shape, int]], int], AbstractContextManager[Runner]]:
+) -> Callable[[Program, Sequence[Layout], int], AbstractContextManager[Runner]]:
     """Starts real workers: pinned to the last usable core (the first takes most interrupts), or to all."""
 
-    def start(
-        program: Program, batches: Sequence[tuple[Shape, int]], threads: int
-    ) -> AbstractContextManager[Runner]:
+    def start(program: Program, layouts: Sequence[Layout], threads: int) -> AbstractContextManager[Runner]:
         from harness.clock.yardsticks import is_trusted
         from harness.judge.worker import Capacity, Worker
 
-        rooms = [Capacity.of([shape] * count) for shape, count in batches]
-        room = Capacity(
-            max(room.a_bytes for room in rooms),
-            max(room.b_bytes for room in rooms),
-            max(room.c_bytes for room in rooms),
-        )
         cores = machine.cores[-1:] if threads == 1 else machine.cores
-        limits = limits_for([shape for shape, _ in batches], threads, cores)
+        limits = limits_for([layout.shape for layout in layouts], threads, cores)
         jailed = not (settings.unsandboxed or is_trusted(program, default_cache()))
-        return Worker(tools.host, program, limits, room, sandboxed=jailed)
+        return Worker(tools.host, program, limits, Capacity.of_any(layouts), sandboxed=jailed)
 
     return start
 
@@ -274,7 +275,7 @@ def _callable(session: ClockSession) -> Baseline:
             session.launch(1),
             guess.program,
             guess.program,
-            {shape: Batching(1, 0.0)},
+            {shape: Batching(Layout.apart(shape, 1), 0.0)},
             session.seed(),
             1,
             full=True,

@@ -78,6 +78,46 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """The products of one batch: which of `a_count` A and of `b_count` B each multiplies; each has a C of its own."""
+
+    shape: Shape
+    a_count: int
+    b_count: int
+    pairs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def apart(cls, shape: Shape, count: int) -> Layout:
+        """Every product has an A and a B of its own."""
+        return cls(shape, count, count, tuple((index, index) for index in range(count)))
+
+    @classmethod
+    def crossed(cls, shape: Shape, count: int) -> Layout:
+        """Every A with every B: at least `count` products, hardly more, from as few bytes of input as can be."""
+        a_bytes, b_bytes = max(shape.m * shape.k, 1), max(shape.k * shape.n, 1)
+        grids = [(a, -(-count // a)) for a in range(1, count + 1)]
+        close = [(a, b) for a, b in grids if 4 * a * b <= 5 * count]
+        a_count, b_count = min(close, key=lambda grid: grid[0] * a_bytes + grid[1] * b_bytes)
+        return cls(shape, a_count, b_count, tuple((a, b) for a in range(a_count) for b in range(b_count)))
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether every A meets every B."""
+        return len(self.pairs) == self.a_count * self.b_count
+
+    @property
+    def input_bytes(self) -> int:
+        """Of all A and B."""
+        shape = self.shape
+        return 4 * (self.a_count * shape.m * shape.k + self.b_count * shape.k * shape.n)
+
+    def shuffled(self, rng: np.random.Generator) -> Layout:
+        """The same products in an order of chance."""
+        order = rng.permutation(len(self.pairs))
+        return Layout(self.shape, self.a_count, self.b_count, tuple(self.pairs[index] for index in order))
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
     """One batch came back. The worker is frozen (SIGSTOP) until its next run, so C is what it was at the stop-clock.
 

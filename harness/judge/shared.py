@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import HarnessFaultError
-from harness.judge.calls import F32, Placement, Slot
+from harness.judge.calls import F32, Layout, Placement, Slot
 from harness.judge.process import lift
 from harness.shapes import Shape
 
@@ -40,6 +40,16 @@ class Capacity:
             sum(4 * s.m * s.k + line for s in shapes),
             sum(4 * s.k * s.n + line for s in shapes),
             sum(4 * s.m * s.n + line for s in shapes),
+        )
+
+    @classmethod
+    def of_any(cls, layouts: Sequence[Layout]) -> Capacity:
+        """Room for any one of these batches, aligned."""
+        sizes = [(layout, layout.shape) for layout in layouts]
+        return cls(
+            max(layout.a_count * _lines(4 * s.m * s.k) for layout, s in sizes),
+            max(layout.b_count * _lines(4 * s.k * s.n) for layout, s in sizes),
+            max(len(layout.pairs) * _lines(4 * s.m * s.n) for layout, s in sizes),
         )
 
     @property
@@ -106,7 +116,7 @@ def plan(
         offsets, cursor = [], 0
         for size in sizes:
             offsets.append(cursor)
-            cursor += -(-size // LINE) * LINE
+            cursor += _lines(size)
         _must_fit(cursor, region)
         return offsets, [OpenRange(index, 0, region.size)]
     data = [_pages(size + (4 if placement is Placement.UNALIGNED else 0)) for size in sizes]
@@ -137,6 +147,10 @@ def _must_fit(needed: int, region: Region) -> None:
         raise HarnessFaultError(
             f"products need {needed} bytes in a region of {region.size}; ask for more capacity"
         )
+
+
+def _lines(size: int) -> int:
+    return -(-size // LINE) * LINE
 
 
 def _pages(size: int) -> int:

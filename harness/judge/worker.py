@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.errors import HarnessFaultError, SandboxError, UserError
 from harness.judge import autopsy, procfs
-from harness.judge.calls import Limits, Placement, Program, Ran, Slot
+from harness.judge.calls import Layout, Limits, Placement, Program, Ran, Slot
 from harness.judge.process import Death, HostProcess
 from harness.judge.shared import Capacity, OpenRange, PlacedSlot, Region, plan
 from harness.shapes import Shape
@@ -101,23 +101,47 @@ class Worker:
         """Lay out one slot per shape; former slots become invalid. The views are writable by the parent only for
         A and B, by both for C. Raises HarnessFaultError when they do not fit into the capacity.
         """
-        self._must_be_open()
-        self._settle()
-        self._layout += 1
         sizes = (
             [4 * s.m * s.k for s in shapes],
             [4 * s.k * s.n for s in shapes],
             [4 * s.m * s.n for s in shapes],
         )
+        return self._lay_out(shapes, sizes, [(index, index) for index in range(len(shapes))], placement)
+
+    def batch(self, layout: Layout) -> list[Slot]:
+        """One slot per product of `layout`, aligned; products that share an A or a B see the same addresses.
+
+        Otherwise like `slots`.
+        """
+        shape = layout.shape
+        sizes = (
+            [4 * shape.m * shape.k] * layout.a_count,
+            [4 * shape.k * shape.n] * layout.b_count,
+            [4 * shape.m * shape.n] * len(layout.pairs),
+        )
+        return self._lay_out([shape] * len(layout.pairs), sizes, layout.pairs, Placement.ALIGNED)
+
+    def _lay_out(
+        self,
+        shapes: Sequence[Shape],
+        sizes: tuple[list[int], list[int], list[int]],
+        pairs: Sequence[tuple[int, int]],
+        placement: Placement,
+    ) -> list[Slot]:
+        """`sizes` in bytes of every A, B and C; product i multiplies the A and B that pairs[i] names into C i."""
+        self._must_be_open()
+        self._settle()
+        self._layout += 1
         planned = [plan(size, placement, self._regions[i], i) for i, size in enumerate(sizes)]
         self._open = [opened for _, ranges in planned for opened in ranges]
         a, b, c = self._regions
-        return [
-            PlacedSlot(
-                s, a.view(x, s.m, s.k), b.view(y, s.k, s.n), c.view(z, s.m, s.n), (x, y, z), self._layout
-            )
-            for s, x, y, z in zip(shapes, *(offsets for offsets, _ in planned), strict=True)
-        ]
+        (at_a, _), (at_b, _), (at_c, _) = planned
+        slots: list[Slot] = []
+        for s, (i, j), z in zip(shapes, pairs, at_c, strict=True):
+            x, y = at_a[i], at_b[j]
+            views = (a.view(x, s.m, s.k), b.view(y, s.k, s.n), c.view(z, s.m, s.n))
+            slots.append(PlacedSlot(s, *views, (x, y, z), self._layout))
+        return slots
 
     def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
         """Call the kernel once per slot, in order, within `limit_s` seconds of wall time for all of them.
