@@ -189,6 +189,12 @@ class Summary:
             return
         self.notices.append(f"picture: {path}")
 
+    def _conditions(self, record: dict[str, Any]) -> str:
+        """ "thread class 1, hot data": what a figure holds for."""
+        from harness.clock.suites import is_cold
+
+        return f"thread class {record['threads']}, {'cold' if is_cold(self.settings.suite) else 'hot'} data"
+
     def _tell_github(self, reporter: pytest.TerminalReporter) -> None:
         from harness import machine
         from harness.report import github
@@ -214,7 +220,9 @@ class Summary:
                 reporter.write_line(f"{record['candidate']}: {record['reason']}")
                 reporter.write_line(f"    replay: {record['replay']}")
             elif reporter.verbosity > 0 or len(outcomes) == 1:
-                reporter.write_line(f"{record['candidate']}, against {outcome['baseline']}:")
+                reporter.write_line(
+                    f"{record['candidate']}, against {outcome['baseline']}, {self._conditions(record)}:"
+                )
                 for line in table.shape_lines(outcome, reporter._tw.fullwidth - 4):
                     reporter.write_line("    " + line)
             for told in ("claim", "compared", "undecided"):

@@ -161,7 +161,7 @@ def test_crossed_batches_are_as_long_as_asked_and_need_few_inputs(shape: Shape, 
     assert count <= len(found.pairs) <= 1.25 * count
     assert set(found.pairs) == {(i, j) for i in range(found.a_count) for j in range(found.b_count)}
     assert found.is_crossed
-    assert found.input_bytes <= Layout.apart(shape, count).input_bytes
+    assert found.bytes <= Layout.apart(shape, len(found.pairs)).bytes
     assert sorted(found.shuffled(generator(count)).pairs) == sorted(found.pairs)
 
 

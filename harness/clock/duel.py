@@ -21,8 +21,8 @@ from harness.judge.limits import time_limit_s
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Gate, Rejection, Wrong, describe
 
-# Inputs up to this many bytes a batch are drawn before a block and verified after it, so that its turns follow each
-# other closely; larger ones take so long to multiply that the gap matters less than the memory.
+# Batches up to this many bytes are drawn before a block and verified after it, so that its turns follow each other
+# closely; larger ones take so long to multiply that the gap matters less than the memory.
 AHEAD_BYTES = 64 << 20
 # A turn that waited longer than this for its core was disturbed: its caches are not its own any more.
 WAIT_SHARE, WAIT_NS = 0.02, 50_000
@@ -145,7 +145,7 @@ class WorkerDuel:
         return papers[index]
 
     def _ahead(self, shape: Shape) -> bool:
-        return self._batching[shape].layout.input_bytes <= AHEAD_BYTES
+        return self._batching[shape].layout.bytes <= AHEAD_BYTES
 
     def _inputs(self, shape: Shape, sides: Sequence[Side]) -> Iterator[Inputs]:
         """The data of each turn.

@@ -106,10 +106,10 @@ class Layout:
         return len(self.pairs) == self.a_count * self.b_count
 
     @property
-    def input_bytes(self) -> int:
-        """Of all A and B."""
-        shape = self.shape
-        return 4 * (self.a_count * shape.m * shape.k + self.b_count * shape.k * shape.n)
+    def bytes(self) -> int:
+        """Of all A, B and C."""
+        (m, k, n), products = self.shape, len(self.pairs)
+        return 4 * (self.a_count * m * k + self.b_count * k * n + products * m * n)
 
     def shuffled(self, rng: np.random.Generator) -> Layout:
         """The same products in an order of chance."""
