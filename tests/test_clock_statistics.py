@@ -69,7 +69,7 @@ class _SimulatedDuel:
         true_ns = shape.flops / machine.gflops / (machine.ratio if side is Side.CANDIDATE else 1.0)
         time_ns = true_ns * math.exp(log_time)
         machine.now_s += max(3 * time_ns / 1e9, 0.005)
-        return Turn(time_ns, machine.rng.random() < machine.clean)
+        return Turn(time_ns, 1, machine.rng.random() < machine.clean)
 
 
 def run(machine: Simulation, **changes: object) -> Samples:
@@ -140,7 +140,7 @@ def test_a_shape_that_is_done_costs_no_more() -> None:
     class Mixed(_SimulatedDuel):
         def turn(self, side: Side, shape: Shape) -> Turn:
             turn = super().turn(side, shape)
-            return turn if shape == LARGE else Turn(shape.flops / 50, clean=True)
+            return turn if shape == LARGE else Turn(shape.flops / 50, 1, clean=True)
 
     machine = Simulation(3, noise=0.05)
     plan = Plan((SMALL, LARGE), budget_s=3.0)
@@ -165,6 +165,28 @@ def test_a_textbook_kernel_is_slow_and_not_inconclusive() -> None:
     assert mean.low < 0.004 < mean.high < 0.01
     slow_turns = [turn for turn in machine.turns if turn[1:] == (Side.CANDIDATE, shapes[2])]
     assert len(slow_turns) == 1, "a slow call is not thrown away as a warm-up"
+
+
+def test_where_data_takes_long_the_first_pair_is_still_a_warm_up() -> None:
+    """Products of 30 ms whose inputs take 0.4 s to make: every process that counts has been warmed up."""
+    machine = Simulation(10, gflops=9.0)
+    making_s = 0.4
+
+    class Large(_SimulatedDuel):
+        def block(self, shape: Shape, sides: Sequence[Side]) -> list[Turn] | Rejection:
+            machine.now_s += making_s
+            return super().block(shape, sides)
+
+    @contextmanager
+    def duel(process: int) -> Iterator[Large]:
+        yield Large(machine, process, dict.fromkeys(Side, 0.0))
+
+    samples = race(Plan((LARGE,), budget_s=6.0), duel, lambda: machine.now_s, seed=10)
+    assert isinstance(samples, Samples)
+    turns = [process for process, _, _ in machine.turns]
+    counted = [pair.process for pair in samples.pairs[LARGE]]
+    assert len(set(counted)) > 3
+    assert all(turns.count(process) == 4 and counted.count(process) == 1 for process in counted)
 
 
 def test_a_rejection_ends_the_race_at_once() -> None:

@@ -43,7 +43,9 @@ def test_an_honest_kernel_is_accepted_and_recorded(project: pytest.Pytester) -> 
     assert properties["verdict"] == "Accepted"
     assert float(properties["ratio_to_blas"] or 0) > 0
     result.stdout.fnmatch_lines(["*#*run*ratio to BLAS*", "*1*lone*accepted, unsafe*", "A/A control*"])
-    result.stdout.fnmatch_lines(["lone, against *, thread class 1, hot data:", "*shape*ratio to BLAS*minima*"])
+    result.stdout.fnmatch_lines(
+        ["lone, against *, thread class 1, hot data:", "*shape*ratio to BLAS*minima*"]
+    )
 
 
 def test_a_wrong_kernel_fails_with_its_counterexample_and_a_replay_that_repeats_it(

@@ -188,9 +188,8 @@ class WorkerDuel:
             return Cheat(
                 "floating-point environment", "the rounding or flush-to-zero mode was left changed", at
             )
-        return Turn(
-            own_ns(ran, batching.null_ns, self._threads) / batching.count, undisturbed(ran, self._threads)
-        )
+        batch_ns = own_ns(ran, batching.null_ns, self._threads)
+        return Turn(batch_ns, batching.count, undisturbed(ran, self._threads))
 
     def _must_prove(self, side: Side, shape: Shape) -> bool:
         """The candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""

@@ -39,19 +39,29 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One timed batch: nanoseconds per product, and whether the machine left it undisturbed (never judged by value)."""
+    """One timed batch of `products`, and whether the machine left it undisturbed (never judged by value)."""
 
-    time_ns: float
+    batch_ns: float
+    products: int
     clean: bool
+
+    @property
+    def time_ns(self) -> float:
+        """Nanoseconds per product."""
+        return self.batch_ns / self.products
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two neighbouring turns, one of each side; `clean` when neither was disturbed."""
+    """Two neighbouring turns, one of each side: nanoseconds per product, seconds of the longer turn.
+
+    `clean` when neither was disturbed.
+    """
 
     process: int
     time_ns: float
     baseline_ns: float
+    longest_s: float
     clean: bool
 
     @property
@@ -164,6 +174,8 @@ class _Race:
         self.rng = np.random.default_rng(seed)
         self.samples = Samples(plan, {shape: [] for shape in plan.shapes})
         self.cost_s: dict[Shape, float] = {}
+        # Pairs of a block: those that warm up, those that count.
+        self.length: dict[Shape, tuple[int, int]] = {}
         self.rate_s_per_flop = 0.0
 
     def left_s(self) -> float:
@@ -204,25 +216,29 @@ class _Race:
     def measure(self, duel: Duel, process: int, shape: Shape) -> Rejection | None:
         """One block of alternating turns, whose first pair is a warm-up that looks like all others.
 
-        The first time a shape is met, one pair alone tells what it costs; of a slow candidate that pair already counts.
+        The first time a shape is met, one pair alone tells what it costs; of a slow candidate that pair already counts,
+        and where preparing the data takes long it is the warm-up.
         """
         began_s = self.now_s()
-        first, second = self.order.sample(list(Side), 2)
-        if shape not in self.cost_s:
-            trial = self.block(duel, process, shape, [first, second])
+        order = self.order.sample(list(Side), 2)
+        warm, counted = self.length.get(shape, (0, 0))
+        if shape not in self.length:
+            trial = self.block(duel, process, shape, order)
             if not isinstance(trial, list):
                 return trial
-            took_s = self.now_s() - began_s
             self.rate_s_per_flop = trial[0].time_ns / 1e9 / max(shape.flops, 1)
-            self.cost_s[shape] = took_s
-            if took_s > SLOW_TURN_S:
+            self.cost_s[shape] = self.now_s() - began_s
+            if trial[0].longest_s > SLOW_TURN_S:
+                self.length[shape] = (0, 1)
                 self.samples.pairs[shape] += trial
                 return None
-        pairs = 1 if self.cost_s[shape] > SLOW_TURN_S else WARM_UP + self.plan.pairs
-        counted = self.block(duel, process, shape, [first, second] * pairs)
-        if not isinstance(counted, list):
-            return counted
-        self.samples.pairs[shape] += counted[WARM_UP:] if pairs > 1 else counted
+            dear = self.cost_s[shape] > SLOW_TURN_S
+            self.length[shape] = (WARM_UP, 1 if dear else self.plan.pairs)
+            warm, counted = (0, 1) if dear else self.length[shape]
+        pairs = self.block(duel, process, shape, order * (warm + counted))
+        if not isinstance(pairs, list):
+            return pairs
+        self.samples.pairs[shape] += pairs[warm:]
         self.cost_s[shape] = self.now_s() - began_s
         return None
 
@@ -232,9 +248,10 @@ class _Race:
             return turns
         pairs = []
         for at in range(0, len(turns), 2):
-            ours, theirs = (at, at + 1) if sides[at] is Side.CANDIDATE else (at + 1, at)
-            clean = turns[ours].clean and turns[theirs].clean
-            pairs.append(Pair(process, turns[ours].time_ns, turns[theirs].time_ns, clean))
+            ours_at, theirs_at = (at, at + 1) if sides[at] is Side.CANDIDATE else (at + 1, at)
+            ours, theirs = turns[ours_at], turns[theirs_at]
+            longest_s = max(ours.batch_ns, theirs.batch_ns) / 1e9
+            pairs.append(Pair(process, ours.time_ns, theirs.time_ns, longest_s, ours.clean and theirs.clean))
         return pairs
 
 
