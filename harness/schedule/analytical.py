@@ -81,7 +81,7 @@ def first(
     if chosen in ("naive", "blocked"):
         return Schedule.model_validate({"family": chosen, "isa": unit, "threads": threads}).normalise()
     mr, nr = tile(machine, unit, chosen)
-    kc = depth(machine, unit, mr)
+    kc = depth(machine, unit, mr, nr)
     values: dict[str, Any] = {
         "family": chosen,
         "isa": cast(Isa, unit),
@@ -90,8 +90,7 @@ def first(
         "kc": kc,
         "mc": mr,
         "nc": columns(machine, unit, nr, kc),
-        # Sixteen registers leave the compiler no room to hoist loads; thirty-two do, and then it spills.
-        "unroll": 4 if unit == "avx2" else 1,
+        "unroll": 4,
         "resident": "a",
         "pack_a": "strip",
         "pack_b": "panel",
@@ -135,17 +134,20 @@ def tile(machine: Machine, unit: str, family: str) -> tuple[int, int]:
     return int(mr), int(nr)
 
 
-def depth(machine: Machine, unit: str, mr: int) -> int:
-    """KC in elements: the micro-panel of A (mr x KC) stays in L1, one way is left for C and one for B passing by.
+def depth(machine: Machine, unit: str, mr: int, nr: int) -> int:
+    """KC in elements. At most 512, beyond which C costs nothing any more, and no deeper than half the block of B is
+    wide: every row of A is copied once per block.
 
-    Low et al. let both panels share L1, which gives 110 to 320 here; published kernels use up to 2.5 times that,
-    because the hardware prefetchers hide the panel that streams. At most 512, beyond which C costs nothing any more,
-    and no deeper than half the block of B is wide: every row of A is copied once per block.
+    Where several multiply-adds start per cycle, the micro-panel of A (mr x KC) and the strip of B (KC x nr) share L1,
+    as Low et al. have it: if both do not fit, the strip that passes by drives out the panel that should stay (at 1024^3
+    on a core with 48 KiB, KC 256 gave 1.13 x BLAS, 384 1.07 and 512 0.96). A core that starts one per cycle leaves the
+    hardware prefetchers time to hide that, and there the panel of A alone counts.
     """
     l1, _, _ = caches(machine)
-    resident = _down((l1.bytes - 2 * l1.way_bytes) / (mr * _FLOAT_BYTES), 64)
+    together = mr if fmas_per_cycle(machine, unit) == 1 else mr + nr
+    resident = _down((l1.bytes - (2 if together == mr else 1) * l1.way_bytes) / (together * _FLOAT_BYTES), 64)
     shape = _down(math.sqrt(block_bytes(machine, unit) / (2 * _FLOAT_BYTES)), 64)
-    return max(128, min(512, resident, max(192, shape)))
+    return max(192, min(512, resident, shape))
 
 
 def columns(machine: Machine, unit: str, nr: int, kc: int) -> int:

@@ -315,7 +315,7 @@ TILES: dict[str, tuple[str, ...]] = {
 }
 # Safe Rust: larger tiles leave the registers, because the compiler gives up promoting the array.
 SAFE_TILES: dict[str, tuple[str, ...]] = {
-    "avx512": ("12x32", "6x64", "8x32", "8x48", "10x32", "6x48"),
+    "avx512": ("6x64", "12x32", "8x32", "8x48", "10x32", "6x48"),
     "avx2": ("6x16", "4x16", "4x24", "5x16", "8x8"),
     "neon": ("6x8", "8x8", "4x16", "4x8"),
     "portable": ("4x8", "6x8", "4x12", "2x16"),
@@ -351,7 +351,7 @@ def space(
     ]
     if chosen == "packed_intrinsics":
         knobs += [
-            Knob("unroll", (1, 2) if base.isa == "avx512" else (1, 2, 4)),
+            Knob("unroll", (1, 2, 4, 8)),
             Knob("prefetch_b", (0, 8, 16)),
             Knob("prefetch_a", (0, 8)),
             Knob("prefetch_c", (True, False)),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import jinja2
 
 _FEATURES = {"avx512": "avx512f", "avx2": "avx2,fma", "neon": "neon"}
+_REGISTER = {"avx512": "zmm_reg", "avx2": "ymm_reg", "neon": "vreg"}
 _ARCH = {"avx512": "x86_64", "avx2": "x86_64", "neon": "aarch64"}
 
 _SPLITS = {
@@ -63,6 +64,7 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "knobs": knob_lines(s),
         "threaded": s.threads == "all",
         "features": _FEATURES.get(s.isa, ""),
+        "register": _REGISTER.get(s.isa, ""),
         "arch": _ARCH.get(s.isa, ""),
         "detected": _detected(s.isa),
         "uses_packed": packs_a or packs_b,
