@@ -15,7 +15,12 @@ import pytest
 from harness import machine
 from harness.build import audit
 from harness.build.audit import AuditReport
-from harness.verdict import Gate, PolicyViolation
+from harness.judge.calls import Abi, Placement, Program
+from harness.judge.limits import limits_for
+from harness.judge.worker import Capacity, Worker
+from harness.machine import usable_cores
+from harness.shapes import Shape
+from harness.verdict import At, Gate, OutOfMemory, PolicyViolation
 from tests.build_kernels import HONEST, PLAIN, SIGNATURE
 from tests.build_support import built, tools
 
@@ -69,6 +74,11 @@ REFUSED = [
     ("instructions", calling("core::arch::asm!(\"vfmadd231ph zmm0, zmm1, zmm2\");")),
     ("instructions", calling("core::arch::asm!(\"tdpbf16ps tmm0, tmm1, tmm2\");")),
     ("instructions", calling("core::arch::asm!(\"rdrand rax\", out(\"rax\") _);")),
+    ("static-memory", "static mut S: [core::mem::MaybeUninit<[u8; 300 << 20]>; 1] = [core::mem::MaybeUninit::uninit()];\n"
+                      + calling("core::hint::black_box(&raw mut S);")),
+    ("static-memory", "thread_local! { static S: core::cell::UnsafeCell<core::mem::MaybeUninit<[u8; 300 << 20]>> =\n"
+                      "const { core::cell::UnsafeCell::new(core::mem::MaybeUninit::uninit()) }; }\n"
+                      + calling("S.with(|s| { core::hint::black_box(s); });")),
     ("sections", "#[link_section = \".mine\"] #[inline(never)] fn q() -> u32 { core::hint::black_box(1) }\n"
                  + calling("core::hint::black_box(q());")),
 ]  # fmt: skip
@@ -104,6 +114,29 @@ def test_no_system_interface_counts_as_harmless(name: str) -> None:
 )
 def test_mathematics_and_memory_count_as_harmless(name: str) -> None:
     assert audit._HARMLESS.fullmatch(name) is not None
+
+
+def test_static_memory_within_the_limit_is_nobodys_business() -> None:
+    source = (
+        "static mut S: [core::mem::MaybeUninit<[u8; 200 << 20]>; 1] = [core::mem::MaybeUninit::uninit()];\n"
+    )
+    report = audit.check(built(source + calling("core::hint::black_box(&raw mut S);")), tools())
+    assert isinstance(report, AuditReport), report
+
+
+@x86_linux
+def test_a_library_that_does_not_fit_is_the_candidates_fault() -> None:
+    """Behind the audit: the loader's refusal blames the kernel and not the harness."""
+    source = (
+        "static mut S: [core::mem::MaybeUninit<[u8; 720 << 20]>; 1] = [core::mem::MaybeUninit::uninit()];\n"
+    )
+    library = built(source + calling("core::hint::black_box(&raw mut S);"))
+    shape, at = Shape(2, 3, 4), At(Gate.SHAPES)
+    limits = limits_for(shape, 1, usable_cores()[:1])
+    program = Program(library.path, library.symbol, Abi.KERNEL)
+    with Worker(tools().host, program, limits, Capacity.of([shape])) as worker:
+        outcome = worker.run(worker.slots([shape], Placement.RIGHT), at=at, limit_s=10.0)
+    assert outcome == OutOfMemory(limits.memory_bytes, at)
 
 
 def test_mathematics_may_be_imported() -> None:

@@ -24,6 +24,8 @@ from harness.verdict import At, Gate, PolicyViolation, one_line
 _BASELINE = Path(__file__).with_name("baseline.rs")
 # The personality routine of Rust's own unwinding tables; macOS prefixes C names with an underscore.
 _UNAVOIDABLE = {"rust_eh_personality"}
+# A worker for small shapes has 256 MiB beyond its threads; a library that takes all of it cannot be loaded there.
+STATIC_LIMIT_BYTES = 256 << 20
 
 # What an honest kernel may import beyond what the baseline shows: mathematics, memory, threads, and compiler support.
 _HARMLESS = re.compile(
@@ -98,6 +100,12 @@ def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str,
         yield "writable-code", f"has memory that is both writable and executable ({place})"
     for name in _more(found["executable_sections"], known["executable_sections"]):
         yield "sections", f"has code in a section of its own ({name})"
+    if found["memory_bytes"] > STATIC_LIMIT_BYTES:
+        yield (
+            "static-memory",
+            f"takes {found['memory_bytes'] / 2**20:.0f} MiB when loaded, {STATIC_LIMIT_BYTES >> 20} are allowed: keep "
+            "statics and thread-locals small, allocate what a product needs when it is asked for",
+        )
     for place, count in sorted(found["forbidden"].items()):
         if count > known["forbidden"].get(place, 0):
             yield "instructions", f"has the instruction {place}: system, clock, or less precise than f32"

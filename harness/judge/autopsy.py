@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 from harness.judge.process import Death
 from harness.judge.shared import PlacedSlot
-from harness.verdict import At, Cheat, Crash, HarnessError, OutOfMemory, Panic, Rejection, Timeout, one_line
+from harness.verdict import (
+    At,
+    Cheat,
+    Crash,
+    HarnessError,
+    OutOfMemory,
+    Panic,
+    PolicyViolation,
+    Rejection,
+    Timeout,
+    one_line,
+)
 
 # kind, signal, address, stack pointer, system call, access, length of text, three bases: LastWords in wire.rs.
 _WORDS = struct.Struct("=IIQQqIIQQQ")
@@ -20,11 +31,16 @@ _SIGNALLED, _VIOLATION = 1, 2
 _GUARD_BYTES = 16 << 20
 _STACK_REACH_BYTES = 64 << 20
 _HOST_FAULTS = (122, 123, 124, 125)
+_NOT_LOADED = 124
 _HOST_SAYS = "roundtable-host: "
 _NO_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|Cannot allocate memory|OutOfMemory")
 # What a panic says when memory ran out: for one more thread, or in a try_reserve that somebody unwraps.
 _NO_MEMORY_IN_PANIC = re.compile(
     r"failed to spawn thread: Os \{ code: 1[12]\b|Os \{ code: 12, kind|AllocError \{"
+)
+# What glibc's loader says of a library that is larger than the address space left (elf/dl-map-segments.h).
+_NO_ROOM_TO_LOAD = re.compile(
+    r"failed to map segment|cannot map zero-fill pages|[Cc]annot (allocate|create TLS)"
 )
 _PANIC = re.compile(r"panicked at [^\n]*\n?(?P<message>[^\n]*)")
 
@@ -72,8 +88,18 @@ def verdict(death: Death, case: Case) -> Rejection:
 
 def _exited(code: int, said: str, case: Case) -> Rejection:
     if not case.loaded and code in _HOST_FAULTS and _HOST_SAYS in said:
-        return HarnessError(one_line(said.rpartition(_HOST_SAYS)[2]), case.at)
+        detail = one_line(said.rpartition(_HOST_SAYS)[2])
+        return _unloadable(detail, case) if code == _NOT_LOADED else HarnessError(detail, case.at)
     return Cheat("left the process", f"exit with code {code} in the middle of a call", case.at)
+
+
+def _unloadable(detail: str, case: Case) -> Rejection:
+    """The loader refused a candidate's library; a BLAS is loaded before the sandbox closes and never comes here."""
+    if _NO_ROOM_TO_LOAD.search(detail):
+        return OutOfMemory(case.memory_bytes, case.at)
+    if "cannot open shared object file" in detail:
+        return HarnessError(detail, case.at)
+    return PolicyViolation("unloadable", detail, None, case.at)
 
 
 def _killed(number: int, said: str, words: LastWords, case: Case) -> Rejection:

@@ -1,5 +1,7 @@
 //! A compiled library: what it exports and imports, what runs by itself, which instructions it holds.
 
+use object::elf;
+use object::read::elf::ProgramHeader;
 use object::{
     Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionFlags, SectionKind, SegmentFlags, SymbolFlags,
 };
@@ -22,6 +24,8 @@ pub struct Report {
     pub forbidden: BTreeMap<String, usize>,
     /// Every function of the symbol table, demangled, without its hash.
     pub functions: Vec<String>,
+    /// Address space that loading takes: segments with their zeroed parts, and one thread's copy of thread-locals.
+    pub memory_bytes: u64,
 }
 
 pub struct Forbidden {
@@ -56,6 +60,7 @@ pub fn report(bytes: &[u8]) -> Result<Report, String> {
         referenced: referenced(&file, &names)?,
         forbidden: forbidden(&file, &names)?,
         functions: sorted(names.0.values().map(|function| function.name.clone())),
+        memory_bytes: memory_bytes(&file),
     })
 }
 
@@ -168,6 +173,18 @@ fn writable_code(file: &object::File<'_>) -> Vec<String> {
         _ => true,
     });
     both.map(|segment| format!("segment at {:#x}", segment.address())).collect()
+}
+
+fn memory_bytes(file: &object::File<'_>) -> u64 {
+    let loaded = file.segments().map(|segment| segment.size());
+    let thread_locals: Vec<u64> = match file {
+        object::File::Elf64(elf) => {
+            let of_threads = elf.elf_program_headers().iter().filter(|part| part.p_type(elf.endian()) == elf::PT_TLS);
+            of_threads.map(|part| part.p_memsz(elf.endian())).collect()
+        }
+        _ => Vec::new(),
+    };
+    loaded.chain(thread_locals).fold(0, u64::saturating_add)
 }
 
 fn forbidden(file: &object::File<'_>, names: &Names) -> Result<BTreeMap<String, usize>, String> {
