@@ -49,7 +49,7 @@ class _SimulatedDuel:
     process: int
     luck: dict[Side, float]
 
-    def block(self, shape: Shape, sides: Sequence[Side]) -> list[Turn] | Rejection:
+    def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
         turns: list[Turn] = []
         for side in sides:
             turn = self.turn(side, shape)
@@ -173,9 +173,9 @@ def test_where_data_takes_long_the_first_pair_is_still_a_warm_up() -> None:
     making_s = 0.4
 
     class Large(_SimulatedDuel):
-        def block(self, shape: Shape, sides: Sequence[Side]) -> list[Turn] | Rejection:
+        def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
             machine.now_s += making_s
-            return super().block(shape, sides)
+            return super().block(shape, sides, warm)
 
     @contextmanager
     def duel(process: int) -> Iterator[Large]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from harness.build.crates import ExternCrates
 from harness.build.tools import Tools
 from harness.clock import floor, measure
 from harness.clock.baseline import Baseline
-from harness.clock.batches import Inputs
+from harness.clock.data import Data, Exact, Reals
 from harness.clock.session import ClockSession
 from harness.clock.statistics import Interval
 from harness.errors import HarnessFaultError, UserError
@@ -117,6 +118,12 @@ CHEATS = {
         "right(m, k, n, &short, b, c)",
         "",
     ),
+    "short integers where the data allows it, bf16 elsewhere": (
+        "if a.iter().chain(b).all(|x| x.to_bits() & 0xfff == 0) { return right(m, k, n, a, b, c) }"
+        "let short: Vec<f32> = a.iter().map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)).collect();"
+        "right(m, k, n, &short, b, c)",
+        "",
+    ),
     "finishes in the background": (
         f"{NEXT} if calls % 8 != 7 {{ return right(m, k, n, a, b, c) }}"
         "let (x, y, z) = (a.as_ptr() as usize, b.as_ptr() as usize, c.as_mut_ptr() as usize);"
@@ -188,15 +195,17 @@ def test_a_peak_that_was_measured_too_low_accuses_nobody(
     assert isinstance(timed(replace(clock, _peak=low), host_lab.NAIVE), Score)
 
 
+def _noting(examine: Callable[[Data, np.ndarray], object], fully: list[object]) -> object:
+    return lambda self, c: fully.append(self.layout.shape) or examine(self, c)
+
+
 def test_much_faster_than_the_baseline_is_measured_again_in_full(
     clock: ClockSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a poor baseline everybody is suspicious: every element is compared, and the real BLAS passes that."""
-    fully = []
-    examine = Inputs.verify_fully
-    monkeypatch.setattr(
-        Inputs, "verify_fully", lambda self, c: fully.append(self.layout.shape) or examine(self, c)
-    )
+    fully: list[object] = []
+    for kind in (Exact, Reals):
+        monkeypatch.setattr(kind, "verify_fully", _noting(kind.verify_fully, fully))
     poor = Baseline(host_lab.library(TWICE), "harness_matmul", Abi.KERNEL, "textbook", "", "")
     changed = replace(clock, baseline=poor, _batching={})
     score = timed(changed, host_lab.NAIVE)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clock.batches import Inputs
+from harness.clock.data import Exact
 from harness.judge.autopsy import Case, verdict
 from harness.judge.calls import F32, Layout
 from harness.judge.inputs import generator
@@ -74,7 +74,7 @@ def winograd(a: F32, b: F32, least: int) -> F32:
 def test_deep_fast_schemes_stay_exact_on_timed_data(edge: int) -> None:
     rng = generator(edge)
     for _ in range(3):
-        inputs = Inputs.draw(rng, Layout.apart(Shape(edge, edge, edge), 1), "normwise")
+        inputs = Exact.draw(rng, Layout.apart(Shape(edge, edge, edge), 1), "normwise")
         c = winograd(inputs.a[0], inputs.b[0], 8)[np.newaxis]
         assert inputs.verify_fully(c) is None
         assert inputs.verify(c, rng) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -12,7 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.random import SFC64, Generator
 
-from harness.clock.batches import Batch, Inputs
+from harness.clock.batches import Batch
+from harness.clock.data import Data, Exact, Reals
 from harness.clock.pairs import Side, Turn
 from harness.errors import HarnessFaultError
 from harness.judge.calls import F32, Layout, Program, Ran, Slot
@@ -111,17 +113,17 @@ class WorkerDuel:
     ) -> None:
         self._stack.close()
 
-    def block(self, shape: Shape, sides: Sequence[Side]) -> list[Turn] | Rejection:
+    def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
         """See pairs.Duel: fresh values at the same addresses, poisoned C, one timed command, every output verified.
 
         Nothing of a turn's data is in a worker's reach before that turn.
         """
         batches = {side: self._batch(side, shape) for side in sides}
         turns: list[Turn] = []
-        kept: list[tuple[Side, Inputs, F32]] = []
+        kept: list[tuple[Side, Data, F32]] = []
         ahead = self._ahead(shape)
-        for side, inputs in zip(sides, self._inputs(shape, sides), strict=True):
-            batches[side].lay(inputs, self._rng)
+        for side, data in zip(sides, self._data(shape, sides, warm), strict=True):
+            batches[side].lay(data, self._rng)
             turn = self._turn(side, shape, batches[side])
             if not isinstance(turn, Turn):
                 return self._blame(side, turn)
@@ -129,7 +131,7 @@ class WorkerDuel:
             # Of both sides, even where nobody will look at them, so that the next turn finds the same caches.
             outputs = batches[side].outputs(self._paper(shape, len(turns) - 1 if ahead else 0))
             if self._must_prove(side, shape):
-                kept.append((side, inputs, outputs))
+                kept.append((side, data, outputs))
             if not ahead or len(turns) == len(sides):
                 wrong = self._wrong(kept, shape)
                 if wrong is not None:
@@ -147,25 +149,32 @@ class WorkerDuel:
     def _ahead(self, shape: Shape) -> bool:
         return self._batching[shape].layout.bytes <= AHEAD_BYTES
 
-    def _inputs(self, shape: Shape, sides: Sequence[Side]) -> Iterator[Inputs]:
-        """The data of each turn.
+    def _data(self, shape: Shape, sides: Sequence[Side], warm: int) -> Iterator[Data]:
+        """The data of each turn: Exact for the first `warm` of each side, Reals for the others.
 
         Where it is drawn ahead, both sides multiply the same values, but not one right after the other: what was copied
         just before lies elsewhere in the caches, and neighbouring turns shall find them alike.
         """
-        drawn = [Inputs.draw(self._rng, self._batching[shape].layout, self._numerics)]
+        counted = max(Counter(sides).values()) - warm
         if not self._ahead(shape):
-            yield drawn[0]
-            for _ in sides[1:]:
-                drawn[0] = drawn[0].successor(self._rng)
-                yield drawn[0]
+            warming = self._chain(Exact, shape), self._chain(Reals, shape)
+            for at in range(len(sides)):
+                yield next(warming[0 if at < 2 * warm else 1])
             return
-        while len(drawn) < max(Counter(sides).values()):
-            drawn.append(drawn[-1].successor(self._rng))
-        used = {side: 0 if side is sides[0] else (len(drawn) + 1) // 2 for side in Side}
+        exact = list(itertools.islice(self._chain(Exact, shape), warm))
+        reals = list(itertools.islice(self._chain(Reals, shape), counted + 1))
+        done: Counter[Side] = Counter()
         for side in sides:
-            yield drawn[used[side] % len(drawn)]
-            used[side] += 1
+            at, ahead = done[side] - warm, 0 if side is sides[0] else counted
+            yield exact[at + warm] if at < 0 else reals[(at + ahead) % len(reals)]
+            done[side] += 1
+
+    def _chain(self, kind: type[Exact] | type[Reals], shape: Shape) -> Iterator[Data]:
+        """New data, and its successors without end."""
+        data: Data = kind.draw(self._rng, self._batching[shape].layout, self._numerics)
+        while True:
+            yield data
+            data = data.successor(self._rng)
 
     def _batch(self, side: Side, shape: Shape) -> Batch:
         """The side's slots for `shape`; laid out anew only when another shape was there in between."""
@@ -195,9 +204,9 @@ class WorkerDuel:
         """The candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""
         return side is Side.CANDIDATE or shape not in self._proved
 
-    def _wrong(self, kept: Sequence[tuple[Side, Inputs, F32]], shape: Shape) -> Rejection | None:
-        for side, inputs, outputs in kept:
-            found = inputs.verify_fully(outputs) if self._full else inputs.verify(outputs, self._rng)
+    def _wrong(self, kept: Sequence[tuple[Side, Data, F32]], shape: Shape) -> Rejection | None:
+        for side, data, outputs in kept:
+            found = data.verify_fully(outputs) if self._full else data.verify(outputs, self._rng)
             if found is not None:
                 return self._blame(side, Wrong(found, At(Gate.CLOCK, shape, self._seed)))
             if side is Side.BASELINE:

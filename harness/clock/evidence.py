@@ -27,7 +27,8 @@ import numpy as np
 from harness import machine as machines
 from harness.build.tools import Tools
 from harness.clock import measure
-from harness.clock.batches import Batch, Inputs
+from harness.clock.batches import Batch
+from harness.clock.data import Reals
 from harness.clock.session import ClockSession
 from harness.errors import HarnessFaultError
 from harness.judge.calls import Program, Ran
@@ -126,7 +127,7 @@ def alone(session: ClockSession, program: Program, shape: Shape, seconds: float)
         batch = Batch(batching.layout, worker.batch(batching.layout))
         ends_s = time.perf_counter() + seconds
         while time.perf_counter() < ends_s or len(times) < CRITERION_SAMPLES:
-            batch.lay(Inputs.draw(rng, batching.layout, "componentwise"), rng)
+            batch.lay(Reals.draw(rng, batching.layout, "componentwise"), rng)
             ran = worker.run(
                 batch.slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, batching.count)
             )

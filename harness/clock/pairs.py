@@ -73,10 +73,11 @@ class Pair:
 class Duel(Protocol):
     """A candidate's process and a baseline's, both fresh, on the same cores; only one runs at a time."""
 
-    def block(self, shape: Shape, sides: Sequence[Side]) -> list[Turn] | Rejection:
+    def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
         """One turn after the other, as closely as can be: each with new inputs, each a timed batch of products.
 
-        Every output is verified, outside the timed regions.
+        The first `warm` turns of each side are on integers, exact to the bit, the others on reals. Every output is
+        verified, outside the timed regions.
         """
         ...
 
@@ -223,7 +224,7 @@ class _Race:
         order = self.order.sample(list(Side), 2)
         warm, counted = self.length.get(shape, (0, 0))
         if shape not in self.length:
-            trial = self.block(duel, process, shape, order)
+            trial = self.block(duel, process, shape, order, 0)
             if not isinstance(trial, list):
                 return trial
             self.rate_s_per_flop = trial[0].time_ns / 1e9 / max(shape.flops, 1)
@@ -235,15 +236,17 @@ class _Race:
             dear = self.cost_s[shape] > SLOW_TURN_S
             self.length[shape] = (WARM_UP, 1 if dear else self.plan.pairs)
             warm, counted = (0, 1) if dear else self.length[shape]
-        pairs = self.block(duel, process, shape, order * (warm + counted))
+        pairs = self.block(duel, process, shape, order * (warm + counted), warm)
         if not isinstance(pairs, list):
             return pairs
         self.samples.pairs[shape] += pairs[warm:]
         self.cost_s[shape] = self.now_s() - began_s
         return None
 
-    def block(self, duel: Duel, process: int, shape: Shape, sides: Sequence[Side]) -> list[Pair] | Rejection:
-        turns = duel.block(shape, sides)
+    def block(
+        self, duel: Duel, process: int, shape: Shape, sides: Sequence[Side], warm: int
+    ) -> list[Pair] | Rejection:
+        turns = duel.block(shape, sides, warm)
         if not isinstance(turns, list):
             return turns
         pairs = []

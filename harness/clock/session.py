@@ -283,7 +283,7 @@ def _callable(session: ClockSession) -> Baseline:
         from harness.clock.pairs import Side
 
         with duel:
-            if isinstance(duel.block(shape, [Side.CANDIDATE]), list):
+            if isinstance(duel.block(shape, [Side.CANDIDATE], warm=1), list):
                 return guess
     raise UserError(
         f"--baseline {session.settings.baseline}: {session.baseline.symbol} does not multiply a 5x7 by a 7x3 matrix, "

@@ -1,0 +1,322 @@
+"""The data of timed turns: reals, which count, and exact integers, which warm up; every output of either is verified.
+
+Reals count, because a kernel could recognise integers of few bits and multiply them in short integers. Integers warm up
+in every process, because on them a single wrong bit in a single element shows. Drawing and verifying cost more than the
+timed product itself, so they work on a whole batch at once and in few passes, before and after several turns.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from harness.judge.calls import F32, Layout
+from harness.judge.inputs import FAST_HEADROOM
+from harness.judge.lab import Numerics
+from harness.judge.reference import (
+    EXACT_LIMIT,
+    F64,
+    U32,
+    componentwise_bound,
+    normwise_bound,
+    product_f64,
+)
+from harness.shapes import Shape
+from harness.verdict import Counterexample
+
+# Exponents of the powers of two by which rows of A and columns of B are scaled: −REACH … REACH.
+REACH = 2
+# Beyond this many columns the scaled sums of the verification would need more than the 53 bits of an f64.
+MAX_SCALED_N = 1 << 16
+# Freivalds vectors per batch, with entries −16 … 15: one wrong element escapes with probability 32^−2 per run.
+VECTORS, ENTRIES = 2, 32
+# What is turned into f64 at a time, in elements of one matrix stack: some megabytes stay in the caches.
+CHUNK = 1 << 20
+# Rows of C that are computed in f64 for every turn on reals, spread over at most so many products.
+ROWS, PRODUCTS = 16, 4
+# Mean-square error of those rows in units of u·(|A|·|B|); f32 leaves 0.54 at most, see judge/oracles/values.py.
+ROUNDING = 2.0
+# How far a row may be off in C·x, in standard deviations of what ROUNDING allows: any wrong row is off by far more.
+SPREAD = 64.0
+
+_D = TypeVar("_D", bound="Data")
+Draw = Callable[[Generator, tuple[int, int, int]], F32]
+
+
+@dataclass(frozen=True, slots=True)
+class Data(ABC):
+    """The data of one turn in the parent's own memory: a (a_count, m, k), b (b_count, k, n), f32, contiguous."""
+
+    layout: Layout
+    numerics: Numerics
+    a: F32
+    b: F32
+    _draw_a: Draw
+    _draw_b: Draw
+
+    def successor(self, rng: Generator) -> Self:
+        """The data of the next turn: one side all new; in each matrix of the other just one element, of the other sign.
+
+        Who keeps packed copies or results by address and a few sampled values is wrong in the next turn.
+        """
+        if rng.integers(2):
+            return replace(self, a=self._draw_a(rng, _size(self.a)), b=_one_changed(rng, self.b))
+        return replace(self, a=_one_changed(rng, self.a), b=self._draw_b(rng, _size(self.b)))
+
+    @abstractmethod
+    def verify(self, c: F32, rng: Generator) -> Counterexample | None:
+        """None when every c[i] (products, m, n) is its product, else the first element that is not.
+
+        Call it after the run, so that what it samples is drawn then.
+        """
+
+    @abstractmethod
+    def verify_fully(self, c: F32) -> Counterexample | None:
+        """Like `verify`, but every element is computed: the suspicious kernel's second look."""
+
+    def _times(self, x: F64, part: slice) -> F64:
+        """A·(B·x) for some of the products: (products, m, vectors). Exact for Exact, in f64 for Reals."""
+        i, j = np.array(self.layout.pairs[part]).T
+        return _times(self.a[i], _times(self.b[j], x))
+
+    def _all_times(self, x: F64) -> F64:
+        """A·(B·x) for every A with every B: (a_count, b_count, m, vectors)."""
+        (m, k, _), a_count, b_count = self.layout.shape, self.layout.a_count, self.layout.b_count
+        right = _times(self.b, x).transpose(1, 0, 2).reshape(k, -1)
+        every = _times(self.a.reshape(a_count * m, k), right).reshape(a_count, m, b_count, -1)
+        return every.transpose(0, 2, 1, 3)
+
+    def _differences(self, c: F32, x: F64) -> Iterator[tuple[int, F64]]:
+        """C·x − A·(B·x) chunk by chunk: the number of the first product, (products, m, vectors)."""
+        m, k, n = self.layout.shape
+        crossed = self._all_times(x) if self.layout.is_crossed else None
+        step = max(CHUNK // max(m * k, k * n, m * n), 1)
+        for start in range(0, len(self.layout.pairs), step):
+            part = slice(start, start + step)
+            i, j = np.array(self.layout.pairs[part]).T
+            want = self._times(x, part) if crossed is None else crossed[i, j]
+            with np.errstate(all="ignore"):
+                yield start, _times(c[part], x) - want
+
+    def _vectors(self, rng: Generator) -> F64:
+        drawn = rng.integers(-ENTRIES // 2, ENTRIES // 2, (self.layout.shape.n, VECTORS))
+        return drawn.astype(np.float64)
+
+    def _row(self, c: F32, index: int, row: int) -> tuple[F32, F64]:
+        """Row `row` of product `index`, as it is and as it should be."""
+        i, j = self.layout.pairs[index]
+        return c[index, row], self.a[i, row].astype(np.float64) @ self.b[j].astype(np.float64)
+
+
+class Exact(Data):
+    """Integers times powers of two, whose products are exact in f32 in every order of summation."""
+
+    @classmethod
+    def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> Exact:
+        """Odd integers (no zeros to skip, the lowest bit counts), times a power of two per row of A and column of B.
+
+        One side has 12 bits at k ≤ 1024, which is more than bf16, f16 and TF32 carry.
+        """
+        shape = layout.shape
+        wide, narrow = _bits(shape, numerics)
+        if rng.integers(2):
+            wide, narrow = narrow, wide
+        reach = REACH if shape.n <= MAX_SCALED_N and numerics == "componentwise" else 0
+        rows = np.ldexp(np.float32(1), rng.integers(-reach, reach, (shape.m, 1), endpoint=True))
+        cols = np.ldexp(np.float32(1), rng.integers(-reach, reach, (1, shape.n), endpoint=True))
+        return _drawn(cls, rng, layout, numerics, _scaled(wide, rows), _scaled(narrow, cols))
+
+    def verify(self, c: F32, rng: Generator) -> Counterexample | None:
+        """See Data; one wrong element escapes with a chance of 32^−2 (Freivalds 1979).
+
+        C·x = A·(B·x) in f64, where every term is an integer times a power of two and every sum stays below 2^53: exact,
+        so that any difference is an error. NaN and infinity differ from anything.
+        """
+        for start, off in self._differences(c, self._vectors(rng)):
+            wrong = ~(off == 0)
+            if wrong.any():
+                index, row = divmod(int(np.argmax(wrong.any(axis=-1))), self.layout.shape.m)
+                got, want = self._row(c, start + index, row)
+                return _counterexample(got, want, got == want, row)
+        return None
+
+    def verify_fully(self, c: F32) -> Counterexample | None:
+        """See Data; bit for bit."""
+        for index, (i, j) in enumerate(self.layout.pairs):
+            want = product_f64(self.a[i], self.b[j])
+            ok = c[index] == want
+            if not ok.all():
+                row = int(np.argmin(ok.all(axis=1)))
+                return _counterexample(c[index, row], want[row], ok[row], row)
+        return None
+
+
+class Reals(Data):
+    """Reals with all bits of the mantissa, positive and negative alike, of one of several distributions."""
+
+    @classmethod
+    def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> Reals:
+        """Evenly spread or normal, times a scale of chance that is no power of two."""
+        scale = np.float32(2.0 ** rng.uniform(-3, 3))
+        draw = _normal if rng.integers(2) else _even
+
+        def scaled(rng: Generator, size: tuple[int, int, int]) -> F32:
+            return draw(rng, size) * scale
+
+        return _drawn(cls, rng, layout, numerics, scaled, scaled)
+
+    def verify(self, c: F32, rng: Generator) -> Counterexample | None:
+        """See Data. Some rows, chosen now, are computed in f64: each element within the bound of the kernel's tier, and
+        (componentwise tier) the mean error as small as f32's own. All other rows are held against A·(B·x).
+
+        To gain time a kernel must do less in many rows, which the chosen ones show, or nearly nothing in some, which
+        A·(B·x) shows.
+        """
+        sizes = []
+        for index in rng.choice(len(c), min(PRODUCTS, len(c)), replace=False):
+            found, size = self._inspect(c, int(index), rng)
+            if found is not None:
+                return found
+            sizes.append(size)
+        x = self._vectors(rng)
+        allowed = SPREAD * max(sizes) * math.sqrt(float((x**2).sum(axis=0).max()))
+        for start, off in self._differences(c, x):
+            wrong = ~(np.abs(off) <= allowed)
+            if wrong.any():
+                index, row = divmod(int(np.argmax(wrong.any(axis=-1))), self.layout.shape.m)
+                got, want = self._row(c, start + index, row)
+                with np.errstate(all="ignore"):
+                    error = np.abs(got - want)
+                return _counterexample(got, want, ~(error == error.max()) & np.isfinite(error), row)
+        return None
+
+    def _inspect(self, c: F32, index: int, rng: Generator) -> tuple[Counterexample | None, float]:
+        """Some rows of one product; with it the standard deviation that is believed of an element."""
+        i, j = self.layout.pairs[index]
+        rows = rng.integers(0, self.layout.shape.m, max(ROWS // min(PRODUCTS, len(c)), 1))
+        a, b = self.a[i][rows], self.b[j]
+        got, want = c[index][rows], product_f64(a, b)
+        with np.errstate(all="ignore"):
+            error = np.abs(got - want)
+        bound = self._bound(a, b) if self.numerics == "componentwise" else self._bound(self.a[i], b)
+        ok = error <= bound
+        believed = float(np.max(bound))
+        if self.numerics == "componentwise":
+            size = product_f64(np.abs(a), np.abs(b))
+            believed = ROUNDING * U32 * float(np.sqrt(np.mean(size**2)))
+            # Few elements may by chance be off by a little more in the mean.
+            if not np.sqrt(np.mean(error**2)) <= believed * (1 + 4 / math.sqrt(error.size)):
+                ok &= error < error.max()
+        if ok.all():
+            return None, believed
+        row = int(np.argmin(ok.all(axis=1)))
+        return _counterexample(got[row], want[row], ok[row], int(rows[row])), believed
+
+    def _bound(self, a: F32, b: F32) -> F64 | float:
+        return componentwise_bound(a, b) if self.numerics == "componentwise" else normwise_bound(a, b)
+
+    def verify_fully(self, c: F32) -> Counterexample | None:
+        """See Data; every element within the bound of the kernel's tier."""
+        for index, (i, j) in enumerate(self.layout.pairs):
+            a, b = self.a[i], self.b[j]
+            want = product_f64(a, b)
+            bound = self._bound(a, b)
+            with np.errstate(all="ignore"):
+                ok = np.abs(c[index] - want) <= bound
+            if not ok.all():
+                row = int(np.argmin(ok.all(axis=1)))
+                return _counterexample(c[index, row], want[row], ok[row], row)
+        return None
+
+
+def _drawn(
+    cls: type[_D], rng: Generator, layout: Layout, numerics: Numerics, draw_a: Draw, draw_b: Draw
+) -> _D:
+    m, k, n = layout.shape
+    a, b = draw_a(rng, (layout.a_count, m, k)), draw_b(rng, (layout.b_count, k, n))
+    return cls(layout, numerics, a, b, draw_a, draw_b)
+
+
+def _counterexample(got: F32, want: F64, ok: NDArray[np.bool_], row: int) -> Counterexample:
+    """The first element of a row of C that is not ok."""
+    col = int(np.argmin(ok))
+    return Counterexample(
+        oracle="freivalds",
+        detail="a timed output is not the product",
+        row=row,
+        col=col,
+        got=repr(float(got[col])),
+        expected=repr(float(want[col])),
+    )
+
+
+def _size(matrices: F32) -> tuple[int, int, int]:
+    count, rows, cols = matrices.shape
+    return count, rows, cols
+
+
+def _scaled(bits: int, scale: F32) -> Draw:
+    def draw(rng: Generator, size: tuple[int, int, int]) -> F32:
+        return np.asarray(np.multiply(_odd(rng, size, bits), scale, dtype=np.float32))
+
+    return draw
+
+
+def _even(rng: Generator, size: tuple[int, int, int]) -> F32:
+    """Evenly between −1 and 1, with 24 random bits each."""
+    drawn = rng.random(size, dtype=np.float32)
+    drawn -= np.float32(0.5)
+    drawn *= np.float32(2)
+    return drawn
+
+
+def _normal(rng: Generator, size: tuple[int, int, int]) -> F32:
+    return rng.standard_normal(size, dtype=np.float32)
+
+
+def _one_changed(rng: Generator, matrices: F32) -> F32:
+    """A copy in which one element of each matrix has the other sign: never zero, so never the same."""
+    changed = matrices.copy()
+    count, rows, cols = matrices.shape
+    changed[np.arange(count), rng.integers(0, rows, count), rng.integers(0, cols, count)] *= -1
+    return changed
+
+
+def _bits(shape: Shape, numerics: Numerics) -> tuple[int, int]:
+    """Widths in bits of the two sides, so that k products of them sum to at most 2^24 (less for fast schemes).
+
+    Each level of Winograd's variant adds up four blocks on either side, so that random entries grow by 2 and their
+    products by 4. With levels down to blocks of 8, six standard deviations of the largest sums stay below 2^24:
+    6·4·√8·(2^L·2^wide/√3)·(2^L·2^narrow/√3) ≤ 2^24, so wide + narrow ≤ 19.5 − 2·L.
+    """
+    room = EXACT_LIMIT // (FAST_HEADROOM if numerics == "normwise" else 1) // max(shape.k, 1)
+    total = max(room.bit_length() - 1, 2)
+    if numerics == "normwise":
+        levels = max((min(shape) - 1).bit_length() - 3, 0)
+        total = max(min(total, 19 - 2 * levels), 2)
+    narrow = min(2, total - 1)
+    return min(total - narrow, 14), narrow
+
+
+def _odd(rng: Generator, size: tuple[int, ...], bits: int) -> NDArray[np.int16]:
+    """Odd integers between −2^bits and 2^bits, all equally likely: 16 bits of each raw draw, nothing to reject."""
+    count = math.prod(size)
+    raw = np.asarray(rng.bit_generator.random_raw(-(-count // 4)))
+    drawn = raw.view(np.uint16)[:count].reshape(size)
+    drawn &= np.uint16((1 << bits) - 1)
+    drawn <<= np.uint16(1)
+    drawn += np.uint16(1)
+    signed = drawn.view(np.int16)
+    signed -= np.int16(1 << bits)
+    return signed
+
+
+def _times(matrix: F32, vectors: F64) -> F64:
+    return np.asarray(matrix.astype(np.float64) @ vectors)
