@@ -12,9 +12,10 @@ from numpy.random import Generator
 from harness.clock.data import Data
 from harness.judge.calls import F32, Layout, Slot
 
-# What C holds before a turn: quiet NaN with a payload of each element's own, large finite numbers, ordinary ones.
-NAN, LARGE = np.uint32(0x7FC00000), np.uint32(0x7A000000)
-PAYLOAD = 0x3FFFFF
+# What C holds before a turn: quiet NaN, large numbers (beyond 1e35), ordinary ones (8 to 12); each element with low
+# bits of its own.
+NAN, LARGE, ORDINARY = 0x7FC00000, 0x7A000000, 0x41000000
+LOW_BITS = 0x3FFFFF
 
 
 class Batch:
@@ -27,7 +28,8 @@ class Batch:
         self._a = _stacks([a[i] for i in range(layout.a_count)])
         self._b = _stacks([b[j] for j in range(layout.b_count)])
         self._c = _stacks([slot.c for slot in slots])
-        self._payload = np.arange(slots[0].c.size, dtype=np.uint32).reshape(slots[0].c.shape)
+        low = np.arange(slots[0].c.size, dtype=np.uint32) & np.uint32(LOW_BITS)
+        self._poison = (low | np.uint32(NAN)).reshape(slots[0].c.shape)
 
     def lay(self, data: Data, rng: Generator) -> None:
         """Copy `data` to the same addresses as ever; fill C with what is no answer.
@@ -37,15 +39,10 @@ class Batch:
         """
         _fill(self._a, data.a)
         _fill(self._b, data.b)
-        kind, salt = int(rng.integers(4)), np.uint32(rng.integers(PAYLOAD + 1))
-        if kind < 3:
-            poison = (self._payload ^ salt) & np.uint32(PAYLOAD) | (NAN if kind < 2 else LARGE)
-            for stack in self._c:
-                stack.view(np.uint32)[...] = poison
-            return
-        ordinary = (self._payload ^ salt & np.uint32(0xFF)).astype(np.float32) - np.float32(100)
+        kind = (NAN, NAN, LARGE, ORDINARY)[rng.integers(4)]
+        change = np.uint32(NAN ^ kind ^ int(rng.integers(LOW_BITS + 1)))
         for stack in self._c:
-            stack[...] = ordinary
+            np.bitwise_xor(self._poison, change, out=stack.view(np.uint32))
 
     def outputs(self, into: F32) -> F32:
         """Copy every C into `into` (products, m, n), which is returned."""
