@@ -8,12 +8,14 @@ import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import CandidateError
-from harness.verdict import Gate
+from harness.manifest_text import MAX_MANIFEST_BYTES, shape_problem, value_problem
+from harness.verdict import Gate, one_line
+from harness.visible import misleads, visible
 
 KERNEL_FILE = "kernel.rs"
 MANIFEST_FILE = "candidate.toml"
@@ -21,6 +23,9 @@ MAX_BYTES = 1 << 20
 
 ThreadClass = Literal[1, "all"]
 Tier = Literal["safe", "unsafe"]
+# No kernel is a million times faster or slower than BLAS; within these bounds quotients and logarithms are finite.
+LEAST_RATIO, LARGEST_RATIO = 1e-6, 1e6
+ClaimedRatio = Annotated[float, Field(ge=LEAST_RATIO, le=LARGEST_RATIO, allow_inf_nan=False)]
 
 
 class Claim(BaseModel):
@@ -32,9 +37,15 @@ class Claim(BaseModel):
     toolchain: str = ""
     baseline: str = ""
     suite: str = ""
-    ratio: float = Field(gt=0)
-    ratio_low: float = Field(gt=0)
-    ratio_high: float = Field(gt=0)
+    ratio: ClaimedRatio
+    ratio_low: ClaimedRatio
+    ratio_high: ClaimedRatio
+
+    @model_validator(mode="after")
+    def _ratio_lies_in_its_interval(self) -> Claim:
+        if not self.ratio_low <= self.ratio <= self.ratio_high:
+            raise ValueError("the ratio must lie in its interval: ratio_low <= ratio <= ratio_high")
+        return self
 
 
 class Manifest(BaseModel):
@@ -53,7 +64,7 @@ class Manifest(BaseModel):
     tier: Tier = "unsafe"
     expect: Literal["accepted", "rejected"] = "accepted"
     gate: Gate | None = None
-    min_ratio: float | None = Field(default=None, gt=0)
+    min_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     proposal: dict[str, Any] | None = None
     claim: Claim | None = None
 
@@ -85,36 +96,55 @@ def load(folder: Path) -> Candidate:
     """Read `folder` as a candidate.
 
     Raises CandidateError when kernel.rs or candidate.toml is missing where it must not be, a symbolic link,
-    not a regular file, over 1 MiB, not UTF-8, or when the manifest is malformed or has unknown keys.
+    not a regular file, too large, not UTF-8, when the manifest is malformed or has unknown keys, or when the folder's
+    path has characters that no report can show.
     """
-    source = _read(folder / KERNEL_FILE)
+    if misleads(str(folder)):
+        raise CandidateError(
+            f"{visible(str(folder))}: the path holds control characters, characters that reorder text, or bytes "
+            "that are not UTF-8; rename the folder with plain letters"
+        )
+    source = _read(folder / KERNEL_FILE, MAX_BYTES)
     manifest_path = folder / MANIFEST_FILE
     manifest = Manifest()
     if os.path.lexists(manifest_path):
-        manifest = parse_manifest(_read(manifest_path), str(manifest_path))
+        manifest = parse_manifest(_read(manifest_path, MAX_MANIFEST_BYTES), str(manifest_path))
     return Candidate(name=folder.name, folder=folder, source=source, manifest=manifest)
 
 
 def parse_manifest(text: str, where: str) -> Manifest:
     """Parse candidate.toml; raises CandidateError that names the offending key and the allowed ones."""
+    problem = shape_problem(text)
+    if problem is not None:
+        raise CandidateError(f"{where}: {problem}")
     try:
-        return Manifest.model_validate(tomllib.loads(text))
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CandidateError(f"{where}: not valid TOML: {error}") from None
+        raise CandidateError(f"{where}: not valid TOML: {one_line(str(error))}") from None
+    except ValueError:
+        # Python's own refusal to read a decimal number of more than 4300 digits.
+        raise CandidateError(f"{where}: an integer beyond 64 bits; TOML's integers have 64") from None
+    except RecursionError:
+        raise CandidateError(f"{where}: nested too deeply; nest less") from None
+    problem = value_problem(values)
+    if problem is not None:
+        raise CandidateError(f"{where}: {problem}")
+    try:
+        return Manifest.model_validate(values)
     except ValidationError as error:
-        raise CandidateError(f"{where}: {_explain(error)}") from None
+        raise CandidateError(f"{where}: {one_line(_explain(error), 1000)}") from None
 
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the file"
+    key = one_line(".".join(str(part) for part in first["loc"]), 80) or "the file"
     if first["type"] == "extra_forbidden":
         allowed = Claim.model_fields if first["loc"][0] == "claim" else Manifest.model_fields
         return f"unknown key '{key}'; allowed: {', '.join(sorted(allowed))}"
     return f"{key}: {first['msg']}"
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, limit: int) -> str:
     """The text of a small regular file that is not reached through a link; O_NOFOLLOW closes the race."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -130,12 +160,13 @@ def _read(path: Path) -> str:
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             raise CandidateError(f"{path}: is {kind}; a regular file is expected")
         data = b""
-        while len(data) <= MAX_BYTES and (block := os.read(descriptor, MAX_BYTES + 1 - len(data))):
+        while len(data) <= limit and (block := os.read(descriptor, limit + 1 - len(data))):
             data += block
     finally:
         os.close(descriptor)
-    if len(data) > MAX_BYTES:
-        raise CandidateError(f"{path}: larger than 1 MiB; a candidate is one readable file")
+    if len(data) > limit:
+        size = "1 MiB" if limit == MAX_BYTES else f"{limit >> 10} KiB"
+        raise CandidateError(f"{path}: larger than {size}; a candidate is one readable file")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

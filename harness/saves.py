@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from harness.candidate import Claim
+from harness.candidate import LARGEST_RATIO, LEAST_RATIO, Claim
 from harness.errors import UserError
 from harness.records import FORMAT, write_whole
 from harness.verdict import Score
@@ -125,7 +125,7 @@ def of_claim(claim: Claim, threads: str) -> Ratio:
 def _ratio(entry: dict[str, Any]) -> Ratio:
     """An entry of a save; raises TypeError or ValueError when a field is missing, unknown or no ratio."""
     found = Ratio(**entry)
-    if not 0 < found.low <= found.ratio <= found.high < math.inf:
+    if not LEAST_RATIO <= found.low <= found.ratio <= found.high <= LARGEST_RATIO:
         raise ValueError(f"{found.low}, {found.ratio}, {found.high} are no ratio and its interval")
     return found
 
@@ -160,7 +160,7 @@ class Saves:
                     f"{path}: saved by another version (format {version}, here {FORMAT}); save it anew"
                 )
             return {candidate: _ratio(entry) for candidate, entry in content["timings"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{path}: not a saved session ({type(error).__name__}); delete it and --save anew"
             ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 
 from harness.candidate import MAX_BYTES, load, parse_manifest
 from harness.errors import CandidateError
+from harness.manifest_text import MAX_MANIFEST_BYTES
+from harness.saves import Ratio, compare, of_claim
+from harness.visible import visible
 
 
 def folder_with(tmp_path: Path, source: bytes | None = b"// kernel", manifest: bytes | None = None) -> Path:
@@ -59,6 +63,15 @@ def test_source_hash_depends_on_the_text_alone(tmp_path: Path) -> None:
         (b"//", b"expect = 'rejected'\ngate = 'heaven'", "gate"),
         (b"//", b"min_ratio = 0", "min_ratio"),
         (b"//", b"min_ratio = nan", "min_ratio"),
+        (b"//", b"min_ratio = inf", "min_ratio: Input should be a finite number"),
+        (b"//", b"#" * (MAX_MANIFEST_BYTES + 1), "larger than 64 KiB"),
+        (b"//", b"generation = " + b"9" * 5000, "an integer beyond 64 bits"),
+        (b"//", b"[proposal]\nx = 0x" + b"f" * 17, "an integer beyond 64 bits"),
+        (b"//", b"[proposal]\nx = 1979-05-27", "1979-05-27 is a date or a time; write it as text"),
+        (b"//", b'"\\u001b[2J" = 1', "unknown key '[2J'"),
+        (b"//", b"[claim]\nratio = 2\nratio_low = 3\nratio_high = 4", "ratio_low <= ratio <= ratio_high"),
+        (b"//", b"[claim]\nratio = inf\nratio_low = 3\nratio_high = inf", "finite number"),
+        (b"//", b"[claim]\nratio = 1\nratio_low = 1e-9\nratio_high = 1", "claim.ratio_low"),
     ],
 )
 def test_bad_folders_are_named_in_one_line(
@@ -92,6 +105,82 @@ def test_links_folders_and_pipes_are_refused(tmp_path: Path, name: str) -> None:
             load(folder)
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         path.write_text("")
+
+
+HOSTILE_MANIFESTS = {
+    "arrays": "proposal = { x = " + "[" * 20_000 + "]" * 20_000 + " }",
+    "open arrays": "parents = " + "[" * 60_000,
+    "tables": "proposal = " + "{a=" * 10_000 + "1" + "}" * 10_000,
+    "a dotted key": "proposal" + ".a" * 32_000 + " = 1",
+    "a dotted key with blanks and quotes": "proposal" + " . 'a'" * 10_000 + " = 1",
+    "a dotted header": "[proposal" + ".a" * 32_000 + "]",
+    "dots and brackets together": "proposal" + ".a" * 25 + " = " + "[" * 25 + "]" * 25,
+    "escaped quotes without an end": 'title = "' + '\\"' * 32_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_MANIFESTS)
+def test_a_manifest_cannot_take_long_or_nest_deep(name: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(CandidateError) as caught:
+        parse_manifest(HOSTILE_MANIFESTS[name], "candidate.toml")
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - began < 2.0
+
+
+def test_dots_and_brackets_in_texts_and_comments_are_prose() -> None:
+    prose = "a." * 5000 + "[" * 5000
+    text = f'title = \'{prose}\'\nmodel = "{prose}"\nrun = """{prose}\n\\""""\n# {prose}\n'
+    assert parse_manifest(text, "candidate.toml").title == prose
+    schedule = "proposal.schedule.nested.once.more = [[1.5, 2.5], [3.5]]"
+    assert parse_manifest(schedule, "candidate.toml").proposal is not None
+
+
+_ANY_RATIO = st.floats(allow_nan=True, allow_infinity=True) | st.floats(1e-6, 1e6)
+
+
+@given(
+    claimed=st.lists(_ANY_RATIO, min_size=3, max_size=3).map(sorted),
+    today=st.lists(st.floats(1e-6, 1e6), min_size=3, max_size=3).map(sorted),
+)
+def test_every_claim_that_loads_can_be_compared(claimed: list[float], today: list[float]) -> None:
+    low, ratio, high = claimed
+    try:
+        manifest = parse_manifest(f"[claim]\nratio = {ratio}\nratio_low = {low}\nratio_high = {high}", "x")
+    except CandidateError:
+        return
+    assert manifest.claim is not None
+    now = Ratio(today[1], today[0], today[2], "m", "t", "b", "s", "1")
+    assert compare(now, of_claim(manifest.claim, "1")).change is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["new\nline\x1b[31m", os.fsdecode(b"\xff\xfebytes"), "\u202eabc", "a\x7f", "a\u2028b"]
+)
+def test_a_folder_whose_name_no_report_can_show_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "kernel.rs").write_text("// kernel")
+    with pytest.raises(CandidateError, match="rename the folder") as caught:
+        load(folder)
+    assert str(caught.value).isprintable()
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize("name", ["имя 🦀", "核", "👩\u200d💻", "a b"])
+def test_a_folder_may_be_named_in_any_language(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "kernel.rs").write_text("// kernel")
+    assert load(folder).name == name
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_what_is_made_visible_can_be_printed_and_encoded(text: str) -> None:
+    shown = visible(text)
+    assert shown.isprintable()
+    shown.encode()
+    assert (shown == text) == text.isprintable()
 
 
 @given(st.text())

@@ -14,9 +14,7 @@ from harness.build import inspector as asking
 from harness.build.inspector import Unreadable
 from harness.candidate import Tier
 from harness.verdict import At, Gate, PolicyViolation, one_line
-
-# CVE-2021-42574: embeddings, overrides and isolates, and the marks that act like them.
-_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+from harness.visible import BIDIRECTIONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def _deceptive(source: str) -> tuple[str, int, str] | None:
         return None
     for number, line in enumerate(source.split("\n"), 1):
         for letter in line:
-            if letter in _BIDIRECTIONAL:
+            if letter in BIDIRECTIONAL:
                 return "bidirectional-text", number, f"the character U+{ord(letter):04X}"
             # Rust compares identifiers in NFC, in which the Kelvin sign is the letter K.
             if letter > "\x7f" and unicodedata.normalize("NFC", letter).isascii():
