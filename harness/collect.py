@@ -13,6 +13,7 @@ from harness.candidate import KERNEL_FILE, MANIFEST_FILE, Candidate, Manifest, l
 from harness.errors import CandidateError
 from harness.pipeline import Inspection, Passed
 from harness.verdict import At, Gate, PolicyViolation, Rejection, describe
+from harness.visible import misleads, visible
 
 if TYPE_CHECKING:
     from harness.session import SessionState
@@ -32,7 +33,12 @@ class CandidateFolder(pytest.Directory):
 
     def collect(self) -> Iterator[pytest.Collector]:
         """Just the kernel, whether it can be read or not; the policy gate says what is wrong with it."""
-        yield KernelFile.from_parent(self, path=self.path / KERNEL_FILE)
+        yield KernelFile.from_parent(self, path=self.path / KERNEL_FILE, **_plain_id(self, KERNEL_FILE))
+
+
+def _plain_id(folder: CandidateFolder, file: str) -> dict[str, str]:
+    """A node id of its own where pytest's would print a path that moves the cursor or that no encoder takes."""
+    return {"nodeid": visible(f"{folder.nodeid}/{file}")} if misleads(folder.nodeid) else {}
 
 
 class KernelFile(pytest.File):
@@ -54,7 +60,9 @@ class KernelFile(pytest.File):
                 candidate = load(self.path.parent)
                 self._inspection = Inspection(candidate, state.bench)
             except CandidateError as error:
-                unreadable = Candidate(self.path.parent.name, self.path.parent, "", Manifest())
+                # Nothing in it is read any more, so its path may be the one that can be shown.
+                folder = Path(visible(str(self.path.parent)))
+                unreadable = Candidate(folder.name, folder, "", Manifest())
                 self._inspection = Inspection(unreadable, state.bench)
                 self._inspection.verdict = PolicyViolation("contract", str(error), at=At(Gate.POLICY))
         return self._inspection
@@ -101,7 +109,7 @@ class GateItem(pytest.Item):
         self.outcome: dict[str, Any] = {}
         if gate is Gate.CLOCK:
             self.add_marker(pytest.mark.perf)
-        self.add_marker(pytest.mark.xdist_group(str(self.path.parent)))
+        self.add_marker(pytest.mark.xdist_group(visible(str(self.path.parent))))
 
     @property
     def kernel(self) -> KernelFile:
@@ -177,7 +185,8 @@ class GateItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the item lives; line 0, because pytest asserts on None for skipped items."""
-        return self.path, 0, f"{self.path.parent.name}::{self.gate}"
+        path = Path(visible(str(self.path)))
+        return path, 0, f"{path.parent.name}::{self.gate}"
 
 
 def _is_verdict_on_candidate(rejection: Rejection) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.conftest import add_candidate
@@ -94,6 +96,22 @@ def test_help_names_every_option_with_its_default(project: pytest.Pytester) -> N
     ):
         assert option in section
     assert section.count("default") >= 20
+
+
+@pytest.mark.parametrize("name", ["new\nline\x1b[31m", os.fsdecode(b"\xff\xfebytes"), "\u202eabc"])
+def test_a_folders_name_never_reaches_the_terminal_raw(project: pytest.Pytester, name: str) -> None:
+    add_candidate(project, name)
+    options = ["-vv", "-p", "no:cacheprovider", "--verdicts", "v.json", "--junitxml", "j.xml"]
+    result = project.runpytest_subprocess(*options, "candidates")
+    text = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in text
+    assert "INTERNALERROR" not in text
+    assert "rename the folder" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\nline" not in text
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "rename the folder" in (project.path / "v.json").read_text(encoding="utf-8")
 
 
 def test_an_ini_file_in_a_candidates_folder_is_refused(project: pytest.Pytester) -> None:
