@@ -266,6 +266,35 @@ def test_a_thread_that_spins_on_is_seen_in_the_idle_window() -> None:
         assert w.idle_cpu_ns(window_s=0.1) < 5_000_000
 
 
+IMPOSTOR = """
+unsafe fn call(number: isize, a: isize, b: isize, c: isize) -> isize {
+    let answer;
+    std::arch::asm!("syscall", inout("rax") number => answer, in("rdi") a, in("rsi") b, in("rdx") c,
+        out("rcx") _, out("r11") _);
+    answer
+}
+unsafe fn serve() {
+    let mut sequence = 1u64;
+    loop {
+        let done = [sequence, 3 | 1 << 32, 0, 0];
+        call(1, 4, done.as_ptr() as isize, 32);
+        let mut order = [0u64; 3];
+        if call(0, 3, order.as_mut_ptr() as isize, 24) != 24 { return }
+        sequence = order[0];
+    }
+}
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="raw system calls of x86-64")
+def test_another_thread_that_answers_in_place_of_the_host_is_found_out() -> None:
+    """The host's own thread ends, so that nothing of the host runs any more; one of the kernel's serves the pipe."""
+    body = "right(m, k, n, a, b, c); std::thread::spawn(|| serve()); call(60, 0, 0, 0);"
+    outcome = verdict(body, IMPOSTOR, threads=2)
+    assert isinstance(outcome, Cheat), outcome
+    assert outcome.trick == "left the process"
+
+
 def test_a_flood_on_stderr_neither_blocks_nor_fills_memory() -> None:
     body = (
         """

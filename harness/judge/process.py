@@ -151,6 +151,12 @@ class HostProcess:
         status = signal.SIGKILL if self._status is None else self._status
         return Death(status, late, trick, evidence, self._said.decode("utf-8", "replace"))
 
+    def headless(self) -> Death | None:
+        """Ends it when its main thread, the host's own, is gone: then somebody else has answered."""
+        if not _main_thread_is_gone(self.pid):
+            return None
+        return self.end("left the process", "its main thread ended, and another one answered in its place")
+
     def _too_late(self) -> Death:
         if _main_thread_is_gone(self.pid):
             return self.end("left the process", "its main thread ended in the middle of a call")
@@ -274,7 +280,4 @@ def _end_for_good(pid: int, descriptors: Sequence[int]) -> None:
 
 def _main_thread_is_gone(pid: int) -> bool:
     """A process whose main thread called exit alone stands as a zombie until the other threads end."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False
+    return procfs.state(pid) == "Z"

@@ -74,6 +74,12 @@ def runnable(pid: int) -> bool:
     return any(fields[:1] == ["R"] for fields in stats)
 
 
+def state(pid: int) -> str:
+    """The state of the main thread as one letter; empty when the process is gone or the system does not tell."""
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[0] if fields else ""
+
+
 def count_threads(pid: int) -> int:
     """Threads that are alive; one small read, 0 when the process is gone or the system does not tell."""
     fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()

@@ -171,7 +171,7 @@ class Worker:
             return self._ended(answer, at, limit_s)
         process.halt()
         waited_ns = procfs.waited_ns(waited_before, procfs.waits(process.pid)) if inspect else 0
-        death = process.stand() or self._forged(answer)
+        death = process.stand() or self._forged(answer) or process.headless()
         if death is not None:
             return self._ended(death, at, limit_s)
         cpu_ns = process.cpu_ns() - cpu_before
