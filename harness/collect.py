@@ -36,7 +36,7 @@ class CandidateFolder(pytest.Directory):
         yield KernelFile.from_parent(self, path=self.path / KERNEL_FILE, **_plain_id(self, KERNEL_FILE))
 
 
-def _plain_id(folder: CandidateFolder, file: str) -> dict[str, str]:
+def _plain_id(folder: CandidateFolder, file: str) -> dict[str, Any]:
     """A node id of its own where pytest's would print a path that moves the cursor or that no encoder takes."""
     return {"nodeid": visible(f"{folder.nodeid}/{file}")} if misleads(folder.nodeid) else {}
 

@@ -267,6 +267,46 @@ def _alive(process: int) -> bool:
         return False
 
 
+def test_more_warnings_than_can_be_read_are_told_as_what_they_are(
+    fresh: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rustc, "OUTPUT_LIMIT_BYTES", 1 << 18)
+    source = "".join(f"fn unused_{i}() {{}}\n" for i in range(8000)) + PLAIN
+    result = rustc.compile_kernel(source, "unsafe", fresh)
+    assert isinstance(result, CompileError)
+    assert result.summary.startswith("more errors and warnings than can be read")
+    assert "never used" in result.summary
+    assert "never used" in result.diagnostics
+    assert list(fresh.kernels.iterdir()) == []
+
+
+def test_what_a_candidate_makes_rustc_say_cannot_move_the_cursor(fresh: Tools) -> None:
+    source = f'compile_error!("\\u{{1b}}[2J\\x07Accepted\\n\\u{{202e}}second\\u{{9b}}31m");\n{PLAIN}'
+    for _ in range(2):  # as it comes, and from the cache
+        result = rustc.compile_kernel(source, "unsafe", fresh)
+        assert isinstance(result, CompileError)
+        assert result.summary.isprintable()
+        assert "Accepted second" in result.summary
+        assert result.diagnostics.replace("\n", "").isprintable()
+        assert "Accepted\n" in result.diagnostics
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0c", "\x1c"])
+def test_a_separator_of_lines_in_the_source_does_not_tear_the_diagnostics(separator: str) -> None:
+    """Not every end of a line in Unicode is one in JSON lines."""
+    source = PLAIN.replace("sum;", f'summ; let _ = "{separator}";')
+    result = rustc.compile_kernel(source, "unsafe", tools())
+    assert isinstance(result, CompileError)
+    assert "summ" in result.summary
+
+
+def test_warnings_and_loose_words_are_made_visible() -> None:
+    warning = {"level": "warning", "message": "odd \x1b[2J", "spans": [{"file_name": "kernel.rs\x1b"}]}
+    said = diagnostics.parse(json.dumps(warning) + "\nld: \x1b[31mtabs\tand \u202e\n", {})
+    assert all(line.isprintable() for line in said.warnings)
+    assert said.loose == "ld: \\x1b[31mtabs\tand \\u202e"
+
+
 def test_long_diagnostics_are_trimmed_at_a_line() -> None:
     text = diagnostics.trim("line one\n" * 2000, 100)
     assert text.startswith("line one\nline one\n")

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.verdict import one_line
+from harness.visible import visible
+
 # Enough for a model to repair from, small enough for its context.
 TEXT_BUDGET = 6000
 WARNINGS_KEPT = 50
@@ -27,14 +30,18 @@ class Diagnostics:
 
 
 def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
-    """Read `--error-format=json` output; every key of `scrub` (a path) is replaced by its value."""
+    """Read `--error-format=json` output; every key of `scrub` (a path) is replaced by its value.
+
+    rustc quotes the candidate: what cannot be printed is made visible, so no text moves the cursor or reads backwards.
+    """
     errors: list[dict[str, Any]] = []
     warnings: list[str] = []
     loose: list[str] = []
-    for line in stderr.splitlines():
+    # Not splitlines(): JSON leaves the separators of Unicode as they are, and a source may hold them.
+    for line in stderr.split("\n"):
         message = _message(line)
         if message is None:
-            loose.append(line)
+            loose.append(line.rstrip("\r"))
         elif message["level"].startswith("error") and not message["message"].startswith("aborting due to"):
             errors.append(message)
         elif message["level"] == "warning" and message.get("spans"):
@@ -44,7 +51,7 @@ def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
         summary=_scrubbed(_summary(errors[0]), scrub) if errors else "",
         rendered=trim(_scrubbed(rendered, scrub), TEXT_BUDGET),
         warnings=tuple(warnings[:WARNINGS_KEPT]),
-        loose=trim(_scrubbed("\n".join(loose), scrub), TEXT_BUDGET),
+        loose=trim(_scrubbed("\n".join(loose).rstrip("\n"), scrub), TEXT_BUDGET),
     )
 
 
@@ -75,10 +82,10 @@ def _summary(message: dict[str, Any]) -> str:
     first = next(iter(primary), None)
     where = f" ({first['file_name']}:{first['line_start']}:{first['column_start']})" if first else ""
     prefix = f"{code} " if code and re.fullmatch(r"E\d{4}", code) else ""
-    return f"{prefix}{' '.join(message['message'].split())[:300]}{where}"
+    return f"{prefix}{one_line(message['message'])}{where}"
 
 
 def _scrubbed(text: str, scrub: Mapping[str, str]) -> str:
     for path in sorted(scrub, key=len, reverse=True):
         text = text.replace(path, scrub[path])
-    return re.sub(r"/rustc/[0-9a-f]{40}/", "<rust>/", text)
+    return visible(re.sub(r"/rustc/[0-9a-f]{40}/", "<rust>/", text), keep="\n\t")

@@ -15,6 +15,8 @@ from harness.verdict import CompileError
 
 LIBRARY_FILE = "kernel.so"
 RECORD_FILE = "record.json"
+# Another word than former versions had: those kept what rustc quotes as it came, control characters included.
+REFUSAL = "refused"
 # About 0.6 GiB of kernels at half a megabyte each; one that was used within the hour may still be loaded by somebody.
 ENTRIES_KEPT = 1200
 YOUNG_S = 3600.0
@@ -41,10 +43,9 @@ def load(entry: Path, symbol: str) -> Library | CompileError | None:
     """What `entry` holds, or None when it is absent, torn or not what was stored."""
     try:
         record = json.loads((entry / RECORD_FILE).read_text())
-        if "error" in record:
-            found: Library | CompileError = CompileError(
-                record["error"]["summary"], record["error"]["diagnostics"]
-            )
+        if REFUSAL in record:
+            told = record[REFUSAL]
+            found: Library | CompileError = CompileError(told["summary"], told["diagnostics"])
         else:
             path = entry / LIBRARY_FILE
             if file_hash(path) != record["binary_hash"]:
@@ -66,7 +67,7 @@ def load(entry: Path, symbol: str) -> Library | CompileError | None:
 
 def store_error(entry: Path, error: CompileError) -> None:
     """Remember that this source does not compile."""
-    _publish(entry, {"error": {"summary": error.summary, "diagnostics": error.diagnostics}}, None)
+    _publish(entry, {REFUSAL: {"summary": error.summary, "diagnostics": error.diagnostics}}, None)
 
 
 def store_library(entry: Path, made: Path, library: Library) -> None:

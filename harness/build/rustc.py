@@ -159,10 +159,10 @@ def _judge(outcome: Outcome, source: str, scratch: Path, tools: Tools) -> Librar
             f"the compiler's sandbox cannot be set up: {one_line(said.loose)}; "
             "--unsandboxed goes without, and marks every result"
         )
+    if outcome.flooded:
+        return _flooded(said)
     if outcome.timed_out or outcome.code in (-24, -9, 128 + 24, 128 + 9):
         return Timeout(WALL_LIMIT_S if outcome.timed_out else float(CPU_LIMIT_S), _AT)
-    if outcome.flooded:
-        return CompileError("more diagnostics than can be read (8 MiB)", said.rendered, _AT)
     if re.search(
         r"memory allocation of \d+ bytes failed|LLVM ERROR: out of memory|Cannot allocate memory", said.loose
     ):
@@ -178,6 +178,18 @@ def _judge(outcome: Outcome, source: str, scratch: Path, tools: Tools) -> Librar
         warnings=said.warnings,
         compile_s=outcome.wall_s,
         cached=False,
+    )
+
+
+def _flooded(said: Diagnostics) -> CompileError:
+    """We stopped rustc because of what it said, so neither its exit code nor its last line means anything."""
+    first = said.summary or next(iter(said.warnings), "no whole message")
+    limit = (
+        f"{OUTPUT_LIMIT_BYTES >> 20} MiB" if OUTPUT_LIMIT_BYTES >> 20 else f"{OUTPUT_LIMIT_BYTES >> 10} KiB"
+    )
+    details = said.rendered or "\n".join(said.warnings)
+    return CompileError(
+        f"more errors and warnings than can be read ({limit}); the first: {first}", details, _AT
     )
 
 
