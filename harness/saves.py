@@ -17,7 +17,7 @@ from typing import Any
 from harness.candidate import LARGEST_RATIO, LEAST_RATIO, Claim
 from harness.errors import UserError
 from harness.records import FORMAT, write_whole
-from harness.verdict import Score
+from harness.verdict import Score, one_line
 
 # Two sessions on one machine may differ by more than each one's own interval: other tenants, another day's clock speed.
 # As a log, in quadrature; results/clock-evidence.md has the spread of sessions under two loads, which is smaller.
@@ -82,7 +82,7 @@ def compare(now: Ratio, then: Ratio) -> Comparison:
     for what in ("machine", "toolchain", "baseline", "suite", "threads"):
         mine, theirs = getattr(now, what), getattr(then, what)
         if theirs and mine != theirs:
-            return Comparison(Comparable.NOT_COMPARABLE, f"{what} was {theirs}, is {mine}")
+            return Comparison(Comparable.NOT_COMPARABLE, f"{what} was {one_line(str(theirs), 80)}, is {mine}")
     widths = [math.log(r.high / r.low) / 2 for r in (now, then)]
     half = math.sqrt(widths[0] ** 2 + widths[1] ** 2 + SESSION_SPREAD**2)
     change = math.log(now.ratio / then.ratio)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
+from harness.visible import visible
+
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 360, 64, 24, 28, 76
 _YES, _NO = "#2a9d5c", "#c8402f"
 
@@ -54,8 +56,9 @@ def _frame(top: float, y: Callable[[float], float]) -> str:
 
 
 def _column(record: dict[str, Any], x: float, y: Callable[[float], float]) -> str:
-    name = escape(str(record["candidate"]))
-    title = f"<title>{name}: {escape(str(record['reason']))}</title>"
+    # XML has no control characters at all, not even escaped.
+    name = escape(visible(str(record["candidate"])))
+    title = f"<title>{name}: {escape(visible(str(record['reason'])))}</title>"
     base = _HEIGHT - _BOTTOM
     label = (
         f'<text x="{x:.1f}" y="{base + 16}" stroke="none" text-anchor="end" font-size="11" '

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.report.table import rank
+from harness.visible import visible
 
 
 def annotate(failed: Sequence[tuple[str, str]]) -> list[str]:
@@ -33,11 +34,13 @@ def job_summary(outcomes: Sequence[dict[str, Any]], machine: str) -> str:
             if r["ratio_to_blas"]
             else ""
         )
-        reason = (
-            "" if r["verdict"] == "Accepted" else str(r["reason"]).replace("|", "\\|").replace("<", "&lt;")
-        )
-        lines.append(f"| {r['candidate']} | {r['verdict']} | {ratio} | {reason} |")
+        reason = "" if r["verdict"] == "Accepted" else _cell(str(r["reason"]))
+        lines.append(f"| {_cell(r['candidate'])} | {r['verdict']} | {ratio} | {reason} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return visible(text).replace("|", "\\|").replace("<", "&lt;")
 
 
 def summary_file(environ: Mapping[str, str] = os.environ) -> Path | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.report.chart import evolution_svg
 from harness.report.table import algorithm, rank
+from harness.visible import visible
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -44,10 +45,10 @@ def _row(place: int, outcome: dict[str, Any]) -> str:
         verdict = f'<span class="yes">accepted, {label}</span>'
     else:
         cells = ["-", "", "", ""]
-        reason, replay = escape(str(r["reason"])), escape(r["replay"])
+        reason, replay = escape(visible(str(r["reason"]))), escape(visible(r["replay"]))
         verdict = f'<span class="no">{r["verdict"]}</span>: {reason}<br><code>{replay}</code>'
     return (
-        f'<tr><td class="n">{cells[0]}</td><td>{escape(r["candidate"])}</td>'
+        f'<tr><td class="n">{cells[0]}</td><td>{escape(visible(r["candidate"]))}</td>'
         f'<td>{escape(algorithm(outcome.get("manifest", {})))}</td><td class="n">{cells[1]}</td>'
         f'<td class="n">{cells[2]}</td><td>{cells[3]}</td><td>{verdict}</td></tr>'
     )

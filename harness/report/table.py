@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.verdict import one_line
+from harness.visible import visible
+
 # Columns in the order in which they are given up when the terminal is too narrow.
 _GIVEN_UP_FIRST = ("parent", "peak", "GFLOP/s", "ms", "algorithm and tile")
 _GIVEN_UP_FIRST_BY_SHAPE = ("pairs", "least BLAS ms", "least ms", "GFLOP/s", "BLAS ms", "minima")
@@ -47,8 +50,8 @@ def _row(place: int, outcome: dict[str, Any]) -> dict[str, str]:
     accepted = record["verdict"] == "Accepted"
     return {
         "#": str(place) if accepted else "-",
-        "run": record["candidate"],
-        "parent": manifest.get("parent") or "-",
+        "run": visible(record["candidate"]),
+        "parent": one_line(manifest.get("parent") or "-"),
         "algorithm and tile": algorithm(manifest),
         "ms": f"{record['time_ms']:.2f}" if accepted else "",
         "GFLOP/s": f"{record['gflops']:.1f}" if accepted else "",
@@ -81,9 +84,10 @@ def _peak(outcome: dict[str, Any]) -> float:
 def algorithm(manifest: dict[str, Any]) -> str:
     """ "avx512 14x32 kc384" from a proposal; the title where there is none."""
     proposal = manifest.get("proposal") or {}
-    schedule = proposal.get("schedule") or {}
-    if not schedule:
-        return _short(manifest.get("title") or str(proposal.get("algorithm") or "-"), 34)
+    schedule = proposal.get("schedule")
+    # A manifest may hold anything below [proposal].
+    if not schedule or not isinstance(schedule, dict):
+        return one_line(manifest.get("title") or str(proposal.get("algorithm") or "-"), 34)
     family = str(schedule.get("family", ""))
     # With intrinsics the vector unit says it all; a safe kernel says so.
     words = [str(schedule.get("isa", "")) if family == "packed_intrinsics" else family]
@@ -91,11 +95,7 @@ def algorithm(manifest: dict[str, Any]) -> str:
         words.append(f"{schedule['mr']}x{schedule['nr']}")
     if schedule.get("kc"):
         words.append(f"kc{schedule['kc']}")
-    return _short(" ".join(word for word in words if word), 34)
-
-
-def _short(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return one_line(" ".join(word for word in words if word), 34)
 
 
 def shape_lines(outcome: dict[str, Any], width: int) -> list[str]:
