@@ -128,6 +128,26 @@ TRICKS: list[tuple[str, str]] = [
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!(concat!(".by", "te 15, 5")) } }'),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!("# /*", ".byte 15, 5", "# */") } }'),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!(".balign 4, 0xcc", ".align 2; .int 5") } }'),
+    # what only looks like a comment
+    ("asm-directive", 'fn x() { unsafe { core::arch::asm!("nop // /*", ".byte 15, 5", "// */") } }'),
+    ("asm-directive", 'fn x() { unsafe { core::arch::asm!("nop /* //", "*/ .byte 15, 5") } }'),
+    ("asm-directive", 'fn x() { unsafe { core::arch::asm!("nop /*/ */; .byte 15, 5 // */") } }'),
+    ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("mov al, \'#\'; syscall") } }'),
+    ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("mov al, \'/*\'; syscall; nop /* */") } }'),
+    ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("nop // x\\r syscall") } }'),
+    ("asm-reference", 'fn x() { unsafe { core::arch::asm!("mov rax, qword ptr [\\"a//b\\"]") } }'),
+    ("asm-reference", 'fn x() { unsafe { core::arch::asm!("lea rax, [rip+open64] // ok") } }'),
+    ("asm-reference", 'fn x() { unsafe { core::arch::asm!("jmp open64 // open64:") } }'),
+    (
+        "asm-instruction",
+        'macro_rules! a { ($t:literal) => { unsafe { core::arch::asm!("nop /*", concat!($t), "syscall", "/* */") } } } fn x() { a!("*/") }',
+    ),
+    (
+        "asm-instruction",
+        'macro_rules! a { ($t:literal) => { unsafe { core::arch::asm!(concat!($t, "// */ syscall")) } } } fn x() { a!("/*") }',
+    ),
+    ("asm-directive", 'fn x() { unsafe { core::arch::asm!(".p2align 4, 0xcc, 10") } }'),
+    ("asm-directive", 'fn x() { unsafe { core::arch::asm!(".p2align 4,,10,5") } }'),
     # what only looks like a test
     ("files", "#[cfg(test)] mod a {} mod b { use std::fs; }"),
     ("files", '#[cfg(test)] fn a() {} fn b() { let _ = std::fs::read("x"); }'),

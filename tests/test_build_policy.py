@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from harness.build import inspector as asking
 from harness.build import policy
+from harness.build.audit import AuditReport
 from harness.build.policy import PolicyReport
 from harness.verdict import Gate, PolicyViolation
+from tests.build_harmless import HARMLESS
 from tests.build_kernels import HONEST, PLAIN
-from tests.build_support import inspector
+from tests.build_support import inspector, through
 from tests.build_tricks import BROKEN, TRICKS
 
 
@@ -27,6 +29,16 @@ def test_an_honest_kernel_passes_and_is_understood(name: str) -> None:
     report = check(HONEST[name])
     assert isinstance(report, PolicyReport), report
     assert report.notes == ()
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_only_looks_like_a_trick_passes(name: str) -> None:
+    source = f"{HARMLESS[name]}\n{PLAIN}"
+    report = check(source)
+    assert isinstance(report, PolicyReport), report
+    assert report.notes == ()
+    # Compiled as well: what the policy takes for tests is none of rustc's business either.
+    assert isinstance(through(source), AuditReport)
 
 
 @pytest.mark.parametrize(("rule", "trick"), TRICKS, ids=[f"{rule}-{i}" for i, (rule, _) in enumerate(TRICKS)])

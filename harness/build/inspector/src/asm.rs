@@ -1,5 +1,6 @@
 //! What stands in an asm! template: no directives, no system calls, nothing that the policy forbids elsewhere.
 
+use crate::comments;
 use crate::rules::Finding;
 use crate::tokens::{Kind, View};
 
@@ -22,6 +23,8 @@ pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) -> bool {
         }
         at = end + 1;
     }
+    // A part that is not known here could end a comment or begin one.
+    let text = if computed { text } else { comments::without(&text) };
     judge(&text, line, findings);
     computed
 }
@@ -130,13 +133,19 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
     }
 }
 
-/// `.p2align 4` before a loop: padding without a fill value, so the bytes are the assembler's no-ops.
+/// `.p2align 4` before a loop, or `.p2align 4,,10`: padding with the assembler's own no-ops, or with one-byte no-ops.
 fn is_alignment(piece: &str) -> bool {
     let piece = piece.split("//").next().unwrap_or(piece).trim();
-    [".p2align", ".balign", ".align"].iter().any(|name| {
-        let number = piece.strip_prefix(name).map(str::trim);
-        number.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()))
-    })
+    let Some(numbers) = [".p2align", ".balign", ".align"].iter().find_map(|name| piece.strip_prefix(name)) else {
+        return false;
+    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    let mut parts = numbers.split(',').map(str::trim);
+    let (to, fill, most) = (parts.next(), parts.next(), parts.next());
+    parts.next().is_none()
+        && to.is_some_and(is_number)
+        && fill.is_none_or(|fill| fill.is_empty() && most.is_some() || fill == "0x90" && cfg!(target_arch = "x86_64"))
+        && most.is_none_or(is_number)
 }
 
 /// How a statement reaches a symbol that the template does not define: by calling, jumping or addressing it.
@@ -159,9 +168,18 @@ fn reference(piece: &str, first: &str, text: &str) -> Option<&'static str> {
     if target.is_some_and(|index| !words.nth(index).is_some_and(|word| is_label(word, text))) {
         return Some("the jump out of the template,");
     }
-    let counted = piece.split("rip").skip(1).any(|rest| !rest.trim_start_matches([' ', '+', '\t']).starts_with('{'));
     let literal = piece.split(',').any(|operand| operand.trim_start().starts_with('='));
-    (piece.contains('@') || literal || counted).then_some("the address of a symbol in")
+    (piece.contains(['@', '"']) || literal || counts_from_here(piece)).then_some("the address of a symbol in")
+}
+
+/// `rip` as a word of its own, and not beside an operand of asm!, as in `[rip + {constant}]`.
+fn counts_from_here(piece: &str) -> bool {
+    piece.match_indices("rip").any(|(at, word)| {
+        let rest = &piece[at + word.len()..];
+        let of_a_name = |letter: char| letter.is_alphabetic() || letter == '_';
+        let longer = piece[..at].ends_with(of_a_name) || rest.starts_with(of_a_name);
+        !longer && !rest.trim_start_matches([' ', '+', '\t']).starts_with('{')
+    })
 }
 
 /// `2b`, `3f`, `{label}`, or a name that the template itself defines.

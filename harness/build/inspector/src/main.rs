@@ -7,6 +7,7 @@
 mod aarch64;
 mod asm;
 mod binary;
+mod comments;
 mod names;
 mod paths;
 mod rules;
