@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.clock.statistics import Groups, Interval, geometric_mean, interval
+from harness.clock.statistics import Best, Groups, Interval, geometric_mean, interval
 from harness.shapes import Shape
 from harness.verdict import Rejection
 
@@ -129,10 +129,14 @@ class Samples:
         }
 
     def typical_ns(self, shape: Shape) -> tuple[float, float]:
-        """Nanoseconds per product to show beside the ratio, candidate and baseline: medians of what it is made of."""
-        kept = [(pair.time_ns, pair.baseline_ns) for pair in self.kept(shape)]
-        ours, theirs = zip(*(self.best_ns(shape).values() if self.plan.threads > 1 else kept), strict=True)
-        return float(np.median(ours)), float(np.median(theirs))
+        """Nanoseconds per product to show beside the ratio, candidate and baseline: medians, or the best (threads)."""
+        if self.plan.threads > 1:
+            ours, theirs = zip(*self.best_ns(shape).values(), strict=True)
+            return min(ours), min(theirs)
+        kept = self.kept(shape)
+        return float(np.median([pair.time_ns for pair in kept])), float(
+            np.median([pair.baseline_ns for pair in kept])
+        )
 
     @property
     def mostly_disturbed(self) -> bool:
@@ -140,17 +144,16 @@ class Samples:
         every = [pair.clean for pairs in self.pairs.values() for pair in pairs]
         return 2 * sum(every) < len(every)
 
-    def groups(self, shape: Shape) -> Groups:
-        """The log-ratios of the kept pairs by process; with several threads, one per process, of each side's best turn.
+    def groups(self, shape: Shape) -> Groups | Best:
+        """What the interval is made of: the log-ratios of the kept pairs by process; with several threads, best turns.
 
         Threads wait for one another, so a few milliseconds of foreign load on one core stretch a whole turn several
         times over, on either side, and most turns of a busy machine are stretched. Noise only adds (Chen and Revels
-        2016), so each side's best of equally many turns in a process is what the interval is made of there.
+        2016), so there each side's best of equally many turns is compared.
         """
-        grouped: dict[int, list[float]] = {}
         if self.plan.threads > 1:
-            best = self.best_ns(shape)
-            return {process: [math.log(theirs / ours)] for process, (ours, theirs) in best.items()}
+            return Best(self.best_ns(shape))
+        grouped: dict[int, list[float]] = {}
         for pair in self.kept(shape):
             grouped.setdefault(pair.process, []).append(pair.log_ratio)
         return grouped

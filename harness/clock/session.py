@@ -35,10 +35,10 @@ Say = Callable[[str], None]
 # One timed region: long against the first product in it, which finds the other side's code and data in the caches;
 # short against bursts of foreign load, so that most pairs meet the same machine, and with few enough products that all
 # of them fit into L2. With several threads longer, against the waking of the other cores.
-REGION_NS, REGION_MANY_NS = 5e5, 2e6
+REGION_NS, REGION_MANY_NS = 5e5, 1e6
 MAX_BATCH = 512
 # With several threads the best of a process' turns counts, so each process gets more of them.
-PAIRS_MANY_THREADS = 6
+PAIRS_MANY_THREADS = 3
 # What is multiplied to find out how long one product takes: enough to outlast the round trip.
 TRIAL_FLOPS = 2e7
 # A batch larger than this share of the last cache would measure memory rather than the kernel.
