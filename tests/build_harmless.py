@@ -33,3 +33,35 @@ HARMLESS["asm operand named stripe"] = _asm(*_USED, "add {p}, {stripe}").replace
 HARMLESS["asm alignment with a most"] = _asm(
     ".p2align 4,,10", *_USED, ".p2align 4, , 15", ".p2align 5, 0x90", "2:", ".balign 16", "nop"
 )
+
+# Spawns that are awaited, or not rayon's.
+HARMLESS["own pool with spawn"] = """
+struct ThreadPool(std::sync::Mutex<Vec<Box<dyn FnOnce() + Send>>>);
+impl ThreadPool { #[allow(dead_code)] fn spawn(&self, job: impl FnOnce() + Send + 'static) { self.0.lock().unwrap().push(Box::new(job)); } }
+struct Worker; impl Worker { #[allow(dead_code)] fn spawn(x: u8) -> std::thread::JoinHandle<u8> { std::thread::spawn(move || x) } }
+#[allow(dead_code)] fn x(pool: &ThreadPool) { let here = pool; here.spawn(|| ()); let _ = Worker::spawn(1); }
+"""
+HARMLESS["scope kept in a struct"] = """
+#[allow(dead_code)] struct ThreadPoolConfig { threads: usize }
+struct Context<'scope, 'env> { scope: &'scope std::thread::Scope<'scope, 'env> }
+#[allow(dead_code)] fn x() { std::thread::scope(|scope| { let context = Context { scope }; context.scope.spawn(|| ()); }); }
+"""
+HARMLESS["spawn_handler with a builder"] = """
+#[allow(dead_code)] fn x() -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(2).spawn_handler(|thread| {
+        let mut builder = std::thread::Builder::new();
+        if let Some(name) = thread.name() { builder = builder.name(name.to_owned()); }
+        let builder = builder.stack_size(8 << 20);
+        builder.spawn(|| thread.run())?;
+        Ok(())
+    }).build().unwrap()
+}
+"""
+HARMLESS["scopes as parameters beside a pool"] = """
+fn y<'s>(s: &rayon::Scope<'s>, depth: usize) { if depth > 0 { s.spawn(move |s| y(s, depth - 1)); } }
+fn z<'s, 'e>(s: &'s std::thread::Scope<'s, 'e>) { let t = s; t.spawn(|| ()).join().unwrap(); }
+#[allow(dead_code)] fn x(pool: &rayon::ThreadPool) {
+    pool.scope(|s| { y(s, 2); for _ in 0..2 { if let Some(one) = Some(1) { s.spawn(move |_| assert!(one == 1)); } } });
+    std::thread::scope(|s| z(s));
+}
+"""

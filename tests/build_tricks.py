@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+# Not awaited when spawned on.
+POOL = "fn pool() -> &'static rayon::ThreadPool { todo!() }"
+
 TRICKS: list[tuple[str, str]] = [
     # input and output, spelled in every way
     ("files", 'fn x() { let _ = std::fs::read("/etc/passwd"); }'),
@@ -213,6 +216,62 @@ TRICKS: list[tuple[str, str]] = [
     (
         "deferred-work",
         "fn x() { let p = rayon::ThreadPoolBuilder::new().build().unwrap(); rayon::ThreadPool::spawn(&p, || ()); }",
+    ),
+    (
+        "deferred-work",
+        POOL + "  fn x() { let b = pool(); b.spawn(|| ()); }",
+    ),
+    (
+        "deferred-work",
+        POOL + "  fn x(b: &rayon::ThreadPool) { b.spawn(|| ()); }",
+    ),
+    (
+        "deferred-work",
+        POOL + "  fn x(s: u8) { fn y() { pool().spawn(|| ()); } { let s = pool(); s.spawn(|| ()); } }",
+    ),
+    (
+        "deferred-work",
+        POOL
+        + "  fn x(s: Option<u8>) { let _ = |s: u8| s; if let Some(s) = s.map(|_| pool()) { s.spawn(|| ()); } }",
+    ),
+    (
+        "deferred-work",
+        POOL + "  fn x() { rayon::scope(|s| { match pool() { s => s.spawn(|| ()) } }); }",
+    ),
+    (
+        "deferred-work",
+        POOL
+        + "  macro_rules! m { ($x:ident) => { let $x = pool(); } } fn x(s: u8) { m!(s); s.spawn(|| ()); }",
+    ),
+    (
+        "deferred-work",
+        POOL + "  macro_rules! m { ($x:expr) => { $x.spawn(|| ()) } } fn x() { m!(pool()); }",
+    ),
+    (
+        "deferred-work",
+        POOL + "  fn x() { let _ = vec![pool().spawn(|| ())]; }",
+    ),
+    (
+        "deferred-work",
+        "use rayon::ThreadPoolBuilder as Builder; fn x() { Builder::new().build().unwrap().spawn(|| ()); }",
+    ),
+    (
+        "deferred-work",
+        "use rayon::ThreadPool as Scope; fn x(s: &Scope) { s.spawn(|| ()); }",
+    ),
+    (
+        "deferred-work",
+        "type Builder = rayon::ThreadPoolBuilder; fn x() { let builder = Builder::new().build().unwrap(); builder.spawn(|| ()); }",
+    ),
+    (
+        "deferred-work",
+        POOL
+        + "  fn x() { let b = std::thread::Builder::new().spawn(pool).unwrap().join().unwrap(); b.spawn(|| ()); }",
+    ),
+    (
+        "deferred-work",
+        POOL
+        + "  fn x() { let b = std::thread::Builder::new(); { let b = pool(); b.spawn(|| ()); } let _ = b; }",
     ),
     ("clock", "use std::time::Instant; fn x() { let _ = Instant::now(); }"),
     ("clock", "fn x() { let _ = std::time::SystemTime::now(); }"),

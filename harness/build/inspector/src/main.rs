@@ -8,6 +8,7 @@ mod aarch64;
 mod asm;
 mod binary;
 mod comments;
+mod deferred;
 mod names;
 mod paths;
 mod rules;

@@ -13,7 +13,6 @@ pub fn broken_by(name: &str) -> Option<&'static str> {
         "option_env" => "environment",
         "global_asm" | "naked_asm" => "global-asm",
         "llvm_asm" => "asm-computed",
-        "f16" | "bf16" => "precision",
         _ => return intrinsic(name),
     })
 }
@@ -59,6 +58,11 @@ fn reduced_precision(name: &str) -> bool {
     // Arm: vfmaq_f16, vcvt_f16_f32, vbfdotq_f32, vfmlalq_low_f16.
     let arm = name.starts_with('v') && name.split('_').any(|word| matches!(word, "f16" | "bf16"));
     arm || name.starts_with("vbfdot") || name.starts_with("vbfmmla") || name.starts_with("vbfmlal")
+}
+
+/// Types of sixteen bits. A function or a variable may bear such a name, so where it stands decides.
+pub fn is_half_type(name: &str) -> bool {
+    matches!(name, "f16" | "bf16")
 }
 
 /// Macros that may not be called; the names are too common to forbid as identifiers.

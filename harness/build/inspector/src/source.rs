@@ -1,8 +1,10 @@
 //! kernel.rs: from text to findings.
 
+use crate::deferred;
+use crate::names::is_half_type;
 use crate::rules::Finding;
-use crate::structure;
-use crate::tokens::{flatten, Flat, DEPTH_LIMIT};
+use crate::structure::{self, Structure};
+use crate::tokens::{flatten, Flat, Kind, Token, View, DEPTH_LIMIT};
 use crate::walk::walk;
 use proc_macro2::TokenStream;
 use serde::Serialize;
@@ -44,9 +46,13 @@ fn lexed(flat: Flat, text: &str) -> Report {
     // The parser recurses; what is nested deeper than allowed is refused already.
     let file = if flat.deepest > DEPTH_LIMIT { None } else { syn::parse_file(text).ok() };
     let structure = file.as_ref().map(structure::read);
-    if let Some(structure) = &structure {
-        findings.extend(structure.deferred());
+    if deferred::has_pool(&flat.tokens) {
+        findings.extend(match &file {
+            Some(file) => deferred::spawns(file, &flat.tokens),
+            None => deferred::unread(View(&flat.tokens)),
+        });
     }
+    findings.extend(half_types(&flat, structure.as_ref()));
     findings.sort_by_key(|finding| finding.line);
     let report = Report {
         lexed: true,
@@ -58,6 +64,29 @@ fn lexed(flat: Flat, text: &str) -> Report {
     // Dropping a tree recurses as well, and the process ends here anyway.
     std::mem::forget(file);
     report
+}
+
+/// Types of sixteen bits. Whatever is not proved to be the name of a value counts as one.
+fn half_types(flat: &Flat, structure: Option<&Structure>) -> Vec<Finding> {
+    let named = flat.tokens.iter().filter(|token| names_half(token) && !is_value(token, structure));
+    named
+        .map(|token| Finding { rule: "precision", line: token.line, detail: format!("names {}", token.text) })
+        .collect()
+}
+
+/// The type itself, or a number with it as its suffix; in 0x1f16 these are digits.
+fn names_half(token: &Token) -> bool {
+    let number = token.kind == Kind::Literal
+        && token.text.starts_with(|first: char| first.is_ascii_digit())
+        && !token.text.starts_with("0x")
+        && token.text.ends_with("f16");
+    number || token.is_name() && is_half_type(&token.text)
+}
+
+/// In a macro of the candidate's own, any word may become a type.
+fn is_value(token: &Token, structure: Option<&Structure>) -> bool {
+    let proved = structure.is_some_and(|structure| structure.values.contains(&(token.line, token.column)));
+    proved && token.is_name() && !token.in_call && !token.in_definition
 }
 
 /// Not even tokens: rustc will refuse it too. Should it not, then none of these words may stand in it, anywhere.

@@ -18,6 +18,7 @@ pub struct Token {
     pub kind: Kind,
     pub text: String,
     pub line: usize,
+    pub column: usize,
     /// For Open and Close: the index of the other one.
     pub partner: usize,
     /// Inside the arguments of a call of a macro of the candidate's own.
@@ -100,9 +101,19 @@ enum Inside {
     Plain,
 }
 
+/// The names that may stand for macros of the candidate's own, "$" among them when one is computed.
+pub fn own_macros(tokens: &[Token]) -> BTreeSet<String> {
+    (0..tokens.len()).filter_map(|at| redefined(View(tokens), at)).collect()
+}
+
+/// A macro of std whose arguments are plain, and not one of the candidate's `own` of that name.
+pub fn is_plain(own: &BTreeSet<String>, name: &str) -> bool {
+    !own.contains(name) && !own.contains("$") && PLAIN_MACROS.contains(&name)
+}
+
 /// Set in_call and in_definition. A macro of the candidate's own may bear the name of one of std's.
 fn mark_macros(tokens: &mut [Token]) {
-    let own: BTreeSet<String> = (0..tokens.len()).filter_map(|at| redefined(View(tokens), at)).collect();
+    let own = own_macros(tokens);
     let mut open: Vec<(usize, Inside)> = Vec::new();
     for at in 0..tokens.len() {
         while open.last().is_some_and(|(close, _)| at >= *close) {
@@ -116,10 +127,8 @@ fn mark_macros(tokens: &mut [Token]) {
         }
         match called(&tokens[..at]) {
             Some("macro_rules") => open.push((tokens[at].partner, Inside::Definition)),
-            Some(name) if own.contains(name) || own.contains("$") || !PLAIN_MACROS.contains(&name) => {
-                open.push((tokens[at].partner, Inside::Call));
-            }
-            Some(_) => open.push((tokens[at].partner, Inside::Plain)),
+            Some(name) if is_plain(&own, name) => open.push((tokens[at].partner, Inside::Plain)),
+            Some(_) => open.push((tokens[at].partner, Inside::Call)),
             None => {}
         }
     }
@@ -219,6 +228,7 @@ impl Flat {
             kind,
             text,
             line,
+            column: 0,
             partner: 0,
             in_call: false,
             in_definition: false,
@@ -241,6 +251,9 @@ impl Flat {
             TokenTree::Punct(punct) => self.push(Kind::Punct, &text, line, punct.spacing() == Spacing::Joint),
             TokenTree::Literal(_) => self.push(Kind::Literal, &text, line, false),
             TokenTree::Group(_) => {}
+        }
+        if let Some(token) = self.tokens.last_mut() {
+            token.column = tree.span().start().column;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The walk over all tokens, macro bodies included: whatever the parser makes of it, these words are all there is.
 
+use crate::deferred::has_pool;
 use crate::names::{broken_by, broken_by_macro, ATTRIBUTES, CRATE_ATTRIBUTES};
 use crate::paths::{broken_by_rayon, broken_by_std, tree, Leaf, Roots, DEFERRING};
 use crate::rules::Finding;
@@ -9,7 +10,7 @@ pub struct Walk<'a> {
     view: View<'a>,
     roots: Roots,
     rayon_glob: bool,
-    mentions_pool: bool,
+    has_pool: bool,
     /// The line of the first asm! whose template a macro puts together.
     assembled_at: Option<usize>,
     pub findings: Vec<Finding>,
@@ -22,7 +23,7 @@ pub fn walk(flat: &Flat) -> Vec<Finding> {
         view,
         roots: Roots::gather(view),
         rayon_glob: false,
-        mentions_pool: flat.tokens.iter().any(|token| token.is_name() && token.text.starts_with("ThreadPool")),
+        has_pool: has_pool(&flat.tokens),
         assembled_at: None,
         findings: Vec::new(),
     };
@@ -125,10 +126,15 @@ impl<'a> Walk<'a> {
     fn deferring(&mut self, at: usize, name: &str) {
         let declared = self.view.before(at).is_some_and(|before| before.is_keyword("fn") || before.is("."));
         let qualified = at >= 2 && self.view.is_path_separator(at - 2);
+        let token = &self.view.0[at];
+        let in_macro = token.in_call || token.in_definition || token.in_plain;
+        if self.has_pool && in_macro && self.view.before(at).is_some_and(|before| before.is(".")) {
+            self.find("deferred-work", at, format!("calls {name} in a macro, beside a thread pool"));
+        }
         if self.rayon_glob && !declared && !qualified {
             self.find("deferred-work", at, format!("uses rayon::{name}"));
         }
-        if qualified && self.mentions_pool {
+        if qualified && self.has_pool {
             let owner = self.view.before(at - 2);
             let awaited =
                 owner.is_some_and(|owner| matches!(owner.text.as_str(), "thread" | "Scope" | "ScopeFifo" | "Builder"));
