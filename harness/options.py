@@ -93,7 +93,10 @@ def _add_judge(parser: pytest.Parser) -> None:
         "--max-regress", metavar="PCT", default=None, help="fail if slower by more, surely (default: off)"
     )
     judge.addoption(
-        "--clock-budget", metavar="S", default=None, help="seconds of timing per kernel (default: 6)"
+        "--clock-budget",
+        metavar="S",
+        default=None,
+        help="seconds of timing per kernel and five shapes (default: 6)",
     )
     judge.addoption(
         "--verdicts", metavar="FILE", default=None, help="write verdicts as JSON lines (default: off)"

@@ -12,6 +12,7 @@ from harness.clock.floor import Peak
 from harness.clock.pairs import SLOW_TURN_S, Plan, Samples
 from harness.clock.session import ClockSession
 from harness.clock.statistics import Interval
+from harness.clock.suites import SUITES
 from harness.judge.calls import Program
 from harness.judge.lab import Numerics
 from harness.shapes import Shape
@@ -49,7 +50,9 @@ class _Trial:
 
     @property
     def budget_s(self) -> float:
-        return self.session.settings.clock_budget_s
+        """Seconds for this kernel: what was chosen, and in proportion more for suites longer than the default one."""
+        longer = len(self.session.suite) / len(SUITES["default"])
+        return self.session.settings.clock_budget_s * max(1.0, longer)
 
     def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
         """One measurement in fresh processes with fresh seeds; what is faster than physics is rejected."""
