@@ -76,7 +76,7 @@ def _add_judge(parser: pytest.Parser) -> None:
         "--suite",
         metavar="SUITE",
         default=None,
-        help="default, square, gpt2, skinny, odd or MxKxN,… (default: default)",
+        help="default, square, gpt2, skinny, odd or MxKxN,…; with :cold behind it, data from memory (default: default)",
     )
     judge.addoption(
         "--baseline", metavar="PATH", default=None, help="library with cblas_sgemm (default: numpy's BLAS)"

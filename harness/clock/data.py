@@ -81,11 +81,6 @@ class Data(ABC):
     def verify_fully(self, c: F32) -> Counterexample | None:
         """Like `verify`, but every element is computed: the suspicious kernel's second look."""
 
-    def _times(self, x: F64, part: slice) -> F64:
-        """A·(B·x) for some of the products: (products, m, vectors). Exact for Exact, in f64 for Reals."""
-        i, j = np.array(self.layout.pairs[part]).T
-        return _times(self.a[i], _times(self.b[j], x))
-
     def _all_times(self, x: F64) -> F64:
         """A·(B·x) for every A with every B: (a_count, b_count, m, vectors)."""
         (m, k, _), a_count, b_count = self.layout.shape, self.layout.a_count, self.layout.b_count
@@ -101,7 +96,7 @@ class Data(ABC):
         for start in range(0, len(self.layout.pairs), step):
             part = slice(start, start + step)
             i, j = np.array(self.layout.pairs[part]).T
-            want = self._times(x, part) if crossed is None else crossed[i, j]
+            want = _times(self.a[i], _times(self.b[j], x)) if crossed is None else crossed[i, j]
             with np.errstate(all="ignore"):
                 yield start, _times(c[part], x) - want
 
