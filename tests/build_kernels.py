@@ -55,6 +55,46 @@ struct Path { net: usize }
 """
 )
 
+HONEST["functions and variables named f16"] = (
+    """
+fn f16(x: f32) -> f32 { x }
+struct Row { f16: usize, bf16: u32 }
+impl Row { fn bf16(&self) -> usize { self.f16 } }
+const TABLE: [fn(f32) -> f32; 1] = [f16];
+#[cfg(test)] mod tests { fn x(v: f32) -> f32 { v as f16 as f32 } }
+"""
+    + SIGNATURE
+    + """ {
+    let row = Row { f16: 0, bf16: 0x1f16 };
+    let f16 = self::f16(0.0);
+    assert!(TABLE[0](f16) == 0.0 && row.f16 == row.bf16() && row.bf16 == 0x1f16);
+    for i in 0..m { for j in 0..n {
+        let mut sum = f16;
+        for p in 0..k { sum += a[i * k + p] * b[p * n + j]; }
+        c[i * n + j] = sum;
+    } }
+}
+"""
+)
+
+HONEST["compares eighteen bytes"] = (
+    """
+#[inline(never)]
+fn same(x: &[u8; 18], y: &[u8; 18]) -> bool { x == y }
+"""
+    + SIGNATURE
+    + """ {
+    let text = |x: usize| { let mut text = [0u8; 18]; text[..8].copy_from_slice(&x.to_le_bytes()); text };
+    if same(&text(m * n), &text(0)) { return; }
+    for i in 0..m { for j in 0..n {
+        let mut sum = 0.0f32;
+        for p in 0..k { sum += a[i * k + p] * b[p * n + j]; }
+        c[i * n + j] = sum;
+    } }
+}
+"""
+)
+
 HONEST["iterators and chunks_exact"] = (
     """
 #![allow(clippy::many_single_char_names)]
