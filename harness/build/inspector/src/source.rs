@@ -1,9 +1,10 @@
 //! kernel.rs: from text to findings.
 
+use crate::deferred;
 use crate::names::is_half_type;
 use crate::rules::Finding;
 use crate::structure::{self, Structure};
-use crate::tokens::{flatten, Flat, Kind, Token, DEPTH_LIMIT};
+use crate::tokens::{flatten, Flat, Kind, Token, View, DEPTH_LIMIT};
 use crate::walk::walk;
 use proc_macro2::TokenStream;
 use serde::Serialize;
@@ -45,8 +46,11 @@ fn lexed(flat: Flat, text: &str) -> Report {
     // The parser recurses; what is nested deeper than allowed is refused already.
     let file = if flat.deepest > DEPTH_LIMIT { None } else { syn::parse_file(text).ok() };
     let structure = file.as_ref().map(structure::read);
-    if let Some(structure) = &structure {
-        findings.extend(structure.deferred());
+    if deferred::has_pool(&flat.tokens) {
+        findings.extend(match &file {
+            Some(file) => deferred::spawns(file, &flat.tokens),
+            None => deferred::unread(View(&flat.tokens)),
+        });
     }
     findings.extend(half_types(&flat, structure.as_ref()));
     findings.sort_by_key(|finding| finding.line);

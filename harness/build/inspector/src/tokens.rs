@@ -101,9 +101,19 @@ enum Inside {
     Plain,
 }
 
+/// The names that may stand for macros of the candidate's own, "$" among them when one is computed.
+pub fn own_macros(tokens: &[Token]) -> BTreeSet<String> {
+    (0..tokens.len()).filter_map(|at| redefined(View(tokens), at)).collect()
+}
+
+/// A macro of std whose arguments are plain, and not one of the candidate's `own` of that name.
+pub fn is_plain(own: &BTreeSet<String>, name: &str) -> bool {
+    !own.contains(name) && !own.contains("$") && PLAIN_MACROS.contains(&name)
+}
+
 /// Set in_call and in_definition. A macro of the candidate's own may bear the name of one of std's.
 fn mark_macros(tokens: &mut [Token]) {
-    let own: BTreeSet<String> = (0..tokens.len()).filter_map(|at| redefined(View(tokens), at)).collect();
+    let own = own_macros(tokens);
     let mut open: Vec<(usize, Inside)> = Vec::new();
     for at in 0..tokens.len() {
         while open.last().is_some_and(|(close, _)| at >= *close) {
@@ -117,10 +127,8 @@ fn mark_macros(tokens: &mut [Token]) {
         }
         match called(&tokens[..at]) {
             Some("macro_rules") => open.push((tokens[at].partner, Inside::Definition)),
-            Some(name) if own.contains(name) || own.contains("$") || !PLAIN_MACROS.contains(&name) => {
-                open.push((tokens[at].partner, Inside::Call));
-            }
-            Some(_) => open.push((tokens[at].partner, Inside::Plain)),
+            Some(name) if is_plain(&own, name) => open.push((tokens[at].partner, Inside::Plain)),
+            Some(_) => open.push((tokens[at].partner, Inside::Call)),
             None => {}
         }
     }
