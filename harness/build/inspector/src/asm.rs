@@ -12,7 +12,7 @@ pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) -> bool {
     let mut computed = false;
     let mut at = open + 1;
     while at < close {
-        let end = argument_end(view, at, close);
+        let end = view.next_comma(at, close);
         let template = match view.0[at].kind {
             Kind::Literal if end == at + 1 => string(&view.0[at].text),
             _ => concatenated(view, at, end),
@@ -54,13 +54,6 @@ pub fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
             findings.push(Finding { rule: "asm-computed", line: token.line, detail });
         }
     }
-}
-
-fn argument_end(view: View<'_>, mut at: usize, close: usize) -> usize {
-    while at < close && !view.is(at, ",") {
-        at = if view.0[at].kind == Kind::Open { view.0[at].partner + 1 } else { at + 1 };
-    }
-    at
 }
 
 /// `in(reg) x`, `name = out(xmm_reg) y`, `options(…)`, `const N`, `sym f`, `label {…}`, attributes in front of them.

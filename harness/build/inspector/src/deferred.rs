@@ -23,7 +23,10 @@ pub fn spawns(file: &syn::File, tokens: &[Token]) -> Vec<Finding> {
 /// Every spawn as a method, where no tree tells the receivers apart.
 pub fn unread(view: View<'_>) -> Vec<Finding> {
     let named = (0..view.0.len()).filter(|&at| DEFERRING.contains(&view.0[at].text.as_str()));
-    named.filter(|&at| view.before(at).is_some_and(|before| before.is("."))).map(|at| finding(view.0[at].line)).collect()
+    named
+        .filter(|&at| view.before(at).is_some_and(|before| before.is(".")))
+        .map(|at| finding(view.0[at].line))
+        .collect()
 }
 
 fn finding(line: usize) -> Finding {

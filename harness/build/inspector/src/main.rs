@@ -15,6 +15,7 @@ mod rules;
 mod source;
 mod structure;
 mod tokens;
+mod unused;
 mod walk;
 mod x86;
 

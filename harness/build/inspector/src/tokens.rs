@@ -1,6 +1,7 @@
 //! The source as one flat list of tokens, with the brackets matched and the insides of macros marked.
 
-use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use crate::unused::{self, Place};
+use proc_macro2::{Delimiter, LineColumn, Spacing, TokenStream, TokenTree};
 use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,18 +38,21 @@ pub struct Flat {
     pub tokens: Vec<Token>,
     pub deepest: usize,
     pub deepest_line: usize,
+    /// From where to where it holds what is never compiled; those tokens are blank.
+    pub unused: Vec<(Place, Place)>,
 }
 
 /// Lay the token tree flat; iterative, because the depth is the candidate's choice.
 pub fn flatten(stream: TokenStream) -> Flat {
-    let mut flat = Flat { tokens: Vec::new(), deepest: 0, deepest_line: 0 };
-    let mut stack = vec![(stream.into_iter(), None::<(usize, Delimiter, usize)>)];
+    let mut flat = Flat { tokens: Vec::new(), deepest: 0, deepest_line: 0, unused: Vec::new() };
+    let mut stack = vec![(stream.into_iter(), None::<(usize, Delimiter, LineColumn)>)];
     while let Some((iterator, _)) = stack.last_mut() {
         match iterator.next() {
             Some(TokenTree::Group(group)) => {
-                let (at, line) = (flat.tokens.len(), group.span_open().start().line);
+                let (at, opening, closing) = (flat.tokens.len(), group.span_open().start(), group.span_close().start());
+                let line = opening.line;
                 flat.push(Kind::Open, bracket(group.delimiter(), true), line, false);
-                let closing = group.span_close().start().line;
+                flat.tokens[at].column = opening.column;
                 stack.push((group.stream().into_iter(), Some((at, group.delimiter(), closing))));
                 if stack.len() > flat.deepest {
                     (flat.deepest, flat.deepest_line) = (stack.len(), line);
@@ -56,16 +60,17 @@ pub fn flatten(stream: TokenStream) -> Flat {
             }
             Some(leaf) => flat.leaf(&leaf),
             None => {
-                let Some((_, Some((open, delimiter, line)))) = stack.pop() else { break };
+                let Some((_, Some((open, delimiter, closing)))) = stack.pop() else { break };
                 let at = flat.tokens.len();
-                flat.push(Kind::Close, bracket(delimiter, false), line, false);
+                flat.push(Kind::Close, bracket(delimiter, false), closing.line, false);
+                flat.tokens[at].column = closing.column;
                 flat.tokens[open].partner = at;
                 flat.tokens[at].partner = open;
             }
         }
     }
     mark_macros(&mut flat.tokens);
-    blank_tests(&mut flat.tokens);
+    flat.unused = unused::blank(&mut flat.tokens);
     flat
 }
 
@@ -131,58 +136,6 @@ fn mark_macros(tokens: &mut [Token]) {
             Some(_) => open.push((tokens[at].partner, Inside::Call)),
             None => {}
         }
-    }
-}
-
-/// Blank what stands under exactly `#[cfg(test)]`: never compiled here, and honest kernels bring their tests along.
-/// Only modules, functions and imports, whose extent is plain; never in macros, which may drop the attribute.
-fn blank_tests(tokens: &mut [Token]) {
-    for at in 0..tokens.len() {
-        let view = View(tokens);
-        let condition = ["[", "cfg", "(", "test", ")", "]"];
-        let matches = view.is(at, "#")
-            && condition
-                .iter()
-                .enumerate()
-                .all(|(index, text)| view.get(at + 1 + index).is_some_and(|t| t.text == *text));
-        if !matches || view.get(at).is_some_and(|token| token.in_call || token.in_definition || token.in_plain) {
-            continue;
-        }
-        if let Some(end) = item_end(view, at + 7) {
-            for token in &mut tokens[at + 7..=end] {
-                (token.kind, token.text) = (Kind::Literal, String::new());
-            }
-        }
-    }
-}
-
-/// The last token of the module, function or import that begins at `at`, after further attributes and `pub`.
-fn item_end(view: View<'_>, mut at: usize) -> Option<usize> {
-    while view.is(at, "#") && view.is(at + 1, "[") {
-        at = view.0[at + 1].partner + 1;
-    }
-    if view.is_keyword(at, "pub") {
-        at = if view.is(at + 1, "(") { view.0[at + 1].partner + 1 } else { at + 1 };
-    }
-    match view.get(at)?.text.as_str() {
-        "mod" if view.is(at + 2, "{") => Some(view.0[at + 2].partner),
-        "fn" => body(view, at),
-        "use" => (at..view.0.len()).find(|&next| view.is(next, ";")),
-        _ => None,
-    }
-}
-
-/// The end of a function's body: the first braces at its own level, before anything that ends an item.
-fn body(view: View<'_>, mut at: usize) -> Option<usize> {
-    loop {
-        let token = view.get(at)?;
-        if token.is("{") {
-            return Some(token.partner);
-        }
-        if token.kind == Kind::Close || token.is(";") {
-            return None;
-        }
-        at = if token.kind == Kind::Open { token.partner + 1 } else { at + 1 };
     }
 }
 
@@ -292,6 +245,14 @@ impl<'a> View<'a> {
 
     pub fn is_keyword(self, at: usize, word: &str) -> bool {
         self.get(at).is_some_and(|token| token.is_keyword(word))
+    }
+
+    /// The next comma from `at` on that stands in no further brackets, or `close`.
+    pub fn next_comma(self, mut at: usize, close: usize) -> usize {
+        while at < close && !self.is(at, ",") {
+            at = if self.0[at].kind == Kind::Open { self.0[at].partner + 1 } else { at + 1 };
+        }
+        at
     }
 
     /// `::` begins at `at`.

@@ -193,9 +193,9 @@ impl<'a> Walk<'a> {
         let has_list = self.view.is(open, "(") && open < end;
         if name == "cfg_attr" && has_list {
             let close = self.view.0[open].partner;
-            let mut part = self.next_comma(open + 1, close);
+            let mut part = self.view.next_comma(open + 1, close);
             while part < close {
-                let next = self.next_comma(part + 1, close);
+                let next = self.view.next_comma(part + 1, close);
                 self.attribute_in(part + 1, next);
                 part = next;
             }
@@ -214,13 +214,6 @@ impl<'a> Walk<'a> {
         } else if !ATTRIBUTES.contains(&name) && broken_by(name).is_none() {
             self.find("attribute", at, format!("the attribute {name}"));
         }
-    }
-
-    fn next_comma(&self, mut at: usize, close: usize) -> usize {
-        while at < close && !self.view.is(at, ",") {
-            at = if self.view.0[at].kind == Kind::Open { self.view.0[at].partner + 1 } else { at + 1 };
-        }
-        at
     }
 
     fn features(&mut self, open: usize) {
