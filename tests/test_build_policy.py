@@ -123,6 +123,7 @@ def test_unsafe_is_counted_in_macros_too() -> None:
         "r" + "#" * 70_000 + '"',
         "\0" * 1000,
         "/*" * 100_000,
+        "fn f() { " + "vec![" * 150 + "1," * 200_000 + "]" * 150 + "; }",
     ],
     ids=[
         "not",
@@ -137,6 +138,7 @@ def test_unsafe_is_counted_in_macros_too() -> None:
         "raw",
         "nul",
         "comments",
+        "macros in macros",
     ],
 )
 def test_hostile_nesting_gets_a_verdict(hostile: str) -> None:
