@@ -10,7 +10,7 @@ import pytest
 
 from harness import options
 from harness.collect import STATE, CandidateFolder, GateItem, is_candidate_folder, yardstick_items
-from harness.errors import UserError
+from harness.errors import HarnessFaultError, UserError
 from harness.guard import forbid_foreign_configuration, guard_conftests
 from harness.summary import Summary
 
@@ -80,6 +80,8 @@ def _prepare(config: pytest.Config) -> None:
         config.stash[SUMMARY].prepare(config.stash[STATE])
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
+    except HarnessFaultError as fault:
+        pytest.exit(f"the harness failed before anything was judged: {fault}", pytest.ExitCode.INTERNAL_ERROR)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -254,6 +254,26 @@ def test_without_a_toolchain_one_line_says_how_to_get_it(
     result.assert_outcomes()
 
 
+FAULTY = """
+from harness.build import tools
+from harness.errors import HarnessFaultError
+def prepare(say, sandboxed):
+    raise HarnessFaultError("building inspector failed: no luck")
+tools.prepare = prepare
+"""
+
+
+def test_a_harness_that_cannot_be_built_says_so_in_one_line(project: pytest.Pytester) -> None:
+    add_candidate(project, "lone")
+    project.makepyfile(faulty=FAULTY)
+    result = judge(project, "candidates", "-p", "faulty")
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    text = result.stderr.str() + result.stdout.str()
+    assert "the harness failed before anything was judged: building inspector failed: no luck" in text
+    assert "Traceback" not in text
+    assert "INTERNALERROR" not in text
+
+
 def test_unsandboxed_results_are_marked(project: pytest.Pytester) -> None:
     add_candidate(project, "lone")
     result = judge(project, "candidates", "--unsandboxed", "--verdicts", "v.jsonl")
