@@ -65,6 +65,31 @@ fn z<'s, 'e>(s: &'s std::thread::Scope<'s, 'e>) { let t = s; t.spawn(|| ()).join
     std::thread::scope(|s| z(s));
 }
 """
+HARMLESS["std's spawn beside a glob of rayon's"] = (
+    "use rayon::*; pub(crate) use std::thread::spawn; #[allow(dead_code)] fn x() { spawn(|| join(|| (), || ())).join().unwrap(); }"
+)
+HARMLESS["own type's spawn beside a glob of rayon's"] = (
+    "use rayon::*; struct W; impl W { fn spawn(x: u8) {} } #[allow(dead_code)] fn x() { W::spawn(1); std::thread::spawn(|| join(|| (), || ())); }"
+)
+
+# Words and items handed to macros that leave them as they are.
+HARMLESS["module and function handed to a macro that takes items"] = """
+macro_rules! x86_only { ($($item:item)*) => { $(#[cfg(target_arch = "x86_64")] $item)* }; }
+x86_only! {
+    mod wide { #[allow(dead_code)] pub fn x(y: f32) -> f32 { y } }
+    #[allow(dead_code)] extern "C" fn zero(c: *mut f32) { let _ = c; }
+}
+"""
+HARMLESS["words handed to macros that call nothing by name"] = """
+macro_rules! phase { ($name:ident, $body:block) => {{ let $name = (); let _ = $name; $body }}; }
+macro_rules! choose { (asm => $x:expr) => { $x }; (simd => $x:expr) => { $x }; }
+macro_rules! names { ($($name:ident),*) => { [$(stringify!($name)),*] }; }
+#[allow(dead_code)] fn x() { phase!(env, {}); phase!(print, {}); assert!(choose!(asm => 1) == choose!(simd => 1)); let _ = names!(load, include, dbg); }
+"""
+HARMLESS["a variable named like an intrinsic"] = (
+    "#[allow(dead_code)] fn x(n: usize) -> usize { let v_f16 = 16usize; const vec_bf16: usize = 2; let mut s = 0;"
+    " for i in (0..n).step_by(v_f16) { s += (i + v_f16).min(n) + vec_bf16; } assert!(v_f16 == 16); s }"
+)
 
 # What is never compiled: tests, and a main that nobody calls.
 _PRINTS = '{ println!("{:?}", std::time::Instant::now()); std::fs::write("x", "y").unwrap(); }'

@@ -310,6 +310,62 @@ TRICKS: list[tuple[str, str]] = [
         POOL
         + "  fn x() { let b = std::thread::Builder::new(); { let b = pool(); b.spawn(|| ()); } let _ = b; }",
     ),
+    ("deferred-work", "fn x() { spawn(|| ()); } use rayon::*;"),
+    ("deferred-work", "use rayon::*; fn x() { self::spawn(|| ()); }"),
+    ("deferred-work", "mod q { pub use rayon::*; } fn x() { q::spawn(|| ()); }"),
+    ("deferred-work", "use rayon::*; mod q { use std::thread::spawn; } fn x() { spawn(|| ()); }"),
+    ("deferred-work", "use rayon::*; #[cfg(any())] use std::thread::spawn; fn x() { spawn(|| ()); }"),
+    ("deferred-work", "use rayon::*; use std::thread::spawn as s; fn x() { spawn(|| ()); }"),
+    ("deferred-work", "use rayon::*; use std::thread::spawn; fn x() { spawn_fifo(|| ()); }"),
+    (
+        "deferred-work",
+        "use rayon::*; use std::thread::spawn; mod q { use rayon::*; fn x() { spawn(|| ()); } }",
+    ),
+    (
+        "deferred-work",
+        "use rayon::*; mod std { pub mod thread { pub mod spawn {} } } use std::thread::spawn; fn x() { spawn(|| ()); }",
+    ),
+    ("deferred-work", "use rayon::*; fn y() { use std::thread::spawn; } fn x() { spawn(|| ()); }"),
+    # words and items handed to macros
+    (
+        "outside-module",
+        "macro_rules! m { ($i:item) => { $i }; ($a:ident $b:ident {}) => { $a $b; } } m!(mod other {});",
+    ),
+    (
+        "outside-module",
+        "macro_rules! n { ($a:tt $b:tt {}) => { $a $b; } } macro_rules! m { ($i:item) => { $i } } m! { mod q {} } n!(mod other {});",
+    ),
+    (
+        "outside-module",
+        "macro_rules! m { ($a:tt $b:tt $c:tt) => { $a $b ; } } mod q { macro_rules! m { ($i:item) => { $i } } } m!(mod other {});",
+    ),
+    (
+        "outside-module",
+        "macro_rules! n { ($a:tt $b:tt {}) => { $a $b; } } pub(crate) use n as m; mod q { macro_rules! m { ($i:item) => { $i } } } m!(mod other {});",
+    ),
+    (
+        "outside-module",
+        "macro_rules! n { ($a:tt $b:tt {}) => { $a $b; } } macro_rules! m { ($i:item) => { $i } } n!(m! { mod other {} });",
+    ),
+    ("extern-block", 'macro_rules! m { ($i:item) => { $i } } m! { extern "C" { fn fork() -> i32; } }'),
+    ("input-output", 'macro_rules! m { ($($t:tt)!*) => { $($t)!* } } fn x() { m!(println ! ("x")); }'),
+    ("computed-macro", "macro_rules! m { ($m:ident $($t:tt)*) => { $m $($t)* } } fn x() { m!(env + 1); }"),
+    ("computed-macro", 'macro_rules! m { ($($m:ident)*) => { $($m)* ! ("x") } } fn x() { m!(println); }'),
+    (
+        "computed-macro",
+        'macro_rules! m { ($d:tt) => { macro_rules! n { ($d x:ident) => { $d x ! ("x") } } } } m!($); fn x() { n!(println); }',
+    ),
+    (
+        "computed-macro",
+        'macro_rules! n { ($($t:tt)*) => {} } n! { macro_rules! m { ($x:ident) => { $x ; !("x") } } } fn x() { m!(println); }',
+    ),
+    ("precision", "use core::arch::aarch64::*; fn x() { let vfmaq_f16 = 1; } fn y() { vfmaq_f16(a, b, c); }"),
+    ("precision", "use core::arch::aarch64::*; fn y() { let f = vfmaq_f16; }"),
+    (
+        "precision",
+        "use core::arch::aarch64::{self, vfmaq_f16}; fn y() { let f = vfmaq_f16; { let vfmaq_f16 = 1; } }",
+    ),
+    ("precision", "macro_rules! m { ($f:ident) => { $f(1) } } fn y() { let vfmaq_f16 = 1; m!(vfmaq_f16); }"),
     ("clock", "use std::time::Instant; fn x() { let _ = Instant::now(); }"),
     ("clock", "fn x() { let _ = std::time::SystemTime::now(); }"),
     ("clock", "fn x() -> u64 { unsafe { core::arch::x86_64::_rdtsc() } }"),

@@ -1,8 +1,8 @@
 //! Whose spawn is called: a scope and a thread's builder give something to wait for, a pool of rayon's does not.
 
-use crate::paths::DEFERRING;
+use crate::paths::{tree, Leaf, Roots, DEFERRING};
 use crate::rules::Finding;
-use crate::tokens::{is_plain, own_macros, Token, View};
+use crate::tokens::{is_plain, own_macros, Kind, Token, View};
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
@@ -11,6 +11,72 @@ use syn::visit::{self, Visit};
 pub fn has_pool(tokens: &[Token]) -> bool {
     let named = |wanted: fn(&str) -> bool| tokens.iter().any(|token| token.is_name() && wanted(&token.text));
     named(|name| name == "rayon") && named(|name| name.starts_with("ThreadPool"))
+}
+
+/// The names that some `use rayon::*` brings: what is imported from std::thread beside a glob wins over it.
+pub fn brought_by_globs(view: View<'_>, roots: &Roots) -> Vec<&'static str> {
+    let around = enclosing(view);
+    let std_is_std = (1..view.0.len())
+        .all(|at| view.0[at].text != "std" || !["mod", "as"].iter().any(|word| view.is_keyword(at - 1, word)));
+    let (mut globs, mut imports) = (BTreeSet::new(), BTreeSet::new());
+    for at in 0..view.0.len() {
+        let token = &view.0[at];
+        if token.is_name() && roots.of(&token.text) == Some("rayon") && view.is_path_separator(at + 1) {
+            let all = tree(view, at).leaves.iter().any(|leaf| leaf.glob && leaf.path.len() == 1);
+            // In braces of a use, the glob belongs to what is around them.
+            globs.extend(all.then(|| outside_use(view, &around, at)));
+        } else if token.is_keyword("use") && std_is_std && is_unconditional(view, at) {
+            imports.extend(tree(view, at + 1).leaves.into_iter().filter_map(|leaf| imported(&leaf, around[at])));
+        }
+    }
+    let brings = |name: &str| globs.iter().any(|glob| !imports.contains(&(*glob, name.to_owned())));
+    DEFERRING.iter().copied().filter(|name| brings(name)).collect()
+}
+
+/// For every token, the bracket in which it stands.
+fn enclosing(view: View<'_>) -> Vec<Option<usize>> {
+    let mut open = Vec::new();
+    let around = view.0.iter().enumerate().map(|(at, token)| {
+        if token.kind == Kind::Close {
+            open.pop();
+        }
+        let here = open.last().copied();
+        if token.kind == Kind::Open {
+            open.push(at);
+        }
+        here
+    });
+    around.collect()
+}
+
+fn outside_use(view: View<'_>, around: &[Option<usize>], at: usize) -> Option<usize> {
+    let mut here = around[at];
+    while let Some(open) = here.filter(|open| {
+        let before = view.before(*open);
+        view.is(*open, "{") && before.is_some_and(|before| before.is(":") || before.is(",") || before.is_keyword("use"))
+    }) {
+        here = around[open];
+    }
+    here
+}
+
+/// A `use` without attributes, written in no macro.
+fn is_unconditional(view: View<'_>, at: usize) -> bool {
+    let token = &view.0[at];
+    let start = match view.before(at) {
+        Some(before) if before.is_keyword("pub") => at - 1,
+        Some(before) if before.is(")") => before.partner.saturating_sub(1),
+        _ => at,
+    };
+    !(token.in_call || token.in_definition || token.in_plain)
+        && !view.before(start).is_some_and(|before| before.is("]"))
+}
+
+/// std::thread::spawn under its own name, a function: what only names a type would not win over a function.
+fn imported(leaf: &Leaf, place: Option<usize>) -> Option<(Option<usize>, String)> {
+    let [root, module, name] = leaf.path.as_slice() else { return None };
+    let known = root == "std" && module == "thread" && !leaf.glob && leaf.alias.is_none();
+    known.then(|| (place, name.clone()))
 }
 
 /// Every spawn whose receiver is not known to be a scope or a builder.

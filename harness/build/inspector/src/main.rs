@@ -9,6 +9,7 @@ mod asm;
 mod binary;
 mod comments;
 mod deferred;
+mod macros;
 mod names;
 mod paths;
 mod rules;

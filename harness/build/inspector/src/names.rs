@@ -56,8 +56,12 @@ fn reduced_precision(name: &str) -> bool {
         return true;
     }
     // Arm: vfmaq_f16, vcvt_f16_f32, vbfdotq_f32, vfmlalq_low_f16.
-    let arm = name.starts_with('v') && name.split('_').any(|word| matches!(word, "f16" | "bf16"));
-    arm || name.starts_with("vbfdot") || name.starts_with("vbfmmla") || name.starts_with("vbfmlal")
+    is_like_arm(name) || name.starts_with("vbfdot") || name.starts_with("vbfmmla") || name.starts_with("vbfmlal")
+}
+
+/// Built like an intrinsic of Arm's for sixteen bits, as a variable v_f16 is too.
+pub fn is_like_arm(name: &str) -> bool {
+    name.starts_with('v') && name.split('_').any(|word| matches!(word, "f16" | "bf16"))
 }
 
 /// Types of sixteen bits. A function or a variable may bear such a name, so where it stands decides.

@@ -1,5 +1,6 @@
 //! The source as one flat list of tokens, with the brackets matched and the insides of macros marked.
 
+use crate::macros::opaque;
 use crate::unused::{self, Place};
 use proc_macro2::{Delimiter, LineColumn, Spacing, TokenStream, TokenTree};
 use std::collections::BTreeSet;
@@ -24,6 +25,8 @@ pub struct Token {
     pub partner: usize,
     /// Inside the arguments of a call of a macro of the candidate's own.
     pub in_call: bool,
+    /// Inside the arguments of one that could take them apart.
+    pub taken_apart: bool,
     /// Inside the body of macro_rules.
     pub in_definition: bool,
     /// Inside the arguments of a macro of std.
@@ -101,7 +104,10 @@ const PLAIN_MACROS: &[&str] = &[
 
 #[derive(Clone, Copy, PartialEq)]
 enum Inside {
-    Call,
+    /// Of a macro that takes its arguments whole, or could take them apart.
+    Call {
+        whole: bool,
+    },
     Definition,
     Plain,
 }
@@ -118,22 +124,23 @@ pub fn is_plain(own: &BTreeSet<String>, name: &str) -> bool {
 
 /// Set in_call and in_definition. A macro of the candidate's own may bear the name of one of std's.
 fn mark_macros(tokens: &mut [Token]) {
-    let own = own_macros(tokens);
+    let (own, whole_takers) = (own_macros(tokens), opaque(View(tokens)));
     let mut open: Vec<(usize, Inside)> = Vec::new();
     for at in 0..tokens.len() {
         while open.last().is_some_and(|(close, _)| at >= *close) {
             open.pop();
         }
         let within = |inside: Inside| open.iter().any(|(_, found)| *found == inside);
-        let (call, definition, plain) = (within(Inside::Call), within(Inside::Definition), within(Inside::Plain));
-        (tokens[at].in_call, tokens[at].in_definition, tokens[at].in_plain) = (call, definition, plain);
+        let (whole, apart) = (within(Inside::Call { whole: true }), within(Inside::Call { whole: false }));
+        (tokens[at].in_call, tokens[at].taken_apart) = (whole || apart, apart);
+        (tokens[at].in_definition, tokens[at].in_plain) = (within(Inside::Definition), within(Inside::Plain));
         if tokens[at].kind != Kind::Open || open.len() > DEPTH_LIMIT {
             continue;
         }
         match called(&tokens[..at]) {
             Some("macro_rules") => open.push((tokens[at].partner, Inside::Definition)),
             Some(name) if is_plain(&own, name) => open.push((tokens[at].partner, Inside::Plain)),
-            Some(_) => open.push((tokens[at].partner, Inside::Call)),
+            Some(name) => open.push((tokens[at].partner, Inside::Call { whole: whole_takers.contains(name) })),
             None => {}
         }
     }
@@ -184,6 +191,7 @@ impl Flat {
             column: 0,
             partner: 0,
             in_call: false,
+            taken_apart: false,
             in_definition: false,
             in_plain: false,
             joint,

@@ -1,16 +1,23 @@
 //! The walk over all tokens, macro bodies included: whatever the parser makes of it, these words are all there is.
 
-use crate::deferred::has_pool;
-use crate::names::{broken_by, broken_by_macro, ATTRIBUTES, CRATE_ATTRIBUTES};
+use crate::deferred::{brought_by_globs, has_pool};
+use crate::macros::makes_calls;
+use crate::names::{broken_by, broken_by_macro, is_like_arm, ATTRIBUTES, CRATE_ATTRIBUTES};
 use crate::paths::{broken_by_rayon, broken_by_std, tree, Leaf, Roots, DEFERRING};
 use crate::rules::Finding;
 use crate::tokens::{Flat, Kind, Token, View, DEPTH_LIMIT};
+use std::collections::BTreeSet;
 
 pub struct Walk<'a> {
     view: View<'a>,
     roots: Roots,
-    rayon_glob: bool,
+    /// What a `use rayon::*` brings of what is not awaited.
+    brought: Vec<&'static str>,
     has_pool: bool,
+    makes_calls: bool,
+    modules: BTreeSet<String>,
+    /// Names of constants and variables, but for those that are imported as well.
+    values: BTreeSet<String>,
     /// The line of the first asm! whose template a macro puts together.
     assembled_at: Option<usize>,
     pub findings: Vec<Finding>,
@@ -19,11 +26,15 @@ pub struct Walk<'a> {
 /// Everything that the tokens alone show.
 pub fn walk(flat: &Flat) -> Vec<Finding> {
     let view = View(&flat.tokens);
+    let roots = Roots::gather(view);
     let mut walk = Walk {
         view,
-        roots: Roots::gather(view),
-        rayon_glob: false,
+        brought: brought_by_globs(view, &roots),
+        roots,
         has_pool: has_pool(&flat.tokens),
+        makes_calls: makes_calls(view),
+        modules: after(view, &["mod"]),
+        values: values(view),
         assembled_at: None,
         findings: Vec::new(),
     };
@@ -71,16 +82,16 @@ impl<'a> Walk<'a> {
 
     fn name(&mut self, at: usize, token: &'a Token) {
         let name = token.text.as_str();
-        if let Some(rule) = broken_by(name) {
+        if let Some(rule) = broken_by(name).filter(|_| !self.is_own_value(at, name)) {
             self.find(rule, at, format!("names {name}"));
         }
         if let Some(rule) = broken_by_macro(name) {
             if self.is_call(at) {
                 self.find(rule, at, format!("calls {name}!"));
-            } else if token.in_call {
+            } else if token.in_call && self.makes_calls {
                 self.find("computed-macro", at, format!("hands the name {name} to a macro"));
             }
-        } else if name == "asm" && token.in_call && !self.is_call(at) {
+        } else if name == "asm" && token.in_call && self.makes_calls && !self.is_call(at) {
             self.find("computed-macro", at, "hands the name asm to a macro".to_owned());
         }
         if let Some(root) = self.roots.of(name) {
@@ -89,6 +100,14 @@ impl<'a> Walk<'a> {
         if DEFERRING.contains(&name) {
             self.deferring(at, name);
         }
+    }
+
+    /// `v_f16` and its like may be a variable: it is bound here, and stands where an intrinsic is of no use.
+    fn is_own_value(&self, at: usize, name: &str) -> bool {
+        let (token, view) = (&self.view.0[at], self.view);
+        let path = at >= 2 && view.is_path_separator(at - 2) || view.is_path_separator(at + 1);
+        let plain = !(token.in_call || token.in_definition || path || view.is(at + 1, "("));
+        plain && is_like_arm(name) && self.values.contains(name)
     }
 
     fn assembly(&mut self, at: usize) {
@@ -115,7 +134,6 @@ impl<'a> Walk<'a> {
         for leaf in tree.leaves {
             let below = &leaf.path[1..];
             let rule = if root == "std" { broken_by_std(below, leaf.glob) } else { broken_by_rayon(below) };
-            self.rayon_glob |= root == "rayon" && leaf.glob && below.is_empty();
             if let Some(rule) = rule {
                 self.find(rule, at, format!("uses {}", shown(root, &leaf)));
             }
@@ -124,31 +142,37 @@ impl<'a> Walk<'a> {
 
     /// rayon's spawn in its other spellings; scope.spawn and thread::spawn are awaited, or judged by conduct.
     fn deferring(&mut self, at: usize, name: &str) {
-        let declared = self.view.before(at).is_some_and(|before| before.is_keyword("fn") || before.is("."));
-        let qualified = at >= 2 && self.view.is_path_separator(at - 2);
         let token = &self.view.0[at];
-        let in_macro = token.in_call || token.in_definition || token.in_plain;
-        if self.has_pool && in_macro && self.view.before(at).is_some_and(|before| before.is(".")) {
-            self.find("deferred-work", at, format!("calls {name} in a macro, beside a thread pool"));
-        }
-        if self.rayon_glob && !declared && !qualified {
+        let as_method = self.view.before(at).is_some_and(|before| before.is("."));
+        let declared = as_method || self.view.before(at).is_some_and(|before| before.is_keyword("fn"));
+        let owner = if at >= 2 && self.view.is_path_separator(at - 2) { Some(self.view.before(at - 2)) } else { None };
+        if self.brought.contains(&name) && !declared && owner.is_none_or(|owner| self.is_module(owner)) {
             self.find("deferred-work", at, format!("uses rayon::{name}"));
         }
-        if qualified && self.has_pool {
-            let owner = self.view.before(at - 2);
-            let awaited =
-                owner.is_some_and(|owner| matches!(owner.text.as_str(), "thread" | "Scope" | "ScopeFifo" | "Builder"));
-            if !awaited {
-                self.find("deferred-work", at, format!("uses {name} of a thread pool"));
-            }
+        if self.has_pool && as_method && (token.in_call || token.in_definition || token.in_plain) {
+            self.find("deferred-work", at, format!("calls {name} in a macro, beside a thread pool"));
         }
+        const AWAITED: [&str; 4] = ["thread", "Scope", "ScopeFifo", "Builder"];
+        let foreign = |owner: Option<&Token>| owner.is_none_or(|owner| !AWAITED.contains(&owner.text.as_str()));
+        if self.has_pool && owner.is_some_and(foreign) {
+            self.find("deferred-work", at, format!("uses {name} of a thread pool"));
+        }
+    }
+
+    /// A module of this file, into which a glob could have brought something.
+    fn is_module(&self, owner: Option<&Token>) -> bool {
+        owner.is_some_and(|owner| {
+            matches!(owner.text.as_str(), "self" | "super" | "crate") || self.modules.contains(&owner.text)
+        })
     }
 
     fn module(&mut self, at: usize) {
         let named = at + if self.view.is(at + 1, "$") { 3 } else { 2 };
         let inline = self.view.is(named, "{");
-        if self.view.0[at].in_call || !inline {
+        if !inline {
             self.find("outside-module", at, "a module whose body is not written here".to_owned());
+        } else if self.view.0[at].taken_apart {
+            self.find("outside-module", at, "a module handed to a macro that could drop its body".to_owned());
         }
     }
 
@@ -162,7 +186,7 @@ impl<'a> Walk<'a> {
         }
         let named = self.view.get(at + 1).is_some_and(|token| token.kind == Kind::Literal);
         let function = self.view.is_keyword(at + 1 + usize::from(named), "fn");
-        if !function || self.view.0[at].in_call {
+        if !function || self.view.0[at].taken_apart {
             self.find("extern-block", at, "an extern block".to_owned());
         }
     }
@@ -225,6 +249,22 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// The names that follow one of these words.
+fn after(view: View<'_>, words: &[&str]) -> BTreeSet<String> {
+    let named = (1..view.0.len()).filter(|&at| words.iter().any(|word| view.is_keyword(at - 1, word)));
+    named.filter(|&at| view.0[at].is_name()).map(|at| view.0[at].text.clone()).collect()
+}
+
+fn values(view: View<'_>) -> BTreeSet<String> {
+    let mut values = after(view, &["let", "mut", "const", "static"]);
+    for at in (0..view.0.len()).filter(|&at| view.is_keyword(at, "use")) {
+        for leaf in tree(view, at + 1).leaves {
+            values.retain(|name| leaf.path.last() != Some(name) && leaf.alias.as_ref() != Some(name));
+        }
+    }
+    values
 }
 
 fn shown(root: &str, leaf: &Leaf) -> String {

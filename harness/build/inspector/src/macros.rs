@@ -1,0 +1,43 @@
+//! What macros of the candidate's own could make of the words that they are given.
+
+use crate::tokens::{own_macros, Kind, View};
+use std::collections::BTreeSet;
+
+/// Own macros that take whole items or expressions only: what stands in their arguments is compiled as it stands.
+pub fn opaque(view: View<'_>) -> BTreeSet<String> {
+    let (mut found, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for at in 0..view.0.len() {
+        if view.is_keyword(at, "as") {
+            others.extend(view.get(at + 1).map(|name| name.text.clone()));
+        } else if view.is_keyword(at, "macro_rules") && view.is(at + 1, "!") {
+            let Some(open) = view.get(at + 3).filter(|open| open.kind == Kind::Open) else { continue };
+            let takes_words = (at + 4..open.partner)
+                .any(|at| view.is(at, ":") && (view.is_keyword(at + 1, "tt") || view.is_keyword(at + 1, "ident")));
+            let of = if takes_words { &mut others } else { &mut found };
+            of.insert(view.0[at + 2].text.clone());
+        }
+    }
+    if own_macros(view.0).contains("$") {
+        return BTreeSet::new();
+    }
+    found.retain(|name| !others.contains(name));
+    found
+}
+
+/// Some macro of this file could put a word that it is given in front of an exclamation mark.
+pub fn makes_calls(view: View<'_>) -> bool {
+    view.0.iter().enumerate().any(|(at, token)| {
+        // A macro that is given a dollar sign, or another macro's rules, can write rules that are not seen here.
+        let handed = token.is("$") && token.in_call && !token.in_definition;
+        let rewritten = token.is_keyword("macro_rules") && token.in_call;
+        let named = token.is("$") && view.get(at + 1).is_some_and(|next| next.kind != Kind::Open);
+        handed || rewritten || named && (view.is(at + 1, "$") || at + 2 < view.0.len() && joins(view, at + 2))
+    })
+}
+
+/// What stands at `at`, after a metavariable, lets it meet an exclamation mark that is written there or comes along.
+fn joins(view: View<'_>, at: usize) -> bool {
+    let next = &view.0[at];
+    let ends_repetition = next.kind == Kind::Close && next.partner > 0 && view.is(next.partner - 1, "$");
+    next.is("!") || next.is("$") || ends_repetition
+}
