@@ -83,6 +83,30 @@ def test_a_refusal_is_readable_and_names_the_place(source: str, told: str) -> No
     assert ("kernel.rs:" in result.diagnostics) or ("contract.rs:" in result.diagnostics)
 
 
+@pytest.mark.parametrize(
+    ("item", "hint"),
+    [
+        ("mod q { pub fn f() {} pub fn g() { crate::q::f(); } }", "not crate::"),
+        ("const X: usize = 1; mod q { pub const Y: usize = crate::X; }", "not crate::"),
+        ("mod q { pub fn f() {} } mod r { use crate::q; }", "not crate::"),
+        ("macro_rules! m { () => { $crate::q() } } fn q() {} pub fn g() { m!() }", "not crate::"),
+        ("#[macro_use] extern crate alloc;", "std:: for alloc::"),
+        ("extern crate alloc; mod q { use alloc::vec::Vec; }", "std:: for alloc::"),
+        ("mod q { use ::alloc::vec::Vec; }", "std:: for alloc::"),
+        ("fn x() { if let Some(y) = Some(1) && y > 0 {} }", "edition 2021"),
+        ("use serde::Serialize;", None),
+        ("use ::serde::Serialize;", None),
+        ("fn x() { missing(); }", None),
+        ("fn x() { let _ = alloc(1); }", None),
+    ],
+)
+def test_what_only_a_crate_of_its_own_could_say_comes_with_a_hint(item: str, hint: str | None) -> None:
+    result = rustc.compile_kernel(f"// hints\n{item}\n{PLAIN}", "unsafe", tools())
+    assert isinstance(result, CompileError)
+    for text in (result.summary, result.diagnostics):
+        assert hint in text if hint else "kernel.rs is " not in text, text
+
+
 def test_warnings_are_kept_apart() -> None:
     library = built("fn unused() {}\n" + PLAIN)
     assert len(library.warnings) == 1

@@ -14,6 +14,18 @@ from harness.visible import visible
 # Enough for a model to repair from, small enough for its context.
 TEXT_BUDGET = 6000
 WARNINGS_KEPT = 50
+# What rustc cannot know: kernel.rs is no crate of its own. The first pattern found in its first error tells.
+_HINTS = (
+    (
+        r"(crate|module) `alloc`|`alloc` in the crate root|import `alloc\b|`extern crate` loading macros",
+        "kernel.rs is one module: use std:: for alloc::, no extern crate",
+    ),
+    (
+        r"^(?!.*imported crates).*(`\$?crate\b|in the crate root|in the root)",
+        "kernel.rs is one module: use super:: or self::, not crate::",
+    ),
+    (r"Rust 20[2-9]\d", "kernel.rs is compiled in edition 2021"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +59,11 @@ def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
         elif message["level"] == "warning" and message.get("spans"):
             warnings.append(_scrubbed(_summary(message), scrub))
     rendered = "".join(message.get("rendered") or message["message"] for message in errors)
+    summary = _scrubbed(_summary(errors[0]), scrub) if errors else ""
+    hint = _hint(errors[0]) if errors else None
     return Diagnostics(
-        summary=_scrubbed(_summary(errors[0]), scrub) if errors else "",
-        rendered=trim(_scrubbed(rendered, scrub), TEXT_BUDGET),
+        summary=f"{summary}; {hint}" if hint else summary,
+        rendered=trim(_scrubbed(rendered, scrub), TEXT_BUDGET) + (f"\nhint: {hint}\n" if hint else ""),
         warnings=tuple(warnings[:WARNINGS_KEPT]),
         loose=trim(_scrubbed("\n".join(loose).rstrip("\n"), scrub), TEXT_BUDGET),
     )
@@ -83,6 +97,16 @@ def _summary(message: dict[str, Any]) -> str:
     where = f" ({first['file_name']}:{first['line_start']}:{first['column_start']})" if first else ""
     prefix = f"{code} " if code and re.fullmatch(r"E\d{4}", code) else ""
     return f"{prefix}{one_line(message['message'])}{where}"
+
+
+def _hint(message: dict[str, Any]) -> str | None:
+    """What to do about an error that a kernel which is a crate of its own would not have."""
+    labels = [span.get("label") or "" for span in message.get("spans", ()) if span.get("is_primary")]
+    said = " ".join(" ".join([message["message"], *labels]).split())
+    code = (message.get("code") or {}).get("code")
+    about_paths = code in ("E0425", "E0432", "E0433", "E0468")
+    found = (hint for pattern, hint in _HINTS if re.search(pattern, said))
+    return next(found, None) if about_paths or code is None else None
 
 
 def _scrubbed(text: str, scrub: Mapping[str, str]) -> str:
