@@ -99,6 +99,24 @@ def test_what_a_kernel_may_not_hold_is_found(rule: str, source: str) -> None:
 
 
 @x86_linux
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("rdtsc", "it reads a clock"),
+        ("rdrand rax", "depends on chance"),
+        ("ldmxcsr [rsp]", "rounded and flushed"),
+        ("syscall", "reaches the system"),
+        ("vdpbf16ps zmm0, zmm1, zmm2", "less precise than f32"),
+    ],
+)
+def test_it_is_told_what_is_wrong_with_an_instruction(template: str, told: str) -> None:
+    verdict = audit.check(built(calling(f'core::arch::asm!("{template}", out("rax") _);')), tools())
+    assert isinstance(verdict, PolicyViolation)
+    assert template.split()[0] in verdict.detail
+    assert told in verdict.detail
+
+
+@x86_linux
 def test_the_function_with_the_instruction_is_named() -> None:
     source = '#[inline(never)] fn hidden() { unsafe { core::arch::asm!("syscall", out("rax") _, out("rcx") _, out("r11") _) } }\n'
     verdict = audit.check(built(source + calling("hidden();")), tools())
