@@ -91,21 +91,21 @@ HARMLESS["a variable named like an intrinsic"] = (
     " for i in (0..n).step_by(v_f16) { s += (i + v_f16).min(n) + vec_bf16; } assert!(v_f16 == 16); s }"
 )
 
-# What is never compiled: tests, and a main that nobody calls.
-_PRINTS = '{ println!("{:?}", std::time::Instant::now()); std::fs::write("x", "y").unwrap(); }'
+# What is never compiled: tests, and a main that nobody calls. rustc would miss not_there, did it look inside.
+_PRINTS = '{ not_there(); println!("{:?}", std::time::Instant::now()); std::fs::write("x", "y").unwrap(); }'
 for _name, _text in {
     "cfg all": f'#[cfg(all(test, target_arch = "x86_64"))] mod tests {{ #[test] fn x() {_PRINTS} }}',
     "cfg all within any": f"#[cfg(any(all(unix, test), all(test, not(unix))))] fn x() {_PRINTS}",
-    "cfg doctest": "#[cfg(doctest)] struct ReadMe { x: std::fs::File }",
+    "cfg doctest": "#[cfg(doctest)] struct ReadMe { x: std::fs::NotThere }",
     "inner cfg": f"/// Tests.\nmod tests {{ //! more\n #![allow(unused)] #![cfg(test)] #[test] fn x() {_PRINTS} }}",
     "bare test": f'#[test] fn x() {_PRINTS} /// y\n#[test] #[should_panic(expected = "y")] fn y() {_PRINTS}',
     "ignored test": f'#[ignore = "slow"] #[test] pub fn x() -> Result<(), String> {_PRINTS} #[test] #[ignore] fn y() {{}}',
-    "types": "#[cfg(test)] struct X(std::fs::File); #[cfg(test)] #[derive(Debug)] struct Y { x: std::fs::File }"
-    " #[cfg(test)] enum Z { A(std::fs::File) } #[cfg(test)] type T = std::fs::File;",
+    "types": "#[cfg(test)] struct X(std::fs::NotThere); #[cfg(test)] #[derive(Debug)] struct Y { x: std::fs::NotThere }"
+    " #[cfg(test)] enum Z { A(std::fs::NotThere) } #[cfg(test)] type T = std::fs::NotThere;",
     "impl": f"#[cfg(test)] struct R; #[cfg(test)] impl R {{ fn x() {_PRINTS} }} struct S; impl S {{ #[cfg(test)] fn x() {_PRINTS} }}",
-    "trait": f"#[cfg(test)] pub(crate) trait T {{ fn x() {_PRINTS} }} trait U {{ #[cfg(test)] fn x() -> std::fs::File; }}",
+    "trait": f"#[cfg(test)] pub(crate) trait T {{ fn x() {_PRINTS} }} trait U {{ #[cfg(test)] fn x() -> std::fs::NotThere; }}",
     "constants": "#[cfg(test)] const X: fn() -> std::process::Child = || { todo!() };"
-    " #[cfg(test)] static mut Y: Option<std::fs::File> = None;",
+    " #[cfg(test)] static mut Y: Option<std::fs::NotThere> = None;",
     "macro": '#[cfg(test)] macro_rules! show { ($x:expr) => { println!("{:?}", $x) } } #[cfg(test)] macro_rules! s ( () => { dbg!(1) } );',
     "qualified": f'#[cfg(test)] const fn x() {{ }} #[cfg(test)] pub async unsafe fn y() {_PRINTS} #[cfg(test)] extern "C" fn z() {_PRINTS}',
     "other file": '#[cfg(test)] #[path = "tests.rs"] mod tests; #[cfg(test)] mod more;',

@@ -187,6 +187,9 @@ TRICKS: list[tuple[str, str]] = [
     ("files", 'use core::prelude::v1::derive as test; #[test] fn a() { let _ = std::fs::read("x"); }'),
     ("files", 'macro_rules! test { () => {} } #[test] fn a() { let _ = std::fs::read("x"); }'),
     ("files", 'macro_rules! m { ($i:item) => { $i } } m! { #[test] fn a() { let _ = std::fs::read("x"); } }'),
+    ("files", '#[cfg(test)] trait A = Send; fn a() { let _ = std::fs::read("x"); }'),
+    ("files", '#[cfg(test)] macro_rules! {} fn a() { let _ = std::fs::read("x"); } use a as b;'),
+    ("files", '#[cfg(test)] macro_rules! a () fn a() { let _ = std::fs::read("x"); } use a as b;'),
     # a main that is more than an idle one
     ("input-output", 'fn main() { println!("x"); } fn x() { main() }'),
     ("input-output", 'fn main() { struct X; impl Drop for X { fn drop(&mut self) { println!("x"); } } }'),

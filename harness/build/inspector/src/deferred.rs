@@ -68,8 +68,8 @@ fn is_unconditional(view: View<'_>, at: usize) -> bool {
         Some(before) if before.is(")") => before.partner.saturating_sub(1),
         _ => at,
     };
-    !(token.in_call || token.in_definition || token.in_plain)
-        && !view.before(start).is_some_and(|before| before.is("]"))
+    let conditional = view.before(start).is_some_and(|before| before.is("]"));
+    !(token.in_call || token.in_definition || token.in_plain || conditional)
 }
 
 /// std::thread::spawn under its own name, a function: what only names a type would not win over a function.

@@ -45,7 +45,8 @@ fn lexed(flat: Flat, text: &str) -> Report {
     let unsafes: Vec<usize> =
         flat.tokens.iter().filter(|token| token.is_keyword("unsafe")).map(|token| token.line).collect();
     // The parser recurses; what is nested deeper than allowed is refused already.
-    let file = if flat.deepest > DEPTH_LIMIT { None } else { syn::parse_file(&unused::without(text, &flat.unused)).ok() };
+    let file =
+        if flat.deepest > DEPTH_LIMIT { None } else { syn::parse_file(&unused::without(text, &flat.unused)).ok() };
     let structure = file.as_ref().map(structure::read);
     if deferred::has_pool(&flat.tokens) {
         findings.extend(match &file {

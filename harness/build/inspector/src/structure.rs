@@ -56,7 +56,8 @@ impl<'ast> Visit<'ast> for Structure {
         for argument in node.parse_body_with(arguments).into_iter().flatten() {
             let mut inside = Structure { macros: self.macros + 1, ..Structure::default() };
             inside.visit_expr(&argument);
-            self.values.append(&mut inside.values);
+            // append() would merge the two sets anew for every macro.
+            self.values.extend(inside.values);
             // Dropping a tree recurses, as deep as the candidate likes.
             std::mem::forget(argument);
         }

@@ -179,8 +179,11 @@ fn item_end(view: View<'_>, at: usize) -> Option<usize> {
                 None
             }
         }
-        "macro_rules" if view.is(at + 1, "!") && view.is(at + 3, "{") => Some(view.0[at + 3].partner),
-        "macro_rules" if view.is(at + 1, "!") => first(view, at, false, true),
+        "macro_rules" if view.is(at + 1, "!") && name_at(at + 2) => {
+            let open = view.get(at + 3).filter(|open| open.kind == Kind::Open)?;
+            let end = if open.is("{") { open.partner } else { open.partner + 1 };
+            (open.is("{") || view.is(end, ";")).then_some(end)
+        }
         _ => None,
     }
 }
@@ -193,7 +196,8 @@ fn first(view: View<'_>, mut at: usize, braces: bool, semicolon: bool) -> Option
             Kind::Open if braces && token.is("{") => return Some(token.partner),
             Kind::Open => at = token.partner + 1,
             Kind::Close => return None,
-            _ if semicolon && token.is(";") => return Some(at),
+            // An item of another form ends here: `trait A = B;`.
+            _ if token.is(";") => return semicolon.then_some(at),
             _ => at += 1,
         }
     }
