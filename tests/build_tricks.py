@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from tests.build_guises import GUISES
+
 # Not awaited when spawned on.
 POOL = "fn pool() -> &'static rayon::ThreadPool { todo!() }"
 
@@ -151,60 +153,8 @@ TRICKS: list[tuple[str, str]] = [
     ),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!(".p2align 4, 0xcc, 10") } }'),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!(".p2align 4,,10,5") } }'),
-    # what only looks like a test
-    ("files", "#[cfg(test)] mod a {} mod b { use std::fs; }"),
-    ("files", '#[cfg(test)] fn a() {} fn b() { let _ = std::fs::read("x"); }'),
-    ("files", "#[cfg(test)] use a::b; use std::fs;"),
-    ("files", "#[cfg(not(test))] mod a { use std::fs; }"),
-    ("files", "#[cfg(any(test, not(test)))] mod a { use std::fs; }"),
-    ("files", "#[cfg_attr(test, cfg(test))] mod a { use std::fs; }"),
-    ("files", "struct A { #[cfg(test)] x: u8, y: std::fs::File }"),
-    ("files", 'fn a() { #[cfg(test)] let x = 1; let _ = std::fs::read("x"); }'),
-    ("files", 'trait A { #[cfg(test)] fn a(); fn b() { let _ = std::fs::read("x"); } }'),
-    ("files", 'fn f<#[cfg(test)] const N: usize>() { let _ = std::fs::read("x"); } const Z: u8 = 1;'),
-    ("files", "struct S(#[cfg(test)] fn(), std::fs::File, Vec<[u8; 1]>); impl S {}"),
-    (
-        "files",
-        "type F = [u8; { #[cfg(any(test))] const N: usize = 1; #[cfg(any())] const N: usize = 1; std::fs::x }];",
-    ),
-    ("files", "#[cfg(any(test, unix))] mod a { use std::fs; }"),
-    ("files", "#[cfg(any())] mod a { use std::fs; }"),
-    ("files", "#[cfg(all())] mod a { use std::fs; }"),
-    ("files", "#[cfg(not(all(test)))] mod a { use std::fs; }"),
-    ("files", "#[cfg(all(not(test), unix))] mod a { use std::fs; }"),
-    ("files", '#[cfg(r#all(test))] mod a {} #[cfg(feature = "test")] mod b { use std::fs; }'),
-    ("files", "mod a { #![cfg(not(test))] use std::fs; }"),
-    ("files", "mod a { #![allow(unused)] fn x() {} #[cfg(test)] fn y() {} use std::fs; }"),
-    ("files", "mod b { mod a { #![cfg(test)] } use std::fs; }"),
-    ("files", '#[cfg(test)] struct A; fn b() { let _ = std::fs::read("x"); }'),
-    ("files", "#[cfg(test)] impl A<{ 1 }> for B {} use std::fs;"),
-    ("files", "#[cfg(test)] const X: u8 = { 1 }; use std::fs;"),
-    ("files", "#[cfg(test)] macro_rules! a { () => { } } use std::fs;"),
-    ("files", "#[cfg(test)] macro_rules! a ( () => { } ); use std::fs;"),
-    ("files", 'fn a() { #[cfg(test)] unsafe {} let _ = std::fs::read("x"); }'),
-    ("files", "#[test] struct A; use std::fs;"),
-    ("attribute", '#[test_case] fn a() { let _ = std::fs::read("x"); }'),
-    ("files", 'use core::prelude::v1::derive as test; #[test] fn a() { let _ = std::fs::read("x"); }'),
-    ("files", 'macro_rules! test { () => {} } #[test] fn a() { let _ = std::fs::read("x"); }'),
-    ("files", 'macro_rules! m { ($i:item) => { $i } } m! { #[test] fn a() { let _ = std::fs::read("x"); } }'),
-    ("files", '#[cfg(test)] trait A = Send; fn a() { let _ = std::fs::read("x"); }'),
-    ("files", '#[cfg(test)] macro_rules! {} fn a() { let _ = std::fs::read("x"); } use a as b;'),
-    ("files", '#[cfg(test)] macro_rules! a () fn a() { let _ = std::fs::read("x"); } use a as b;'),
-    # a main that is more than an idle one
-    ("input-output", 'fn main() { println!("x"); } fn x() { main() }'),
-    ("input-output", 'fn main() { struct X; impl Drop for X { fn drop(&mut self) { println!("x"); } } }'),
-    ("input-output", 'macro_rules! m { () => { println!("x") } } fn main() { m!(); }'),
-    ("input-output", 'mod q { pub fn main() { println!("x"); } }'),
-    ("input-output", 'macro_rules! m { ($i:item) => { $i } } m! { fn main() { println!("x"); } }'),
-    ("include", 'fn main() { let _ = include_str!("/etc/passwd"); }'),
-    ("global-asm", 'fn main() { core::arch::global_asm!(".section .init_array"); }'),
-    ("exported-symbol", "#[no_mangle] fn main() { }"),
-    ("exported-symbol", "fn main() { #[no_mangle] fn a() {} }"),
-    ("environment", 'fn main() { const X: &str = env!("PATH"); }'),
-    (
-        "files",
-        'macro_rules! a { ($(#[$m:meta])* $i:item) => { $i } } a! { #[cfg(test)] fn b() { let _ = std::fs::read("x"); } }',
-    ),
+    *GUISES,
+    # assembly that macros put together
     (
         "asm-instruction",
         'macro_rules! a { ($t:expr) => { unsafe { core::arch::asm!($t) } } } fn x() { a!("syscall") }',
