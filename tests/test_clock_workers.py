@@ -283,3 +283,14 @@ def test_a_baseline_that_does_not_multiply_is_refused() -> None:
 def test_a_baseline_by_path_is_timed(clock: ClockSession) -> None:
     named = session(baseline=clock.baseline.path)
     assert named.baseline.abi is clock.baseline.abi
+
+
+def test_a_baseline_held_up_in_every_turn_is_no_gain_of_the_kernels(clock: ClockSession) -> None:
+    """Its best turn of the race took far longer than it takes when left alone: the ratio is not known."""
+    cores = len(clock.machine.cores)
+    if cores == 1:
+        pytest.skip("one core has one thread class")
+    batching = {(shape, cores): clock.batching(shape, cores) for shape in clock.suite}
+    faster = {key: replace(found, baseline_ns=found.baseline_ns / 50) for key, found in batching.items()}
+    score = measure.score(clock.baseline.program, "all", replace(clock, _batching=faster))
+    assert isinstance(score, Inconclusive), score

@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol
 
@@ -52,10 +52,14 @@ class Launch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """The products of a timed region and the empty round trip of such a batch, both fixed before a candidate runs."""
+    """The products of a timed region, the empty round trip of such a batch, the baseline's best time for one product.
+
+    All are known before a candidate runs.
+    """
 
     layout: Layout
     null_ns: float
+    baseline_ns: float
 
     @property
     def count(self) -> int:
@@ -87,7 +91,7 @@ class WorkerDuel:
         self._rng = Generator(SFC64(seed))
         # The same order of products for both sides, another one in every duel.
         self._batching = {
-            shape: Batching(batch.layout.shuffled(self._rng), batch.null_ns)
+            shape: replace(batch, layout=batch.layout.shuffled(self._rng))
             for shape, batch in batching.items()
         }
         self._threads = threads

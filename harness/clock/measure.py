@@ -33,6 +33,8 @@ WANTED_HALF_WIDTH = math.log(1.25)
 MAX_HALF_WIDTH = math.log(2.0)
 # Unless the whole interval is below this: however wide, it says that the kernel is nowhere near BLAS.
 CLEARLY_SLOW = 0.5
+# So much longer, as a log, a baseline may take in a race than before it without a question being asked.
+STRETCHED = math.log(1.15)
 # When most pairs are disturbed, verdicts of one kernel differ by more than the processes of one verdict tell: the load
 # changes between them and moves every ratio towards 1 (2 to 3 % of spread were seen at a load of 7 on 2 cores).
 BUSY_HALF_WIDTH = 0.05
@@ -118,7 +120,8 @@ def _confirmed(samples: Samples, trial: _Trial) -> Score | Rejection:
             return again
         spread = max(spread, _disagreement(samples, again, rng))
         samples = _joined(samples, again)
-    if quick and _vaguer(samples.mean(rng).widened(trial.control.bias + spread), WANTED_HALF_WIDTH):
+    doubt = trial.control.bias + spread + _mean(_stretched(samples, trial))
+    if quick and _vaguer(samples.mean(rng).widened(doubt), WANTED_HALF_WIDTH):
         more = trial.race(Plan(tuple(quick), MAIN_SHARE * trial.budget_s))
         if not isinstance(more, Samples):
             return more
@@ -144,6 +147,23 @@ def _disagreement(first: Samples, second: Samples, rng: np.random.Generator) -> 
     return max(0.0, abs(one.centre - two.centre) - one.half_width - two.half_width)
 
 
+def _stretched(samples: Samples, trial: _Trial) -> dict[Shape, float]:
+    """With several threads: how much longer, as a log, the baseline's best turn took than it did before the race.
+
+    Threads that wait for one another can be held up in every single turn of a race, and what a kernel seems to gain by
+    that says nothing about it.
+    """
+    if trial.threads == 1:
+        return dict.fromkeys(samples.plan.shapes, 0.0)
+    known_ns = {s: trial.session.batching(s, trial.threads).baseline_ns for s in samples.plan.shapes}
+    best_ns = {s: min(pair.baseline_ns for pair in samples.pairs[s]) for s in samples.plan.shapes}
+    return {s: max(0.0, math.log(best_ns[s] / known_ns[s]) - STRETCHED) for s in samples.plan.shapes}
+
+
+def _mean(doubts: Mapping[Shape, float]) -> float:
+    return sum(doubts.values()) / len(doubts)
+
+
 def _joined(first: Samples, second: Samples) -> Samples:
     """The pairs of both, the second's processes renumbered behind the first's."""
     offset = 1 + max(pair.process for pairs in first.pairs.values() for pair in pairs)
@@ -160,7 +180,8 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
     rng = np.random.default_rng(session.seed())
     doubt = control.bias + spread
     busy = BUSY_HALF_WIDTH if samples.mostly_disturbed else 0.0
-    mean = samples.mean(rng).blurred(busy).widened(doubt)
+    stretched = _stretched(samples, trial)
+    mean = samples.mean(rng).blurred(busy).widened(doubt + _mean(stretched))
     if _vaguer(mean, MAX_HALF_WIDTH):
         return Inconclusive(
             f"after twice the budget of {trial.budget_s:g} s the ratio to BLAS is only known to lie in "
@@ -169,7 +190,8 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
         )
     peak_gflops = _peak_gflops(samples, trial)
     found = {
-        shape: samples.interval(shape, rng).blurred(busy).widened(doubt) for shape in samples.plan.shapes
+        shape: samples.interval(shape, rng).blurred(busy).widened(doubt + stretched[shape])
+        for shape in samples.plan.shapes
     }
     return Score(
         ratio=mean.ratio,

@@ -105,13 +105,14 @@ class ClockSession:
             launch = self.launch(threads)
             trial = int(np.clip(TRIAL_FLOPS / shape.flops, 1, MAX_BATCH))
             tried = self._layout(shape, trial)
-            one_ns = min(timed(launch, self.baseline.program, tried, 5, threads)) / len(tried.pairs)
+            tries = 5 if threads == 1 else 15
+            one_ns = min(timed(launch, self.baseline.program, tried, tries, threads)) / len(tried.pairs)
             layout = self._layout(
                 shape, self._count(shape, one_ns, REGION_NS if threads == 1 else REGION_MANY_NS)
             )
             # The lower quartile: what disturbs a round trip only lengthens it.
             null_ns = float(np.quantile(timed(launch, NULL, layout, 15, threads), 0.25))
-            self._batching[key] = Batching(layout, null_ns)
+            self._batching[key] = Batching(layout, null_ns, one_ns)
         return self._batching[key]
 
     def _layout(self, shape: Shape, count: int) -> Layout:
@@ -275,7 +276,7 @@ def _callable(session: ClockSession) -> Baseline:
             session.launch(1),
             guess.program,
             guess.program,
-            {shape: Batching(Layout.apart(shape, 1), 0.0)},
+            {shape: Batching(Layout.apart(shape, 1), 0.0, 0.0)},
             session.seed(),
             1,
             full=True,
