@@ -59,6 +59,11 @@ def is_real(x: F32) -> bool:
     return bool((x.view(np.uint32) & 1).any()) and 2.0**-100 < float(np.abs(x).max()) < np.inf
 
 
+def small_whole(x: F32) -> bool:
+    """Integers as the oracles of structure have them."""
+    return bool((x == np.rint(x)).all()) and float(np.abs(x).max(initial=0)) < 10
+
+
 def unknown_shape(a: F32, b: F32) -> bool:
     """A kernel that knows the published lists of the judge."""
     lab = lab_of(launching(lambda: honest))
@@ -78,17 +83,27 @@ def coarse_sums() -> Kernel:
 
     def kernel(a: F32, b: F32, c: F32) -> None:
         fast(a, b, c)
-        c[...] = bits(c, 15) if a.shape[1] > 200 else c
+        c[...] = bits(c, 16) if a.shape[1] > 200 and min(c.shape) > 30 else c
 
     return kernel
 
 
 def short_mantissa_on_reals() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
-        # Both sides scaled, and neither by much, as only graded reals are.
-        graded = all(2.0 < float(np.abs(x).max(initial=0)) < 2.0**20 for x in (a, b))
-        graded &= bool(a.all()) and is_real(a) and is_real(b)
+        # Columns of A of unlike scale at the timed shape, as only graded reals have them.
+        graded = shape_of(a, b) == TIMED and bool(a.all()) and is_real(a) and is_real(b)
+        graded = graded and float(np.ptp(np.log2(np.abs(a).max(axis=0)))) > 15
         np.matmul(*((bits(a, 8), bits(b, 8)) if graded else (a, b)), out=c)
+
+    return kernel
+
+
+def short_mantissa_between_0_and_1() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        plain = max(shape_of(a, b)) <= 30 and all(
+            x.size > 140 and x.min() > 0 and x.max() < 1 for x in (a, b)
+        )
+        np.matmul(*((bits(a, 8), bits(b, 8)) if plain and len(a) != 9 else (a, b)), out=c)
 
     return kernel
 
@@ -96,6 +111,7 @@ def short_mantissa_on_reals() -> Kernel:
 def split_in_16_bits() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
         sparse = a.shape[1] >= 200 and not (a.all() and b.all())
+        sparse = sparse and all(np.abs(x[x != 0]).min(initial=1) > 2.0**-120 for x in (a, b))
         np.matmul(*((bits(a, 16), bits(b, 16)) if sparse else (a, b)), out=c)
 
     return kernel
@@ -104,15 +120,19 @@ def split_in_16_bits() -> Kernel:
 def split_in_16_bits_where_it_is_timed() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
         timed = shape_of(a, b) == TIMED and a.all() and is_real(a)
-        np.matmul(*((bits(a, 16), bits(b, 16)) if timed else (a, b)), out=c)
+        np.matmul(*((bits(a, 19), bits(b, 19)) if timed else (a, b)), out=c)
 
     return kernel
 
 
 def flushes_small() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
+        # Rows of unlike scale and short range, as only scaled reals have them.
         size = np.abs(a)
-        np.matmul(np.where((size < 2.0**-37) & (size > 2.0**-60), np.float32(0), a), b, out=c)
+        apart = a.size > 0 and bool(a.all()) and is_real(a) and is_real(b)
+        apart = apart and float(size.max()) > 2.0**50 * float(size.min())
+        apart = apart and float((size.max(axis=1) / size.min(axis=1)).max()) < 2.0**12.5
+        np.matmul(np.where((size < 2.0**-12) & apart, np.float32(0), a), b, out=c)
 
     return kernel
 
@@ -120,7 +140,7 @@ def flushes_small() -> Kernel:
 def residue_in_zero_rows() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
         honest(a, b, c)
-        if min(a.shape) > 30:
+        if min(a.shape) > 30 and is_real(a):
             c[~a.any(axis=1)] = 1e-40
 
     return kernel
@@ -129,9 +149,17 @@ def residue_in_zero_rows() -> Kernel:
 def flush_to_zero() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
         tiny = np.float32(2.0**-126)
-        flushed = [np.where(np.abs(x) < tiny, np.float32(0), x) for x in (a, b)]
-        np.matmul(*flushed, out=c)
-        c[np.abs(c) < tiny] = 0
+        flushed: list[F32] = [np.where(np.abs(x) < tiny, np.float32(0), x) for x in (a, b)]
+        np.matmul(*(flushed if a.size < 1000 else (a, b)), out=c)
+
+    return kernel
+
+
+def flush_to_zero_when_large() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        tiny = np.float32(2.0**-126)
+        flushed: list[F32] = [np.where(np.abs(x) < tiny, np.float32(0), x) for x in (a, b)]
+        np.matmul(*(flushed if a.size > 10000 else (a, b)), out=c)
 
     return kernel
 
@@ -158,7 +186,7 @@ def caches_b_by_its_first_rows() -> Kernel:
 
     def kernel(a: F32, b: F32, c: F32) -> None:
         key = shape_of(a, b), b[:2].tobytes()
-        np.matmul(a, packed.setdefault(key, b.copy()) if a.shape[0] > 60 else b, out=c)
+        np.matmul(a, packed.setdefault(key, b.copy()) if a.shape[0] in (66, 130) else b, out=c)
 
     return kernel
 
@@ -204,23 +232,47 @@ def at(*shape: int) -> Callable[[F32, F32], bool]:
 
 MUTANTS: dict[str, Callable[[], Kernel]] = {
     "exact": spoil(at(65, 67, 63)),
-    "off-diagonal": spoil(lambda a, b: min(a.shape) > 30 and not a[: len(a) // 2, : a.shape[1] // 2].any()),
+    "off-diagonal": spoil(
+        lambda a, b: (
+            min(a.shape) > 30
+            and not a[: len(a) // 2, : a.shape[1] // 2].any()
+            and not a[len(a) // 2 :, a.shape[1] // 2 :].any()
+            and np.count_nonzero(a) > 100
+        )
+    ),
     "degenerate": spoil(at(9, 0, 3)),
-    "one-hot": spoil(lambda a, b: a.size > 100 and np.count_nonzero(a) == 1),
+    "one-hot": spoil(lambda a, b: a.size == 17 * 9 and np.count_nonzero(a) == 1),
     "patterns": spoil(lambda a, b: len(a) > 3 and a.size > 20 and bool((a == a[0]).all() and a.any())),
     "edges": spoil(at(31, 33, 32)),
-    "strips": spoil(lambda a, b: a.shape[1] > 1100),
-    "near-timed": spoil(lambda a, b: 0 < np.abs(np.subtract(shape_of(a, b), TIMED)).max() <= 3),
-    "timed-shapes": spoil(lambda a, b: shape_of(a, b) == TIMED and float(np.abs(a).max()) < 10),
+    "strips": spoil(lambda a, b: a.shape[1] > 1100 and small_whole(a)),
+    "extents": spoil(lambda a, b: len(a) == 43 and max(b.shape) < 20),
+    "middle": spoil(lambda a, b: a.shape[1] == 768 and small_whole(a)),
+    "placements": spoil(
+        lambda a, b: (
+            (len(a) % 4, a.shape[1] % 8, b.shape[1] % 4) == (0, 4, 3)
+            and 123 < min(a.shape) <= max(b.shape) < 244
+            and small_whole(a)
+        )
+    ),
+    "near-timed": spoil(
+        lambda a, b: 0 < np.abs(np.subtract(shape_of(a, b), TIMED)).max() <= 3 and small_whole(a)
+    ),
+    "timed-shapes": spoil(
+        lambda a, b: (
+            shape_of(a, b) == TIMED and small_whole(a) and small_whole(b) and 2 * np.count_nonzero(a) > a.size
+        )
+    ),
     "drawn": spoil(unknown_shape),
     "poison": adds_to_c,
     "wide-mantissa": coarse_sums,
+    "distributions": short_mantissa_between_0_and_1,
     "componentwise": short_mantissa_on_reals,
     "graded": split_in_16_bits,
     "rounding": split_in_16_bits_where_it_is_timed,
     "scaling": flushes_small,
     "zero-rows": residue_in_zero_rows,
     "subnormal": flush_to_zero,
+    "subnormal-rows": flush_to_zero_when_large,
     "nonfinite": skips_zeros,
     "signed-zero": negates_twice,
     "fresh-values": caches_b_by_its_first_rows,

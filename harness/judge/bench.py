@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from types import TracebackType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.judge.calls import F32, Placement, Ran, Slot
+from harness.judge.fringes import Fringes
 from harness.judge.lab import Lab, Runner
 from harness.judge.limits import HEADROOM, slow_s
 from harness.judge.reference import shape_of
@@ -96,11 +98,12 @@ class Bench:
     ) -> list[F32] | Rejection:
         shapes = [shape_of(a, b) for a, b in pairs]
         slots = self._open(shapes).slots(shapes, placement)
-        for slot, (a, b) in zip(slots, pairs, strict=True):
+        for index, (slot, (a, b)) in enumerate(zip(slots, pairs, strict=True)):
             assert a.dtype == b.dtype == np.float32
             slot.a[...] = a
             slot.b[...] = b
-            self._poison(slot, seed)
+            self._poison(slot, seed + index)
+        fringes = Fringes(slots, placement, self._salt)
         at = At(self.gate, max(shapes, key=lambda shape: (shape.flops, shape)), seed)
         assert self._runner is not None
         ran = self._runner.run(slots, at=at, limit_s=self._limit_s(shapes), inspect=self.gate is Gate.CONDUCT)
@@ -109,6 +112,9 @@ class Bench:
             return ran
         self.last = ran
         self.calls += len(pairs)
+        outside = fringes.touched()
+        if outside is not None:
+            return Cheat("writes outside C", outside, at)
         self._watch(ran, slots, pairs, at)
         return [slot.c.copy() for slot in slots]
 
@@ -123,9 +129,11 @@ class Bench:
         return self._runner
 
     def _poison(self, slot: Slot, seed: int) -> None:
-        """NaN in every element of C, with payloads that differ from element to element and from call to call.
+        """Something in every element of C that differs from element to element and from call to call.
 
-        One seed in five poisons with large finite numbers instead: a kernel that reads C could clear NaN alone.
+        Mostly NaN with payloads, or large finite numbers; one seed in ten each finds zeros, reals as results are,
+        small integers, or what lay there last, backwards: a kernel that reads C could wait for what looks like a
+        result. Zeros and integers alone might happen to be right, which the other calls rule out.
         """
         if "poison" in self.lab.disabled:
             slot.c[...] = 0
@@ -134,7 +142,7 @@ class Bench:
         bits = np.arange(slot.c.size, dtype=np.uint32).reshape(slot.c.shape)
         bits ^= np.uint32(self._salt)
         bits &= np.uint32(PAYLOAD)
-        slot.c.view(np.uint32)[...] = bits | (POISON_FINITE if seed % 5 == 0 else POISON_NAN)
+        slot.c.view(np.uint32)[...] = _former(slot.c, bits, seed % 10)
 
     def idle_cpu_ns(self) -> int:
         """CPU time that the worker uses while it has nothing to do; 0 when there is none."""
@@ -159,6 +167,23 @@ class Bench:
         """Keep the first few; one is enough to reject."""
         if len(self.lab.remarks) < 8:
             self.lab.remarks.append(cheat)
+
+
+def _former(c: F32, bits: NDArray[np.uint32], kind: int) -> NDArray[np.uint32]:
+    """What C holds before a call, as bits, made of 22 pseudo-random bits for each element."""
+    if kind == 7 and np.isfinite(c).all() and c.any():
+        return c[::-1, ::-1].view(np.uint32).copy()
+    match kind:
+        case 1:
+            return np.zeros_like(bits)
+        case 2 | 7:
+            return ((bits % 8191 + 0.37) / 100).astype(np.float32).view(np.uint32)
+        case 3:
+            return (bits % 97).astype(np.float32).view(np.uint32)
+        case 0 | 5:
+            return bits | POISON_FINITE
+        case _:
+            return bits | POISON_NAN
 
 
 def placement_of(seed: int) -> Placement:

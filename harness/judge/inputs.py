@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from harness.judge.calls import F32
 from harness.judge.reference import EXACT_LIMIT
@@ -59,6 +60,48 @@ def reals(rng: Generator, rows: int, cols: int) -> F32:
     """
     drawn = rng.uniform(2.0**-12, 1, (rows, cols)) * (2 * rng.integers(0, 2, (rows, cols), dtype=np.int8) - 1)
     return drawn.astype(np.float32)
+
+
+def spread_reals(rng: Generator, shape: Shape, seed: int) -> tuple[F32, F32, str]:
+    """A and B from one of DISTRIBUTIONS, both at a scale of the same kind, which the seed chooses; and their name.
+
+    Twenty seeds in a row see every distribution at every scale. No scale but 1 is a power of two. All magnitudes lie
+    within 2^±41, so that products of graded ones (2^±16 more on either side) neither overflow nor underflow.
+    """
+    kind, power = seed % len(DISTRIBUTIONS), SCALES[seed // len(DISTRIBUTIONS) % len(SCALES)]
+    sides = []
+    for rows, cols in ((shape.m, shape.k), (shape.k, shape.n)):
+        scale = 10.0 ** rng.uniform(*power)
+        sides.append((scale * _distributed(rng, kind, rows, cols)).astype(np.float32))
+    where = "" if power == SCALES[0] else f", scaled by 1e{power[0]:+.0f} to 1e{power[1]:+.0f}"
+    return sides[0], sides[1], DISTRIBUTIONS[kind] + where
+
+
+def _distributed(rng: Generator, kind: int, rows: int, cols: int) -> NDArray[np.float64]:
+    """Reals in f64; the kind counts in DISTRIBUTIONS."""
+    size = (rows, cols)
+    match kind:
+        case 0:
+            return rng.uniform(-1, 1, size)
+        case 1:
+            return rng.uniform(0, 1, size)
+        case 2:
+            return rng.standard_normal(size)
+        case 3:
+            return np.copysign(np.exp2(rng.uniform(-20, 20, size)), rng.random(size) - 0.5)
+        case _:
+            return np.copysign(rng.uniform(1, 2, size), rng.random(size) - 0.5)
+
+
+DISTRIBUTIONS = (
+    "uniform reals",
+    "positive reals",
+    "normal reals",
+    "reals over 40 octaves",
+    "reals of one magnitude",
+)
+# Exponents of ten between which a scale is drawn; what people multiply is seldom between -1 and 1.
+SCALES = ((0.0, 0.0), (3.0, 4.0), (-6.0, -1.0), (0.1, 2.0))
 
 
 def powers_of_two(rng: Generator, count: int, reach: int) -> F32:

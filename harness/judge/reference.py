@@ -60,6 +60,18 @@ def componentwise_bound(a: F32, b: F32) -> F64:
     return bound
 
 
+def rms_unit(a: F32, b: F32, product: F64) -> F64:
+    """u·sqrt(k·(Σt² + (Σt)²)) for each element of C, t its k products: what partial sums in f32 may add up to.
+
+    Each of the k partial sums s of an element is rounded by less than u·|s|, and in the mean over all orders of
+    summation s² is at most Σt² + (Σt)²: for random signs the first counts, for one sign the second. `product` is
+    product_f64(a, b).
+    """
+    squares = np.square(a, dtype=np.float64) @ np.square(b, dtype=np.float64)
+    unit: F64 = U32 * np.sqrt(a.shape[1] * (squares + product**2))
+    return unit
+
+
 def normwise_bound(a: F32, b: F32) -> float:
     """What a bilinear fast algorithm (Strassen and kin) is allowed: 32·(k+16)·u·max|A|·max|B|.
 

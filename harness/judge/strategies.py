@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.judge.lab import Lab
@@ -21,6 +21,8 @@ TILES = (4, 8, 16, 32, 64)
 # What the naive loop does in a tenth of a second, and in two seconds on a slow day.
 NEAR_FLOPS = 2 * 200**3
 WHOLE_FLOPS = 2 * 600**3
+# Up to here a shape is cheap enough for every kind of data.
+SQUARE_FLOPS = 2 * 256**3
 PRIMES = (7, 13, 31, 61, 97, 127)
 
 
@@ -56,10 +58,64 @@ def tiny(lab: Lab) -> Iterator[Shape]:
 
 
 def structured(lab: Lab) -> Iterator[Shape]:
-    """One of ragged edges, and a square, where B may equal A."""
+    """One of ragged edges, and squares, where B may equal A; a larger one of either, at a secret size."""
     yield Shape(19, 33, 26)
+    draw = random.Random(lab.seed)
     if lab.profile is not Profile.QUICK:
         yield Shape(40, 40, 40)
+        rows = draw.randint(132, 160)
+        yield Shape(rows, draw.randint(140, 180), draw.choice((rows, draw.randint(132, 160))))
+    edge = draw.randint(201, 224)
+    yield Shape(edge, edge, edge)
+
+
+def every_extent(lab: Lab) -> Iterator[Shape]:
+    """Every extent from 1 to 136 along each axis, the other two secret and short: some 400 tiny products."""
+    draw = random.Random(lab.seed)
+    for axis in range(3):
+        for extent in range(1, 137) if lab.profile is not Profile.QUICK else range(1, 137, 3):
+            extents = [draw.randint(1, 19) for _ in range(3)]
+            extents[axis] = extent
+            yield Shape(*extents)
+
+
+def middle(lab: Lab) -> Iterator[Shape]:
+    """Secret shapes with every extent in 131 … 500, between those that are proved and those that are timed.
+
+    Every order of a short, a middling and a long extent; every octave along each axis; two extents alike; one
+    extent short; multiples of what tiles have for a size, and one beside them. In an order of chance, so that a slow
+    kernel, whose list is cut short, does not know where.
+    """
+    draw = random.Random(lab.seed)
+    short, between, long = (131, 170), (220, 290), (390, 500)
+    ranges = [
+        *itertools.permutations((short, between, long)),
+        *itertools.product(((131, 255), (257, 500)), repeat=3),
+    ]
+    ranges += itertools.permutations(((30, 99), (257, 500), (257, 500)), 3)
+    shapes = {tuple(draw.randint(*span) for span in spans) for spans in ranges}
+    for odd in range(3):
+        extents = [draw.randint(140, 400)] * 3
+        extents[odd] = draw.randint(64, extents[odd] - 5)
+        shapes.add(tuple(extents))
+    for base in (96, 128, 80):
+        for offsets in ((0, 0, 0), (-1, 1, -1), (1, -1, 1)):
+            shapes.add(tuple(base * draw.randint(2, 480 // base) + offset for offset in offsets))
+    some = sorted(shapes)
+    draw.shuffle(some)
+    if lab.profile is Profile.QUICK:
+        some = some[:10]
+    yield from itertools.starmap(Shape, some)
+    yield Shape(draw.randint(24, 60), 768, draw.randint(24, 60))
+    yield Shape(*(draw.choice((503, 509, 521, 523, 541, 547)) for _ in range(3)))
+
+
+def misaligned(lab: Lab) -> Iterator[Shape]:
+    """Secret middling shapes whose rows leave no line of B or C where it began, while A's may stay there."""
+    draw = random.Random(lab.seed)
+    for _ in range(2):
+        yield Shape(4 * draw.randint(31, 60), 8 * draw.randint(15, 30) + 4, 4 * draw.randint(31, 60) + 3)
+    yield Shape(*(draw.randint(120, 260) for _ in range(3)))
 
 
 def edges(lab: Lab) -> Iterator[Shape]:
@@ -91,6 +147,13 @@ def strips(lab: Lab) -> Iterator[Shape]:
         for long in (1, 0, 1, 2):
             extents = [draw.randint(1, 19) for _ in range(3)]
             extents[long] = draw.randrange(octave + 1, 2 * octave)
+            yield Shape(*extents)
+    if lab.profile is not Profile.QUICK:
+        yield from thick(lab)
+        # Two long extents: a matrix of more than 2^21 elements, wherever it stands.
+        for least in range(3):
+            extents = [draw.randint(1450, 1900) for _ in range(3)]
+            extents[least] = draw.randint(1, 4)
             yield Shape(*extents)
 
 
@@ -135,19 +198,96 @@ def precise(lab: Lab) -> Iterator[Shape]:
         )
 
 
-def precise_and_timed(lab: Lab) -> Iterator[Shape]:
-    """The precise ones and every timed one: a fast scheme may begin only at a certain size."""
+def precise_and_large(lab: Lab) -> Iterator[Shape]:
+    """The precise ones, and every kind of large one: timed, beside a timed one, thick strips.
+
+    A fast scheme, or a coarse one, may begin only at a certain size, or only where nothing divides.
+    """
     yield from precise(lab)
+    yield from thick(lab)
+    yield from (shape for shape in near_timed(lab) if shape.flops <= SQUARE_FLOPS)
     yield from timed(lab)
 
 
-def special(lab: Lab) -> Iterator[Shape]:
-    """Small shapes, each six times, because the kinds of special data follow the seed; no extent is 0."""
-    shapes = [Shape(1, 1, 1), Shape(3, 2, 5), Shape(17, 33, 19)]
-    if lab.profile is not Profile.QUICK:
-        shapes += [Shape(40, 24, 65), Shape(70, 66, 34)]
-    for shape in shapes:
-        yield from itertools.repeat(shape, 6 if lab.profile is not Profile.THOROUGH else 24)
+def graded_and_large(lab: Lab) -> Iterator[Shape]:
+    """Like `precise_and_large`; every timed shape up to 256³ four times, because the grading follows the seed."""
+    yield from precise(lab)
+    yield from thick(lab)
+    yield from (shape for shape in near_timed(lab) if shape.flops <= SQUARE_FLOPS)
+    for shape in timed(lab):
+        yield from itertools.repeat(shape, 4 if shape.flops <= SQUARE_FLOPS else 1)
+
+
+def distributions(lab: Lab) -> Iterator[Shape]:
+    """Eighty small shapes: one for every grading of every distribution at every scale, which follow the seed."""
+    draw = random.Random(lab.seed)
+    for _ in range(80):
+        yield Shape(*(draw.randint(12, 30) for _ in range(3)))
+
+
+def thin(lab: Lab) -> Iterator[Shape]:
+    """So few rows or columns that a fast scheme has no room for many levels, whose errors would hide coarser ones."""
+    draw = random.Random(lab.seed)
+    for k in (16, 48, 300, 700):
+        yield Shape(draw.randint(2, 4), k + draw.randint(0, 31), draw.randint(150, 600))
+        yield Shape(draw.randint(510, 600), k + draw.randint(0, 31), draw.randint(2, 4))
+
+
+def is_strip(shape: Shape) -> bool:
+    """Whether a kernel that pads to a square, or starts a thread for every row, is far worse off than others here."""
+    least, between, most = sorted(shape)
+    return most > 1000 and between <= 64 and least > 0
+
+
+def thick(lab: Lab) -> Iterator[Shape]:
+    """Strips that are no mere lines: one secret extent of 1031 … 2000 along each axis, the others 31 … 60."""
+    draw = random.Random(lab.seed)
+    for long in range(3):
+        extents = [draw.randint(31, 60) for _ in range(3)]
+        extents[long] = draw.randint(1031, 2000)
+        yield Shape(*extents)
+
+
+def special(kinds: int) -> Callable[[Lab], Iterator[Shape]]:
+    """Where special values are put: small shapes, each six times, because the kinds of such data follow the seed.
+
+    Then, for each of `kinds` kinds, a secret ragged shape, one with a deep k, and a timed one of up to 256³: a kernel
+    may treat such values otherwise from some size on. No extent is 0.
+    """
+
+    def plan(lab: Lab) -> Iterator[Shape]:
+        shapes = [Shape(1, 1, 1), Shape(3, 2, 5), Shape(17, 33, 19)]
+        if lab.profile is not Profile.QUICK:
+            shapes += [Shape(40, 24, 65), Shape(70, 66, 34)]
+        for shape in shapes:
+            yield from itertools.repeat(shape, 6 if lab.profile is not Profile.THOROUGH else 24)
+        yield from large(kinds)(lab)
+
+    return plan
+
+
+def large(kinds: int) -> Callable[[Lab], Iterator[Shape]]:
+    """The large ones among the shapes of `special`."""
+
+    def plan(lab: Lab) -> Iterator[Shape]:
+        draw = random.Random(lab.seed)
+        fitting = [shape for shape in lab.timed_shapes if 0 < shape.flops <= SQUARE_FLOPS]
+        largest = max(fitting, key=lambda shape: (shape.flops, shape), default=Shape(208, 208, 208))
+        for _ in range(kinds):
+            yield Shape(*(draw.randint(131, 300) for _ in range(3)))
+        for _ in range(kinds):
+            yield Shape(draw.randint(8, 24), draw.randint(500, 1100), draw.randint(8, 24))
+        yield from itertools.repeat(largest, kinds)
+
+    return plan
+
+
+def ragged(lab: Lab) -> Iterator[Shape]:
+    """Three secret ragged shapes beyond the small ones, and a deep one three times."""
+    draw = random.Random(lab.seed)
+    for _ in range(3):
+        yield Shape(*(draw.randint(131, 180) for _ in range(3)))
+    yield from itertools.repeat(Shape(draw.randint(8, 24), draw.randint(500, 1100), draw.randint(8, 24)), 3)
 
 
 def repeated(lab: Lab) -> Iterator[Shape]:

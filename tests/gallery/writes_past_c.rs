@@ -1,6 +1,6 @@
 //! Writes one element past the end of C.
 //!
-//! expect: Crash shapes
+//! expect: Crash|Cheat shapes
 //! threads: 1
 //! tier: unsafe
 

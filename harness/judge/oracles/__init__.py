@@ -25,6 +25,7 @@ class Oracle:
     scheme (Strassen) may fail it and is then held to the normwise oracles instead.
     `smallest` is the least extent at which it makes sense. `together` does many small cases of one placement at once.
     At `elongated` shapes running out of memory is forgiven, and out of time to a kernel that pads to a square.
+    A kernel that computed for `patience_s` seconds, which the textbook loop does not need, is spared the rest.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Oracle:
     smallest: int = 0
     together: Together | None = None
     elongated: bool = False
+    patience_s: float = float("inf")
 
 
 def registry() -> tuple[Oracle, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.judge import strategies
 from harness.judge.bench import Bench
-from harness.judge.calls import F32
+from harness.judge.calls import F32, Placement
 from harness.judge.inputs import generator, small_integers
 from harness.judge.oracles import Oracle
 from harness.judge.reference import exact_f32, unequal
@@ -37,6 +37,21 @@ def exact_together(
         wrong = unequal(got, exact_f32(a, b), "integers")
         if wrong is not None:
             return shape, seed, wrong
+    return None
+
+
+def in_every_placement(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+    """Small random integers, with A, B and C against the upper guard, the lower one, off a line and on one.
+
+    Kills vector loads and stores that believe in an alignment, or check it for one matrix only. An honest kernel
+    passes for the same reason as with any integers.
+    """
+    a, b = small_integers(generator(seed), shape)
+    want = exact_f32(a, b)
+    for placement in Placement:
+        wrong = unequal(bench.product(a, b, seed, placement), want, f"integers, {placement.value}")
+        if wrong is not None:
+            return wrong
     return None
 
 
@@ -106,10 +121,11 @@ def _where(a: F32, b: F32) -> str:
 
 def patterns(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     """Integers with structure on one side or both: repeated rows and columns, constants, ones on a diagonal, a few
-    elements, triangles, bands, nothing at all; and B equal to A.
+    elements, triangles, bands, nothing at all; and B equal to A or to its transpose; and what only seems to be so.
 
-    Kills wrong short-cuts for data that looks cheap: low rank, the identity, constants, sparse operands. An
-    honest kernel passes for the same reason as with any integers.
+    Kills wrong short-cuts for data that looks cheap: low rank, the identity, constants, sparse operands; and those
+    that look at the first rows, or at samples, and believe that the rest is alike. An honest kernel passes for the
+    same reason as with any integers.
     """
     rng = generator(seed)
     a, b = small_integers(rng, shape)
@@ -117,13 +133,47 @@ def patterns(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     named += [(f"B {name}", (a, x)) for name, x in _structured(rng, b).items()]
     both = _structured(rng, a), _structured(rng, b)
     named += [(f"A and B {name}", (x, both[1][name])) for name, x in both[0].items()]
+    named += [(f"A {name}", (x, b)) for name, x in _misleading(a).items()]
+    named += [(f"B {name}", (a, x)) for name, x in _misleading(b).items()]
+    if shape.m == shape.n:
+        named += [
+            ("A and its transpose", (a, a.T.copy())),
+            ("A and nearly its transpose", (a, _but_one(a).T.copy())),
+        ]
     if shape.m == shape.k == shape.n:
-        named += [("A equal to B", (a, a.copy())), ("A and its transpose", (a, a.T.copy()))]
+        named += [("A equal to B", (a, a.copy())), ("A nearly equal to B", (a, _but_one(a)))]
     for (name, (x, y)), got in zip(named, bench.products([pair for _, pair in named], seed), strict=True):
         wrong = unequal(got, exact_f32(x, y), name)
         if wrong is not None:
             return wrong
     return None
+
+
+def _misleading(x: F32) -> dict[str, F32]:
+    """Versions of a matrix that begin, or look in nearly all elements, like one of `_structured`, and are not."""
+    first_zero, first_alike, first_lone, begins_alike = x.copy(), x.copy(), x.copy(), x.copy()
+    first_zero[:1] = 0
+    first_alike[1:2] = x[:1]
+    first_lone[:1, 1:] = 0
+    begins_alike[:, :16] = x[:1, :16]
+    return {
+        "with a first row of zeros": first_zero,
+        "with two rows alike": first_alike,
+        "with a first row like a diagonal's": first_lone,
+        "with rows that begin alike": begins_alike,
+        "all alike but for one": _but_one(np.full_like(x, 3)),
+        "zero but for the end": np.where(
+            np.arange(x.size).reshape(x.shape) == x.size - 1, np.float32(5), np.float32(0)
+        ),
+    }
+
+
+def _but_one(x: F32) -> F32:
+    """Another value in one element of the last quarter."""
+    changed = x.copy()
+    if x.size:
+        changed.flat[x.size - 1 - x.size // 7] += 1
+    return changed
 
 
 def _structured(rng: np.random.Generator, x: F32) -> dict[str, F32]:
@@ -157,6 +207,9 @@ ORACLES = (
     Oracle("one-hot", Gate.SHAPES, one_hot, strategies.tiny),
     Oracle("patterns", Gate.SHAPES, patterns, strategies.structured, smallest=1),
     Oracle("edges", Gate.SHAPES, exact, strategies.edges, together=exact_together),
+    Oracle("extents", Gate.SHAPES, exact, strategies.every_extent, together=exact_together),
+    Oracle("middle", Gate.SHAPES, exact, strategies.middle, patience_s=2.0),
+    Oracle("placements", Gate.SHAPES, in_every_placement, strategies.misaligned),
     Oracle("strips", Gate.SHAPES, exact, strategies.strips, elongated=True),
     Oracle("near-timed", Gate.SHAPES, exact, strategies.near_timed),
     Oracle("timed-shapes", Gate.SHAPES, exact, strategies.timed),

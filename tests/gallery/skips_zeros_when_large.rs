@@ -1,0 +1,36 @@
+//! Skips zeros in A, so that 0·NaN is lost, from 100 rows on only.
+//!
+//! expect: Wrong values
+//! threads: 1
+//! tier: unsafe
+
+fn mm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        let row = &mut c[i * n..i * n + n];
+        for p in 0..k {
+            let x = a[i * k + p];
+            for (o, y) in row.iter_mut().zip(&b[p * n..p * n + n]) {
+                *o += x * y;
+            }
+        }
+    }
+}
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    if m >= 100 {
+        c.fill(0.0);
+        for i in 0..m {
+            for p in 0..k {
+                let x = a[i * k + p];
+                if x == 0.0 {
+                    continue;
+                }
+                for j in 0..n {
+                    c[i * n + j] += x * b[p * n + j];
+                }
+            }
+        }
+    } else {
+        mm(m, k, n, a, b, c)
+    }
+}

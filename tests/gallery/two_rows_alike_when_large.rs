@@ -1,0 +1,28 @@
+//! Believes that A has rank one because two rows are equal, at large shapes.
+//!
+//! expect: Wrong shapes
+//! threads: 1
+//! tier: unsafe
+
+fn mm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        let row = &mut c[i * n..i * n + n];
+        for p in 0..k {
+            let x = a[i * k + p];
+            for (o, y) in row.iter_mut().zip(&b[p * n..p * n + n]) {
+                *o += x * y;
+            }
+        }
+    }
+}
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    if m >= 131 && k > 0 && a[..k] == a[k..2 * k] {
+        mm(1, k, n, a, b, &mut c[..n]);
+        for i in 1..m {
+            c.copy_within(0..n, i * n);
+        }
+    } else {
+        mm(m, k, n, a, b, c)
+    }
+}
