@@ -17,7 +17,7 @@ from harness.judge.bench import Bench, same_bits
 from harness.judge.calls import Placement
 from harness.judge.inputs import generator, powers_of_two, reals, spread_reals
 from harness.judge.oracles import Oracle
-from harness.judge.oracles.special import KINDS, special_data, subnormal
+from harness.judge.oracles.special import KINDS, special_data
 from harness.judge.oracles.values import FAR_REACH, SCALE_REACH, graded_reals
 from harness.judge.reference import Mask, first_wrong, normwise_bound, product_f64, rms_unit, unequal
 from harness.shapes import Shape
@@ -136,6 +136,5 @@ ORACLES = (
     Oracle("mean-square-thin", Gate.VALUES, mean_square, strategies.thin, smallest=1),
     Oracle("mean-square", Gate.VALUES, mean_square, strategies.precise_and_large, smallest=1),
     Oracle("uniform-scaling", Gate.VALUES, uniform_scaling, strategies.precise_and_large),
-    Oracle("subnormal-large", Gate.VALUES, subnormal, strategies.ragged, smallest=1),
     Oracle("nonfinite-spread", Gate.VALUES, nonfinite_spread, strategies.special(5), smallest=1),
 )
