@@ -112,11 +112,15 @@ def test_honest_uses_of_std_are_not_disturbed(name: str) -> None:
     extra = f"const CORES: usize = {len(usable_cores()[:2])};"
     with worker(HONEST[name], extra, threads=2) as w:
         for _ in range(2):
-            slots = w.slots([SMALL], Placement.RIGHT)
-            fill(slots)
-            ran = w.run(slots, at=AT, limit_s=20, inspect=True)
-            assert isinstance(ran, Ran), ran
-            assert ran.threads == 1
+            left = set()
+            # A thread that was joined may be stopped on its last instructions; one that stays is there every time.
+            for _ in range(5):
+                slots = w.slots([SMALL], Placement.RIGHT)
+                fill(slots)
+                ran = w.run(slots, at=AT, limit_s=20, inspect=True)
+                assert isinstance(ran, Ran), ran
+                left.add(ran.threads)
+            assert min(left) == 1
             np.testing.assert_array_equal(slots[0].c, slots[0].a @ slots[0].b)
 
 

@@ -102,12 +102,17 @@ def _publish(entry: Path, record: dict[str, object], made: Path | None) -> None:
 
 
 def _replace(fresh: Path, entry: Path) -> None:
-    """Put `fresh` in the place of `entry`; no folder can be renamed onto one with content, so that one steps aside."""
+    """Put `fresh` in the place of `entry`; no folder can be renamed onto one with content, so that one steps aside.
+
+    Unless it is as good: another process has compiled the same meanwhile, and may be about to use it.
+    """
     for _ in range(8):
         try:
             fresh.rename(entry)
             return
         except OSError:
+            if load(entry, "") is not None:
+                return
             if not entry.exists():
                 raise
         aside = Path(tempfile.mkdtemp(prefix=".old-", dir=entry.parent))
