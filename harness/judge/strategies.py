@@ -111,10 +111,10 @@ def middle(lab: Lab) -> Iterator[Shape]:
 
 
 def misaligned(lab: Lab) -> Iterator[Shape]:
-    """Secret middling shapes whose rows leave no line of B or C where it began, while A's may stay there."""
+    """Secret middling shapes: against the upper guard A begins a line, and B 16 or 48 bytes behind one; and any."""
     draw = random.Random(lab.seed)
-    for _ in range(2):
-        yield Shape(4 * draw.randint(31, 60), 8 * draw.randint(15, 30) + 4, 4 * draw.randint(31, 60) + 3)
+    for beyond in (4, 12):
+        yield Shape(4 * draw.randint(31, 60), 16 * draw.randint(8, 14) + beyond, 4 * draw.randint(31, 60) + 3)
     yield Shape(*(draw.randint(120, 260) for _ in range(3)))
 
 
@@ -226,11 +226,16 @@ def distributions(lab: Lab) -> Iterator[Shape]:
 
 
 def thin(lab: Lab) -> Iterator[Shape]:
-    """So few rows or columns that a fast scheme has no room for many levels, whose errors would hide coarser ones."""
+    """So few rows or columns that a fast scheme has no room for many levels, whose errors would hide coarser ones.
+
+    Each kind three times: the distribution follows the seed, and one of them, that of positive reals, hides the most.
+    """
     draw = random.Random(lab.seed)
     for k in (16, 48, 300, 700):
-        yield Shape(draw.randint(2, 4), k + draw.randint(0, 31), draw.randint(150, 600))
-        yield Shape(draw.randint(510, 600), k + draw.randint(0, 31), draw.randint(2, 4))
+        for _ in range(3):
+            yield Shape(draw.randint(2, 4), k + draw.randint(0, 31), draw.randint(150, 600))
+        for _ in range(3):
+            yield Shape(draw.randint(510, 600), k + draw.randint(0, 31), draw.randint(2, 4))
 
 
 def is_strip(shape: Shape) -> bool:
