@@ -198,6 +198,22 @@ def precise(lab: Lab) -> Iterator[Shape]:
         )
 
 
+def precise_and_timed(lab: Lab) -> Iterator[Shape]:
+    """The precise ones and every timed one, for fast schemes.
+
+    Not beside the timed ones and on strips: there k may be short while m and n leave room for many levels, whose
+    errors a bound that grows with k does not allow for.
+    """
+    yield from precise(lab)
+    yield from timed(lab)
+
+
+def precise_and_some(lab: Lab) -> Iterator[Shape]:
+    """The precise ones, a ragged one, a deep one and a timed one of up to 256³."""
+    yield from precise(lab)
+    yield from large(1)(lab)
+
+
 def precise_and_large(lab: Lab) -> Iterator[Shape]:
     """The precise ones, and every kind of large one: timed, beside a timed one, thick strips.
 
