@@ -1,6 +1,6 @@
 //! Keeps B by a checksum that leaves out every sixteenth row.
 //!
-//! expect: Wrong conduct
+//! expect: Wrong shapes|conduct
 //! threads: 1
 //! tier: unsafe
 

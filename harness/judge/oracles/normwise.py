@@ -132,7 +132,7 @@ def nonfinite_spread(bench: Bench, shape: Shape, seed: int) -> Counterexample | 
 
 
 ORACLES = (
-    Oracle("normwise", Gate.VALUES, normwise, strategies.precise_and_timed),
+    Oracle("normwise", Gate.VALUES, normwise, strategies.graded_and_timed),
     Oracle("mean-square-thin", Gate.VALUES, mean_square, strategies.thin, smallest=1),
     Oracle("mean-square", Gate.VALUES, mean_square, strategies.precise_and_timed, smallest=1),
     Oracle("uniform-scaling", Gate.VALUES, uniform_scaling, strategies.precise_and_some),
