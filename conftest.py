@@ -1,3 +1,3 @@
-"""Registers the plugin; everything it does is in harness/plugin.py."""
+"""Registers the plugin; everything it does is in harness/front_door/plugin.py."""
 
-pytest_plugins = ["harness.plugin"]
+pytest_plugins = ["harness.front_door.plugin"]

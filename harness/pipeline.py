@@ -12,24 +12,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness import machine as machines
+from harness.announce import Announce
 from harness.candidate import Candidate, ThreadClass
 from harness.errors import HarnessFaultError
 from harness.settings import Settings
 from harness.verdict import Accepted, At, Gate, HarnessError, PolicyViolation, Rejection, Score, Verdict
 
 if TYPE_CHECKING:
-    from harness.build.rustc import Library
-    from harness.build.tools import Tools
     from harness.clock.session import ClockSession
-    from harness.judge.calls import Program
-    from harness.judge.lab import Lab
-    from harness.judge.lab import Passed as ExaminationPassed
-
-Say = Callable[[str], None]
+    from harness.compile.rustc import CompiledKernel
+    from harness.compile.tools import Tools
+    from harness.judge.examination import Examination, Examined
+    from harness.judge.worker.calls import Program
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class GatePassed:
     """A gate let the candidate through; `notes` are facts worth showing under -v, in plain types."""
 
     gate: Gate
@@ -37,10 +35,10 @@ class Passed:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-class Bench:
+class SharedTools:
     """What all candidates of a session share: tools, machine, baseline, clock. Built when first needed."""
 
-    def __init__(self, settings: Settings, say: Say) -> None:
+    def __init__(self, settings: Settings, say: Announce) -> None:
         self.settings = settings
         self.say = say
         self.machine = machines.read()
@@ -48,7 +46,7 @@ class Bench:
     @cached_property
     def tools(self) -> Tools:
         """The toolchain, the host and the inspector; raises UserError where one cannot be had."""
-        from harness.build.tools import prepare
+        from harness.compile.tools import prepare
 
         return prepare(self.say, sandboxed=not self.settings.unsandboxed)
 
@@ -63,12 +61,12 @@ class Bench:
 class Inspection:
     """One candidate on its way through the gates; every gate runs at most once."""
 
-    def __init__(self, candidate: Candidate, bench: Bench) -> None:
+    def __init__(self, candidate: Candidate, bench: SharedTools) -> None:
         self.candidate = candidate
         self.bench = bench
         self.verdict: Verdict | None = None
-        self.passed: dict[Gate, Passed] = {}
-        self.library: Library | None = None
+        self.passed: dict[Gate, GatePassed] = {}
+        self.library: CompiledKernel | None = None
         self._built: Program | None = None
         self._steps: dict[Gate, Callable[[], dict[str, Any] | Verdict]] = {
             Gate.POLICY: self._policy,
@@ -96,7 +94,7 @@ class Inspection:
         """ "componentwise", or "normwise" for Strassen-like kernels that the values gate recognised."""
         return self.lab.numerics if Gate.VALUES in self.passed else "componentwise"
 
-    def through(self, gate: Gate) -> Passed | Rejection:
+    def through(self, gate: Gate) -> GatePassed | Rejection:
         """Walk up to and including `gate`; gates already passed are not run again."""
         for step in Gate:
             if self.rejection is not None:
@@ -115,23 +113,23 @@ class Inspection:
         except HarnessFaultError as fault:
             outcome = HarnessError(str(fault), At(gate))
         if isinstance(outcome, dict):
-            self.passed[gate] = Passed(gate, time.monotonic() - began, outcome)
+            self.passed[gate] = GatePassed(gate, time.monotonic() - began, outcome)
             return
         self.verdict = outcome
         if isinstance(outcome, Accepted):
-            self.passed[gate] = Passed(gate, time.monotonic() - began)
+            self.passed[gate] = GatePassed(gate, time.monotonic() - began)
 
     def _policy(self) -> dict[str, Any] | Rejection:
-        from harness.build import policy
+        from harness.compile import policy
 
         report = policy.check(self.candidate.source, self.candidate.manifest.tier, self.bench.tools.inspector)
         return report if isinstance(report, PolicyViolation) else {"unsafe_blocks": report.unsafe_blocks}
 
     def _compile(self) -> dict[str, Any] | Rejection:
-        from harness.build import rustc
+        from harness.compile import rustc
 
         built = rustc.compile_kernel(self.candidate.source, self.candidate.manifest.tier, self.bench.tools)
-        if not isinstance(built, rustc.Library):
+        if not isinstance(built, rustc.CompiledKernel):
             return built
         self.library = built
         return {
@@ -141,18 +139,18 @@ class Inspection:
         }
 
     def _audit(self) -> dict[str, Any] | Rejection:
-        from harness.build import audit
+        from harness.compile import audit
 
         assert self.library is not None
         report = audit.check(self.library, self.bench.tools)
         return report if isinstance(report, PolicyViolation) else {}
 
     @cached_property
-    def lab(self) -> Lab:
+    def lab(self) -> Examination:
         """What the judge needs to run this kernel: fresh workers, a secret seed, shapes, the thread class."""
-        from harness.judge.launch import laboratory
+        from harness.judge.launch import prepare_examination
 
-        return laboratory(
+        return prepare_examination(
             self._program,
             host=self.bench.tools.host,
             settings=self.bench.settings,
@@ -164,17 +162,17 @@ class Inspection:
         )
 
     @classmethod
-    def of_trusted(cls, candidate: Candidate, program: Program, bench: Bench) -> Inspection:
+    def of_trusted(cls, candidate: Candidate, program: Program, bench: SharedTools) -> Inspection:
         """A yardstick: a crate that Cargo built from a lock file, so that the way begins at the first judging gate."""
         inspection = cls(candidate, bench)
         inspection._built = program
         for gate in (Gate.POLICY, Gate.COMPILE, Gate.AUDIT):
-            inspection.passed[gate] = Passed(gate, 0.0, {"trusted": True})
+            inspection.passed[gate] = GatePassed(gate, 0.0, {"trusted": True})
         return inspection
 
     @property
     def _program(self) -> Program:
-        from harness.judge.calls import Abi, Program
+        from harness.judge.worker.calls import Abi, Program
 
         if self._built is not None:
             return self._built
@@ -210,8 +208,6 @@ class Inspection:
         return Accepted(score, tier=self.candidate.manifest.tier, numerics=self.lab.numerics)
 
 
-def _notes(outcome: ExaminationPassed | Rejection) -> dict[str, Any] | Rejection:
+def _notes(outcome: Examined | Rejection) -> dict[str, Any] | Rejection:
     """The notes of the judge's pass in plain types, or its rejection as it is."""
-    from harness.judge.lab import Passed as ExaminationPassed
-
-    return dict(outcome.notes) if isinstance(outcome, ExaminationPassed) else outcome
+    return dict(outcome.notes) if isinstance(outcome, Examined) else outcome

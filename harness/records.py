@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.candidate import Candidate
-from harness.errors import UserError
 from harness.verdict import Accepted, At, Score, ShapeTiming, Verdict, describe, name
 
 FORMAT = 1
@@ -88,62 +83,6 @@ def replay_command(around: Circumstances, verdict: Verdict) -> str:
     if isinstance(verdict, Accepted) or verdict.at.seed is None:
         return f"pytest {around.target}"
     return f"pytest {around.target} --seed {verdict.at.seed}"
-
-
-def append_line(path: Path, entry: dict[str, Any]) -> None:
-    """Append one JSON line and make it durable; raises UserError for a full disk or an unwritable folder."""
-    line = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            _end_torn_line(path, descriptor)
-            os.write(descriptor, line)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written: {error.strerror}; nothing recorded so far is lost"
-        ) from None
-
-
-def _end_torn_line(path: Path, descriptor: int) -> None:
-    """A line torn by a kill must not swallow the next one."""
-    size = os.fstat(descriptor).st_size
-    if size:
-        with path.open("rb") as file:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                os.write(descriptor, b"\n")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """All whole lines; a torn one (from a kill in mid-write) is passed over."""
-    entries: list[dict[str, Any]] = []
-    if not path.exists():
-        return entries
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(entry, dict):
-            entries.append(entry)
-    return entries
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step, so that a reader or a kill never sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def full_record(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.candidate import MAX_BYTES, load, parse_manifest
 from harness.errors import CandidateError
 from harness.manifest_text import MAX_MANIFEST_BYTES
-from harness.saves import Ratio, compare, of_claim
+from harness.saved_timings import Ratio, compare, of_claim
 from harness.visible import visible
 
 

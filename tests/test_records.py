@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.durable import append_line, read_lines, write_whole
 from harness.errors import UserError
-from harness.records import Circumstances, append_line, read_lines, replay_command, write_whole
-from harness.saves import Comparable, Ratio, Reach, Saves, compare, reach
+from harness.records import Circumstances, replay_command
+from harness.saved_timings import Comparable, Ratio, Reach, SavedSessions, compare, reach
 from harness.shapes import Shape
 from harness.verdict import At, Counterexample, Crash, Gate, Score, Wrong
 
@@ -93,7 +94,7 @@ def test_a_wide_interval_never_convicts_what_a_narrow_one_acquits(
 
 
 def test_saves_come_back_as_they_were(tmp_path: Path) -> None:
-    saves = Saves(tmp_path / "saved")
+    saves = SavedSessions(tmp_path / "saved")
     saves.save("first", {"run3": RATIO})
     saves.save("second", {"run3": replace(RATIO, ratio=2.0, high=2.1)})
     (tmp_path / "saved" / "first.json").touch()
@@ -126,15 +127,15 @@ def saved(**changes: object) -> str:
 def test_a_corrupt_save_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(UserError, match=r"bad\.json: not a saved session"):
-        Saves(tmp_path).load("bad")
+        SavedSessions(tmp_path).load("bad")
 
 
 def test_a_save_of_another_version_and_a_missing_one_are_named(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text(json.dumps({"format": 99, "timings": {}}))
     with pytest.raises(UserError, match="another version"):
-        Saves(tmp_path).load("old")
+        SavedSessions(tmp_path).load("old")
     with pytest.raises(UserError, match="no such save; saved: old"):
-        Saves(tmp_path).load("older")
+        SavedSessions(tmp_path).load("older")
     for name in ("../evil", "", "latest", "a/b"):
         with pytest.raises(UserError, match="cannot name a save"):
-            Saves(tmp_path).save(name, {})
+            SavedSessions(tmp_path).save(name, {})

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.judge.calls import Abi, Program
+from harness.judge.worker.calls import Abi, Program
+from harness.places import ROOT
 
 # Prefixes and suffixes under which builds of BLAS export cblas_sgemm: plain, scipy-openblas, ILP64, new Accelerate.
 SYMBOLS = tuple(
@@ -93,7 +94,7 @@ def _from_file(path: Path) -> Baseline:
         raise UserError(f"--baseline {path}: {what}; name a shared library that exports cblas_sgemm")
     # In a process of its own: loading a library runs its code, and a second BLAS would slow numpy's down here.
     command = [sys.executable, "-m", "harness.clock.baseline", str(path.resolve())]
-    root = Path(__file__).resolve().parents[2]
+    root = ROOT
     try:
         answer = subprocess.run(
             command,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.random import Generator
 
-from harness.clock.data import Data
-from harness.judge.calls import F32, Layout, Slot
+from harness.clock.data import TurnData
+from harness.judge.worker.calls import F32, Layout, Slot
 
 # What C holds before a turn: quiet NaN, large numbers (beyond 1e35), ordinary ones (8 to 12); each element with low
 # bits of its own.
@@ -31,7 +31,7 @@ class Batch:
         low = np.arange(slots[0].c.size, dtype=np.uint32) & np.uint32(LOW_BITS)
         self._poison = (low | np.uint32(NAN)).reshape(slots[0].c.shape)
 
-    def lay(self, data: Data, rng: Generator) -> None:
+    def lay(self, data: TurnData, rng: Generator) -> None:
         """Copy `data` to the same addresses as ever; fill C with what is no answer.
 
         It differs from element to element and from turn to turn: neither an old poison nor a zero nor a former product

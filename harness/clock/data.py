@@ -1,8 +1,8 @@
 """The data of timed turns: reals, which count, and exact integers, which warm up; every output of either is verified.
 
-Reals count, because a kernel could recognise integers of few bits and multiply them in short integers. Integers warm up
-in every process, because on them a single wrong bit in a single element shows. Drawing and verifying cost more than the
-timed product itself, so they work on a whole batch at once and in few passes, before and after several turns.
+Only reals count, because a kernel could recognise integers of few bits and multiply them in short integers. Integers
+warm up every process, because on them a single wrong bit in a single element shows. Drawing and verifying cost more
+than the timed product, so they work on a whole batch at once and in few passes, before and after several turns.
 """
 
 from __future__ import annotations
@@ -17,17 +17,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.judge.calls import F32, Layout
+from harness.judge.examination import Numerics
 from harness.judge.inputs import FAST_HEADROOM
-from harness.judge.lab import Numerics
-from harness.judge.reference import (
-    EXACT_LIMIT,
-    F64,
-    U32,
-    componentwise_bound,
-    normwise_bound,
-    product_f64,
-)
+from harness.judge.reference import EXACT_LIMIT, F64, U32, componentwise_bound, normwise_bound, product_f64
+from harness.judge.worker.calls import F32, Layout
 from harness.shapes import Shape
 from harness.verdict import Counterexample
 
@@ -46,12 +39,12 @@ ROUNDING = 2.0
 # How far a row may be off in C·x, in standard deviations of what ROUNDING allows: any wrong row is off by far more.
 SPREAD = 64.0
 
-_D = TypeVar("_D", bound="Data")
+_D = TypeVar("_D", bound="TurnData")
 Draw = Callable[[Generator, tuple[int, int, int]], F32]
 
 
 @dataclass(frozen=True, slots=True)
-class Data(ABC):
+class TurnData(ABC):
     """The data of one turn in the parent's own memory: a (a_count, m, k), b (b_count, k, n), f32, contiguous."""
 
     layout: Layout
@@ -110,11 +103,11 @@ class Data(ABC):
         return c[index, row], self.a[i, row].astype(np.float64) @ self.b[j].astype(np.float64)
 
 
-class Exact(Data):
+class ExactData(TurnData):
     """Integers times powers of two, whose products are exact in f32 in every order of summation."""
 
     @classmethod
-    def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> Exact:
+    def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> ExactData:
         """Odd integers (no zeros to skip, the lowest bit counts), times a power of two per row of A and column of B.
 
         One side has 12 bits at k ≤ 1024, which is more than bf16, f16 and TF32 carry.
@@ -129,7 +122,7 @@ class Exact(Data):
         return _drawn(cls, rng, layout, numerics, _scaled(wide, rows), _scaled(narrow, cols))
 
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
-        """See Data; one wrong element escapes with a chance of 32^−2 (Freivalds 1979).
+        """See TurnData; one wrong element escapes with a chance of 32^−2 (Freivalds 1979).
 
         C·x = A·(B·x) in f64, where every term is an integer times a power of two and every sum stays below 2^53: exact,
         so that any difference is an error. NaN and infinity differ from anything.
@@ -143,7 +136,7 @@ class Exact(Data):
         return None
 
     def verify_fully(self, c: F32) -> Counterexample | None:
-        """See Data; bit for bit."""
+        """See TurnData; bit for bit."""
         for index, (i, j) in enumerate(self.layout.pairs):
             want = product_f64(self.a[i], self.b[j])
             ok = c[index] == want
@@ -153,11 +146,11 @@ class Exact(Data):
         return None
 
 
-class Reals(Data):
-    """Reals with all bits of the mantissa, positive and negative alike, of one of several distributions."""
+class RealData(TurnData):
+    """RealData with all bits of the mantissa, positive and negative alike, of one of several distributions."""
 
     @classmethod
-    def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> Reals:
+    def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> RealData:
         """Evenly spread or normal, times a scale of chance that is no power of two."""
         scale = np.float32(2.0 ** rng.uniform(-3, 3))
         draw = _normal if rng.integers(2) else _even
@@ -168,8 +161,8 @@ class Reals(Data):
         return _drawn(cls, rng, layout, numerics, scaled, scaled)
 
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
-        """See Data. Some rows, chosen now, are computed in f64: each element within the bound of the kernel's tier, and
-        (componentwise tier) the mean error as small as f32's own. All other rows are held against A·(B·x).
+        """See TurnData. Some rows, chosen now, are computed in f64: each element within the bound of the kernel's tier,
+        and (componentwise tier) the mean error as small as f32's own. All other rows are held against A·(B·x).
 
         To gain time a kernel must do less in many rows, which the chosen ones show, or nearly nothing in some, which
         A·(B·x) shows.
@@ -218,7 +211,7 @@ class Reals(Data):
         return componentwise_bound(a, b) if self.numerics == "componentwise" else normwise_bound(a, b)
 
     def verify_fully(self, c: F32) -> Counterexample | None:
-        """See Data; every element within the bound of the kernel's tier."""
+        """See TurnData; every element within the bound of the kernel's tier."""
         for index, (i, j) in enumerate(self.layout.pairs):
             a, b = self.a[i], self.b[j]
             want = product_f64(a, b)

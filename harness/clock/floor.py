@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.build.toolchain import Toolchain
+from harness.compile.toolchain import Toolchain
 from harness.errors import HarnessFaultError
 from harness.machine import Machine
+from harness.places import REFERENCE
 from harness.shapes import Shape
 
-SOURCE = Path(__file__).resolve().parents[2] / "reference" / "peak" / "lib.rs"
+SOURCE = REFERENCE / "peak" / "lib.rs"
 # A time is only impossible below the measured bound divided by this: turbo, a noisy measurement of the peak, and
 # three levels of Strassen, (8/7)³ = 1.49, must all fit in.
 HEADROOM = 2.0

@@ -11,10 +11,10 @@ import numpy as np
 from harness.clock.floor import Peak
 from harness.clock.pairs import SLOW_TURN_S, Plan, Samples
 from harness.clock.session import ClockSession
-from harness.clock.statistics import Interval
+from harness.clock.statistics import RatioInterval
 from harness.clock.suites import SUITES
-from harness.judge.calls import Program
-from harness.judge.lab import Numerics
+from harness.judge.examination import Numerics
+from harness.judge.worker.calls import Program
 from harness.shapes import Shape
 from harness.verdict import At, Gate, Inconclusive, Rejection, Score, ShapeTiming, TooFast
 
@@ -48,7 +48,7 @@ class _Trial:
     session: ClockSession
     threads: int
     numerics: Numerics
-    control: Interval
+    control: RatioInterval
 
     @property
     def budget_s(self) -> float:
@@ -133,7 +133,7 @@ def _slow(samples: Samples, shape: Shape) -> bool:
     return float(np.median([pair.time_ns for pair in samples.pairs[shape]])) / 1e9 > SLOW_TURN_S
 
 
-def _vaguer(mean: Interval, half_width: float) -> bool:
+def _vaguer(mean: RatioInterval, half_width: float) -> bool:
     return mean.half_width > half_width and not mean.high < CLEARLY_SLOW
 
 
@@ -217,7 +217,7 @@ def _peak_gflops(samples: Samples, trial: _Trial) -> float:
 
 
 def _per_shape(
-    samples: Samples, found: Mapping[Shape, Interval], peak_gflops: float
+    samples: Samples, found: Mapping[Shape, RatioInterval], peak_gflops: float
 ) -> tuple[ShapeTiming, ...]:
     timings = []
     for shape, interval in found.items():

@@ -1,7 +1,7 @@
 """Paired measurement: fresh process pairs, blocks of alternating turns, until intervals are narrow or time is up.
 
-Knows nothing of processes and clocks: a Duel (one pair of processes) is opened by whoever calls, so that the same
-code is proved on simulated noise and used on real workers.
+Knows nothing of processes and clocks: the caller opens each ProcessPair, so that the same code is tested on
+simulated noise and used on real workers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.clock.statistics import Best, Groups, Interval, geometric_mean, interval
+from harness.clock.statistics import Best, Groups, RatioInterval, geometric_mean, interval
 from harness.shapes import Shape
 from harness.verdict import Rejection
 
@@ -70,7 +70,7 @@ class Pair:
         return math.log(self.baseline_ns / self.time_ns)
 
 
-class Duel(Protocol):
+class ProcessPair(Protocol):
     """A candidate's process and a baseline's, both fresh, on the same cores; only one runs at a time."""
 
     def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
@@ -158,11 +158,11 @@ class Samples:
             grouped.setdefault(pair.process, []).append(pair.log_ratio)
         return grouped
 
-    def interval(self, shape: Shape, rng: np.random.Generator) -> Interval:
+    def interval(self, shape: Shape, rng: np.random.Generator) -> RatioInterval:
         """The interval of one shape's log-ratio."""
         return interval(self.groups(shape), rng)
 
-    def mean(self, rng: np.random.Generator) -> Interval:
+    def mean(self, rng: np.random.Generator) -> RatioInterval:
         """The interval of the geometric mean over the suite."""
         return geometric_mean([self.groups(shape) for shape in self.plan.shapes], rng)
 
@@ -204,7 +204,7 @@ class _Race:
             return False
         return self.samples.interval(shape, self.rng).half_width <= self.plan.target
 
-    def round(self, duel: Duel, process: int, shapes: Sequence[Shape]) -> Rejection | None:
+    def round(self, duel: ProcessPair, process: int, shapes: Sequence[Shape]) -> Rejection | None:
         """One process pair over `shapes`; a rejection ends the race."""
         for shape in shapes:
             if process == 0 and self.postponed(shape):
@@ -217,7 +217,7 @@ class _Race:
     def postponed(self, shape: Shape) -> bool:
         return shape != self.plan.shapes[0] and self.rate_s_per_flop * shape.flops > SLOW_TURN_S
 
-    def measure(self, duel: Duel, process: int, shape: Shape) -> Rejection | None:
+    def measure(self, duel: ProcessPair, process: int, shape: Shape) -> Rejection | None:
         """One block of alternating turns, whose first pair is a warm-up that looks like all others.
 
         The first time a shape is met, one pair alone tells what it costs; of a slow candidate that pair already counts,
@@ -247,7 +247,7 @@ class _Race:
         return None
 
     def block(
-        self, duel: Duel, process: int, shape: Shape, sides: Sequence[Side], warm: int
+        self, duel: ProcessPair, process: int, shape: Shape, sides: Sequence[Side], warm: int
     ) -> list[Pair] | Rejection:
         turns = duel.block(shape, sides, warm)
         if not isinstance(turns, list):
@@ -263,7 +263,7 @@ class _Race:
 
 def race(
     plan: Plan,
-    open_duel: Callable[[int], AbstractContextManager[Duel]],
+    open_duel: Callable[[int], AbstractContextManager[ProcessPair]],
     now_s: Callable[[], float],
     seed: int,
 ) -> Samples | Rejection:
@@ -285,7 +285,9 @@ def race(
     return rejection if rejection is not None else going.samples
 
 
-def _stragglers(going: _Race, open_duel: Callable[[int], AbstractContextManager[Duel]]) -> Rejection | None:
+def _stragglers(
+    going: _Race, open_duel: Callable[[int], AbstractContextManager[ProcessPair]]
+) -> Rejection | None:
     """The shapes that were too slow to go with the others: once each, and again while the budget lasts."""
     late = [shape for shape in going.plan.shapes if not going.samples.pairs[shape]]
     for again in range(going.plan.min_processes):

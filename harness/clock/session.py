@@ -13,24 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.build.tools import Tools
+from harness.announce import Announce
 from harness.clock import baseline as baselines
 from harness.clock import floor, suites
 from harness.clock.baseline import Baseline
-from harness.clock.duel import Batching, Launch, Runner, WorkerDuel, timed
 from harness.clock.floor import Peak
 from harness.clock.pairs import Plan, Samples, race
-from harness.clock.statistics import Interval
+from harness.clock.statistics import RatioInterval
+from harness.clock.worker_pair import Batching, ClockWorker, LaunchClockWorker, WorkerPair, timed
+from harness.compile.tools import Tools
 from harness.errors import HarnessFaultError, UserError
-from harness.judge.calls import Abi, Layout, Program
-from harness.judge.lab import Numerics, secret_seed
-from harness.judge.limits import limits_for
+from harness.judge.examination import Numerics, secret_seed
+from harness.judge.worker.calls import Abi, Layout, Program
+from harness.judge.worker.limits import limits_for
 from harness.machine import Machine
 from harness.settings import Settings, default_cache
 from harness.shapes import Shape
 from harness.verdict import Rejection
-
-Say = Callable[[str], None]
 
 # One timed region: long against the first product in it, which finds the other side's code and data in the caches;
 # short against bursts of foreign load, so that most pairs meet the same machine, and with few enough products that all
@@ -64,18 +63,18 @@ class ClockSession:
     machine: Machine
     baseline: Baseline
     suite: tuple[Shape, ...]
-    say: Say
+    say: Announce
     tools: Tools | None
-    start: Callable[[Program, Sequence[Layout], int], AbstractContextManager[Runner]]
+    start: Callable[[Program, Sequence[Layout], int], AbstractContextManager[ClockWorker]]
     cache: Path = field(default_factory=default_cache)
     now_s: Callable[[], float] = lambda: time.perf_counter_ns() / 1e9
     _batching: dict[tuple[Shape, int], Batching] = field(default_factory=dict)
-    _controls: dict[int, Interval] = field(default_factory=dict)
+    _controls: dict[int, RatioInterval] = field(default_factory=dict)
     _peak: Peak | None = None
     _seeds: int = 0
 
     @classmethod
-    def open(cls, settings: Settings, tools: Tools, machine: Machine, say: Say) -> ClockSession:
+    def open(cls, settings: Settings, tools: Tools, machine: Machine, say: Announce) -> ClockSession:
         """Find the baseline and read the suite; nothing is timed yet. Raises UserError for a bad one of either."""
         found = baselines.find(settings.baseline)
         suite = suites.parse(settings.suite)
@@ -88,7 +87,7 @@ class ClockSession:
         """The number of threads of a class: "1", or "all" usable cores."""
         return 1 if thread_class == "1" else len(self.machine.cores)
 
-    def launch(self, threads: int) -> Launch:
+    def launch(self, threads: int) -> LaunchClockWorker:
         """Starts workers pinned for `threads`."""
         return lambda program, layouts: self.start(program, layouts, threads)
 
@@ -143,8 +142,8 @@ class ClockSession:
         if threads > 1:
             plan = replace(plan, threads=threads, pairs=max(plan.pairs, PAIRS_MANY_THREADS))
 
-        def duel(process: int) -> WorkerDuel:
-            return WorkerDuel(
+        def duel(process: int) -> WorkerPair:
+            return WorkerPair(
                 self.launch(threads),
                 candidate,
                 self.baseline.program,
@@ -157,7 +156,7 @@ class ClockSession:
 
         return race(plan, duel, self.now_s, self.seed())
 
-    def control(self, threads: int) -> Interval:
+    def control(self, threads: int) -> RatioInterval:
         """The A/A control: the baseline against itself through the same path, once per session and thread class.
 
         One control in twenty excludes 1 by chance; then it is repeated once, with twice the time, and that one stands.
@@ -175,7 +174,7 @@ class ClockSession:
             )
         return self._controls[threads]
 
-    def _control(self, threads: int, budget_s: float) -> Interval:
+    def _control(self, threads: int, budget_s: float) -> RatioInterval:
         outcome = self.race(Plan(CONTROL_SHAPES, budget_s), self.baseline.program, threads)
         if not isinstance(outcome, Samples):
             raise HarnessFaultError("the baseline cannot be timed against itself")
@@ -253,12 +252,14 @@ def _beside(core: int | None) -> Iterator[None]:
 
 def _starter(
     settings: Settings, tools: Tools, machine: Machine
-) -> Callable[[Program, Sequence[Layout], int], AbstractContextManager[Runner]]:
+) -> Callable[[Program, Sequence[Layout], int], AbstractContextManager[ClockWorker]]:
     """Starts real workers: pinned to the last usable core (the first takes most interrupts), or to all."""
 
-    def start(program: Program, layouts: Sequence[Layout], threads: int) -> AbstractContextManager[Runner]:
+    def start(
+        program: Program, layouts: Sequence[Layout], threads: int
+    ) -> AbstractContextManager[ClockWorker]:
         from harness.clock.yardsticks import is_trusted
-        from harness.judge.worker import Capacity, Worker
+        from harness.judge.worker.client import Capacity, Worker
 
         cores = machine.cores[-1:] if threads == 1 else machine.cores
         limits = limits_for([layout.shape for layout in layouts], threads, cores)
@@ -272,7 +273,7 @@ def _callable(session: ClockSession) -> Baseline:
     """The chosen baseline with the width of integers that gives a product; a crash in a worker is harmless."""
     shape = Shape(5, 7, 3)
     for guess in (session.baseline, baselines.with_other_integers(session.baseline)):
-        duel = WorkerDuel(
+        duel = WorkerPair(
             session.launch(1),
             guess.program,
             guess.program,

@@ -47,7 +47,7 @@ _T95 = (
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class RatioInterval:
     """A centre and its 95 % half-width, both logs of the ratio t_blas / t_candidate."""
 
     centre: float
@@ -73,13 +73,13 @@ class Interval:
         """How far 0 (equally fast) lies outside, as a log; 0.0 inside."""
         return max(0.0, abs(self.centre) - self.half_width)
 
-    def blurred(self, half_width: float) -> Interval:
+    def blurred(self, half_width: float) -> RatioInterval:
         """The same centre with an independent uncertainty (a log, 95 % half-width) added in quadrature."""
-        return Interval(self.centre, math.hypot(self.half_width, half_width))
+        return RatioInterval(self.centre, math.hypot(self.half_width, half_width))
 
-    def widened(self, by: float) -> Interval:
+    def widened(self, by: float) -> RatioInterval:
         """The same centre with `by` (a log) added to the half-width."""
-        return Interval(self.centre, self.half_width + by)
+        return RatioInterval(self.centre, self.half_width + by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Best:
     turns: Mapping[int, tuple[float, float]]
 
 
-def interval(groups: Groups | Best, rng: np.random.Generator) -> Interval:
+def interval(groups: Groups | Best, rng: np.random.Generator) -> RatioInterval:
     """The 95 % interval of the median log-ratio, or of that of the best; `groups` has at least one pair.
 
     With fewer than MIN_PROCESSES processes the half-width is FEW_HALF_WIDTH: two runs tell nothing about their spread.
@@ -100,12 +100,12 @@ def interval(groups: Groups | Best, rng: np.random.Generator) -> Interval:
     order = _processes(groups)
     centre = float(_resampled(groups, order, np.arange(len(order)).reshape(1, -1))[0])
     if len(order) < MIN_PROCESSES:
-        return Interval(centre, FEW_HALF_WIDTH)
+        return RatioInterval(centre, FEW_HALF_WIDTH)
     picks = rng.integers(0, len(order), (RESAMPLES, len(order)))
-    return Interval(centre, _corrected(_resampled(groups, order, picks), len(order)))
+    return RatioInterval(centre, _corrected(_resampled(groups, order, picks), len(order)))
 
 
-def geometric_mean(suite: Sequence[Groups | Best], rng: np.random.Generator) -> Interval:
+def geometric_mean(suite: Sequence[Groups | Best], rng: np.random.Generator) -> RatioInterval:
     """The interval of the mean log-ratio over the shapes of a suite.
 
     Shapes measured in the same processes share their luck, so one draw of processes serves all shapes of a resample;
@@ -121,7 +121,7 @@ def geometric_mean(suite: Sequence[Groups | Best], rng: np.random.Generator) -> 
         total = sum(_resampled(groups, order, picks) for groups in known)
         # The fewest processes that any shape has decide how far the spread itself can be trusted.
         variance += _corrected(np.asarray(total), min(len(_processes(groups)) for groups in known)) ** 2
-    return Interval(centre, math.sqrt(variance) / len(suite))
+    return RatioInterval(centre, math.sqrt(variance) / len(suite))
 
 
 def _processes(groups: Groups | Best) -> list[int]:

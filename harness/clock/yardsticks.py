@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessFaultError
-from harness.judge.calls import Abi, Program
+from harness.judge.worker.calls import Abi, Program
+from harness.places import REFERENCE
 
-FOLDER = Path(__file__).resolve().parents[2] / "reference" / "yardsticks"
+FOLDER = REFERENCE / "yardsticks"
 NAMES = ("matrixmultiply", "gemm", "faer")
 
 
@@ -35,7 +36,7 @@ def build(say: Callable[[str], None]) -> list[Yardstick]:
 
 def one(name: str, say: Callable[[str], None]) -> Yardstick:
     """The yardstick `name` of NAMES, built on first use; raises like `build`."""
-    from harness.build import crates
+    from harness.compile import crates
 
     library = crates.dynamic_library(FOLDER / name, say)
     return Yardstick(name, locked_version(name), Program(library, "harness_matmul", Abi.KERNEL))

@@ -1,6 +1,6 @@
 """The examination: is it the product (shapes), to the last bit that f32 allows (values), and does it behave (conduct)?
 
-Each gate walks its oracles in order and ends at the first objection, which is then shrunk. A gate returns Passed or a
+Each gate walks its oracles in order and ends at the first objection, which is then shrunk. A gate returns Examined or a
 verdict, never raises for what a candidate did.
 """
 
@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.errors import UserError
-from harness.judge.bench import Bench, Rejected, placement_of
-from harness.judge.calls import Placement
-from harness.judge.lab import SEED_BITS, Lab, Passed
+from harness.judge.examination import SEED_BITS, Examination, Examined
+from harness.judge.kernel_runner import KernelRunner, Rejected, placement_of
 from harness.judge.oracles import Oracle, at_gate, named, normwise
-from harness.judge.search import Case, judge, search
+from harness.judge.search import FailedCheck, judge, search
 from harness.judge.strategies import is_strip
+from harness.judge.worker.calls import Placement
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Gate, OutOfMemory, Rejection, Timeout, Wrong
 
-__all__ = ["Lab", "Passed", "case_string", "conduct", "parse_case", "replay", "shapes", "values"]
+__all__ = ["Examination", "Examined", "case_string", "conduct", "parse_case", "replay", "shapes", "values"]
 
 # How many shapes hypothesis draws, and for how many seconds of checking at most.
 DRAWN = {Profile.QUICK: (25, 0.5), Profile.DEFAULT: (60, 1.5), Profile.THOROUGH: (400, 20.0)}
@@ -44,28 +44,28 @@ DRAWN_LARGEST = Shape(130, 130, 130)
 UNSHRUNK = ("drawn", "blindness")
 
 
-def shapes(lab: Lab) -> Passed | Rejection:
+def shapes(lab: Examination) -> Examined | Rejection:
     """Structure: exact integers at fixed, timed and drawn shapes, basis probing, guard placements, poisoned C."""
     return _gate(lab, Gate.SHAPES)
 
 
-def values(lab: Lab) -> Passed | Rejection:
+def values(lab: Examination) -> Examined | Rejection:
     """Precision and special values; decides whether the kernel is componentwise or only normwise stable."""
     return _gate(lab, Gate.VALUES)
 
 
-def conduct(lab: Lab) -> Passed | Rejection:
+def conduct(lab: Examination) -> Examined | Rejection:
     """Behaviour: determinism, memory of former calls, what the kernel leaves behind."""
     return _gate(lab, Gate.CONDUCT)
 
 
-def replay(lab: Lab, case: str) -> Passed | Rejection:
+def replay(lab: Examination, case: str) -> Examined | Rejection:
     """Run exactly one case, as `case_string` wrote it. Raises UserError when the text is not a case."""
     shape, seed, oracle = parse_case(case)
     start = time.monotonic()
-    with Bench(lab, oracle.gate) as bench:
+    with KernelRunner(lab, oracle.gate) as bench:
         rejection = judge(bench, oracle, shape, seed)
-        if rejection is None or _fast_scheme(bench, oracle, Case(shape, seed, rejection)):
+        if rejection is None or _fast_scheme(bench, oracle, FailedCheck(shape, seed, rejection)):
             return _passed(bench, start)
         lab.case = case
         return rejection
@@ -94,10 +94,10 @@ def parse_case(case: str) -> tuple[Shape, int, Oracle]:
     return Shape(m, k, n), seed, oracle
 
 
-def _gate(lab: Lab, gate: Gate) -> Passed | Rejection:
+def _gate(lab: Examination, gate: Gate) -> Examined | Rejection:
     """The gate's oracles in order; at the first objection that stands, its shrunk case is the verdict."""
     start = time.monotonic()
-    with Bench(lab, gate) as bench:
+    with KernelRunner(lab, gate) as bench:
         for oracle in at_gate(lab, gate):
             if oracle.classical and lab.numerics == "normwise":
                 continue
@@ -113,7 +113,7 @@ def _gate(lab: Lab, gate: Gate) -> Passed | Rejection:
         return _passed(bench, start)
 
 
-def _fast_scheme(bench: Bench, oracle: Oracle, case: Case) -> bool:
+def _fast_scheme(bench: KernelRunner, oracle: Oracle, case: FailedCheck) -> bool:
     """Whether this objection is what a fast bilinear scheme cannot help; puts the candidate into the normwise tier."""
     if not oracle.classical or not isinstance(case.rejection, Wrong):
         return False
@@ -130,13 +130,13 @@ def _fast_scheme(bench: Bench, oracle: Oracle, case: Case) -> bool:
     return found
 
 
-def _rejected(bench: Bench, oracle: Oracle, case: Case) -> Rejection:
+def _rejected(bench: KernelRunner, oracle: Oracle, case: FailedCheck) -> Rejection:
     case = _shrunk(bench, oracle, case)
     bench.lab.case = case_string(case.shape, case.seed, oracle.name)
     return case.rejection
 
 
-def _passed(bench: Bench, start: float) -> Passed:
+def _passed(bench: KernelRunner, start: float) -> Examined:
     notes: dict[str, str | int | float] = {
         "checks": bench.checks,
         "calls": bench.calls,
@@ -145,10 +145,10 @@ def _passed(bench: Bench, start: float) -> Passed:
     notes["seconds"] = round(time.monotonic() - start, 3)
     if bench.gate is Gate.VALUES:
         notes["numerics"] = bench.lab.numerics
-    return Passed(bench.gate, notes)
+    return Examined(bench.gate, notes)
 
 
-def _first_objection(bench: Bench, oracle: Oracle) -> Case | None:
+def _first_objection(bench: KernelRunner, oracle: Oracle) -> FailedCheck | None:
     if oracle.name == "drawn":
         return search(bench, oracle, DRAWN_LARGEST, *DRAWN[bench.lab.profile])
     cases = [(shape, bench.lab.seed_at(index)) for index, shape in enumerate(oracle.plan(bench.lab))]
@@ -157,7 +157,9 @@ def _first_objection(bench: Bench, oracle: Oracle) -> Case | None:
     return _objection_singly(bench, oracle, cases)
 
 
-def _objection_singly(bench: Bench, oracle: Oracle, cases: Sequence[tuple[Shape, int]]) -> Case | None:
+def _objection_singly(
+    bench: KernelRunner, oracle: Oracle, cases: Sequence[tuple[Shape, int]]
+) -> FailedCheck | None:
     slow = spent = 0.0
     for shape, seed in cases:
         strip = oracle.elongated or is_strip(shape)
@@ -170,7 +172,7 @@ def _objection_singly(bench: Bench, oracle: Oracle, cases: Sequence[tuple[Shape,
             slow = float("inf")
             continue
         if rejection is not None:
-            return Case(shape, seed, rejection)
+            return FailedCheck(shape, seed, rejection)
         took = bench.last.elapsed_ns / 1e9 if bench.last is not None else 0.0
         slow, spent = max(slow, took if strip else 0.0), spent + took
         if spent > oracle.patience_s:
@@ -187,7 +189,9 @@ def _could_be_honest(shape: Shape, outcome: OutOfMemory) -> bool:
     return max(3 * 4 * edge**2 * SQUARES, shape.m * ROW_BYTES) > outcome.limit_bytes
 
 
-def _objection_together(bench: Bench, oracle: Oracle, cases: list[tuple[Shape, int]]) -> Case | None:
+def _objection_together(
+    bench: KernelRunner, oracle: Oracle, cases: list[tuple[Shape, int]]
+) -> FailedCheck | None:
     """All cases of one placement in one round trip; only when something is wrong, one by one to find which."""
     assert oracle.together is not None
     for placement in Placement:
@@ -199,17 +203,19 @@ def _objection_together(bench: Bench, oracle: Oracle, cases: list[tuple[Shape, i
             found = oracle.together(bench, group)
         except Rejected as outcome:
             where = outcome.rejection.at.shape or group[0][0]
-            case = Case(where, group[0][1], outcome.rejection)
+            case = FailedCheck(where, group[0][1], outcome.rejection)
         else:
             if found is None:
                 continue
             shape, seed, wrong = found
-            case = Case(shape, seed, Wrong(replace(wrong, oracle=oracle.name), At(oracle.gate, shape, seed)))
+            case = FailedCheck(
+                shape, seed, Wrong(replace(wrong, oracle=oracle.name), At(oracle.gate, shape, seed))
+            )
         return _objection_singly(bench, oracle, group) or case
     return None
 
 
-def _shrunk(bench: Bench, oracle: Oracle, case: Case) -> Case:
+def _shrunk(bench: KernelRunner, oracle: Oracle, case: FailedCheck) -> FailedCheck:
     """The smallest failure of the same kind at or below this shape that a fresh process shows too, else this one."""
     kind = type(case.rejection)
     if kind is Timeout or oracle.name in UNSHRUNK:
@@ -220,4 +226,4 @@ def _shrunk(bench: Bench, oracle: Oracle, case: Case) -> Case:
         return case
     bench.close()
     again = judge(bench, oracle, smaller.shape, smaller.seed)
-    return Case(smaller.shape, smaller.seed, again) if isinstance(again, kind) else case
+    return FailedCheck(smaller.shape, smaller.seed, again) if isinstance(again, kind) else case

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.judge.calls import F32
 from harness.judge.reference import EXACT_LIMIT
+from harness.judge.worker.calls import F32
 from harness.shapes import Shape
 
 # Room that a fast bilinear scheme of up to three levels needs above the classical partial sums.

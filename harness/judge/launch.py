@@ -1,4 +1,4 @@
-"""Sets up the laboratory for one built kernel: fresh sandboxed workers on demand, a secret seed, limits, shapes."""
+"""Sets up the examination of one built kernel: fresh sandboxed workers on demand, a secret seed, limits, shapes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.candidate import ThreadClass
-from harness.judge.calls import Program
-from harness.judge.lab import Lab, secret_seed
-from harness.judge.limits import limits_for, time_limit_s
+from harness.judge.examination import Examination, secret_seed
+from harness.judge.worker.calls import Program
+from harness.judge.worker.limits import limits_for, time_limit_s
 from harness.machine import Machine
 from harness.settings import Settings
 from harness.shapes import Shape
 
 
-def laboratory(
+def prepare_examination(
     program: Program,
     *,
     host: Path,
@@ -24,12 +24,12 @@ def laboratory(
     timed_shapes: tuple[Shape, ...],
     database_key: str,
     trusted: bool = False,
-) -> Lab:
-    """A Lab whose workers host `program`, pinned to one core or to all, according to the thread class.
+) -> Examination:
+    """A Examination whose workers host `program`, pinned to one core or to all, according to the thread class.
 
     The seed is drawn here, after the kernel was compiled, and never reaches the worker.
     """
-    from harness.judge.worker import Capacity, Worker
+    from harness.judge.worker.client import Capacity, Worker
 
     cores = machine.cores[-1:] if threads == 1 else machine.cores
     sandboxed = not settings.unsandboxed and not trusted
@@ -38,7 +38,7 @@ def laboratory(
         limits = limits_for(shapes, len(cores), cores)
         return Worker(host, program, limits, Capacity.of(shapes), sandboxed=sandboxed)
 
-    return Lab(
+    return Examination(
         launch=launch,
         seed=secret_seed(settings.seed),
         time_limit_s=time_limit_s,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.calls import F32
+from harness.judge.worker.calls import F32
 from harness.shapes import Shape
 from harness.verdict import Counterexample
 

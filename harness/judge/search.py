@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
-from harness.judge.bench import Bench, Rejected
+from harness.judge.kernel_runner import KernelRunner, Rejected
 from harness.judge.oracles import Oracle
 from harness.judge.strategies import drawn
 from harness.shapes import Shape
@@ -17,7 +17,7 @@ FIRST_OFFSET = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class FailedCheck:
     """One check that failed: the shape, the seed of the data, and the verdict."""
 
     shape: Shape
@@ -29,7 +29,7 @@ class ObjectionError(AssertionError):
     """What hypothesis sees when a check fails."""
 
 
-def judge(bench: Bench, oracle: Oracle, shape: Shape, seed: int) -> Rejection | None:
+def judge(bench: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> Rejection | None:
     """One check of one oracle, as a verdict; None when the oracle has no objection."""
     bench.checks += 1
     try:
@@ -43,13 +43,13 @@ def judge(bench: Bench, oracle: Oracle, shape: Shape, seed: int) -> Rejection | 
 class _Search:
     """Remembers every answer, so that hypothesis sees the same one again, also when the budget is spent."""
 
-    bench: Bench
+    bench: KernelRunner
     oracle: Oracle
     checks: int
     seconds: float
     alike: type | None
     answers: dict[tuple[Shape, int], Rejection | None] = field(default_factory=dict)
-    last: Case | None = None
+    last: FailedCheck | None = None
     hung: bool = False
 
     def look(self, shape: Shape, offset: int) -> None:
@@ -64,7 +64,7 @@ class _Search:
         rejection = self.answers[shape, seed]
         self.hung = self.hung or isinstance(rejection, Timeout)
         if rejection is not None and (self.alike is None or isinstance(rejection, self.alike)):
-            self.last = Case(shape, seed, rejection)
+            self.last = FailedCheck(shape, seed, rejection)
             raise ObjectionError
 
     def spent(self) -> bool:
@@ -73,8 +73,13 @@ class _Search:
 
 
 def search(
-    bench: Bench, oracle: Oracle, largest: Shape, checks: int, seconds: float, alike: type | None = None
-) -> Case | None:
+    bench: KernelRunner,
+    oracle: Oracle,
+    largest: Shape,
+    checks: int,
+    seconds: float,
+    alike: type | None = None,
+) -> FailedCheck | None:
     """Draw up to `checks` shapes within `largest`, for at most `seconds` of checking; the shrunk failure, or None.
 
     With `alike`, only verdicts of that type count, so that shrinking does not slip from one flaw to another.

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.judge.lab import Lab
+from harness.judge.examination import Examination
 from harness.settings import Profile
 from harness.shapes import Shape
 
@@ -26,12 +26,12 @@ SQUARE_FLOPS = 2 * 256**3
 PRIMES = (7, 13, 31, 61, 97, 127)
 
 
-def first_look(lab: Lab) -> Iterator[Shape]:
+def first_look(lab: Examination) -> Iterator[Shape]:
     """One shape that divides by nothing: most wrong kernels end here."""
     yield Shape(65, 67, 63)
 
 
-def blocks(lab: Lab) -> Iterator[Shape]:
+def blocks(lab: Examination) -> Iterator[Shape]:
     """Even and odd sizes with room for blocks of blocks."""
     yield Shape(64, 64, 64)
     yield Shape(70, 66, 74)
@@ -39,14 +39,14 @@ def blocks(lab: Lab) -> Iterator[Shape]:
         yield Shape(128, 128, 128)
 
 
-def degenerate(lab: Lab) -> Iterator[Shape]:
+def degenerate(lab: Examination) -> Iterator[Shape]:
     """The sblat3 set {0,1,2,3,5,9}³; the quick profile keeps {0,1,3,9}³."""
     sizes = (0, 1, 3, 9) if lab.profile is Profile.QUICK else SBLAT3
     for m, k, n in itertools.product(sizes, repeat=3):
         yield Shape(m, k, n)
 
 
-def tiny(lab: Lab) -> Iterator[Shape]:
+def tiny(lab: Examination) -> Iterator[Shape]:
     """Small enough to prove in full, then larger ones to probe."""
     yield Shape(2, 3, 2)
     yield Shape(3, 2, 4)
@@ -57,7 +57,7 @@ def tiny(lab: Lab) -> Iterator[Shape]:
         yield Shape(66, 33, 50)
 
 
-def structured(lab: Lab) -> Iterator[Shape]:
+def structured(lab: Examination) -> Iterator[Shape]:
     """One of ragged edges, and squares, where B may equal A; a larger one of either, at a secret size."""
     yield Shape(19, 33, 26)
     draw = random.Random(lab.seed)
@@ -69,7 +69,7 @@ def structured(lab: Lab) -> Iterator[Shape]:
     yield Shape(edge, edge, edge)
 
 
-def every_extent(lab: Lab) -> Iterator[Shape]:
+def every_extent(lab: Examination) -> Iterator[Shape]:
     """Every extent from 1 to 136 along each axis, the other two secret and short: some 400 tiny products."""
     draw = random.Random(lab.seed)
     for axis in range(3):
@@ -79,7 +79,7 @@ def every_extent(lab: Lab) -> Iterator[Shape]:
             yield Shape(*extents)
 
 
-def middle(lab: Lab) -> Iterator[Shape]:
+def middle(lab: Examination) -> Iterator[Shape]:
     """Secret shapes with every extent in 131 … 500, between those that are proved and those that are timed.
 
     Every order of a short, a middling and a long extent; every octave along each axis; two extents alike; one
@@ -110,7 +110,7 @@ def middle(lab: Lab) -> Iterator[Shape]:
     yield Shape(*(draw.choice((503, 509, 521, 523, 541, 547)) for _ in range(3)))
 
 
-def misaligned(lab: Lab) -> Iterator[Shape]:
+def misaligned(lab: Examination) -> Iterator[Shape]:
     """Secret middling shapes: against the upper guard A begins a line, and B 16 or 48 bytes behind one; and any."""
     draw = random.Random(lab.seed)
     for beyond in (4, 12):
@@ -118,7 +118,7 @@ def misaligned(lab: Lab) -> Iterator[Shape]:
     yield Shape(*(draw.randint(120, 260) for _ in range(3)))
 
 
-def edges(lab: Lab) -> Iterator[Shape]:
+def edges(lab: Examination) -> Iterator[Shape]:
     """Tile ± 1, primes, 1×n, n×1, deep, tall, wide, and shapes near the timed ones."""
     for tile in TILES:
         yield Shape(tile - 1, tile + 1, tile)
@@ -138,7 +138,7 @@ def edges(lab: Lab) -> Iterator[Shape]:
         )
 
 
-def strips(lab: Lab) -> Iterator[Shape]:
+def strips(lab: Examination) -> Iterator[Shape]:
     """One long extent, two short ones, shortest first: secret lengths in every octave from 512 to 8192."""
     draw = random.Random(lab.seed)
     yield from itertools.starmap(Shape, ((24, 520, 50), (521, 30, 16), (16, 31, 530), (5, 1024, 7)))
@@ -157,7 +157,7 @@ def strips(lab: Lab) -> Iterator[Shape]:
             yield Shape(*extents)
 
 
-def timed(lab: Lab) -> Iterator[Shape]:
+def timed(lab: Examination) -> Iterator[Shape]:
     """Every timed shape up to 1024³ once (the clock verifies every timed output at all of them), smallest first."""
     limit = 2 * 1024**3 if lab.profile is not Profile.THOROUGH else 2 * 2048**3
     for shape in sorted(set(lab.timed_shapes), key=lambda shape: shape.flops):
@@ -165,7 +165,7 @@ def timed(lab: Lab) -> Iterator[Shape]:
             yield shape
 
 
-def near_timed(lab: Lab) -> Iterator[Shape]:
+def near_timed(lab: Examination) -> Iterator[Shape]:
     """Beside every timed shape, off by up to 3 in each extent, which way is secret.
 
     All of them also cut to a slab, once along each extent; the largest only so: any two extents are seen in full.
@@ -187,7 +187,7 @@ def _slab(extents: Sequence[int], cut: int) -> Shape:
     return Shape(*kept)
 
 
-def precise(lab: Lab) -> Iterator[Shape]:
+def precise(lab: Examination) -> Iterator[Shape]:
     """Where rounding is looked at: short k, where the bounds are tight, and long k, where sums are long."""
     yield from itertools.starmap(Shape, ((33, 65, 17), (5, 1, 7), (4, 2, 6), (9, 16, 11), (64, 256, 48)))
     if lab.profile is not Profile.QUICK:
@@ -198,7 +198,7 @@ def precise(lab: Lab) -> Iterator[Shape]:
         )
 
 
-def precise_and_timed(lab: Lab) -> Iterator[Shape]:
+def precise_and_timed(lab: Examination) -> Iterator[Shape]:
     """The precise ones and every timed one, for fast schemes.
 
     Not beside the timed ones and on strips: there k may be short while m and n leave room for many levels, whose
@@ -208,20 +208,20 @@ def precise_and_timed(lab: Lab) -> Iterator[Shape]:
     yield from timed(lab)
 
 
-def graded_and_timed(lab: Lab) -> Iterator[Shape]:
+def graded_and_timed(lab: Examination) -> Iterator[Shape]:
     """Like `precise_and_timed`; every timed shape up to 256³ four times, because the grading follows the seed."""
     yield from precise(lab)
     for shape in timed(lab):
         yield from itertools.repeat(shape, 4 if shape.flops <= SQUARE_FLOPS else 1)
 
 
-def precise_and_some(lab: Lab) -> Iterator[Shape]:
+def precise_and_some(lab: Examination) -> Iterator[Shape]:
     """The precise ones, a ragged one, a deep one and a timed one of up to 256³."""
     yield from precise(lab)
     yield from large(1)(lab)
 
 
-def precise_and_large(lab: Lab) -> Iterator[Shape]:
+def precise_and_large(lab: Examination) -> Iterator[Shape]:
     """The precise ones, and every kind of large one: timed, beside a timed one, thick strips.
 
     A fast scheme, or a coarse one, may begin only at a certain size, or only where nothing divides.
@@ -232,7 +232,7 @@ def precise_and_large(lab: Lab) -> Iterator[Shape]:
     yield from timed(lab)
 
 
-def graded_and_large(lab: Lab) -> Iterator[Shape]:
+def graded_and_large(lab: Examination) -> Iterator[Shape]:
     """Like `precise_and_large`; every timed shape up to 256³ four times, because the grading follows the seed."""
     yield from precise(lab)
     yield from thick(lab)
@@ -241,14 +241,14 @@ def graded_and_large(lab: Lab) -> Iterator[Shape]:
         yield from itertools.repeat(shape, 4 if shape.flops <= SQUARE_FLOPS else 1)
 
 
-def distributions(lab: Lab) -> Iterator[Shape]:
+def distributions(lab: Examination) -> Iterator[Shape]:
     """Eighty small shapes: one for every grading of every distribution at every scale, which follow the seed."""
     draw = random.Random(lab.seed)
     for _ in range(80):
         yield Shape(*(draw.randint(12, 30) for _ in range(3)))
 
 
-def thin(lab: Lab) -> Iterator[Shape]:
+def thin(lab: Examination) -> Iterator[Shape]:
     """So few rows or columns that a fast scheme has no room for many levels, whose errors would hide coarser ones.
 
     Each kind three times: the distribution follows the seed, and one of them, that of positive reals, hides the most.
@@ -267,7 +267,7 @@ def is_strip(shape: Shape) -> bool:
     return most > 1000 and between <= 64 and least > 0
 
 
-def thick(lab: Lab) -> Iterator[Shape]:
+def thick(lab: Examination) -> Iterator[Shape]:
     """Strips that are no mere lines: one secret extent of 1031 … 2000 along each axis, the others 31 … 60."""
     draw = random.Random(lab.seed)
     for long in range(3):
@@ -276,7 +276,7 @@ def thick(lab: Lab) -> Iterator[Shape]:
         yield Shape(*extents)
 
 
-def special(kinds: int) -> Callable[[Lab], Iterator[Shape]]:
+def special(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
     """Where special values are put: small shapes, each six times, because the kinds of such data follow the seed.
 
     Then, for each of `kinds` kinds, a secret ragged shape, one with a deep k, and a timed one of up to 256³: a kernel
@@ -284,7 +284,7 @@ def special(kinds: int) -> Callable[[Lab], Iterator[Shape]]:
     pads to a square may have begun, in which infinity meets the zeros of the padding.
     """
 
-    def plan(lab: Lab) -> Iterator[Shape]:
+    def plan(lab: Examination) -> Iterator[Shape]:
         shapes = [Shape(1, 1, 1), Shape(3, 2, 5), Shape(17, 33, 19)]
         if lab.profile is not Profile.QUICK:
             shapes += [Shape(40, 24, 65), Shape(70, 66, 34)]
@@ -295,10 +295,10 @@ def special(kinds: int) -> Callable[[Lab], Iterator[Shape]]:
     return plan
 
 
-def large(kinds: int) -> Callable[[Lab], Iterator[Shape]]:
+def large(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
     """The large ones among the shapes of `special`."""
 
-    def plan(lab: Lab) -> Iterator[Shape]:
+    def plan(lab: Examination) -> Iterator[Shape]:
         draw = random.Random(lab.seed)
         fitting = [shape for shape in lab.timed_shapes if 0 < shape.flops <= SQUARE_FLOPS]
         largest = max(fitting, key=lambda shape: (shape.flops, shape), default=Shape(208, 208, 208))
@@ -311,7 +311,7 @@ def large(kinds: int) -> Callable[[Lab], Iterator[Shape]]:
     return plan
 
 
-def repeated(lab: Lab) -> Iterator[Shape]:
+def repeated(lab: Examination) -> Iterator[Shape]:
     """Large enough for threads and packed blocks to matter."""
     yield Shape(66, 70, 62)
     yield Shape(130, 130, 130)
@@ -322,29 +322,29 @@ def repeated(lab: Lab) -> Iterator[Shape]:
         yield Shape(512, 512, 512)
 
 
-def heavy(lab: Lab) -> Iterator[Shape]:
+def heavy(lab: Examination) -> Iterator[Shape]:
     """Large enough that threads pay."""
     yield Shape(256, 256, 256) if lab.profile is not Profile.QUICK else Shape(130, 130, 130)
 
 
-def largest_timed(lab: Lab) -> Iterator[Shape]:
+def largest_timed(lab: Examination) -> Iterator[Shape]:
     """The largest timed shape up to 512³, or what is heavy without one."""
     fitting = [shape for shape in lab.timed_shapes if shape.flops <= 2 * 512**3]
     yield max(fitting, key=lambda shape: (shape.flops, shape), default=Shape(256, 256, 256))
 
 
-def threaded(lab: Lab) -> Iterator[Shape]:
+def threaded(lab: Examination) -> Iterator[Shape]:
     """Where threads meet: at tile borders, in the middle, along k; nothing when one thread is declared."""
     if lab.threads != 1:
         yield from itertools.starmap(Shape, ((97, 160, 130), (34, 600, 34), (256, 64, 256)))
 
 
-def counted(lab: Lab) -> Iterator[Shape]:
+def counted(lab: Examination) -> Iterator[Shape]:
     """Small, because it is called very often."""
     yield Shape(8, 8, 8)
 
 
-def nowhere(lab: Lab) -> Iterator[Shape]:
+def nowhere(lab: Examination) -> Iterator[Shape]:
     """No fixed shapes: hypothesis draws them."""
     yield from ()
 

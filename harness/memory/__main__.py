@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.memory.commands import add_memory_options, guarded
-from harness.memory.remembered import Remembered
+from harness.memory.kernel_record import KernelRecord
+from harness.store.command_line import add_memory_options, guarded
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,8 +34,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from harness.memory import embedders, exchange
+    from harness.memory import exchange
     from harness.memory.kernels import open_memory
+    from harness.store import embedders
 
     if parsed.command == "import":
         exchange.read_kernels(parsed.file)  # A bad file is told before a store is opened or made.
@@ -50,7 +51,7 @@ def _run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _status(kernels: list[Remembered], where: str) -> None:
+def _status(kernels: list[KernelRecord], where: str) -> None:
     print(f"{len(kernels)} accepted kernels in {where}")
     for machine_class in sorted({kernel.machine_class for kernel in kernels}):
         here = [kernel for kernel in kernels if kernel.machine_class == machine_class]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.durable import write_whole
 from harness.errors import UserError
-from harness.memory import remembered
-from harness.memory.files import write_whole
+from harness.memory import kernel_record
+from harness.memory.kernel_record import KernelRecord
 from harness.memory.kernels import KernelMemory
-from harness.memory.remembered import Remembered
 
 MAX_BYTES = 1 << 30
 
@@ -20,7 +20,7 @@ def export_kernels(memory: KernelMemory, path: Path) -> int:
     return len(kernels)
 
 
-def read_kernels(path: Path) -> list[Remembered]:
+def read_kernels(path: Path) -> list[KernelRecord]:
     """Read an exported file; raises UserError with file and line for the first line that is not a kernel."""
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -32,7 +32,7 @@ def read_kernels(path: Path) -> list[Remembered]:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}); give a file written by export") from None
     # Only "\n": the other separators that splitlines knows may stand inside a JSON string.
     lines = enumerate(text.split("\n"), 1)
-    return [remembered.parse(line, f"{path}:{number}") for number, line in lines if line.strip()]
+    return [kernel_record.parse(line, f"{path}:{number}") for number, line in lines if line.strip()]
 
 
 def import_kernels(memory: KernelMemory, path: Path) -> int:

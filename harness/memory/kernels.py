@@ -7,14 +7,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.machine import Machine
-from harness.memory import remembered
-from harness.memory.collection import Collection, Row, Scalar
-from harness.memory.connection import Connection, connect
-from harness.memory.embedders import Embedder, HashedEmbedder
-from harness.memory.remembered import Remembered, distance
+from harness.memory import kernel_record
+from harness.memory.kernel_record import KernelRecord, distance
+from harness.store.collection import Collection, Scalar, StoredRow
+from harness.store.connection import Connection, connect
+from harness.store.embedders import Embedder, HashedEmbedder
 from harness.verdict import Accepted
 
-__all__ = ["KernelMemory", "Remembered", "open_memory"]
+__all__ = ["KernelMemory", "KernelRecord", "open_memory"]
 
 KIND = "kernels"
 
@@ -55,13 +55,13 @@ class KernelMemory:
         parents: tuple[str, ...] = (),
         generation: int | None = None,
         model: str | None = None,
-    ) -> Remembered:
+    ) -> KernelRecord:
         """Store an accepted kernel and return what was stored; it is on disk when this returns.
 
         The same source, machine, toolchain and thread count is one entry: the newest measurement
         replaces the older. Raises UserError when the store cannot be written.
         """
-        kernel = remembered.build(
+        kernel = kernel_record.build(
             accepted,
             name=name,
             source=source,
@@ -77,13 +77,13 @@ class KernelMemory:
         self.put([kernel])
         return kernel
 
-    def put(self, kernels: Iterable[Remembered]) -> None:
+    def put(self, kernels: Iterable[KernelRecord]) -> None:
         """Store records that were accepted before; those with the same id are replaced."""
         self._collection.upsert(
             [_row(kernel) for kernel in {kernel.id: kernel for kernel in kernels}.values()]
         )
 
-    def reconcile(self, kernels: Iterable[Remembered]) -> int:
+    def reconcile(self, kernels: Iterable[KernelRecord]) -> int:
         """Add what is missing or older here, as after a kill between record file and memory; how many."""
         stamps = self._collection.stamps()
         wanted = {kernel.id: kernel for kernel in kernels if stamps.get(kernel.id, "") < kernel.when_utc}
@@ -92,7 +92,7 @@ class KernelMemory:
 
     def best(
         self, n: int, machine_class: str | None = None, threads: int | None = None, tier: str | None = None
-    ) -> list[Remembered]:
+    ) -> list[KernelRecord]:
         """At most n kernels, the highest lower end of the ratio's interval first, one entry per source.
 
         The lower end, because the highest ratio of many noisy ones is the luckiest. `machine_class` comes
@@ -105,18 +105,18 @@ class KernelMemory:
             equal["tier"] = tier
         found = [_kernel(row) for row in self._collection.rows(equal=equal)]
         found.sort(key=lambda kernel: (distance(kernel, machine_class), -kernel.ratio_low, kernel.id))
-        first: dict[str, Remembered] = {}
+        first: dict[str, KernelRecord] = {}
         for kernel in found:
             first.setdefault(kernel.source_hash, kernel)
         return list(first.values())[: max(n, 0)]
 
-    def latest(self, n: int, machine_class: str | None = None) -> list[Remembered]:
+    def latest(self, n: int, machine_class: str | None = None) -> list[KernelRecord]:
         """At most n kernels, the newest first; those of `machine_class` before all others."""
         found = sorted(self.everything(), key=lambda kernel: kernel.when_utc, reverse=True)
         found.sort(key=lambda kernel: distance(kernel, machine_class))
         return found[: max(n, 0)]
 
-    def get(self, name: str, machine_class: str | None = None) -> Remembered | None:
+    def get(self, name: str, machine_class: str | None = None) -> KernelRecord | None:
         """The kernel of that name, of `machine_class` if there is one, else the newest; None when unknown."""
         found = sorted(
             (_kernel(row) for row in self._collection.rows(equal={"name": name})),
@@ -124,9 +124,9 @@ class KernelMemory:
         )
         return found[-1] if found else None
 
-    def similar(self, text: str, n: int, machine_class: str | None = None) -> list[Remembered]:
+    def similar(self, text: str, n: int, machine_class: str | None = None) -> list[KernelRecord]:
         """At most n kernels described most like `text` (words or Rust), those of `machine_class` first."""
-        near: list[Remembered] = []
+        near: list[KernelRecord] = []
         if machine_class is not None:
             near = [
                 _kernel(hit.row) for hit in self._collection.query(text, n, {"machine_class": machine_class})
@@ -137,7 +137,7 @@ class KernelMemory:
             near += [kernel for kernel in others if kernel.id not in known]
         return near[: max(n, 0)]
 
-    def everything(self) -> list[Remembered]:
+    def everything(self) -> list[KernelRecord]:
         """All kernels, in the order of their ids."""
         return sorted((_kernel(row) for row in self._collection.rows()), key=lambda kernel: kernel.id)
 
@@ -158,7 +158,7 @@ class KernelMemory:
         self.close()
 
 
-def _row(kernel: Remembered) -> Row:
+def _row(kernel: KernelRecord) -> StoredRow:
     """Flat metadata to select by; the whole record as JSON in one field, the only one that is read back."""
     metadata: dict[str, Scalar] = {
         "name": kernel.name,
@@ -172,8 +172,8 @@ def _row(kernel: Remembered) -> Row:
         "stamp": kernel.when_utc,
         "record": kernel.to_json(),
     }
-    return Row(kernel.id, kernel.text(), metadata)
+    return StoredRow(kernel.id, kernel.text(), metadata)
 
 
-def _kernel(row: Row) -> Remembered:
-    return remembered.parse(str(row.metadata["record"]), f"memory entry {row.id}")
+def _kernel(row: StoredRow) -> KernelRecord:
+    return kernel_record.parse(str(row.metadata["record"]), f"memory entry {row.id}")

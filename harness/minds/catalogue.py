@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from harness.announce import Announce
 from harness.errors import UserError
 from harness.minds.protocol import Mind, Minds
 from harness.minds.tuner import BuiltinTuner
 from harness.schedule.model import Space
 from harness.settings import Settings
 
-Say = Callable[[str], None]
-
 BUILTIN = "builtin"
 # Proposals are checked by computing and kernels by the judge: a model would have nothing to decide there.
 COMPUTING = ("verifier", "tester")
 
 
-def open_minds(settings: Settings, lanes: Sequence[Space], say: Say, seed: int) -> Minds:
+def open_minds(settings: Settings, lanes: Sequence[Space], say: Announce, seed: int) -> Minds:
     """The minds that the settings name; one model named twice is loaded once.
 
     Raises UserError in one line: unknown model, missing extra or file, not a GGUF, too little memory, server down.
@@ -40,7 +39,7 @@ def open_minds(settings: Settings, lanes: Sequence[Space], say: Say, seed: int) 
     return Minds(tuner, by_role)
 
 
-def open_model(model: str, settings: Settings, say: Say) -> Mind:
+def open_model(model: str, settings: Settings, say: Announce) -> Mind:
     """One language model; raises UserError when `model` names none, or it cannot be opened."""
     if model.startswith(("http://", "https://")):
         from harness.minds.server import ServerMind
@@ -58,7 +57,7 @@ def open_model(model: str, settings: Settings, say: Say) -> Mind:
     )
 
 
-def _llama(path: Path, settings: Settings, say: Say) -> Mind:
+def _llama(path: Path, settings: Settings, say: Announce) -> Mind:
     from harness.minds.llama import LlamaMind
 
     return LlamaMind.open(path, settings.context_tokens, settings.gpu_layers, say)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
+from harness.durable import JsonObject
 from harness.errors import UserError
 
-Plain: TypeAlias = dict[str, Any]
 Progress: TypeAlias = Callable[[int], None]
 
 
@@ -21,7 +21,7 @@ class Trial:
     """
 
     name: str
-    schedule: Plain
+    schedule: JsonObject
     ratio: float | None
     told: bool = True
 
@@ -30,7 +30,7 @@ class Trial:
 class Tuned:
     """A schedule to try next: from which trial it comes (None for the model's own) and why, in a line."""
 
-    schedule: Plain
+    schedule: JsonObject
     parent: str | None
     why: str
 
@@ -103,7 +103,7 @@ class Question:
     user: str
     seed: int
     max_tokens: int
-    schema: Plain | None = None
+    schema: JsonObject | None = None
     limit_s: float | None = None
 
 

@@ -13,7 +13,8 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.minds.protocol import Plain, Trial, Tuned
+from harness.durable import JsonObject
+from harness.minds.protocol import Trial, Tuned
 from harness.schedule.model import Choice, Knob, Schedule, Space
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class _Known:
         return min(accepted, key=lambda pair: pair[1].distance(schedule))[0].name if accepted else None
 
 
-def _read(plain: Plain) -> Schedule | None:
+def _read(plain: JsonObject) -> Schedule | None:
     from pydantic import ValidationError
 
     try:

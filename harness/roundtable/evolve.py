@@ -11,16 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.announce import Announce
 from harness.errors import UserError
 from harness.machine import Machine
 from harness.minds.protocol import Minds
-from harness.roundtable import codec, folder, journal
-from harness.roundtable.budget import Purse
-from harness.roundtable.journal import Head, Journal, Story
-from harness.roundtable.messages import Begin, Coded, Proposed, RememberedIt, Role
-from harness.roundtable.ports import Judge, KernelMemory, PaperLibrary, Say, Workshop
-from harness.roundtable.table import Table
-from harness.roundtable.transcript import Replay, Transcript
+from harness.roundtable.agents.table import Table
+from harness.roundtable.conversation.budget import Spending
+from harness.roundtable.conversation.interfaces import (
+    Judge,
+    LibraryInterface,
+    MemoryInterface,
+    ScheduleInterface,
+)
+from harness.roundtable.conversation.messages import Begin, Coded, Proposed, RememberedIt, Role
+from harness.roundtable.runlog import candidate_folders, codec, journal
+from harness.roundtable.runlog.journal import Journal, RunHeader, RunHistory
+from harness.roundtable.runlog.transcript import Replay, Transcript
 from harness.settings import Settings
 from harness.verdict import Verdict
 
@@ -34,7 +40,7 @@ _EPOCH_S = 1577836800
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CandidateOutcome:
     """One judged candidate of the run; `verdict` is None when the run was ended before it was judged."""
 
     name: str
@@ -55,7 +61,7 @@ class EvolutionResult:
     run_id: str
     seed: int
     generations: int
-    candidates: tuple[Outcome, ...]
+    candidates: tuple[CandidateOutcome, ...]
     tokens: int
     spent_s: float
     stand_ins: int
@@ -76,13 +82,13 @@ async def evolve(
     *,
     judge: Judge,
     minds: Minds | MindsFor,
-    memory: KernelMemory,
-    library: PaperLibrary | None,
+    memory: MemoryInterface,
+    library: LibraryInterface | None,
     machine: Machine,
-    say: Say,
+    say: Announce,
     run_id: str,
     toolchain: str = "",
-    workshop: Workshop | None = None,
+    workshop: ScheduleInterface | None = None,
 ) -> EvolutionResult:
     """Evolve `settings.generate` generations of `settings.population` proposals each.
 
@@ -92,7 +98,7 @@ async def evolve(
     Raises UserError for what a person can mend (also what a mind or the memory raises), KeyboardInterrupt on Ctrl-C;
     whatever happened until then stands in results/local/<run id>/ and `--resume` goes on from there.
     """
-    from harness.roundtable import recover
+    from harness.roundtable.runlog import recover
 
     story = journal.read(journal.latest_unfinished(settings.results)) if settings.resume else None
     head = story.head if story else _head(settings, machine, toolchain, run_id)
@@ -116,8 +122,8 @@ async def evolve(
     return _result(table)
 
 
-def _head(settings: Settings, machine: Machine, toolchain: str, run_id: str) -> Head:
-    return Head(
+def _head(settings: Settings, machine: Machine, toolchain: str, run_id: str) -> RunHeader:
+    return RunHeader(
         run_id=run_id,
         generations=settings.generate,
         population=settings.population,
@@ -132,23 +138,23 @@ def _head(settings: Settings, machine: Machine, toolchain: str, run_id: str) -> 
 
 def _lay(
     settings: Settings,
-    story: Story | None,
-    head: Head,
+    story: RunHistory | None,
+    head: RunHeader,
     judge: Judge,
     minds: Minds,
-    memory: KernelMemory,
-    library: PaperLibrary | None,
+    memory: MemoryInterface,
+    library: LibraryInterface | None,
     machine: Machine,
-    say: Say,
+    say: Announce,
     toolchain: str,
-    workshop: Workshop | None,
+    workshop: ScheduleInterface | None,
 ) -> Table:
     """Open the run's files and lay everything on the table."""
-    from harness.roundtable.workshop import ScheduleWorkshop
+    from harness.roundtable.schedule_adapter import ScheduleAdapter
 
     here = settings.results / head.run_id
     replay = Replay(settings.replay, head.run_id) if settings.replay else None
-    folder.sweep(settings.candidates)
+    candidate_folders.sweep(settings.candidates)
     written = Journal(here)
     if story is None:
         written.begin(head)
@@ -164,11 +170,11 @@ def _lay(
         minds=minds,
         memory=memory,
         library=library,
-        workshop=workshop or ScheduleWorkshop(machine, "all" if settings.threads == "all" else 1),
+        workshop=workshop or ScheduleAdapter(machine, "all" if settings.threads == "all" else 1),
         journal=written,
         transcript=Transcript(here / journal.TRANSCRIPT, head.run_id),
         replay=replay,
-        purse=Purse(settings.budget, story.tokens if story else 0, story.spent_s if story else 0.0),
+        purse=Spending(settings.budget, story.tokens if story else 0, story.spent_s if story else 0.0),
         say=say,
         told=list(story.messages) if story else [],
     )
@@ -211,12 +217,12 @@ async def _settle(left: set[asyncio.Task[Any]]) -> None:
 async def _seat(runtime: SingleThreadedAgentRuntime, table: Table) -> None:
     from autogen_core import TypeSubscription
 
-    from harness.roundtable.base import GROUP_TOPIC, BaseMatMulAgent
-    from harness.roundtable.coder import CoderAgent
-    from harness.roundtable.manager import MatMulManager
-    from harness.roundtable.proposer import ProposerAgent
-    from harness.roundtable.tester import TesterAgent
-    from harness.roundtable.verifier import VerifierAgent
+    from harness.roundtable.agents.base import GROUP_TOPIC, BaseMatMulAgent
+    from harness.roundtable.agents.coder import CoderAgent
+    from harness.roundtable.agents.manager import MatMulManager
+    from harness.roundtable.agents.proposer import ProposerAgent
+    from harness.roundtable.agents.tester import TesterAgent
+    from harness.roundtable.agents.verifier import VerifierAgent
 
     seats: tuple[type[BaseMatMulAgent], ...] = (
         MatMulManager,
@@ -239,7 +245,7 @@ def _result(table: Table) -> EvolutionResult:
     for message in table.told:
         if isinstance(coded := message.content, Coded):
             outcomes.append(
-                Outcome(
+                CandidateOutcome(
                     name=coded.candidate,
                     generation=message.turn.generation,
                     slot=message.turn.slot,
@@ -292,4 +298,4 @@ def new_run_id() -> str:
     return digits
 
 
-__all__ = ["EvolutionResult", "MindsFor", "Outcome", "UserError", "evolve", "new_run_id"]
+__all__ = ["CandidateOutcome", "EvolutionResult", "MindsFor", "UserError", "evolve", "new_run_id"]

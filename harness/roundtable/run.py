@@ -5,29 +5,30 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from harness.announce import Announce
 from harness.minds.catalogue import open_minds
+from harness.roundtable.conversation.interfaces import Judge
 from harness.roundtable.evolve import EvolutionResult, evolve, new_run_id
-from harness.roundtable.ports import Judge, Say
-from harness.roundtable.workshop import ScheduleWorkshop
+from harness.roundtable.schedule_adapter import ScheduleAdapter
 
 if TYPE_CHECKING:
-    from harness.session import SessionState
+    from harness.front_door.session import SessionState
 
 
-async def run_evolution(state: SessionState, judge: Judge, say: Say) -> EvolutionResult:
+async def run_evolution(state: SessionState, judge: Judge, say: Announce) -> EvolutionResult:
     """Evolve as the session's settings ask for.
 
     Raises UserError for what a person can mend: models, memory, folders, the toolchain.
     """
     from harness.clock import suites
-    from harness.memory.connection import connect
-    from harness.memory.embedders import make
+    from harness.corpus.papers import open_library
     from harness.memory.kernels import KernelMemory
-    from harness.memory.papers import open_library
+    from harness.store.connection import connect
+    from harness.store.embedders import make
 
     settings, machine = state.settings, state.bench.machine
     toolchain = state.bench.tools.toolchain.fingerprint
-    workshop = ScheduleWorkshop(
+    workshop = ScheduleAdapter(
         machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite)
     )
     embedder = make(settings.embedder)

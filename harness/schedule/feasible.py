@@ -16,9 +16,10 @@ from pydantic import ValidationError
 from harness.candidate import ThreadClass
 from harness.errors import UserError
 from harness.machine import Machine
-from harness.schedule import bilinear, recursive
+from harness.schedule import recursive
+from harness.schedule.bilinear.scheme import Refutation, Scheme, prove
+from harness.schedule.bilinear.scheme_cost import rms_growth, scheme_cost, traffic_blocks
 from harness.schedule.loops import Loop, deepest_tile, nests, prove_cover, resident_side
-from harness.schedule.merits import merits, rms_growth, traffic_blocks
 from harness.schedule.model import REGISTERS, Proposal, Schedule
 from harness.shapes import Shape
 
@@ -103,10 +104,10 @@ def facts(subject: Proposal | Schedule, machine: Machine, shapes: Sequence[Shape
     told = []
     if schedule.bilinear is not None:
         scheme = recursive.scheme_of(schedule.bilinear)
-        outcome = bilinear.prove(scheme)
-        if isinstance(outcome, bilinear.Refutation):
+        outcome = prove(scheme)
+        if isinstance(outcome, Refutation):
             raise UserError(str(outcome))
-        worth = merits(scheme)
+        worth = scheme_cost(scheme)
         told.append(f"{outcome}; {worth.additions} block additions, error growth {worth.growth} per level")
     if schedule.kernel in ("packed", "packed_intrinsics"):
         used, have = registers(schedule), REGISTERS[schedule.isa]
@@ -284,10 +285,10 @@ def _recursion(s: Schedule, shapes: Sequence[Shape]) -> list[Objection]:
         return []
     try:
         scheme = recursive.scheme_of(s.bilinear)
-        outcome = bilinear.prove(scheme)
+        outcome = prove(scheme)
     except UserError as error:
         return [_refuse("bilinear", str(error))]
-    if isinstance(outcome, bilinear.Refutation):
+    if isinstance(outcome, Refutation):
         return [_refuse("bilinear", str(outcome))]
     bad, classical = recursive.inexact(scheme), scheme.m * scheme.k * scheme.n
     if bad is not None:
@@ -303,7 +304,7 @@ def _recursion(s: Schedule, shapes: Sequence[Shape]) -> list[Objection]:
     return [*_cutoff(s, scheme, shapes), *_accuracy(s, scheme)]
 
 
-def _cutoff(s: Schedule, scheme: bilinear.Scheme, shapes: Sequence[Shape]) -> list[Objection]:
+def _cutoff(s: Schedule, scheme: Scheme, shapes: Sequence[Shape]) -> list[Objection]:
     assert s.bilinear is not None
     cutoff = s.bilinear.cutoff
     largest = max((min(shape) for shape in shapes), default=cutoff)
@@ -329,13 +330,13 @@ def _cutoff(s: Schedule, scheme: bilinear.Scheme, shapes: Sequence[Shape]) -> li
     )
 
 
-def _accuracy(s: Schedule, scheme: bilinear.Scheme) -> list[Objection]:
+def _accuracy(s: Schedule, scheme: Scheme) -> list[Objection]:
     assert s.bilinear is not None
     levels = s.bilinear.levels
     typical = (rms_growth(scheme) / scheme.k) ** levels
     text = (
         f"{scheme.label}, {levels} level(s): rounding errors grow about {typical:.0f} times over the classical sum "
-        f"(bound: {float(merits(scheme).growth / scheme.k) ** levels:.0f} times)"
+        f"(bound: {float(scheme_cost(scheme).growth / scheme.k) ** levels:.0f} times)"
     )
     if typical > _ALLOWED_GROWTH:
         return [_refuse("bilinear", f"{text}; at most {_ALLOWED_GROWTH:.0f} would pass the normwise bound")]

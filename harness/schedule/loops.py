@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from harness.schedule.model import Schedule
 
-Axis: TypeAlias = Literal["m", "k", "n"]
-Interval: TypeAlias = tuple[int, int]
-AXES: tuple[Axis, ...] = ("m", "k", "n")
+LoopAxis: TypeAlias = Literal["m", "k", "n"]
+IndexRange: TypeAlias = tuple[int, int]
+AXES: tuple[LoopAxis, ...] = ("m", "k", "n")
 
 
 class Loop(BaseModel):
@@ -33,7 +33,7 @@ class Loop(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    axis: Axis
+    axis: LoopAxis
     step: int = Field(ge=1, le=16384)
     edge: Literal["clip", "balanced", "clip_matrix", "drop", "exact"] = "clip"
     unit: int = Field(default=1, ge=1, le=16384)
@@ -43,7 +43,7 @@ class Loop(BaseModel):
 class Fault:
     """At this size of the axis, index `index` is visited `times` times (index = size: beyond the end of the matrix)."""
 
-    axis: Axis
+    axis: LoopAxis
     size: int
     index: int
     times: int
@@ -56,7 +56,7 @@ class Fault:
         return f"with {self.axis} = {self.size}, {letter} {self.index} is computed {how} instead of once"
 
 
-def pieces(loop: Loop, block: Interval, size: int) -> list[Interval]:
+def pieces(loop: Loop, block: IndexRange, size: int) -> list[IndexRange]:
     """The pieces into which the loop cuts `block` of an axis of `size`; they may be wrong, that is the point."""
     start, stop = block
     if stop <= start:
@@ -68,7 +68,7 @@ def pieces(loop: Loop, block: Interval, size: int) -> list[Interval]:
     return [(at, at + loop.step if limit is None else min(at + loop.step, limit)) for at in starts]
 
 
-def _balanced(start: int, stop: int, step: int, unit: int) -> list[Interval]:
+def _balanced(start: int, stop: int, step: int, unit: int) -> list[IndexRange]:
     """The templates' `cuts` (unit 1) and `strips` (unit NR): the fewest pieces of at most step, nearly equal."""
     units = -(-(stop - start) // unit)
     count = -(-units // max(1, step // unit))
@@ -77,7 +77,7 @@ def _balanced(start: int, stop: int, step: int, unit: int) -> list[Interval]:
     return [(low, min(high, stop)) for low, high in itertools.pairwise(bounds)]
 
 
-def leaves(nest: Sequence[Loop], axis: Axis, size: int) -> list[Interval]:
+def leaves(nest: Sequence[Loop], axis: LoopAxis, size: int) -> list[IndexRange]:
     """The innermost pieces of one axis, in the order in which the nest reaches them."""
     blocks = [(0, size)] if size else []
     for loop in nest:
@@ -86,7 +86,7 @@ def leaves(nest: Sequence[Loop], axis: Axis, size: int) -> list[Interval]:
     return blocks
 
 
-def fault_at(nest: Sequence[Loop], axis: Axis, size: int) -> Fault | None:
+def fault_at(nest: Sequence[Loop], axis: LoopAxis, size: int) -> Fault | None:
     """Count every index of one axis at one size; the first that is not visited exactly once."""
     visits = [0] * (size + 1)
     beyond = size
@@ -100,7 +100,7 @@ def fault_at(nest: Sequence[Loop], axis: Axis, size: int) -> Fault | None:
     return Fault(axis, size, beyond - 1, 1) if beyond > size else None
 
 
-def covers(nest: Sequence[Loop], axis: Axis) -> bool:
+def covers(nest: Sequence[Loop], axis: LoopAxis) -> bool:
     """Whether the innermost pieces partition [0,size) for every size, by induction from the outside in.
 
     clip and balanced partition whatever interval they are given. drop and exact do so only if their step divides the
@@ -170,7 +170,7 @@ def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
     return paths
 
 
-def deepest_tile(nest: Sequence[Loop], axis: Axis) -> int | None:
+def deepest_tile(nest: Sequence[Loop], axis: LoopAxis) -> int | None:
     """The largest piece that the innermost loop over an axis hands on; None when no loop cuts the axis."""
     steps = [loop.step for loop in nest if loop.axis == axis]
     return min(steps) if steps else None

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from harness.errors import UserError
-from harness.schedule import schemes, symbolic
-from harness.schedule.bilinear import Refutation as _Refutation
-from harness.schedule.bilinear import Row, Scheme, prove
-from harness.schedule.merits import growth
+from harness.schedule.bilinear import schemes, symbolic
+from harness.schedule.bilinear.scheme import CoefficientRow, Scheme, prove
+from harness.schedule.bilinear.scheme import Refutation as _Refutation
+from harness.schedule.bilinear.scheme_cost import growth
 from harness.schedule.model import Bilinear, Schedule
 from harness.shapes import Shape
 
@@ -124,7 +124,7 @@ def _tables(scheme: Scheme) -> dict[str, Any]:
     }
 
 
-def _terms(row: Row, columns: int) -> str:
+def _terms(row: CoefficientRow, columns: int) -> str:
     return ", ".join(
         f"Term {{ row: {i // columns}, col: {i % columns}, times: {_f32(x)} }}"
         for i, x in enumerate(row)
@@ -132,7 +132,7 @@ def _terms(row: Row, columns: int) -> str:
     )
 
 
-def _targets(row: Row, columns: int, fresh: list[int]) -> str:
+def _targets(row: CoefficientRow, columns: int, fresh: list[int]) -> str:
     return ", ".join(
         f"Target {{ row: {i // columns}, col: {i % columns}, times: {_f32(x)}, first: {str(i in fresh).lower()} }}"
         for i, x in enumerate(row)

@@ -1,4 +1,4 @@
-//! The command line of `run`, written by harness/judge/worker.py.
+//! The command line of `run`, written by harness/judge/worker/client.py.
 
 use crate::abi::Abi;
 use crate::fault::Fault;

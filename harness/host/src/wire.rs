@@ -1,6 +1,6 @@
 //! What parent and host say to each other: fixed descriptors, plain little structs, one page of last words.
 //!
-//! The same layouts stand in harness/judge/worker.py and harness/judge/autopsy.py.
+//! The same layouts stand in harness/judge/worker/client.py and harness/judge/worker/autopsy.py.
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 

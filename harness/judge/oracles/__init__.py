@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.errors import UserError
-from harness.judge.bench import Bench
-from harness.judge.lab import Lab
+from harness.judge.examination import Examination
+from harness.judge.kernel_runner import KernelRunner
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
-Check: TypeAlias = Callable[[Bench, Shape, int], Counterexample | None]
-Together: TypeAlias = Callable[[Bench, Sequence[tuple[Shape, int]]], tuple[Shape, int, Counterexample] | None]
+Check: TypeAlias = Callable[[KernelRunner, Shape, int], Counterexample | None]
+Together: TypeAlias = Callable[
+    [KernelRunner, Sequence[tuple[Shape, int]]], tuple[Shape, int, Counterexample] | None
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Oracle:
     name: str
     gate: Gate
     check: Check
-    plan: Callable[[Lab], Iterator[Shape]]
+    plan: Callable[[Examination], Iterator[Shape]]
     classical: bool = False
     smallest: int = 0
     together: Together | None = None
@@ -46,7 +48,7 @@ def registry() -> tuple[Oracle, ...]:
     return (*structure.ORACLES, *values.ORACLES, *special.ORACLES, *conduct.ORACLES)
 
 
-def at_gate(lab: Lab, gate: Gate) -> list[Oracle]:
+def at_gate(lab: Examination, gate: Gate) -> list[Oracle]:
     """The gate's oracles without the disabled ones."""
     return [oracle for oracle in registry() if oracle.gate is gate and oracle.name not in lab.disabled]
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.judge import strategies
-from harness.judge.bench import Bench, Rejected
-from harness.judge.calls import F32, Placement
 from harness.judge.inputs import few_bits, generator, reals, small_integers, whole
+from harness.judge.kernel_runner import KernelRunner, Rejected
 from harness.judge.oracles import Oracle
 from harness.judge.reference import exact_f32, first_wrong, unequal
+from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Counterexample, Gate
 
@@ -25,7 +25,7 @@ CALLS, CALLS_AT_ONCE, CALLS_AT_LEAST, CALLS_SECONDS = 4608, 256, 768, 4.0
 REPEATS = 12
 
 
-def determinism(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def determinism(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, four times: twice in a row, after other shapes, and in a fresh process; equal in every bit.
 
     Kills races, uninitialised scratch memory, results that depend on former calls. An honest kernel passes because
@@ -50,7 +50,7 @@ def determinism(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return None
 
 
-def fresh_values(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def fresh_values(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers at the same addresses again and again: one deep element of A or of B changed, all changed, all moved.
 
     Kills packed copies and outputs that are cached by pointer, by a few sampled values or by a checksum of corners.
@@ -73,7 +73,7 @@ def fresh_values(bench: Bench, shape: Shape, seed: int) -> Counterexample | None
     return _every_row(bench, (a, b), seed) if shape.flops <= EVERY_ROW_FLOPS else None
 
 
-def _every_row(bench: Bench, data: tuple[F32, F32], seed: int) -> Counterexample | None:
+def _every_row(bench: KernelRunner, data: tuple[F32, F32], seed: int) -> Counterexample | None:
     """One element changed in each half of each row of A, then of B, each product verified."""
     rng = generator(seed + 1)
     for side, x in enumerate(data):
@@ -108,7 +108,7 @@ def _change_one(rng: np.random.Generator, x: F32) -> None:
         x.flat[spot] = 10 - x.flat[spot] if x.flat[spot] != 5 else 0
 
 
-def races(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def races(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers, the same product a dozen times in a row, each verified; only where several threads are declared.
 
     Kills lost updates and tiles that two threads own, which show once in a while. An honest kernel passes because
@@ -123,7 +123,7 @@ def races(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return None
 
 
-def call_count(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def call_count(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Many calls in one process, each with other data, each verified.
 
     Kills kernels that do the work only in the first calls. An honest kernel passes because it does not count.
@@ -143,7 +143,7 @@ def call_count(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return None
 
 
-def leftovers(bench: Bench, shape: Shape, seed: int) -> None:
+def leftovers(bench: KernelRunner, shape: Shape, seed: int) -> None:
     """After a product the worker sleeps, and during it one thread's worth of CPU was used if one was declared.
 
     Kills threads that go on computing or spin to slow the baseline, and thread pools under the label "1". An honest
@@ -165,7 +165,7 @@ def leftovers(bench: Bench, shape: Shape, seed: int) -> None:
         raise Rejected(Cheat("threads left running", "the worker computes although it has nothing to do", at))
 
 
-def blindness(bench: Bench, shape: Shape, seed: int) -> None:
+def blindness(bench: KernelRunner, shape: Shape, seed: int) -> None:
     """Reals may not take much longer than integers of few bits, which is what the clock must use to be exact.
 
     Kills kernels that recognise such data and multiply it in short integers, or by tables, for the clock alone. An
@@ -185,7 +185,9 @@ def blindness(bench: Bench, shape: Shape, seed: int) -> None:
     raise Rejected(Cheat("speed depends on the data", detail, At(Gate.CONDUCT, shape, seed)))
 
 
-def _slower_on_the_second(bench: Bench, data: Sequence[tuple[F32, F32]], seed: int, turns: int) -> float:
+def _slower_on_the_second(
+    bench: KernelRunner, data: Sequence[tuple[F32, F32]], seed: int, turns: int
+) -> float:
     """Best time on the second data by best time on the first, the smaller figure of wall and CPU time.
 
     Ends early once they are alike, and after some seconds. 1.0 where the difference is too small to mean anything.

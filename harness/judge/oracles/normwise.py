@@ -13,13 +13,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.judge import strategies
-from harness.judge.bench import Bench, same_bits
-from harness.judge.calls import Placement
 from harness.judge.inputs import generator, powers_of_two, reals, spread_reals
+from harness.judge.kernel_runner import KernelRunner, same_bits
 from harness.judge.oracles import Oracle
 from harness.judge.oracles.special import KINDS, special_data
 from harness.judge.oracles.values import FAR_REACH, SCALE_REACH, graded_reals
 from harness.judge.reference import Mask, first_wrong, normwise_bound, product_f64, rms_unit, unequal
+from harness.judge.worker.calls import Placement
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
@@ -27,7 +27,7 @@ from harness.verdict import Counterexample, Gate
 LOUD = np.float32(2.0**12)
 
 
-def crosstalk(bench: Bench, shape: Shape, seed: int, bits: int | None = None) -> bool:
+def crosstalk(bench: KernelRunner, shape: Shape, seed: int, bits: int | None = None) -> bool:
     """Whether rows of C change bits when only other rows of A change, or columns when only other columns of B do.
 
     True for a fast bilinear scheme, false for any kernel that sums products in an order of its own, and false for a
@@ -60,7 +60,7 @@ def _halves(extent: int) -> Iterator[Mask]:
         yield from (have, ~have)
 
 
-def normwise(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def normwise(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|.
 
     Kills short mantissas and wrong elements that hide behind the label "fast scheme".
@@ -72,7 +72,7 @@ def normwise(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return first_wrong(got, ok, want, f"outside the normwise bound on {kind}")
 
 
-def mean_square(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def mean_square(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals of any distribution: the mean error of all of C, and how much of it has one sign.
 
     Kills short mantissas, and constants that are added, by a kernel that mixes rows only to be called a fast scheme.
@@ -101,7 +101,7 @@ def mean_square(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
 ENOUGH, ONE_SIGN = 256, 0.7
 
 
-def uniform_scaling(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def uniform_scaling(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """K(2^s·A, 2^t·B) equals 2^(s+t)·K(A, B) bit for bit: true of fast schemes too.
 
     Kills thresholds on magnitude that hide behind the label "fast scheme". Every second time one side is far up and
@@ -118,7 +118,7 @@ def uniform_scaling(bench: Bench, shape: Shape, seed: int) -> Counterexample | N
     return unequal(scaled, plain * s * t, "A and B scaled by powers of two")
 
 
-def nonfinite_spread(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def nonfinite_spread(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """What must be NaN or infinite is not finite; what must be finite is right, or NaN because the sums carried it.
 
     Kills masking and saturation. A fast scheme passes: NaN and infinity reach their row or column, and others too.

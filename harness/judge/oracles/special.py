@@ -7,18 +7,18 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.judge import strategies
-from harness.judge.bench import Bench, Rejected
-from harness.judge.calls import F32
 from harness.judge.inputs import generator, nonzero, small_integers, whole
+from harness.judge.kernel_runner import KernelRunner, Rejected
 from harness.judge.oracles import Oracle
 from harness.judge.reference import exact_f32, first_wrong, unequal
+from harness.judge.worker.calls import F32
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
 KINDS = ("NaN in A", "NaN in B", "infinity in A", "infinity in B", "NaN against zeros", "overflow")
 
 
-def nonfinite(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def nonfinite(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """One NaN or infinity reaches exactly its row or column, 0·∞ and 0·NaN are NaN, what is too large is infinite.
 
     Kills kernels that skip zeros, mask, saturate, or let a NaN leak into other elements. An honest kernel passes in
@@ -33,7 +33,7 @@ def nonfinite(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return None if wrong is not None and spared.all() and compensates(bench, seed) else wrong
 
 
-def compensates(bench: Bench, seed: int) -> bool:
+def compensates(bench: KernelRunner, seed: int) -> bool:
     """Whether small terms survive beside large ones, which only compensated or wider sums manage.
 
     Compensated summation (Kahan 1965, Neumaier 1974) subtracts an infinite sum from itself, so that its infinity
@@ -95,7 +95,7 @@ def _overflow(rng: Generator, shape: Shape, a: F32, b: F32) -> tuple[F32, F32, F
     return a, b, want
 
 
-def signed_zero(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def signed_zero(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Where every honest kernel yields +0, the sign is +: sums of +0 alone, and x·y − x·y.
 
     Kills kernels that compute −(−A·B) or negate twice. Sums of −0 alone are left out: a kernel that begins with
@@ -113,7 +113,7 @@ def signed_zero(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return first_wrong(got, (got == 0) & ~np.signbit(got), want, "sums of +0, and x*y - x*y")
 
 
-def subnormal(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def subnormal(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers times 2^-149 and their like: subnormal inputs, subnormal products, and both lifted back to normal.
 
     Kills flush-to-zero and denormals-are-zero, clipped exponents, and scaling that overflows. An honest kernel passes
@@ -127,7 +127,7 @@ def subnormal(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return unequal(got, want, f"integers times 2^{up} and 2^{down}")
 
 
-def subnormal_rows(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def subnormal_rows(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """The data of `subnormal` in a few neighbouring rows of A and columns of B, plain integers elsewhere.
 
     Kills at large shapes what `subnormal` kills at small ones: there all of it would take some machines a hundred

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.judge import strategies
-from harness.judge.bench import Bench
-from harness.judge.calls import F32, Placement
 from harness.judge.inputs import generator, small_integers
+from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles import Oracle
 from harness.judge.reference import exact_f32, unequal
+from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
 
-def exact(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def exact(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Small random integers, compared bit for bit on a poisoned C.
 
     Kills whatever is not the product: zeros, constants, averages, a transposed operand, missing tiles, tails and
@@ -29,7 +29,7 @@ def exact(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
 
 
 def exact_together(
-    bench: Bench, cases: Sequence[tuple[Shape, int]]
+    bench: KernelRunner, cases: Sequence[tuple[Shape, int]]
 ) -> tuple[Shape, int, Counterexample] | None:
     """`exact` for many small cases of one placement in one round trip; the first wrong one."""
     data = [small_integers(generator(seed), shape) for shape, seed in cases]
@@ -40,7 +40,7 @@ def exact_together(
     return None
 
 
-def in_every_placement(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def in_every_placement(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Small random integers, with A, B and C against the upper guard, the lower one, off a line and on one.
 
     Kills vector loads and stores that believe in an alignment, or check it for one matrix only. An honest kernel
@@ -55,7 +55,7 @@ def in_every_placement(bench: Bench, shape: Shape, seed: int) -> Counterexample 
     return None
 
 
-def off_diagonal(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def off_diagonal(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers whose whole product comes from off-diagonal blocks: A = [0 X; Y 0], B = [Z 0; 0 W], C = [0 XW; YZ 0].
 
     Kills kernels that compute only the diagonal blocks, or that guess from them whether there is work to do. An
@@ -68,7 +68,7 @@ def off_diagonal(bench: Bench, shape: Shape, seed: int) -> Counterexample | None
     return unequal(bench.product(a, b, seed), exact_f32(a, b), "off-diagonal blocks")
 
 
-def one_hot(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def one_hot(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Basis probing: the kernel's bilinear tensor at this shape against the tensor of the product.
 
     Up to 600 pairs (E_ip, E_qj) are tried in full: given bilinearity, a complete proof of the structure. Larger
@@ -119,7 +119,7 @@ def _where(a: F32, b: F32) -> str:
     return f"one in A at {ones[0]}, in B at {ones[1]}"
 
 
-def patterns(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def patterns(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers with structure on one side or both: repeated rows and columns, constants, ones on a diagonal, a few
     elements, triangles, bands, nothing at all; and B equal to A or to its transpose; and what only seems to be so.
 

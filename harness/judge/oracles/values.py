@@ -8,9 +8,8 @@ import numpy as np
 from numpy.random import Generator
 
 from harness.judge import strategies
-from harness.judge.bench import Bench
-from harness.judge.calls import F32, Placement
 from harness.judge.inputs import generator, powers_of_two, reals, spread_reals, whole, wide_integers
+from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles import Oracle
 from harness.judge.reference import (
     EXACT_LIMIT,
@@ -22,6 +21,7 @@ from harness.judge.reference import (
     rms_unit,
     unequal,
 )
+from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
@@ -35,7 +35,7 @@ GRADE_REACH = 16
 BIAS = 0.02
 
 
-def wide_mantissa(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def wide_mantissa(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """12-bit integers times −1, 0, 1: sums need up to 24 bits.
 
     Kills bf16, f16 and TF32 passed off as f32, in the inputs or in the accumulator. An honest kernel passes because
@@ -45,7 +45,7 @@ def wide_mantissa(bench: Bench, shape: Shape, seed: int) -> Counterexample | Non
     return unequal(bench.product(a, b, seed), exact_f32(a, b), "12-bit integers times -1, 0, 1")
 
 
-def componentwise(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def componentwise(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, plain and graded, against f64: each element within γ_k·(|A|·|B|) plus the underflow term.
 
     Kills small errors in few elements, short mantissas on data that is not integers, lost small inputs. An honest
@@ -56,7 +56,7 @@ def componentwise(bench: Bench, shape: Shape, seed: int) -> Counterexample | Non
 
 
 def componentwise_together(
-    bench: Bench, cases: Sequence[tuple[Shape, int]]
+    bench: KernelRunner, cases: Sequence[tuple[Shape, int]]
 ) -> tuple[Shape, int, Counterexample] | None:
     """`componentwise` for many small cases of one placement in one round trip; the first wrong one."""
     data = [graded_reals(generator(seed), shape, seed) for shape, seed in cases]
@@ -108,7 +108,7 @@ def graded_reals(rng: Generator, shape: Shape, seed: int, even: bool = False) ->
     return a, b, f"{name}, {GRADINGS[kind]}"
 
 
-def rounding(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def rounding(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals as people multiply them, at every size: the mean error as small as f32's own, and of either sign.
 
     Kills shortened mantissas that begin only at large shapes, or only on data that does not look like a test, and
@@ -134,7 +134,7 @@ def rounding(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     )
 
 
-def scaling(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def scaling(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """K(D1·A, B·D2) equals D1·K(A, B)·D2 bit for bit, D1 and D2 diagonal with powers of two.
 
     Kills thresholds on magnitude, scaling by a common maximum, fixed-point tricks, and Strassen-like schemes posing
@@ -149,7 +149,7 @@ def scaling(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
     return unequal(scaled, rows * plain * cols, "rows and columns scaled by powers of two")
 
 
-def graded(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def graded(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """K(D1·A·P, Pᵀ·B·D2) equals D1·(A·B)·D2 exactly, A and B integers that fill 24 bits, P a permutation of k.
 
     The order of k changes the rounding of an honest kernel on reals, so permutation is demanded where nothing is
@@ -198,7 +198,7 @@ def _filling(rng: Generator, rows: int, k: int) -> F32:
     return filled
 
 
-def zero_rows(bench: Bench, shape: Shape, seed: int) -> Counterexample | None:
+def zero_rows(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Zero rows of A and zero columns of B among reals: there C is exactly zero, elsewhere within the bound.
 
     Kills short-cuts for zero rows that forget to write, and Strassen-like schemes, which leave a residue. An honest

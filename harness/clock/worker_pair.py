@@ -1,0 +1,273 @@
+"""Two real worker processes that take turns: the candidate's, sandboxed, and the baseline's, on the same cores."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.random import SFC64, Generator
+
+from harness.clock.batches import Batch
+from harness.clock.data import ExactData, RealData, TurnData
+from harness.clock.pairs import Side, Turn
+from harness.errors import HarnessFaultError
+from harness.judge.examination import Numerics
+from harness.judge.worker.calls import F32, Layout, Program, Ran, Slot
+from harness.judge.worker.limits import time_limit_s
+from harness.shapes import Shape
+from harness.verdict import At, Cheat, Gate, Rejection, Wrong, describe
+
+# Batches up to this many bytes are drawn before a block and verified after it, so that its turns follow each other
+# closely; larger ones take so long to multiply that the gap matters less than the memory.
+AHEAD_BYTES = 64 << 20
+# A turn that waited longer than this for its core was disturbed: its caches are not its own any more.
+WAIT_SHARE, WAIT_NS = 0.02, 50_000
+# Involuntary switches that even a quiet system makes: its own short kernel threads.
+SWITCHES, SWITCH_EVERY_NS = 1, 10_000_000
+
+
+class ClockWorker(Protocol):
+    """What a duel needs of a worker; harness.judge.worker.client.Worker has it."""
+
+    def batch(self, layout: Layout) -> list[Slot]:
+        """One slot per product of `layout` in the shared memory."""
+        ...
+
+    def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = ...) -> Ran | Rejection:
+        """One timed command over all slots; the worker is frozen afterwards. `inspect` also reads disturbances."""
+        ...
+
+
+class LaunchClockWorker(Protocol):
+    """Starts a fresh worker with room for any one of `layouts`; leaving it ends the process."""
+
+    def __call__(
+        self, program: Program, layouts: Sequence[Layout]
+    ) -> AbstractContextManager[ClockWorker]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """The products of a timed region, the empty round trip of such a batch, the baseline's best time for one product.
+
+    All are known before a candidate runs.
+    """
+
+    layout: Layout
+    null_ns: float
+    baseline_ns: float
+
+    @property
+    def count(self) -> int:
+        """Products per timed region."""
+        return len(self.layout.pairs)
+
+
+class WorkerPair:
+    """One process pair. `full` compares every element of every output instead of Freivalds.
+
+    The seed is this duel's own and secret; data is drawn after the processes have started. Raises HarnessFaultError
+    when the baseline itself fails or gives something that is not the product.
+    """
+
+    def __init__(
+        self,
+        launch: LaunchClockWorker,
+        candidate: Program,
+        baseline: Program,
+        batching: Mapping[Shape, Batching],
+        seed: int,
+        threads: int,
+        numerics: Numerics = "componentwise",
+        full: bool = False,
+    ) -> None:
+        self._launch = launch
+        self._programs = {Side.CANDIDATE: candidate, Side.BASELINE: baseline}
+        self._seed = seed
+        self._rng = Generator(SFC64(seed))
+        # The same order of products for both sides, another one in every duel.
+        self._batching = {
+            shape: replace(batch, layout=batch.layout.shuffled(self._rng))
+            for shape, batch in batching.items()
+        }
+        self._threads = threads
+        self._numerics = numerics
+        self._full = full
+        self._stack = ExitStack()
+        self._workers: dict[Side, ClockWorker] = {}
+        self._laid: dict[Side, tuple[Shape, Batch]] = {}
+        self._papers: dict[Shape, list[F32]] = {}
+        self._proved: set[Shape] = set()
+
+    def __enter__(self) -> WorkerPair:
+        room = [batch.layout for batch in self._batching.values()]
+        # In random order, so that neither side always gets the memory that is handed out first.
+        with ExitStack() as undo:
+            for side in self._rng.permutation(list(Side)):
+                self._workers[Side(side)] = undo.enter_context(self._launch(self._programs[Side(side)], room))
+            self._stack = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
+        """See pairs.Duel: fresh values at the same addresses, poisoned C, one timed command, every output verified.
+
+        Nothing of a turn's data is in a worker's reach before that turn.
+        """
+        batches = {side: self._batch(side, shape) for side in sides}
+        turns: list[Turn] = []
+        kept: list[tuple[Side, TurnData, F32]] = []
+        ahead = self._ahead(shape)
+        for side, data in zip(sides, self._data(shape, sides, warm), strict=True):
+            batches[side].lay(data, self._rng)
+            turn = self._turn(side, shape, batches[side])
+            if not isinstance(turn, Turn):
+                return self._blame(side, turn)
+            turns.append(turn)
+            # Of both sides, even where nobody will look at them, so that the next turn finds the same caches.
+            outputs = batches[side].outputs(self._paper(shape, len(turns) - 1 if ahead else 0))
+            if self._must_prove(side, shape):
+                kept.append((side, data, outputs))
+            if not ahead or len(turns) == len(sides):
+                wrong = self._wrong(kept, shape)
+                if wrong is not None:
+                    return wrong
+                kept.clear()
+        return turns
+
+    def _paper(self, shape: Shape, index: int) -> F32:
+        """Memory for the outputs of one turn, used again and again: fresh pages would cost as much as the copy."""
+        papers = self._papers.setdefault(shape, [])
+        if index == len(papers):
+            papers.append(np.empty((self._batching[shape].count, shape.m, shape.n), np.float32))
+        return papers[index]
+
+    def _ahead(self, shape: Shape) -> bool:
+        return self._batching[shape].layout.bytes <= AHEAD_BYTES
+
+    def _data(self, shape: Shape, sides: Sequence[Side], warm: int) -> Iterator[TurnData]:
+        """The data of each turn: ExactData for the first `warm` of each side, RealData for the others.
+
+        Where it is drawn ahead, both sides multiply the same values, but not one right after the other: what was copied
+        just before lies elsewhere in the caches, and neighbouring turns shall find them alike.
+        """
+        counted = max(Counter(sides).values()) - warm
+        if not self._ahead(shape):
+            warming = self._chain(ExactData, shape), self._chain(RealData, shape)
+            for at in range(len(sides)):
+                yield next(warming[0 if at < 2 * warm else 1])
+            return
+        exact = list(itertools.islice(self._chain(ExactData, shape), warm))
+        reals = list(itertools.islice(self._chain(RealData, shape), counted + 1))
+        done: Counter[Side] = Counter()
+        for side in sides:
+            at, ahead = done[side] - warm, 0 if side is sides[0] else counted
+            yield exact[at + warm] if at < 0 else reals[(at + ahead) % len(reals)]
+            done[side] += 1
+
+    def _chain(self, kind: type[ExactData] | type[RealData], shape: Shape) -> Iterator[TurnData]:
+        """New data, and its successors without end."""
+        data: TurnData = kind.draw(self._rng, self._batching[shape].layout, self._numerics)
+        while True:
+            yield data
+            data = data.successor(self._rng)
+
+    def _batch(self, side: Side, shape: Shape) -> Batch:
+        """The side's slots for `shape`; laid out anew only when another shape was there in between."""
+        laid, batch = self._laid.get(side, (None, None))
+        if laid != shape or batch is None:
+            layout = self._batching[shape].layout
+            batch = Batch(layout, self._workers[side].batch(layout))
+            self._laid[side] = (shape, batch)
+        return batch
+
+    def _turn(self, side: Side, shape: Shape, batch: Batch) -> Turn | Rejection:
+        batching = self._batching[shape]
+        at = At(Gate.CLOCK, shape, self._seed)
+        ran = self._workers[side].run(
+            batch.slots, at=at, limit_s=time_limit_s(shape, batching.count), inspect=True
+        )
+        if not isinstance(ran, Ran):
+            return ran
+        if side is Side.CANDIDATE and not ran.fp_env_restored:
+            return Cheat(
+                "floating-point environment", "the rounding or flush-to-zero mode was left changed", at
+            )
+        batch_ns = own_ns(ran, batching.null_ns, self._threads)
+        return Turn(batch_ns, batching.count, undisturbed(ran, self._threads))
+
+    def _must_prove(self, side: Side, shape: Shape) -> bool:
+        """The candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""
+        return side is Side.CANDIDATE or shape not in self._proved
+
+    def _wrong(self, kept: Sequence[tuple[Side, TurnData, F32]], shape: Shape) -> Rejection | None:
+        for side, data, outputs in kept:
+            found = data.verify_fully(outputs) if self._full else data.verify(outputs, self._rng)
+            if found is not None:
+                return self._blame(side, Wrong(found, At(Gate.CLOCK, shape, self._seed)))
+            if side is Side.BASELINE:
+                self._proved.add(shape)
+        return None
+
+    def _blame(self, side: Side, rejection: Rejection) -> Rejection:
+        if side is Side.BASELINE:
+            raise HarnessFaultError(f"the baseline failed: {describe(rejection)}")
+        return rejection
+
+
+def own_ns(ran: Ran, null_ns: float, threads: int) -> float:
+    """Wall time of a run without the empty round trip and without the time in which others had its core.
+
+    The kernel tells how long a thread was ready and not running; a candidate cannot earn such time by sleeping. What
+    it could do is to compute in one thread while another waits for the core: so the result is never less than the CPU
+    time of the whole process, shared by the cores that it has. Where a core is kept busy by the candidate itself,
+    that is all the time there was.
+    """
+    wall_ns = max(ran.elapsed_ns - null_ns, 1.0)
+    return max(wall_ns - ran.waited_ns, min(wall_ns, ran.cpu_ns / threads))
+
+
+def undisturbed(ran: Ran, threads: int) -> bool:
+    """Whether the machine left this run alone: no steal, hardly a switch, no waiting for the core.
+
+    The same rule for both sides, and never a look at how long it took.
+    """
+    if ran.elapsed_ns - own_ns(ran, 0.0, threads) > max(WAIT_SHARE * ran.elapsed_ns, WAIT_NS):
+        return False
+    return ran.steal_ns == 0 and ran.involuntary_switches <= threads * (
+        SWITCHES + ran.elapsed_ns // SWITCH_EVERY_NS
+    )
+
+
+def timed(
+    launch: LaunchClockWorker, program: Program, layout: Layout, tries: int, threads: int
+) -> list[float]:
+    """Nanoseconds of `tries` batches of a program of our own, after one that is not counted; outputs not looked at.
+
+    Raises HarnessFaultError when it fails.
+    """
+    shape, count = layout.shape, len(layout.pairs)
+    with launch(program, [layout]) as worker:
+        slots = tuple(worker.batch(layout))
+        for slot in slots:
+            slot.a.fill(0.5)
+            slot.b.fill(0.25)
+        times = []
+        for _ in range(tries + 1):
+            ran = worker.run(
+                slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, count), inspect=True
+            )
+            if not isinstance(ran, Ran):
+                raise HarnessFaultError(f"{program.symbol or 'the empty round trip'} failed: {describe(ran)}")
+            times.append(own_ns(ran, 0.0, threads))
+    return times[1:]

@@ -1,0 +1,115 @@
+"""Run one helper program on untrusted input with a wall clock, a cap on what it says, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from harness.errors import HarnessFaultError
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOutcome:
+    """How it ended. `code` is negative for a signal; `timed_out` and `flooded` mean that we killed it."""
+
+    code: int
+    out: str
+    log: str
+    wall_s: float
+    timed_out: bool
+    flooded: bool
+
+
+def run(
+    command: Sequence[str | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    limit_s: float,
+    output_limit: int,
+    stdin: bytes = b"",
+    memory_limit: int | None = None,
+) -> ProcessOutcome:
+    """Run `command` in `folder` as its own process group; what it reads and says goes through nameless files.
+
+    The whole group is killed at `limit_s` seconds of wall time, when it has written `output_limit` bytes, and when
+    we are interrupted. On Linux it gets at most `memory_limit` bytes of address space and leaves no core file.
+    Raises HarnessFaultError when the program cannot be started.
+    """
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as fed:
+        fed.write(stdin)
+        fed.seek(0)
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=dict(environment),
+                stdin=fed,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise HarnessFaultError(f"{command[0]} cannot be started: {error.strerror}") from error
+        try:
+            _limit(process, memory_limit)
+            timed_out, flooded = _watch(process, started + limit_s, (out, log), output_limit)
+        finally:
+            _kill_group(process)
+        return ProcessOutcome(
+            code=process.returncode,
+            out=_read(out, output_limit),
+            log=_read(log, output_limit),
+            wall_s=time.monotonic() - started,
+            timed_out=timed_out,
+            flooded=flooded,
+        )
+
+
+def _limit(process: subprocess.Popen[bytes], memory_limit: int | None) -> None:
+    """Set from outside, moments after the start: code between fork and exec is not safe beside threads."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+        if memory_limit is not None:
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (memory_limit, memory_limit))
+
+
+def _watch(
+    process: subprocess.Popen[bytes], deadline: float, files: Sequence[IO[bytes]], limit: int
+) -> tuple[bool, bool]:
+    """Wait for the end; True for what was exceeded first, wall clock or output."""
+    nap_s = 0.002
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            return True, False
+        if sum(os.fstat(file.fileno()).st_size for file in files) > limit:
+            return False, True
+        time.sleep(nap_s)
+        nap_s = min(nap_s * 1.5, 0.05)
+    return False, False
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the process and everything it started; the group outlives a leader that has already ended."""
+    # Nobody may be left; macOS says EPERM for a group of zombies.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _read(file: IO[bytes], limit: int) -> str:
+    file.seek(0)
+    return file.read(limit).decode("utf-8", errors="replace")

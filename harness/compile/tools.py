@@ -1,0 +1,41 @@
+"""Everything that building a kernel needs, prepared once and passed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.announce import Announce
+from harness.compile import crates, toolchain
+from harness.compile.crates import ExternCrates
+from harness.compile.toolchain import Toolchain
+from harness.settings import default_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Compiler, host, inspector, rayon; `sandboxed` False runs rustc outside the jail; `kernels` is the cache."""
+
+    toolchain: Toolchain
+    host: Path
+    inspector: Path
+    externs: ExternCrates
+    sandboxed: bool
+    kernels: Path
+
+
+def prepare(say: Announce, sandboxed: bool) -> Tools:
+    """Find the toolchain, build what is not built yet; `say` gets one line per crate that really is being built.
+
+    Raises ToolchainError, UserError (no network, no cache folder), HarnessFaultError.
+    """
+    found = toolchain.find()
+    kernels = default_cache() / "kernels"
+    return Tools(
+        toolchain=found,
+        host=crates.host_binary(say),
+        inspector=crates.inspector_binary(say),
+        externs=crates.extern_crates(say),
+        sandboxed=sandboxed,
+        kernels=kernels,
+    )

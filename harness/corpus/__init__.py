@@ -1,0 +1,1 @@
+"""The library of papers: manifest, download, text extraction, passages, search."""

@@ -1,0 +1,313 @@
+"""Downloading papers from arXiv politely: pauses, resumed parts, checks, whole files or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.announce import Announce
+from harness.corpus.manifest import Paper
+from harness.durable import private_folder, write_whole
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    import httpx
+
+# arXiv sets this host aside for programs: https://info.arxiv.org/help/bulk_data.html
+ARXIV = "https://export.arxiv.org"
+STATE_FILE = "fetched.json"
+MAX_BYTES = 100 << 20
+_USER_AGENT = "matmul-round-table/0.1 (one paper every few seconds; python -m harness.corpus fetch)"
+
+
+@dataclass(frozen=True, slots=True)
+class Politeness:
+    """Where from and how gently: seconds between requests, tries per paper, seconds of silence that are too long."""
+
+    base_url: str = ARXIV
+    pause_s: float = 3.0
+    tries: int = 3
+    silence_s: float = 60.0
+    longest_wait_s: float = 120.0
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What a fetch did, by paper id; `failed` with the reason."""
+
+    downloaded: list[str] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+    by_hand: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class _RefusedError(Exception):
+    """One paper cannot be had; the others may."""
+
+
+class _CutOffError(Exception):
+    """The transfer broke; trying again goes on where it ended."""
+
+
+def fetch(
+    papers: Iterable[Paper], folder: Path, how: Politeness, say: Announce, progress: bool = False
+) -> Fetched:
+    """Bring the papers that arXiv has into `folder`, skipping those that are there and whole.
+
+    Raises UserError when the network, the server or the disk fail for all; what was downloaded stays, and a part
+    is resumed by the next call. A failure of one paper is told in the result and does not stop the others.
+    """
+    private_folder(folder)
+    done = Fetched()
+    with _alone(folder), _client(how) as client:
+        state = _State(folder / STATE_FILE)
+        first = True
+        for paper in papers:
+            if paper.arxiv is None:
+                done.by_hand.append(paper.id)
+            elif state.whole(paper, folder):
+                done.present.append(paper.id)
+            else:
+                if not first:
+                    how.sleep(how.pause_s)
+                first = False
+                try:
+                    state.add(paper, _download(client, paper, folder, how, progress))
+                except _RefusedError as error:
+                    done.failed[paper.id] = str(error)
+                    say(f"{paper.id}: {error}")
+                else:
+                    done.downloaded.append(paper.id)
+                    say(f"{paper.id}: downloaded, {paper.title}")
+    return done
+
+
+def pdf_path(paper: Paper, folder: Path) -> Path:
+    """Where the paper's PDF lies in `folder`."""
+    return folder / f"{paper.file_stem}.pdf"
+
+
+class _State:
+    """fetched.json: id → sha256, size, time; a file that does not match it is fetched again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries: dict[str, dict[str, Any]] = {}
+        try:
+            loaded = json.loads(path.read_text())
+            self._entries = {str(key): dict(value) for key, value in loaded.items()}
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, AttributeError, TypeError):
+            raise UserError(
+                f"{path}: unreadable; delete it, the papers that are there are checked anew"
+            ) from None
+
+    def whole(self, paper: Paper, folder: Path) -> bool:
+        """Whether the PDF is there as it was recorded; one that somebody put there by hand is checked and recorded."""
+        path = pdf_path(paper, folder)
+        if not path.is_file():
+            return False
+        entry = self._entries.get(paper.id)
+        if entry is None:
+            if _complaint(path) is None:
+                self.add(paper, path)
+                return True
+            return False
+        return entry.get("sha256") == sha256(path)
+
+    def add(self, paper: Paper, path: Path) -> None:
+        self._entries[paper.id] = {
+            "sha256": sha256(path),
+            "bytes": path.stat().st_size,
+            "when_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_whole(self._path, json.dumps(self._entries, indent=1, sort_keys=True) + "\n")
+
+
+def _download(client: httpx.Client, paper: Paper, folder: Path, how: Politeness, progress: bool) -> Path:
+    """The paper's file, whole and checked; parts are kept between tries and between calls."""
+    part = folder / f"{paper.file_stem}.part"
+    url = f"{how.base_url.rstrip('/')}/pdf/{paper.arxiv}"
+    for left in range(how.tries - 1, -1, -1):
+        try:
+            _transfer(client, url, part, how, f"{paper.id}" if progress else None)
+            break
+        except _CutOffError as error:
+            if not left:
+                raise _RefusedError(
+                    f"the transfer broke {how.tries} times ({error}); run again, it goes on there"
+                ) from None
+            how.sleep(how.pause_s)
+    complaint = _complaint(part)
+    _tag(part).unlink(missing_ok=True)
+    if complaint:
+        part.unlink()
+        raise _RefusedError(
+            f"{url} {complaint}; nothing kept, look at it in a browser and `add` the file by hand"
+        )
+    final = pdf_path(paper, folder)
+    part.replace(final)
+    return final
+
+
+def _transfer(client: httpx.Client, url: str, part: Path, how: Politeness, label: str | None) -> None:
+    """One request, appended to the part where the server confirms that it is the same file."""
+    import httpx
+
+    have = part.stat().st_size if part.exists() and _tag(part).exists() else 0
+    headers = {"Range": f"bytes={have}-", "If-Range": _tag(part).read_text()} if have else {}
+    try:
+        with client.stream("GET", url, headers=headers) as answer:
+            if answer.status_code == 416:
+                part.unlink()
+                raise _CutOffError("the part did not fit the file")
+            _check_status(answer, url, how)
+            resumed = answer.status_code == 206
+            if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                part.unlink()
+                raise _CutOffError("the server resumed at another place")
+            _write(answer, part, have if resumed else 0, label)
+    except (httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteError) as error:
+        raise _CutOffError(str(error) or type(error).__name__) from None
+    except httpx.ProxyError as error:
+        raise UserError(
+            f"the proxy refuses ({error}); check HTTPS_PROXY, then run fetch again: it goes on"
+        ) from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reason = str(error) or type(error).__name__
+        raise UserError(
+            f"{how.base_url} cannot be reached ({reason}); check the network or HTTPS_PROXY, then run fetch again; "
+            "the lessons of the papers are in the library without it"
+        ) from None
+
+
+def _check_status(answer: httpx.Response, url: str, how: Politeness) -> None:
+    """Turn everything but 200 and 206 into what it means for this paper or for all."""
+    code = answer.status_code
+    if code in (200, 206):
+        return
+    if code in (429, 503):
+        wait_s = _retry_after_s(answer.headers.get("Retry-After", ""))
+        if wait_s > how.longest_wait_s:
+            raise UserError(
+                f"{how.base_url} asks to come back in {wait_s:.0f} s; run fetch again then, it goes on"
+            )
+        how.sleep(wait_s)
+        raise _CutOffError(f"status {code}, busy")
+    if code >= 500:
+        raise _CutOffError(f"status {code}")
+    if code == 404:
+        raise _RefusedError(f"{url} is not there (404); check the id in the manifest")
+    if code == 407:
+        raise UserError("the proxy wants a password (407); set HTTPS_PROXY=http://user:password@host:port")
+    raise _RefusedError(f"{url} answered {code}; look at it in a browser and `add` the file by hand")
+
+
+def _retry_after_s(value: str) -> float:
+    """Seconds from a Retry-After header: a number, or a date; 10 when there is none."""
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return 10.0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _write(answer: httpx.Response, part: Path, at: int, label: str | None) -> None:
+    """The body into the part from byte `at` on; its length must be what the server said."""
+    from tqdm import tqdm
+
+    tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+    length = answer.headers.get("Content-Length", "")
+    total = at + int(length) if length.isdigit() else None
+    try:
+        # A weak tag does not promise the same bytes, so such a part is not resumed.
+        if tag and not tag.startswith("W/"):
+            write_whole(_tag(part), tag)
+        else:
+            _tag(part).unlink(missing_ok=True)
+        with (
+            part.open("r+b" if at else "wb") as file,
+            tqdm(
+                total=total,
+                initial=at,
+                unit="B",
+                unit_scale=True,
+                desc=label,
+                disable=label is None,
+                leave=False,
+            ) as bar,
+        ):
+            file.seek(at)
+            # Blocks as they arrive: a chunk size would hold back, and at a cut-off lose, what has come.
+            for block in answer.iter_raw():
+                file.write(block)
+                bar.update(len(block))
+                if file.tell() > MAX_BYTES:
+                    raise _RefusedError(f"larger than {MAX_BYTES >> 20} MiB")
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(
+            f"{part}: cannot be written ({error.strerror}); free some space, then run fetch again"
+        ) from None
+    if total is not None and part.stat().st_size != total:
+        raise _CutOffError(f"{part.stat().st_size} of {total} bytes")
+
+
+def _complaint(path: Path) -> str | None:
+    """Why `path` is not a whole PDF, or None."""
+    with path.open("rb") as file:
+        if b"%PDF-" not in file.read(1024):
+            return "is not a PDF"
+        file.seek(max(0, path.stat().st_size - 4096))
+        return None if b"%%EOF" in file.read() else "is cut off (no %%EOF)"
+
+
+def _tag(part: Path) -> Path:
+    return part.with_suffix(".part-tag")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One fetch per folder."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / ".fetch.lock", timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"another fetch is at work in {folder}; wait for it") from None
+
+
+def _client(how: Politeness) -> httpx.Client:
+    import httpx
+
+    timeout = httpx.Timeout(how.silence_s, connect=min(15.0, how.silence_s))
+    headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
+    try:
+        return httpx.Client(timeout=timeout, headers=headers, follow_redirects=True)
+    except (ValueError, ImportError) as error:
+        raise UserError(
+            f"the proxy settings cannot be used ({error}); check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY"
+        ) from None
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The pytest plugin: hooks, options, collection, the session and what it reports."""

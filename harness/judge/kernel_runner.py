@@ -1,0 +1,207 @@
+"""The bench: puts data before the hostile kernel, poisons C, and brings back C as it was when the clock stopped."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.judge.examination import Examination, JudgeWorker
+from harness.judge.red_zones import RedZones
+from harness.judge.reference import shape_of
+from harness.judge.worker.calls import F32, Placement, Ran, Slot
+from harness.judge.worker.limits import HEADROOM, slow_s
+from harness.shapes import Shape
+from harness.verdict import At, Cheat, Crash, Gate, Panic, Rejection
+
+# The room every worker gets at least, so that the many small checks share one process.
+ROOM = Shape(512, 512, 512)
+LINE = 16
+POISON_NAN, POISON_FINITE, PAYLOAD = np.uint32(0x7FC00000), np.uint32(0x7A000000), 0x3FFFFF
+# Every second time against the upper guard, where a vector too long shows at once.
+PLACEMENTS = tuple(
+    placement
+    for other in (Placement.LEFT, Placement.UNALIGNED, Placement.ALIGNED)
+    for placement in (Placement.RIGHT, other)
+)
+
+
+class Rejected(Exception):  # noqa: N818 - an outcome that travels upwards, not an error
+    """The kernel did not come back from a call; `rejection` is the verdict."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(type(rejection).__name__)
+        self.rejection = rejection
+
+
+class KernelRunner:
+    """Runs products in one worker of the lab; a new worker is opened when one died or is too small.
+
+    Not thread-safe. Use as a context manager: leaving it ends the worker.
+    """
+
+    def __init__(self, lab: Examination, gate: Gate) -> None:
+        self.lab = lab
+        self.gate = gate
+        self.checks = 0
+        self.calls = 0
+        self.last: Ran | None = None
+        self._runner: JudgeWorker | None = None
+        self._room = (0, 0, 0)
+        self._process = ExitStack()
+        self._salt = lab.seed & PAYLOAD
+
+    def __enter__(self) -> KernelRunner:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker; the next call opens a fresh one."""
+        self._runner = None
+        self._process.close()
+
+    def product(self, a: F32, b: F32, seed: int, placement: Placement | None = None) -> F32:
+        """C (m×n) as the kernel left it, in an own copy. Raises Rejected when the kernel did not come back.
+
+        Without a placement the seed chooses one, so that a replay lays the data out in the same way.
+        """
+        return self.products([(a, b)], seed, placement)[0]
+
+    def products(
+        self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement | None = None
+    ) -> list[F32]:
+        """One batch in one process, the products in order; when the batch dies, the guilty call is found and named."""
+        where = placement or placement_of(seed)
+        outcome = self._batch(pairs, seed, where)
+        if isinstance(outcome, list):
+            return outcome
+        if len(pairs) > 1 and isinstance(outcome, Crash | Panic):
+            outcome = self._guilty(pairs, seed, where) or outcome
+        raise Rejected(outcome)
+
+    def _guilty(self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement) -> Rejection | None:
+        """The first call of a batch that also dies alone, so that the verdict names its shape."""
+        for pair in pairs:
+            outcome = self._batch([pair], seed, placement)
+            if not isinstance(outcome, list):
+                return outcome
+        return None
+
+    def _batch(
+        self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement
+    ) -> list[F32] | Rejection:
+        shapes = [shape_of(a, b) for a, b in pairs]
+        slots = self._open(shapes).slots(shapes, placement)
+        for index, (slot, (a, b)) in enumerate(zip(slots, pairs, strict=True)):
+            assert a.dtype == b.dtype == np.float32
+            slot.a[...] = a
+            slot.b[...] = b
+            self._poison(slot, seed + index)
+        fringes = RedZones(slots, placement, self._salt)
+        at = At(self.gate, max(shapes, key=lambda shape: (shape.flops, shape)), seed)
+        assert self._runner is not None
+        ran = self._runner.run(slots, at=at, limit_s=self._limit_s(shapes), inspect=self.gate is Gate.CONDUCT)
+        if not isinstance(ran, Ran):
+            self.close()
+            return ran
+        self.last = ran
+        self.calls += len(pairs)
+        outside = fringes.touched()
+        if outside is not None:
+            return Cheat("writes outside C", outside, at)
+        self._watch(ran, slots, pairs, at)
+        return [slot.c.copy() for slot in slots]
+
+    def _open(self, shapes: Sequence[Shape]) -> JudgeWorker:
+        """A worker with room for these shapes; kept as long as it lives and is large enough."""
+        need = _elements(shapes)
+        if self._runner is None or any(map(operator.gt, need, self._room)):
+            self.close()
+            usual = not any(map(operator.gt, need, _elements([ROOM])))
+            self._room = _elements([ROOM]) if usual else need
+            self._runner = self._process.enter_context(self.lab.launch([ROOM] if usual else shapes))
+        return self._runner
+
+    def _poison(self, slot: Slot, seed: int) -> None:
+        """Something in every element of C that differs from element to element and from call to call.
+
+        Mostly NaN with payloads, or large finite numbers; one seed in ten each finds zeros, reals as results are,
+        small integers, or what lay there last, backwards: a kernel that reads C could wait for what looks like a
+        result. Zeros and integers alone might happen to be right, which the other calls rule out.
+        """
+        if "poison" in self.lab.disabled:
+            slot.c[...] = 0
+            return
+        self._salt = (self._salt * 1103515245 + 12345) & PAYLOAD
+        bits = np.arange(slot.c.size, dtype=np.uint32).reshape(slot.c.shape)
+        bits ^= np.uint32(self._salt)
+        bits &= np.uint32(PAYLOAD)
+        slot.c.view(np.uint32)[...] = _former(slot.c, bits, seed % 10)
+
+    def idle_cpu_ns(self) -> int:
+        """CPU time that the worker uses while it has nothing to do; 0 when there is none."""
+        return 0 if self._runner is None else self._runner.idle_cpu_ns()
+
+    def _limit_s(self, shapes: Sequence[Shape]) -> float:
+        """One call's limit for the slowest, and a slow kernel's pace for the rest of the batch."""
+        return max(map(self.lab.time_limit_s, shapes)) + HEADROOM * sum(map(slow_s, shapes[1:]))
+
+    def _watch(self, ran: Ran, slots: Sequence[Slot], pairs: Sequence[tuple[F32, F32]], at: At) -> None:
+        """Note misconduct that no oracle of the product would see; the conduct gate answers for it."""
+        conduct = At(Gate.CONDUCT, at.shape, at.seed)
+        if not ran.fp_env_restored:
+            self.remark(
+                Cheat("floating-point environment", "rounding or flush-to-zero mode left changed", conduct)
+            )
+        for slot, (a, b) in zip(slots, pairs, strict=True):
+            if not (same_bits(slot.a, a) and same_bits(slot.b, b)):
+                self.remark(Cheat("inputs changed", "A or B is not what it was before the call", conduct))
+
+    def remark(self, cheat: Cheat) -> None:
+        """Keep the first few; one is enough to reject."""
+        if len(self.lab.remarks) < 8:
+            self.lab.remarks.append(cheat)
+
+
+def _former(c: F32, bits: NDArray[np.uint32], kind: int) -> NDArray[np.uint32]:
+    """What C holds before a call, as bits, made of 22 pseudo-random bits for each element."""
+    if kind == 7 and np.isfinite(c).all() and c.any():
+        return c[::-1, ::-1].view(np.uint32).copy()
+    match kind:
+        case 1:
+            return np.zeros_like(bits)
+        case 2 | 7:
+            return ((bits % 8191 + 0.37) / 100).astype(np.float32).view(np.uint32)
+        case 3:
+            return (bits % 97).astype(np.float32).view(np.uint32)
+        case 0 | 5:
+            return bits | POISON_FINITE
+        case _:
+            return bits | POISON_NAN
+
+
+def placement_of(seed: int) -> Placement:
+    """The placement that a seed chooses; three seeds in a row share one, so that kinds of data meet all of them."""
+    return PLACEMENTS[seed // 3 % len(PLACEMENTS)]
+
+
+def same_bits(x: F32, y: F32) -> bool:
+    """Equal in every bit, so that NaN equals itself and −0 differs from +0."""
+    return bool(
+        np.array_equal(np.ascontiguousarray(x).view(np.uint32), np.ascontiguousarray(y).view(np.uint32))
+    )
+
+
+def _elements(shapes: Sequence[Shape]) -> tuple[int, int, int]:
+    """Elements of A, B and C in a batch, each matrix rounded up to whole lines and moved by one."""
+    matrices = ((s.m * s.k, s.k * s.n, s.m * s.n) for s in shapes)
+    a, b, c = (
+        sum(-(-count // LINE) * LINE + LINE for count in column) for column in zip(*matrices, strict=True)
+    )
+    return a, b, c

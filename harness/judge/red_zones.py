@@ -1,0 +1,64 @@
+"""What lies around C in the pages that its worker may write to: marked before a call, compared after it."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.judge.worker.calls import F32, Placement, Slot
+from harness.judge.worker.shared_memory import LINE, PlacedSlot
+
+# How far behind the last C of an aligned batch, where no fence stands, anybody looks.
+BEHIND = mmap.PAGESIZE
+
+
+class RedZones:
+    """The bytes beside every C of a batch. A fence stops whoever leaves the page; these show who only leaves C.
+
+    Slots that lie in no shared region have none.
+    """
+
+    def __init__(self, slots: Sequence[Slot], placement: Placement, salt: int) -> None:
+        self._mark = np.uint8(salt % 251 + 1)
+        self._fringes: list[tuple[int, str, NDArray[np.uint8]]] = []
+        for index, slot in enumerate(slots):
+            memory = _memory(slot.c)
+            if memory is None or not isinstance(slot, PlacedSlot):
+                continue
+            start = slot.offsets[2]
+            end = start + slot.c.nbytes
+            before, behind = _reach(start, end, placement, index == len(slots) - 1)
+            for place, low, high in (("before", before, start), ("behind", end, min(behind, memory.size))):
+                if low < high:
+                    self._fringes.append((index, place, memory[low:high]))
+        for _, _, fringe in self._fringes:
+            fringe[:] = self._mark
+
+    def touched(self) -> str | None:
+        """Where something else stands now; None when all is as it was."""
+        for index, place, fringe in self._fringes:
+            changed = np.flatnonzero(fringe != self._mark)
+            if len(changed):
+                away = len(fringe) - int(changed[-1]) if place == "before" else int(changed[0])
+                return f"{len(changed)} bytes {place} C of call {index} changed, {away} bytes away"
+        return None
+
+
+def _reach(start: int, end: int, placement: Placement, last: bool) -> tuple[int, int]:
+    """From where to where the region is open around C and belongs to no other C."""
+    if placement is not Placement.ALIGNED:
+        return start // mmap.PAGESIZE * mmap.PAGESIZE, -(-end // mmap.PAGESIZE) * mmap.PAGESIZE
+    return start, -(-end // LINE) * LINE + (BEHIND if last else 0)
+
+
+def _memory(c: F32) -> NDArray[np.uint8] | None:
+    """All of the region in which C lies."""
+    base: object = c
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    return np.frombuffer(base, np.uint8) if isinstance(base, mmap.mmap) else None

@@ -1,0 +1,140 @@
+"""What passes between the parent and a worker process: the program to host, its limits, the slots, what a run left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.shapes import Shape
+
+F32 = NDArray[np.float32]
+
+
+class Abi(StrEnum):
+    """How the hosted symbol is called.
+
+    KERNEL: extern "C" fn(m, k, n: usize, a, b: *const f32, c: *mut f32), row-major, owned by the wrapper crate.
+    CBLAS32 / CBLAS64: cblas_sgemm with 32- or 64-bit integers, called row-major, NN, alpha 1, beta 0.
+    NULL: nothing is called; measures the empty round trip.
+    """
+
+    KERNEL = "kernel"
+    CBLAS32 = "cblas32"
+    CBLAS64 = "cblas64"
+    NULL = "null"
+
+
+class Placement(StrEnum):
+    """Where A, B and C lie in their regions; each region is fenced by guard pages on both sides.
+
+    RIGHT ends at the upper guard page (over-runs fault), LEFT begins at the lower one (under-runs fault),
+    UNALIGNED begins 4 bytes past a 64-byte line, ALIGNED on a 64-byte line (what the clock uses).
+    """
+
+    RIGHT = "right"
+    LEFT = "left"
+    UNALIGNED = "unaligned"
+    ALIGNED = "aligned"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A shared library and the symbol to call in it; `trusted` programs (BLAS) are loaded before the sandbox closes."""
+
+    library: Path | None
+    symbol: str
+    abi: Abi
+
+    @property
+    def trusted(self) -> bool:
+        """Only the contract's own ABI is hostile; a BLAS is chosen by the user."""
+        return self.abi is not Abi.KERNEL
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """Address space in bytes, the cores the worker is pinned to, the threads it is told to use."""
+
+    memory_bytes: int
+    cores: tuple[int, ...]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One product in shared memory, as the parent sees it: a (m×k), b (k×n), c (m×n), f32, row-major, writable here.
+
+    In the worker A and B are mapped read-only.
+    """
+
+    shape: Shape
+    a: F32
+    b: F32
+    c: F32
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The products of one batch: which of `a_count` A and of `b_count` B each multiplies; each has a C of its own."""
+
+    shape: Shape
+    a_count: int
+    b_count: int
+    pairs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def apart(cls, shape: Shape, count: int) -> Layout:
+        """Every product has an A and a B of its own."""
+        return cls(shape, count, count, tuple((index, index) for index in range(count)))
+
+    @classmethod
+    def crossed(cls, shape: Shape, count: int) -> Layout:
+        """Every A with every B: at least `count` products, hardly more, from as few bytes of input as can be."""
+        a_bytes, b_bytes = max(shape.m * shape.k, 1), max(shape.k * shape.n, 1)
+        grids = [(a, -(-count // a)) for a in range(1, count + 1)]
+        close = [(a, b) for a, b in grids if 4 * a * b <= 5 * count]
+        a_count, b_count = min(close, key=lambda grid: grid[0] * a_bytes + grid[1] * b_bytes)
+        return cls(shape, a_count, b_count, tuple((a, b) for a in range(a_count) for b in range(b_count)))
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether every A meets every B."""
+        return len(self.pairs) == self.a_count * self.b_count
+
+    @property
+    def bytes(self) -> int:
+        """Of all A, B and C."""
+        (m, k, n), products = self.shape, len(self.pairs)
+        return 4 * (self.a_count * m * k + self.b_count * k * n + products * m * n)
+
+    def shuffled(self, rng: np.random.Generator) -> Layout:
+        """The same products in an order of chance."""
+        order = rng.permutation(len(self.pairs))
+        return Layout(self.shape, self.a_count, self.b_count, tuple(self.pairs[index] for index in order))
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One batch came back. The worker is frozen (SIGSTOP) until its next run, so C is what it was at the stop-clock.
+
+    elapsed_ns: wall time seen by the parent, from the write of the command to the arrival of the answer.
+    cpu_ns: CPU time that the whole worker process used meanwhile.
+    threads: threads alive in the worker at the freeze (1 = only the host's own); running_threads: those of them that
+    used CPU in this run.
+    involuntary_switches, steal_ns: disturbance seen meanwhile, for the clock's symmetric rejection.
+    waited_ns: how long the worker's threads, or the parent at the end, were ready to run while others had the core.
+    fp_env_restored: the rounding and flush-to-zero state was as before the call.
+    """
+
+    elapsed_ns: int
+    cpu_ns: int
+    threads: int
+    running_threads: int
+    involuntary_switches: int
+    steal_ns: int
+    fp_env_restored: bool
+    waited_ns: int = 0

@@ -1,0 +1,318 @@
+"""The worker's client: one sandboxed process hosts one kernel, runs it on shared memory, is frozen in between."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from harness.errors import HarnessFaultError, SandboxError, UserError
+from harness.judge.worker import autopsy, procfs
+from harness.judge.worker.calls import Layout, Placement, Program, Ran, Slot, WorkerLimits
+from harness.judge.worker.process import Death, HostProcess
+from harness.judge.worker.shared_memory import Capacity, OpenRange, PlacedSlot, Region, plan
+from harness.shapes import Shape
+from harness.verdict import At, Rejection
+
+__all__ = ["Capacity", "Worker"]
+
+START_LIMIT_S = 20.0
+IDLE_LIMIT_S = 2.0
+TABLE_BYTES = 4 << 20
+LAST_WORDS_BYTES = 4096
+
+# The layouts of harness/host/src/wire.rs.
+_ORDER = struct.Struct("=QIIII")
+_ANSWER = struct.Struct("=QIIQQ")
+_CALL_WORDS = 6
+_RANGE_WORDS = 3
+_SEALED, _LOADED, _DONE = 1, 2, 3
+
+
+class Worker:
+    """Hosts `program` in a process of its own and calls it on products in shared memory.
+
+    The process runs only between the start and the stop of the clock of `run`; otherwise it is frozen, so what the
+    parent reads in C is what was there when the clock stopped. A worker that died stays dead and repeats why.
+    The thread that makes it must outlive it (the kernel ends the worker together with that thread).
+
+    Raises SandboxError when the sandbox cannot be set up, UserError when a BLAS cannot be loaded,
+    HarnessFaultError when the host itself fails. Not thread-safe. Use as a context manager.
+    """
+
+    def __init__(
+        self, host: Path, program: Program, limits: WorkerLimits, capacity: Capacity, sandboxed: bool = True
+    ) -> None:
+        self.program = program
+        self.limits = limits
+        self._dead: Rejection | None = None
+        self._early: Death | None = None
+        # The kernel sends the death signal when this thread ends, not the whole process.
+        self._maker = threading.current_thread()
+        self._sequence = 0
+        self._layout = 0
+        self._placed: Sequence[Slot] = ()
+        self._open: list[OpenRange] = []
+        self._opened: list[OpenRange] | None = None
+        self._loaded = False
+        self._closed = False
+        self._regions = (
+            Region("a", capacity.a_bytes, writable=False),
+            Region("b", capacity.b_bytes, writable=False),
+            Region("c", capacity.c_bytes, writable=True),
+        )
+        self._table = Region("table", TABLE_BYTES, writable=False, slack_bytes=0)
+        self._words = Region("words", LAST_WORDS_BYTES, writable=True, slack_bytes=0)
+        self._entries = np.frombuffer(self._table.memory, np.uint64)
+        self._open = self._opened = [
+            OpenRange(index, 0, region.size) for index, region in enumerate(self._regions)
+        ]
+        self._process = HostProcess(
+            host, self._arguments(sandboxed), program, limits, self._shared_descriptors()
+        )
+        for region in (*self._regions, self._table, self._words):
+            region.release()
+        try:
+            self._await_seal()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id, for those who watch it."""
+        return self._process.pid
+
+    def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
+        """Lay out one slot per shape; former slots become invalid. The views are writable by the parent only for
+        A and B, by both for C. Raises HarnessFaultError when they do not fit into the capacity.
+        """
+        sizes = (
+            [4 * s.m * s.k for s in shapes],
+            [4 * s.k * s.n for s in shapes],
+            [4 * s.m * s.n for s in shapes],
+        )
+        return self._lay_out(shapes, sizes, [(index, index) for index in range(len(shapes))], placement)
+
+    def batch(self, layout: Layout) -> list[Slot]:
+        """One slot per product of `layout`, aligned; products that share an A or a B see the same addresses.
+
+        Otherwise like `slots`.
+        """
+        shape = layout.shape
+        sizes = (
+            [4 * shape.m * shape.k] * layout.a_count,
+            [4 * shape.k * shape.n] * layout.b_count,
+            [4 * shape.m * shape.n] * len(layout.pairs),
+        )
+        return self._lay_out([shape] * len(layout.pairs), sizes, layout.pairs, Placement.ALIGNED)
+
+    def _lay_out(
+        self,
+        shapes: Sequence[Shape],
+        sizes: tuple[list[int], list[int], list[int]],
+        pairs: Sequence[tuple[int, int]],
+        placement: Placement,
+    ) -> list[Slot]:
+        """`sizes` in bytes of every A, B and C; product i multiplies the A and B that pairs[i] names into C i."""
+        self._must_be_open()
+        self._settle()
+        self._layout += 1
+        planned = [plan(size, placement, self._regions[i], i) for i, size in enumerate(sizes)]
+        self._open = [opened for _, ranges in planned for opened in ranges]
+        a, b, c = self._regions
+        (at_a, _), (at_b, _), (at_c, _) = planned
+        slots: list[Slot] = []
+        for s, (i, j), z in zip(shapes, pairs, at_c, strict=True):
+            x, y = at_a[i], at_b[j]
+            views = (a.view(x, s.m, s.k), b.view(y, s.k, s.n), c.view(z, s.m, s.n))
+            slots.append(PlacedSlot(s, *views, (x, y, z), self._layout))
+        return slots
+
+    def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
+        """Call the kernel once per slot, in order, within `limit_s` seconds of wall time for all of them.
+
+        The clock starts before the worker is thawed and stops when its answer arrived. It is stopped at once, before
+        anything is read about it: what it still does then is never longer than the signal takes.
+        With `inspect`, threads and disturbances are read from /proc as well; without, those fields are 0.
+        """
+        self._must_be_open()
+        self._settle()
+        if self._early is not None:
+            return self._ended(self._early, at, limit_s)
+        if self._dead is not None:
+            return self._dead
+        order = self._prepare(slots)
+        process = self._process
+        before = procfs.glance(process.pid) if inspect else procfs.Glance()
+        deadline = time.monotonic() + limit_s
+        cpu_before = process.cpu_ns()
+        waited_before = procfs.waits(process.pid) if inspect else {}
+        start_ns = time.perf_counter_ns()
+        process.thaw()
+        process.order(order)
+        answer = process.answer(deadline)
+        elapsed_ns = time.perf_counter_ns() - start_ns
+        if not isinstance(answer, bytes):
+            return self._ended(answer, at, limit_s)
+        process.halt()
+        waited_ns = procfs.waited_ns(waited_before, procfs.waits(process.pid)) if inspect else 0
+        death = process.stand() or self._forged(answer) or process.headless()
+        if death is not None:
+            return self._ended(death, at, limit_s)
+        cpu_ns = process.cpu_ns() - cpu_before
+        after = procfs.glance(process.pid) if inspect else procfs.Glance()
+        return Ran(
+            elapsed_ns=elapsed_ns,
+            cpu_ns=cpu_ns or _ANSWER.unpack(answer)[3],
+            threads=len(after.thread_cpu_ns),
+            running_threads=after.worked_since(before),
+            involuntary_switches=after.involuntary_switches - before.involuntary_switches,
+            steal_ns=after.steal_ns - before.steal_ns,
+            waited_ns=waited_ns,
+            fp_env_restored=bool(_ANSWER.unpack(answer)[2]),
+        )
+
+    def idle_cpu_ns(self, settle_s: float = 0.005, window_s: float = 0.02) -> int:
+        """CPU time used in `window_s` without an order, after `settle_s` in which thread pools may fall asleep.
+
+        An honest worker sleeps. On a crowded machine the window is prolonged for a thread that wants to run and does
+        not get to. Nothing is timed here and nothing changes but what leftovers do; read C before. 0 when it is dead.
+        """
+        self._must_be_open()
+        if self._dead is not None or self._early is not None or not self._loaded:
+            return 0
+        process = self._process
+        process.thaw()
+        time.sleep(settle_s)
+        before = process.cpu_ns()
+        deadline = time.monotonic() + max(IDLE_LIMIT_S, window_s)
+        while True:
+            time.sleep(window_s)
+            used_ns = process.cpu_ns() - before
+            if used_ns > 0.1e9 * window_s or not procfs.runnable(process.pid) or time.monotonic() > deadline:
+                break
+        self._early = process.freeze()
+        return used_ns
+
+    def close(self) -> None:
+        """Kill the worker's whole process group and free everything. Harmless when called again."""
+        if self._closed:
+            return
+        self._closed = True
+        self._process.close()
+        # Views keep a mapping alive; these are ours.
+        self._placed = ()
+        self._entries = np.empty(0, np.uint64)
+        for region in (*self._regions, self._table, self._words):
+            region.close()
+
+    def _arguments(self, sandboxed: bool) -> list[str]:
+        program, limits = self.program, self.limits
+        sizes = ",".join(str(region.size) for region in self._regions)
+        arguments = ["run", "--abi", program.abi.value, "--symbol", program.symbol, "--regions", sizes]
+        arguments += ["--memory", str(limits.memory_bytes), "--parent", str(os.getpid())]
+        arguments += ["--cores", ",".join(map(str, limits.cores))]
+        if program.library is not None:
+            arguments += ["--library", str(program.library.resolve())]
+        return arguments if sandboxed else [*arguments, "--unsandboxed"]
+
+    def _shared_descriptors(self) -> list[int]:
+        """In the order of wire.rs, from descriptor 5 on."""
+        return [
+            self._words.descriptor,
+            *(region.descriptor for region in self._regions),
+            self._table.descriptor,
+        ]
+
+    def _prepare(self, slots: Sequence[Slot]) -> bytes:
+        """Write the table of calls (unless it is still there) and return the order that refers to it."""
+        self._sequence += 1
+        refence = self._open != self._opened
+        if slots is not self._placed or refence or not isinstance(slots, tuple):
+            words: list[int] = []
+            for slot in slots:
+                if not isinstance(slot, PlacedSlot) or slot.layout != self._layout:
+                    raise HarnessFaultError(
+                        "a slot of another worker or of a former layout; call slots() again"
+                    )
+                words += (*slot.shape, *slot.offsets)
+            if refence:
+                for opened in self._open:
+                    words += (opened.region, opened.start, opened.length)
+            if len(words) > len(self._entries):
+                raise HarnessFaultError(f"{len(slots)} calls do not fit into the table; run fewer at once")
+            self._entries[: len(words)] = words
+            self._placed = slots
+            self._opened = self._open
+        return _ORDER.pack(self._sequence, len(slots), len(self._open) if refence else 0, int(refence), 0)
+
+    def _await_seal(self) -> None:
+        """The sandbox is up; nothing of a candidate has run before this."""
+        answer = self._process.answer(time.monotonic() + START_LIMIT_S)
+        if isinstance(answer, bytes) and self._odd(answer, _SEALED, 0) is None:
+            return
+        said = self._process.end().said.strip().removeprefix("roundtable-host: ")
+        if said.startswith("sandbox: "):
+            raise SandboxError(f"the sandbox cannot be set up here: {said.removeprefix('sandbox: ')}")
+        if said.startswith("library: "):
+            raise UserError(f"{self.program.library}: cannot be used: {said.removeprefix('library: ')}")
+        raise HarnessFaultError(f"the worker did not start: {said or 'no word from it'}")
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise HarnessFaultError("the worker is closed; open a new one")
+
+    def _settle(self) -> None:
+        """Wait until the library is loaded (its constructors have run) and freeze, before any input is written."""
+        if self._loaded or self._dead is not None or self._early is not None:
+            return
+        answer = self._process.answer(time.monotonic() + START_LIMIT_S)
+        if not isinstance(answer, bytes):
+            self._early = answer
+            return
+        odd = self._odd(answer, _LOADED, 0)
+        self._early = self._process.freeze() if odd is None else self._process.end("forged answer", odd)
+        self._loaded = True
+
+    def _forged(self, answer: bytes) -> Death | None:
+        """Ends the worker when its answer to the last order is not the one that was expected."""
+        odd = self._odd(answer, _DONE, self._sequence)
+        return None if odd is None else self._process.end("forged answer", odd)
+
+    def _odd(self, answer: bytes, kind: int, sequence: int) -> str | None:
+        """What is wrong with an answer; None when it is the one that was expected and nothing follows it."""
+        if len(answer) != _ANSWER.size:
+            return f"an answer of {len(answer)} bytes"
+        got_sequence, got_kind, _, _, rest = _ANSWER.unpack(answer)
+        if (got_sequence, got_kind, rest) != (sequence, kind, 0):
+            return f"answer {got_sequence} of kind {got_kind}, which was not asked for"
+        if kind == _DONE and self._process.has_more():
+            return "more than one answer to one order"
+        return None
+
+    def _ended(self, death: Death, at: At, limit_s: float) -> Rejection:
+        """Settle what the death means, once and for all."""
+        if not self._maker.is_alive():
+            raise HarnessFaultError("the thread that made the worker ended first, and the worker with it")
+        placed = [slot for slot in self._placed if isinstance(slot, PlacedSlot)]
+        words = bytes(self._words.memory[:LAST_WORDS_BYTES])
+        case = autopsy.WorkerEnd(at, limit_s, self.limits.memory_bytes, placed, words, self._loaded)
+        self._dead = autopsy.verdict(death, case)
+        self._early = None
+        self._process.close()
+        return self._dead

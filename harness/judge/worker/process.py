@@ -1,0 +1,283 @@
+"""The worker's process: spawned with fixed descriptors, frozen and thawed, always waited for with a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessFaultError
+from harness.judge.worker import procfs
+from harness.judge.worker.calls import Program, WorkerLimits
+
+FREEZE_LIMIT_S = 10.0
+# How often a long call is looked at, and how many threads are beyond every honest pool.
+GLANCE_S = 0.05
+MOST_THREADS = 2048
+# How long a worker takes to notice that it was stopped.
+NOTICE_S = 1e-5
+# A process whose pipe closed is about to be gone; one that closed it on purpose is not.
+DYING_S = 1.0
+SAID_BYTES = 16 << 10
+ANSWER_BYTES = 32
+# Above every number that the child uses, so that no duplicate overwrites the source of the next one.
+_HIGH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How the worker ended: its wait status, whether we ended it because it was late, what it said (untrusted text).
+
+    `trick` and `evidence` say what it was caught at, when that is why it was ended; both are empty otherwise.
+    """
+
+    status: int
+    late: bool
+    trick: str
+    evidence: str
+    said: str
+
+
+class HostProcess:
+    """roundtable-host in a session of its own. Every wait has a deadline; the end is final."""
+
+    def __init__(
+        self, host: Path, arguments: list[str], program: Program, limits: WorkerLimits, shared: Sequence[int]
+    ) -> None:
+        self._said = bytearray()
+        self._status: int | None = None
+        ends: list[int] = []
+        try:
+            control, self._control = _pipe(ends)
+            self._answer, answer = _pipe(ends)
+            self._output, output = _pipe(ends)
+            given = [_open(ends, Path(os.devnull)), output, output, control, answer, *shared]
+            if program.library is not None and not program.trusted:
+                given.append(_open(ends, program.library))
+            self.pid = _spawn(host, arguments, environment(limits, program), given, limits.cores)
+        except BaseException:
+            _close_all(ends)
+            raise
+        mine = {self._control, self._answer, self._output}
+        _close_all([end for end in ends if end not in mine])
+        self._finalizer = weakref.finalize(self, _end_for_good, self.pid, sorted(mine))
+        os.set_blocking(self._output, False)
+        self._poller = select.poll()
+        self._poller.register(self._answer, select.POLLIN)
+        self._poller.register(self._output, select.POLLIN)
+        self._peek = select.poll()
+        self._peek.register(self._answer, select.POLLIN)
+        self._cpu_clock = (~self.pid << 3) | 2
+
+    def order(self, order: bytes) -> None:
+        """Send one order; a worker that is gone is found out by `answer`."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._control, order)
+
+    def answer(self, deadline: float) -> bytes | Death:
+        """The next answer (at most 32 bytes), or how the worker ended; time.monotonic() `deadline`."""
+        while True:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return self._too_late()
+            events = self._poller.poll(min(left_s, GLANCE_S) * 1e3 + 1)
+            if not events and procfs.count_threads(self.pid) > MOST_THREADS:
+                return self.end("thread bomb", f"more than {MOST_THREADS} threads")
+            for descriptor, _ in events:
+                if descriptor == self._output:
+                    self._listen()
+                else:
+                    return os.read(self._answer, ANSWER_BYTES) or self.end()
+
+    def has_more(self) -> bool:
+        """Whether something lies in the answer pipe that was not read."""
+        return any(event & select.POLLIN for _, event in self._peek.poll(0))
+
+    def thaw(self) -> None:
+        """Let it run."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def freeze(self) -> Death | None:
+        """Stop every thread and wait until they stand; returns how it ended if it did instead."""
+        self.halt()
+        return self.stand()
+
+    def halt(self) -> None:
+        """Tell every thread to stop, without waiting for it."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def stand(self) -> Death | None:
+        """Wait until every thread stands; returns how it ended if it did instead."""
+        started = time.monotonic()
+        while True:
+            status = _state(self.pid, os.WNOHANG | os.WUNTRACED)
+            if status is not None and os.WIFSTOPPED(status):
+                return None
+            if status is not None:
+                self._status = status
+                return self.end()
+            waited_s = time.monotonic() - started
+            if waited_s > FREEZE_LIMIT_S:
+                self.close()
+                raise HarnessFaultError("the worker could not be stopped; the machine is overloaded")
+            # Asleep at once: where the two share a core, the worker needs it to notice the signal.
+            time.sleep(NOTICE_S if waited_s < 1e-3 else 2e-4)
+
+    def cpu_ns(self) -> int:
+        """CPU time of all its threads so far; 0 where the system does not tell or it is gone."""
+        if sys.platform != "linux":
+            return 0
+        try:
+            return time.clock_gettime_ns(self._cpu_clock)
+        except OSError:
+            return 0
+
+    def end(self, trick: str = "", evidence: str = "", *, late: bool = False) -> Death:
+        """Make sure that it is dead, and say how it died. Without a reason, it is expected to be dying by itself."""
+        if not trick and not late:
+            self._wait(DYING_S)
+            if self._status is None:
+                trick, evidence = "forged answer", "the answer pipe was closed"
+        self._kill()
+        self._wait(FREEZE_LIMIT_S)
+        self._listen()
+        status = signal.SIGKILL if self._status is None else self._status
+        return Death(status, late, trick, evidence, self._said.decode("utf-8", "replace"))
+
+    def headless(self) -> Death | None:
+        """Ends it when its main thread, the host's own, is gone: then somebody else has answered."""
+        if not _main_thread_is_gone(self.pid):
+            return None
+        return self.end("left the process", "its main thread ended, and another one answered in its place")
+
+    def _too_late(self) -> Death:
+        if _main_thread_is_gone(self.pid):
+            return self.end("left the process", "its main thread ended in the middle of a call")
+        return self.end(late=True)
+
+    def close(self) -> None:
+        """Kill the whole group and free the descriptors. Harmless when called again."""
+        if self._finalizer.alive:
+            self._kill()
+            self._wait(FREEZE_LIMIT_S)
+            if self._status is None:
+                self._finalizer()
+            else:
+                self._finalizer.detach()
+                _close_all([self._control, self._answer, self._output])
+
+    def _kill(self) -> None:
+        if self._status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _wait(self, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        while self._status is None and time.monotonic() < deadline:
+            self._status = _state(self.pid, os.WNOHANG)
+            if self._status is None:
+                time.sleep(2e-4)
+
+    def _listen(self) -> None:
+        """Take what it wrote to stdout and stderr, keep the first and the last part of it."""
+        for _ in range(64):
+            try:
+                chunk = os.read(self._output, 1 << 16)
+            except BlockingIOError:
+                return
+            if not chunk:
+                with contextlib.suppress(KeyError):
+                    self._poller.unregister(self._output)
+                return
+            self._said += chunk
+            if len(self._said) > SAID_BYTES:
+                del self._said[SAID_BYTES // 2 : -SAID_BYTES // 2]
+
+
+def environment(limits: WorkerLimits, program: Program) -> dict[str, str]:
+    """What the worker may know: how many threads to use, and nothing of the user's."""
+    threads = str(limits.threads)
+    names = ("RAYON", "OPENBLAS", "OMP", "MKL", "BLIS", "GOTO")
+    told = {f"{name}_NUM_THREADS": threads for name in names} | {"VECLIB_MAXIMUM_THREADS": threads}
+    told |= {"MALLOC_ARENA_MAX": str(limits.threads + 1), "RUST_BACKTRACE": "0", "LC_ALL": "C"}
+    if program.trusted and "LD_LIBRARY_PATH" in os.environ:
+        told["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return told
+
+
+def _spawn(
+    host: Path, arguments: list[str], told: dict[str, str], given: Sequence[int], cores: Sequence[int]
+) -> int:
+    actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(given)]
+    try:
+        pid = os.posix_spawn(host, [str(host), *arguments], told, file_actions=actions, setsid=True)
+    except OSError as error:
+        raise HarnessFaultError(f"{host}: cannot be started: {error.strerror}") from None
+    if sys.platform == "linux" and len(cores) == 1:
+        # Of the batch class, so that on a core that both share an order does not take the core from the parent before
+        # it sleeps: else the parent would seem to have waited for as long as the worker computed.
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
+    return pid
+
+
+def _state(pid: int, flags: int) -> int | None:
+    """The wait status, None while there is no news. Where somebody else reaped it, it counts as killed."""
+    try:
+        reaped, status = os.waitpid(pid, flags)
+    except ChildProcessError:
+        return int(signal.SIGKILL)
+    return status if reaped else None
+
+
+def _pipe(ends: list[int]) -> tuple[int, int]:
+    pair = os.pipe()
+    high = (lift(pair[0]), lift(pair[1]))
+    ends += high
+    return high
+
+
+def _open(ends: list[int], path: Path) -> int:
+    try:
+        descriptor = lift(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise HarnessFaultError(f"{path}: cannot be read: {error.strerror}") from None
+    ends.append(descriptor)
+    return descriptor
+
+
+def lift(descriptor: int) -> int:
+    """The same file under a high number; the old number is closed."""
+    import fcntl
+
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    finally:
+        os.close(descriptor)
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _end_for_good(pid: int, descriptors: Sequence[int]) -> None:
+    """For a worker that nobody closed: at its garbage collection or at the interpreter's end."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+    _close_all(descriptors)
+
+
+def _main_thread_is_gone(pid: int) -> bool:
+    """A process whose main thread called exit alone stands as a zombie until the other threads end."""
+    return procfs.state(pid) == "Z"

@@ -1,0 +1,184 @@
+"""Shared memory between parent and worker: three sealed regions A, B, C and where products lie in them."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import HarnessFaultError
+from harness.judge.worker.calls import F32, Layout, Placement, Slot
+from harness.judge.worker.process import lift
+from harness.shapes import Shape
+
+PAGE = mmap.PAGESIZE
+LINE = 64
+# Room for fences between many small products; untouched pages cost nothing.
+SLACK_BYTES = 64 << 20
+WIDEST_FENCE = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Bytes of the largest layout in each region."""
+
+    a_bytes: int
+    b_bytes: int
+    c_bytes: int
+
+    @classmethod
+    def of(cls, shapes: Sequence[Shape]) -> Capacity:
+        """Room for all these products at once, in any placement."""
+        line = LINE + 4
+        return cls(
+            sum(4 * s.m * s.k + line for s in shapes),
+            sum(4 * s.k * s.n + line for s in shapes),
+            sum(4 * s.m * s.n + line for s in shapes),
+        )
+
+    @classmethod
+    def of_any(cls, layouts: Sequence[Layout]) -> Capacity:
+        """Room for any one of these batches, aligned."""
+        sizes = [(layout, layout.shape) for layout in layouts]
+        return cls(
+            max(layout.a_count * _lines(4 * s.m * s.k) for layout, s in sizes),
+            max(layout.b_count * _lines(4 * s.k * s.n) for layout, s in sizes),
+            max(len(layout.pairs) * _lines(4 * s.m * s.n) for layout, s in sizes),
+        )
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all three regions."""
+        return self.a_bytes + self.b_bytes + self.c_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedSlot(Slot):
+    """A slot that knows its byte offsets in the regions and the layout that it belongs to."""
+
+    offsets: tuple[int, int, int]
+    layout: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRange:
+    """Whole pages of a region (0 = A, 1 = B, 2 = C) that stay accessible in the worker; the rest is fenced off."""
+
+    region: int
+    start: int
+    length: int
+
+
+class Region:
+    """One block of shared memory. The worker gets `descriptor`: for A and B one that can never be made writable."""
+
+    def __init__(
+        self, name: str, capacity_bytes: int, *, writable: bool, slack_bytes: int = SLACK_BYTES
+    ) -> None:
+        self.size = _pages(capacity_bytes) + slack_bytes
+        owner = _anonymous_file(name, self.size)
+        try:
+            self.memory = mmap.mmap(owner, self.size)
+            self.descriptor = lift(os.dup(owner) if writable else _read_only(owner))
+        finally:
+            os.close(owner)
+        self._finalizer = weakref.finalize(self, os.close, self.descriptor)
+
+    def release(self) -> None:
+        """Close the descriptor; the worker has its own by now. Harmless when called again."""
+        self._finalizer()
+
+    def view(self, offset: int, rows: int, cols: int) -> F32:
+        """A writable matrix in this region."""
+        return np.frombuffer(self.memory, np.float32, rows * cols, offset).reshape(rows, cols)
+
+    def close(self) -> None:
+        """Let go of the memory; where somebody still holds a view, it goes with the last one."""
+        self.release()
+        del self.memory
+
+
+def plan(
+    sizes: Sequence[int], placement: Placement, region: Region, index: int
+) -> tuple[list[int], list[OpenRange]]:
+    """Byte offsets for blocks of `sizes` bytes in `region`, and what must stay open around them.
+
+    Aligned blocks follow each other on 64-byte lines without fences, which is what the clock wants. In the other
+    placements every block has its own pages with a fence on both sides. Raises HarnessFaultError when they do not fit.
+    """
+    if placement is Placement.ALIGNED:
+        offsets, cursor = [], 0
+        for size in sizes:
+            offsets.append(cursor)
+            cursor += _lines(size)
+        _must_fit(cursor, region)
+        return offsets, [OpenRange(index, 0, region.size)]
+    data = [_pages(size + (4 if placement is Placement.UNALIGNED else 0)) for size in sizes]
+    fence = min(WIDEST_FENCE, (region.size - sum(data)) // (len(data) + 1) // PAGE * PAGE)
+    if fence < PAGE:
+        raise HarnessFaultError(f"{len(sizes)} fenced products do not fit into {region.size} bytes")
+    offsets, ranges, cursor = [], [], fence
+    for size, length in zip(sizes, data, strict=True):
+        offsets.append(cursor + _inset(size, length, placement))
+        if length:
+            ranges.append(OpenRange(index, cursor, length))
+        cursor += length + fence
+    return offsets, ranges
+
+
+def _inset(size: int, length: int, placement: Placement) -> int:
+    match placement:
+        case Placement.RIGHT:
+            return length - size
+        case Placement.UNALIGNED:
+            return 4
+        case _:
+            return 0
+
+
+def _must_fit(needed: int, region: Region) -> None:
+    if needed > region.size:
+        raise HarnessFaultError(
+            f"products need {needed} bytes in a region of {region.size}; ask for more capacity"
+        )
+
+
+def _lines(size: int) -> int:
+    return -(-size // LINE) * LINE
+
+
+def _pages(size: int) -> int:
+    return -(-size // PAGE) * PAGE
+
+
+def _anonymous_file(name: str, size: int) -> int:
+    """A file without a name; sealed where the system can, so that nobody can shrink it under the parent's feet."""
+    if sys.platform == "linux":
+        import fcntl
+
+        descriptor = os.memfd_create(f"roundtable-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(descriptor, size)
+        fcntl.fcntl(
+            descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        )
+        return descriptor
+    descriptor, path = tempfile.mkstemp(prefix="roundtable-")
+    os.unlink(path)  # noqa: PTH108
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+def _read_only(descriptor: int) -> int:
+    """The same file through a descriptor that gives no writable mapping."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return os.open(f"{folder}/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+    raise HarnessFaultError("a descriptor cannot be reopened read-only; is /proc mounted?")

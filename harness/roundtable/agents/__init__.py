@@ -1,0 +1,1 @@
+"""The agents, their prompts, and what they need to think."""

@@ -1,0 +1,40 @@
+"""BaseMatMulAgent: what the five have in common. They are asked on their own topic and answer to the whole table."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autogen_core import MessageContext, RoutedAgent, TopicId, message_handler
+
+from harness.roundtable.agents.table import Table
+from harness.roundtable.conversation.messages import Event, GroupChatMessage, Message, ProposalSlot, Role
+
+GROUP_TOPIC = "round-table"
+
+
+class BaseMatMulAgent(RoutedAgent):
+    """One seat. An exception in a handler ends the run: the runtime re-raises it when it stops."""
+
+    role: ClassVar[Role]
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(f"The {self.role} of the matrix multiplication round table")
+        self.table = table
+
+    @message_handler
+    async def on_group_chat(self, message: GroupChatMessage, ctx: MessageContext) -> None:
+        """Everybody hears what is said."""
+        await self.hear(message)
+
+    async def hear(self, message: GroupChatMessage) -> None:
+        """What was said stays on the table, where the agents look it up; so only the Manager acts on it here."""
+
+    async def announce(self, turn: ProposalSlot, event: Event) -> None:
+        """Record the event, then tell everybody."""
+        message = GroupChatMessage(sender=self.role, turn=turn, content=event)
+        self.table.say_to_all(message)
+        await self.publish_message(message, TopicId(GROUP_TOPIC, self.table.run_id))
+
+    async def request(self, role: Role, message: Message) -> None:
+        """Ask one agent."""
+        await self.publish_message(message, TopicId(role.value, self.table.run_id))

@@ -1,0 +1,78 @@
+"""What the Proposer knows when it thinks: accepted kernels, what was tried, what failed and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.minds.protocol import Trial
+from harness.roundtable.agents.archive import Archive, Entry
+from harness.roundtable.agents.table import Table
+from harness.roundtable.conversation.interfaces import RememberedKernel
+from harness.roundtable.conversation.messages import TEMPLATE, Coded, Judged
+from harness.roundtable.runlog import codec
+from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, describe, name
+
+_EVERYTHING = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One judged kernel of this session."""
+
+    coded: Coded
+    verdict: Verdict
+
+    @property
+    def summary(self) -> str:
+        """One line: what was tried and what came of it."""
+        proposal = self.coded.manifest.get("proposal") or {}
+        idea = f"{self.coded.candidate} ({proposal.get('algorithm', '?')})"
+        return f"{idea}: {name(self.verdict)}: {describe(self.verdict)}"
+
+
+def attempts(table: Table) -> list[Attempt]:
+    """Every judged kernel of this run, in order."""
+    coded = {m.content.candidate: m.content for m in table.told if isinstance(m.content, Coded)}
+    judged = [m.content for m in table.told if isinstance(m.content, Judged)]
+    return [Attempt(coded[each.candidate], codec.from_plain(each.verdict)) for each in judged]
+
+
+def archive(table: Table) -> Archive:
+    """The elites of this machine class and thread class; before any was accepted here, those of other machines."""
+    kept = list(table.memory.best(_EVERYTHING, table.machine.machine_class, table.threads))
+    here = [one for one in kept if one.machine_class == table.machine.machine_class]
+    return Archive(_entry(one) for one in here or kept)
+
+
+def _entry(one: RememberedKernel) -> Entry:
+    return Entry(
+        name=one.name,
+        source=one.source,
+        schedule=one.schedule,
+        algorithm=str((one.proposal or {}).get("algorithm", "unnamed")),
+        ratio=one.ratio,
+        ratio_low=one.ratio_low,
+        threads=one.threads,
+        tier=one.tier,
+    )
+
+
+def trials(table: Table) -> list[Trial]:
+    """Judged template kernels of this machine and thread class, oldest first: what the tuner learns from.
+
+    A rejected one counts as failed; of an inconclusive one nothing is concluded.
+    """
+    wanted = table.machine.machine_class
+    past = [one for one in reversed(table.memory.latest(_EVERYTHING, wanted)) if one.machine_class == wanted]
+    found = {
+        one.name: Trial(one.name, dict(one.schedule), one.ratio)
+        for one in past
+        if one.schedule is not None and one.threads == table.threads
+    }
+    for attempt in attempts(table):
+        proposal = attempt.coded.manifest.get("proposal") or {}
+        if attempt.coded.how == TEMPLATE and "schedule" in proposal:
+            ratio = attempt.verdict.score.ratio if isinstance(attempt.verdict, Accepted) else None
+            told = not isinstance(attempt.verdict, Inconclusive | HarnessError)
+            found[attempt.coded.candidate] = Trial(attempt.coded.candidate, proposal["schedule"], ratio, told)
+    return list(found.values())

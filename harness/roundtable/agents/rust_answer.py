@@ -1,0 +1,80 @@
+"""Rust out of a language model's answer: fenced code among chatter, thoughts, halves and several blocks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.minds.answers import without_thoughts
+
+_FENCE = re.compile(
+    r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+_SIGNATURE = re.compile(r"\bfn\s+matmul\b")
+_OTHER_LANGUAGES = frozenset(
+    {"python", "py", "c", "cpp", "c++", "toml", "json", "text", "bash", "sh", "console", "diff"}
+)
+
+
+class NoKernelError(Exception):
+    """The answer holds no usable Rust; the text says what was missing, for the Coder to hear."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """One fenced block: its code and whether the closing fence was there."""
+
+    code: str
+    closed: bool
+
+
+def blocks(answer: str) -> list[CodeBlock]:
+    """The fenced blocks that may be Rust, in order; a fence that never closes runs to the end of the answer."""
+    found = []
+    for match in _FENCE.finditer(without_thoughts(answer)):
+        if match[2].lower() not in _OTHER_LANGUAGES:
+            closed = match[0].rstrip().endswith(match[1])
+            found.append(CodeBlock(match[3].strip("\n") + "\n", closed))
+    return found
+
+
+def whole_file(answer: str) -> str:
+    """kernel.rs from an answer: the last complete block that defines `fn matmul`, alone or joined with helper blocks.
+
+    Models explain and correct themselves, so the last word counts. Raises NoKernelError that says what is missing.
+    """
+    found = blocks(answer)
+    closed = [block.code for block in found if block.closed]
+    with_matmul = [code for code in closed if _SIGNATURE.search(code)]
+    if with_matmul:
+        return _completed(with_matmul[-1], closed)
+    if any(_SIGNATURE.search(block.code) for block in found):
+        raise NoKernelError(
+            "the answer stopped in the middle of the code: write less around it, or a shorter kernel"
+        )
+    bare = without_thoughts(answer).strip()
+    if (
+        not found
+        and bare.startswith(("//", "use ", "pub fn", "fn ", "#![", "#["))
+        and _SIGNATURE.search(bare)
+    ):
+        return bare + "\n"
+    if found:
+        raise NoKernelError("no code block defines `pub fn matmul(m, k, n, a, b, c)`")
+    raise NoKernelError("no fenced Rust block: put the code between ```rust and ```")
+
+
+def _completed(main: str, closed: list[str]) -> str:
+    """`main` with the helpers that it calls but only other blocks define."""
+    parts = [main]
+    for code in closed:
+        defined = set(re.findall(r"\bfn\s+(\w+)", code))
+        missing = {name for name in defined if not re.search(rf"\bfn\s+{name}\b", "\n".join(parts))}
+        if (
+            code is not main
+            and "matmul" not in defined
+            and any(re.search(rf"\b{name}\b", main) for name in missing)
+        ):
+            parts.append(code)
+    return "\n".join(parts)

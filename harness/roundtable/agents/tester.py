@@ -1,0 +1,142 @@
+"""The Tester: puts a candidate before the judge, marks its folder with the outcome, and remembers what was accepted."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from autogen_core import MessageContext, message_handler
+
+from harness.candidate import Candidate
+from harness.errors import HarnessFaultError
+from harness.machine import Machine
+from harness.roundtable.agents.base import BaseMatMulAgent
+from harness.roundtable.conversation.interfaces import MemoryInterface
+from harness.roundtable.conversation.messages import (
+    TEMPLATE,
+    Coded,
+    Judged,
+    JudgeRequest,
+    RememberedIt,
+    RememberRequest,
+    Role,
+)
+from harness.roundtable.runlog import candidate_folders, codec
+from harness.settings import Settings
+from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, describe, name
+
+
+class TesterAgent(BaseMatMulAgent):
+    """Believes the judge and nobody else."""
+
+    role: ClassVar[Role] = Role.TESTER
+
+    @message_handler
+    async def on_judge(self, message: JudgeRequest, ctx: MessageContext) -> None:
+        """Announce Judged. The call blocks: the judge owns the machine while it measures."""
+        candidate = self._candidate(message.candidate)
+        try:
+            with interruptible():
+                verdict = self.table.judge(candidate)
+        except (KeyboardInterrupt, SystemExit) as interruption:
+            # Thrown through the event loop it would tear the runtime's tasks apart; so everybody goes home first.
+            self.table.interruption = interruption
+            return
+        self.table.verdicts[candidate.name] = verdict
+        self.table.say(f"tester: {candidate.name}: {name(verdict)}: {describe(verdict)}")
+        await self.announce(message.turn, Judged(candidate=candidate.name, verdict=codec.to_plain(verdict)))
+        table = self.table
+        mark(table.settings, self._coded(candidate.name), verdict, table.machine.fingerprint, table.toolchain)
+
+    @message_handler
+    async def on_remember(self, message: RememberRequest, ctx: MessageContext) -> None:
+        """Write to the memory, announce RememberedIt."""
+        verdict = codec.from_plain(message.verdict)
+        if not isinstance(verdict, Accepted):
+            raise HarnessFaultError(
+                f"{message.candidate}: only an accepted candidate is remembered, not {name(verdict)}"
+            )
+        self._candidate(message.candidate)
+        table = self.table
+        kept = remember(
+            table.memory,
+            self._coded(message.candidate),
+            verdict,
+            table.machine,
+            table.toolchain,
+            table.settings.suite,
+        )
+        await self.announce(message.turn, RememberedIt(candidate=message.candidate, memory_id=kept))
+
+    def _coded(self, candidate: str) -> Coded:
+        for message in reversed(self.table.told):
+            if isinstance(message.content, Coded) and message.content.candidate == candidate:
+                return message.content
+        raise HarnessFaultError(f"{candidate}: to be judged, but nobody wrote it")
+
+    def _candidate(self, name_: str) -> Candidate:
+        """The folder; written again from the journal when a kill came between the two."""
+        coded = self._coded(name_)
+        return candidate_folders.write(self.table.settings.candidates, name_, coded.source, coded.manifest)
+
+
+def remember(
+    memory: MemoryInterface, coded: Coded, verdict: Accepted, machine: Machine, toolchain: str, suite: str
+) -> str:
+    """Write an accepted candidate to the memory; returns its id. Doing it twice changes nothing."""
+    proposal = coded.manifest.get("proposal") or {}
+    kept = memory.record(
+        verdict,
+        name=coded.candidate,
+        source=coded.source,
+        machine=machine,
+        toolchain=toolchain,
+        suite=suite,
+        proposal=proposal,
+        # Free code has left its schedule behind, so its timing says nothing about that schedule.
+        schedule=proposal.get("schedule") if coded.how == TEMPLATE else None,
+        parents=tuple(coded.manifest.get("parents", ())),
+        generation=coded.manifest.get("generation"),
+        model=coded.manifest.get("model"),
+    )
+    return kept.id
+
+
+def mark(settings: Settings, coded: Coded, verdict: Verdict, machine: str, toolchain: str) -> None:
+    """Write the outcome into the candidate's folder; doing it twice changes nothing."""
+    outcome = outcome_keys(verdict, machine, toolchain, settings.suite)
+    candidate_folders.rewrite_manifest(settings.candidates / coded.candidate, coded.manifest | outcome)
+
+
+def outcome_keys(verdict: Verdict, machine: str, toolchain: str, suite: str) -> dict[str, Any]:
+    """What candidate.toml says about the outcome: a claim, or the gate that rejects; nothing when nothing was shown."""
+    match verdict:
+        case Accepted(score=score):
+            claim = {"machine": machine, "toolchain": toolchain, "baseline": score.baseline, "suite": suite}
+            return {
+                "claim": claim
+                | {"ratio": score.ratio, "ratio_low": score.ratio_low, "ratio_high": score.ratio_high}
+            }
+        case Inconclusive() | HarnessError():
+            return {}
+        case _:
+            return {"expect": "rejected", "gate": verdict.at.gate.value}
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises at once inside the block.
+
+    asyncio.run answers the first Ctrl-C by cancelling its main task, which a blocking call would never notice.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

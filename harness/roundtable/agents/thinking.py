@@ -1,0 +1,162 @@
+"""One exchange with a language model: fitted prompt, seed, budget, transcript, replay. Used by Proposer and Coder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.durable import JsonObject
+from harness.minds.protocol import LanguageMind, PromptTooLongError, Question
+from harness.roundtable.agents import prompt
+from harness.roundtable.agents.prompt import Part
+from harness.roundtable.agents.table import Table
+
+# Below this an answer is not worth asking for.
+LEAST_ANSWER_TOKENS = 64
+_SHOWN_EVERY_TOKENS = 256
+# A server tells its context only when it refuses.
+_REFITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the model said, whether it was cut off, and the prompt that it saw."""
+
+    text: str
+    prompt: str
+    cut_off: bool
+
+
+async def ask(
+    table: Table,
+    mind: LanguageMind,
+    where: str,
+    system: str,
+    parts: Sequence[Part],
+    answer_tokens: int,
+    schema: JsonObject | None = None,
+) -> Asked:
+    """Fit the prompt, ask, pay, record.
+
+    Raises UserError when even the shortest prompt does not fit the model's context or the model cannot be reached.
+    """
+    for attempt in range(_REFITS + 1):
+        question, dropped = _question(table, mind, where, system, parts, answer_tokens, schema)
+        try:
+            answer = await mind.ask(question, _progress(table, where, mind.name))
+            break
+        except PromptTooLongError:
+            if attempt == _REFITS:
+                raise
+    table.purse.pay(answer.prompt_tokens + answer.answer_tokens)
+    table.transcript.answered(where, question, answer, mind.name, mind.model_hash, dropped)
+    return Asked(answer.text, question.user, answer.finish == "length")
+
+
+def _question(
+    table: Table,
+    mind: LanguageMind,
+    where: str,
+    system: str,
+    parts: Sequence[Part],
+    answer_tokens: int,
+    schema: JsonObject | None,
+) -> tuple[Question, list[str]]:
+    """The fitted question, and what had to be left out of it."""
+    least = min(answer_tokens, max(LEAST_ANSWER_TOKENS, mind.context_tokens // 4))
+    fitted = prompt.fit(parts, lambda text: mind.count(system, text), mind.context_tokens - least)
+    room = min(answer_tokens, mind.context_tokens - fitted.tokens)
+    if table.purse.left_tokens is not None:
+        room = max(1, min(room, table.purse.left_tokens - fitted.tokens))
+    question = Question(
+        system=system,
+        user=fitted.text,
+        seed=seed_of(table.seed, where),
+        max_tokens=room,
+        schema=None if schema is None else countable(compact(schema)),
+        limit_s=table.purse.left_s,
+    )
+    return question, fitted.dropped
+
+
+def seed_of(seed: int, where: str) -> int:
+    """A seed of its own for each question: repeatable, and different from question to question."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{where}".encode()).digest()[:4], "big") & 0x7FFF_FFFF
+
+
+def _progress(table: Table, where: str, model: str) -> Any:
+    role = where.split()[0]
+    shown = 0
+
+    def heard(tokens: int) -> None:
+        nonlocal shown
+        if tokens - shown >= _SHOWN_EVERY_TOKENS:
+            shown = tokens
+            table.say(f"{role}: {model} is writing, {tokens} tokens")
+
+    return heard
+
+
+_LONGEST_LIST = 4
+
+
+def compact(schema: Any) -> Any:
+    """The schema as a grammar and a prompt need it: without titles, defaults, and limits that a grammar cannot count.
+
+    A text of at most 400 characters would be 400 nested rules of llama.cpp's grammar; the answer's token limit ends
+    a text that does not end, and the types check what comes back.
+    """
+    if isinstance(schema, list):
+        return [compact(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "properties":
+            kept[key] = {name: compact(item) for name, item in value.items()}
+        elif key not in ("title", "default", "minLength", "maxLength"):
+            kept[key] = compact(value)
+    if kept.get("type") == "array":
+        kept["maxItems"] = min(kept.get("maxItems", _LONGEST_LIST), _LONGEST_LIST)
+    return kept
+
+
+def without_descriptions(schema: Any) -> Any:
+    """The schema with its words taken out, for small contexts."""
+    if isinstance(schema, list):
+        return [without_descriptions(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {}
+    for key, value in schema.items():
+        if key == "properties":
+            kept[key] = {name: without_descriptions(item) for name, item in value.items()}
+        elif key != "description":
+            kept[key] = without_descriptions(value)
+    return kept
+
+
+_MOST_CHOICES = 130
+
+
+def countable(schema: Any) -> Any:
+    """The schema with every bounded whole number as a list of choices: llama.cpp's grammars know no bounds.
+
+    Long ranges keep the steps that make sense for block sizes: each up to 32, then in steps of 16, 32 and 256.
+    """
+    if isinstance(schema, list):
+        return [countable(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "integer" and {"minimum", "maximum"} <= set(schema):
+        low, high = schema["minimum"], schema["maximum"]
+        steps = [*range(32), *range(32, 256, 16), *range(256, 1024, 32), *range(1024, high + 1, 256), high]
+        values = (
+            list(range(low, high + 1))
+            if high - low < _MOST_CHOICES
+            else [v for v in steps if low <= v <= high]
+        )
+        return {"enum": list(dict.fromkeys(values))}
+    return {key: countable(value) for key, value in schema.items()}

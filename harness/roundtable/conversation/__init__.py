@@ -1,0 +1,1 @@
+"""What the agents say to each other, and which step comes next."""

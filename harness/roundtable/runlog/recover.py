@@ -1,0 +1,91 @@
+"""After a kill: makes folders, journals and memory agree again, for a run that goes on and for those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.machine import Machine
+from harness.roundtable.agents.tester import mark, remember
+from harness.roundtable.conversation.interfaces import MemoryInterface
+from harness.roundtable.conversation.messages import (
+    Coded,
+    GroupChatMessage,
+    Judged,
+    ProposalSlot,
+    RememberedIt,
+    Role,
+)
+from harness.roundtable.runlog import candidate_folders, codec, journal
+from harness.roundtable.runlog.journal import Journal, RunHistory
+from harness.settings import Settings
+from harness.verdict import Accepted
+
+
+def restore(settings: Settings, story: RunHistory) -> None:
+    """Write folders that were announced but not written, and mark outcomes that were recorded but not marked."""
+    settings = replace(settings, suite=story.head.suite)
+    coded = _coded(story)
+    for one in coded.values():
+        candidate_folders.write(settings.candidates, one.candidate, one.source, one.manifest)
+    for message in story.messages:
+        if isinstance(judged := message.content, Judged):
+            verdict = codec.from_plain(judged.verdict)
+            mark(settings, coded[judged.candidate], verdict, story.head.fingerprint, story.head.toolchain)
+
+
+def catch_up(
+    settings: Settings, memory: MemoryInterface, machine: Machine, say: Callable[[str], None]
+) -> None:
+    """Bring what interrupted runs on this machine had accepted into the memory, whether or not they are resumed.
+
+    Folders are marked where they still stand; one that somebody removed stays removed.
+    """
+    for path in sorted(settings.results.glob(f"*/{journal.JOURNAL}")):
+        story = _unfinished(path.parent)
+        if story is None or story.head.fingerprint != machine.fingerprint:
+            continue
+        coded, head = _coded(story), story.head
+        for message, verdict in _forgotten(story):
+            assert isinstance(message.content, Judged)
+            one = coded[message.content.candidate]
+            kept = remember(memory, one, verdict, machine, head.toolchain, head.suite)
+            if (settings.candidates / one.candidate).is_dir():
+                mark(replace(settings, suite=head.suite), one, verdict, head.fingerprint, head.toolchain)
+            _note(path.parent, story, message.turn, RememberedIt(candidate=one.candidate, memory_id=kept))
+            say(
+                f"{one.candidate} was accepted before run {head.run_id} was interrupted; now it is remembered"
+            )
+
+
+def _note(run: Path, story: RunHistory, turn: ProposalSlot, event: RememberedIt) -> None:
+    """So that it is not done again, and a resumed run knows."""
+    written = Journal(run)
+    written.say(GroupChatMessage(sender=Role.TESTER, turn=turn, content=event), story.tokens, story.spent_s)
+    written.close()
+
+
+def _unfinished(run: Path) -> RunHistory | None:
+    """The story of an interrupted run; None for a finished one and for one that cannot be read."""
+    try:
+        story = journal.read(run)
+    except UserError:
+        return None
+    return story if story.ended is None else None
+
+
+def _coded(story: RunHistory) -> dict[str, Coded]:
+    return {m.content.candidate: m.content for m in story.messages if isinstance(m.content, Coded)}
+
+
+def _forgotten(story: RunHistory) -> list[tuple[GroupChatMessage, Accepted]]:
+    known = {m.content.candidate for m in story.messages if isinstance(m.content, RememberedIt)}
+    found = []
+    for message in story.messages:
+        if isinstance(judged := message.content, Judged) and judged.candidate not in known:
+            verdict = codec.from_plain(judged.verdict)
+            if isinstance(verdict, Accepted):
+                found.append((message, verdict))
+    return found

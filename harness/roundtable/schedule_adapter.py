@@ -1,0 +1,125 @@
+"""The schedule room bound to one machine and one thread class: what the agents ask of it, in plain types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.candidate import ThreadClass, Tier
+from harness.durable import JsonObject
+from harness.errors import UserError
+from harness.machine import Machine
+from harness.roundtable.runlog.candidate_folders import without_none
+from harness.schedule.model import Proposal, Schedule, Space, space
+from harness.shapes import Shape
+
+# The original ran out of memory at 1024³.
+ORIGINAL = Shape(1024, 1024, 1024)
+
+
+class ScheduleAdapter:
+    """See ports.Workshop. `shapes` are what will be timed: proposals are checked against them."""
+
+    def __init__(self, machine: Machine, threads: ThreadClass, shapes: Sequence[Shape] = (ORIGINAL,)) -> None:
+        self.machine = machine
+        self.threads = threads
+        self.shapes = tuple(shapes)
+
+    def lanes(self) -> list[Space]:
+        """The search spaces: the fastest family first, then what differs from it in tier, vector unit or algorithm."""
+        found = [space(self.machine, self.threads)]
+        if found[0].base.family != "packed":
+            found.append(space(self.machine, self.threads, family="packed"))
+        if found[0].base.isa == "avx512":
+            found.append(space(self.machine, self.threads, family="packed_intrinsics", isa="avx2"))
+        return found
+
+    def key(self, schedule: JsonObject) -> str:
+        """See Workshop; a schedule that is none has no key that another one shares."""
+        return Schedule.model_validate(schedule).key()
+
+    def render(self, proposal: JsonObject) -> str:
+        """See Workshop."""
+        from harness.schedule.render import render
+
+        notes = "\n".join(str(proposal[key]) for key in ("expected_effect", "why") if proposal.get(key))
+        return render(Schedule.model_validate(proposal["schedule"]), str(proposal["algorithm"]), notes)
+
+    def objections(self, proposal: JsonObject) -> list[str]:
+        """See Workshop; the proof itself lives in the schedule room."""
+        from harness.schedule import feasible
+
+        read = Proposal.model_validate(proposal)
+        return feasible.refusals(feasible.check(read, self.machine, self.shapes, self.threads))
+
+    def facts(self, proposal: JsonObject) -> list[str]:
+        """See Workshop."""
+        from harness.schedule import feasible
+
+        read = Proposal.model_validate(proposal)
+        scratch = f"scratch {read.schedule.scratch_bytes >> 10} KiB per thread"
+        return [scratch, *feasible.facts(read, self.machine, self.shapes)]
+
+    def proposal_schema(self) -> JsonObject:
+        """See Workshop."""
+        return Proposal.model_json_schema()
+
+    def read_proposal(self, answer: JsonObject) -> JsonObject:
+        """See Workshop; knobs that are left out are the analytical model's, texts are made fit to print."""
+        given = dict(without_none(answer))
+        for field, most in _longest().items():
+            if isinstance(given.get(field), str):
+                given[field] = _printable(given[field])[:most]
+        if given.get("algorithm") == "":
+            given["algorithm"] = "unnamed"
+        if isinstance(given.get("schedule"), dict):
+            given["schedule"] = self._completed(given["schedule"])
+        try:
+            read = Proposal.model_validate(given)
+        except ValidationError as error:
+            raise UserError("; ".join(_explain(problem) for problem in error.errors()[:4])) from None
+        plain: dict[str, Any] = without_none(read.model_dump(mode="json"))
+        return plain
+
+    def _completed(self, schedule: JsonObject) -> JsonObject:
+        """The given knobs over those of the analytical model for that family and vector unit."""
+        bilinear = schedule.get("bilinear")
+        family = (
+            bilinear.get("inner", "packed_intrinsics")
+            if isinstance(bilinear, dict)
+            else schedule.get("family")
+        )
+        try:
+            base = space(self.machine, self.threads, family=family, isa=schedule.get("isa")).base
+        except (ValueError, KeyError, UserError):
+            # No family or no unit that the model knows: the types will say so.
+            return schedule
+        completed: JsonObject = without_none(base.model_dump(mode="json"))
+        return completed | schedule
+
+    def tier(self, proposal: JsonObject) -> Tier:
+        """See Workshop."""
+        return Schedule.model_validate(proposal["schedule"]).tier
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "the proposal"
+    return f"{where}: {problem['msg']}"
+
+
+def _printable(text: str) -> str:
+    """Without control and direction characters: the texts become comments, where rustc refuses some of them."""
+    return "".join(ch if ch.isprintable() or ch == "\n" else " " for ch in text).strip()
+
+
+@cache
+def _longest() -> dict[str, int]:
+    """The texts of a proposal that are limited, with their limits in characters, as the types say."""
+    properties = Proposal.model_json_schema()["properties"]
+    limits = {name: [spec, *spec.get("anyOf", ())] for name, spec in properties.items()}
+    return {
+        name: spec["maxLength"] for name, specs in limits.items() for spec in specs if "maxLength" in spec
+    }

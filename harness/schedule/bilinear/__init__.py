@@ -1,0 +1,1 @@
+"""Bilinear schemes such as Strassen: notation, proof, composition, cost, and the schemes that ship as data."""

@@ -1,0 +1,154 @@
+"""What a proved bilinear scheme costs and how far it lets rounding errors grow."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from harness.schedule.bilinear.scheme import Factor, Scheme
+
+# One linear form: coefficient by variable; variables above the inputs are shared sums.
+LinearForm: TypeAlias = dict[int, Fraction]
+UNIT_ROUNDOFF = 2.0**-24
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeCost:
+    """additions: block additions with each form summed on its own (`shared_additions` finds common sums).
+
+    growth: E, max over c_xy of Σ_t |W_t,xy|·‖U_t‖₁·‖V_t‖₁, the normwise error's growth per level (Bini and
+    Lotti 1980; Ballard, Benson, Druinsky, Lipshitz, Schwartz 2016): Strassen 12, Winograd's variant 18.
+    depth: Q, the roundings that the longest path through the linear forms adds per level.
+    exponent: 3·log r / log(m·k·n), the exponent of the recursion.
+    """
+
+    additions: int
+    growth: Fraction
+    depth: int
+    exponent: float
+
+
+def scheme_cost(scheme: Scheme) -> SchemeCost:
+    """Work all of them out, exactly where they are rational."""
+    size = scheme.m * scheme.k * scheme.n
+    return SchemeCost(
+        additions=sum(max(0, len(form) - 1) for group in _groups(scheme) for form in group),
+        growth=growth(scheme),
+        depth=_depth(scheme),
+        exponent=3 * math.log(scheme.rank) / math.log(size) if size > 1 else 3.0,
+    )
+
+
+def shared_additions(scheme: Scheme) -> int:
+    """Block additions once common sums are computed once, found greedily: 15 for Winograd's variant."""
+    return sum(_shared(group) for group in _groups(scheme))
+
+
+def growth(scheme: Scheme) -> Fraction:
+    """The growth factor E per level of recursion, in the maximum norm."""
+    weight = [_norm(u) * _norm(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
+    return max(
+        _norm(tuple(x * e for x, e in zip(c, weight, strict=True))) for c in zip(*scheme.w, strict=True)
+    )
+
+
+def rms_growth(scheme: Scheme) -> float:
+    """Growth per level when rounding errors are independent: the root of Σ W²·‖U_t‖₂²·‖V_t‖₂², worst c_xy."""
+    weight = [_squares(u) * _squares(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
+    columns = zip(*scheme.w, strict=True)
+    worst = max(sum((x * x * e for x, e in zip(c, weight, strict=True)), Fraction(0)) for c in columns)
+    return math.sqrt(worst)
+
+
+def traffic_blocks(scheme: Scheme) -> float:
+    """What one level reads and writes besides its products, in units of a whole matrix (edges all alike).
+
+    Every sum reads its terms and is written; every product is read for each target; targets after the first of a
+    block of C are read and written.
+    """
+    terms_u, terms_v, terms_w = (sum(_count(row) for row in f) for f in (scheme.u, scheme.v, scheme.w))
+    a = (terms_u + scheme.rank) / (scheme.m * scheme.k)
+    b = (terms_v + scheme.rank) / (scheme.k * scheme.n)
+    blocks = scheme.m * scheme.n
+    return a + b + (terms_w + 2 * terms_w - blocks) / blocks
+
+
+def error_bound(scheme: Scheme, levels: int, depth_k: int) -> float:
+    """A first-order bound on max|C - exact| / (max|A|·max|B|) in f32, for levels over a classical product.
+
+    depth_k: the shared dimension k of the whole product. With k₀ the scheme's own k, κ = k/k₀^L the depth of
+    the leaves and Q the additive depth: leaf inputs grow by ‖U_t‖₁‖V_t‖₁ per level, a leaf errs by κ·u·κ
+    times that, every level adds Q roundings: at most (κ + Q·L)·κ·E^L·u (after Ballard et al. 2016, max norm).
+    """
+    leaf = max(1.0, depth_k / scheme.k**levels)
+    amplified = float(growth(scheme)) ** levels
+    return float((leaf + _depth(scheme) * levels) * leaf * amplified * UNIT_ROUNDOFF)
+
+
+def _depth(scheme: Scheme) -> int:
+    """Roundings on the longest path: terms of a c_xy and the most terms of U_t and V_t in its products."""
+    inputs = [_count(u) + _count(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
+    deepest = 0
+    for column in zip(*scheme.w, strict=True):
+        used = [inputs[t] for t, x in enumerate(column) if x]
+        deepest = max(deepest, len(used) + max(used, default=0))
+    return deepest
+
+
+def _groups(scheme: Scheme) -> list[list[LinearForm]]:
+    return [_forms(scheme.u), _forms(scheme.v), _forms(tuple(zip(*scheme.w, strict=True)))]
+
+
+def _norm(row: tuple[Fraction, ...]) -> Fraction:
+    return sum((abs(x) for x in row), Fraction(0))
+
+
+def _squares(row: tuple[Fraction, ...]) -> Fraction:
+    return sum((x * x for x in row), Fraction(0))
+
+
+def _count(row: tuple[Fraction, ...]) -> int:
+    return sum(1 for x in row if x)
+
+
+def _forms(rows: Factor) -> list[LinearForm]:
+    return [{index: x for index, x in enumerate(row) if x} for row in rows]
+
+
+def _shared(forms: list[LinearForm]) -> int:
+    """Additions after greedy elimination of common pairs (Paar 1997), pairs taken up to scaling.
+
+    The pair x·s + y·t that occurs most often becomes a new variable until none occurs twice.
+    """
+    live = [dict(form) for form in _distinct(forms)]
+    fresh = 1 + max((index for form in live for index in form), default=0)
+    additions = 0
+    while True:
+        counts: Counter[tuple[int, int, Fraction]] = Counter()
+        for form in live:
+            keys = sorted(form)
+            counts.update((s, t, form[t] / form[s]) for i, s in enumerate(keys) for t in keys[i + 1 :])
+        best, times = max(
+            counts.items(), key=lambda item: (item[1], -item[0][0], -item[0][1]), default=(None, 0)
+        )
+        if best is None or times < 2:
+            return additions + sum(max(0, len(form) - 1) for form in live)
+        first, second, ratio = best
+        for form in live:
+            if first in form and second in form and form[second] / form[first] == ratio:
+                form[fresh] = form.pop(first)
+                del form[second]
+        fresh, additions = fresh + 1, additions + 1
+
+
+def _distinct(forms: list[LinearForm]) -> list[LinearForm]:
+    """Forms that differ by more than a factor: a sum used twice is computed once."""
+    seen: dict[tuple[tuple[int, Fraction], ...], LinearForm] = {}
+    for form in forms:
+        if form:
+            lead = form[min(form)]
+            seen.setdefault(tuple(sorted((index, x / lead) for index, x in form.items())), form)
+    return list(seen.values())

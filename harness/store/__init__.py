@@ -1,0 +1,1 @@
+"""Chroma: connection, collections, embedders and error messages, shared by memory and corpus."""

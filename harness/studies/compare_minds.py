@@ -1,0 +1,279 @@
+"""Minds compared at the same number of judged candidates: `python -m harness.studies.compare_minds --judged 4`.
+
+Each arrangement evolves in an empty folder of its own with a memory of its own; only judge and clock are shared.
+Every ratio is taken against BLAS in the same minute, so a machine that grows busier favours nobody.
+Writes results/minds.md and results/minds.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.candidate import Candidate
+from harness.errors import UserError
+from harness.minds.catalogue import open_minds
+from harness.minds.protocol import Minds, Trial, Tuned
+from harness.pipeline import Inspection, SharedTools
+from harness.places import ROOT
+from harness.roundtable.conversation.interfaces import MemoryInterface
+from harness.roundtable.evolve import EvolutionResult, evolve
+from harness.roundtable.schedule_adapter import ScheduleAdapter
+from harness.schedule.model import Space
+from harness.settings import Settings, default_cache
+from harness.verdict import Accepted, At, Gate, HarnessError, Verdict
+
+_TRIES = 200
+
+
+class RandomTuner:
+    """Uniform points of the fastest lane's space: what chance achieves."""
+
+    name = "random"
+
+    def __init__(self, lane: Space, seed: int) -> None:
+        self._lane = lane
+        self._seed = seed
+
+    def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
+        """See Tuner."""
+        tried = {json.dumps(trial.schedule, sort_keys=True) for trial in trials}
+        rng = random.Random(f"{self._seed}/{len(trials)}/{generation}/{slot}")
+        for _ in range(_TRIES):
+            point = self._lane.build({knob.name: rng.choice(knob.choices) for knob in self._lane.knobs})
+            plain = point.model_dump(mode="json", exclude_none=True)
+            if json.dumps(plain, sort_keys=True) not in tried:
+                return Tuned(plain, None, "a random point")
+        return None
+
+
+class AnalyticalTuner:
+    """The analytical model alone: one kernel, whatever was measured."""
+
+    name = "analytical"
+
+    def __init__(self, lane: Space) -> None:
+        self._plain = lane.base.normalise().model_dump(mode="json", exclude_none=True)
+
+    def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
+        """See Tuner."""
+        return Tuned(self._plain, None, "the analytical model") if generation == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmResult:
+    """One arrangement: ratios to BLAS of its accepted candidates in the order in which they were judged."""
+
+    mind: str
+    judged: int
+    accepted: int
+    best: float | None
+    best_low: float | None
+    best_high: float | None
+    typical: float | None
+    stand_ins: int
+    tokens: int
+    minutes: float
+    ratios: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """A mind and how it remembers: `sessions` evolutions in a row, with one memory, or with a new one for each."""
+
+    name: str
+    minds: Callable[[int], Minds]
+    sessions: int = 1
+    remembers: bool = True
+
+
+class MindComparison:
+    """Judges for all arrangements with one bench."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.say = say
+        self.bench = SharedTools(settings, say)
+        self.workshop = ScheduleAdapter(self.bench.machine, 1, self.bench.clock.suite)
+
+    def arrangements(self, models: Sequence[str]) -> list[Arrangement]:
+        """Chance, the analytical model, the tuner with and without memory between sessions, the given models."""
+        lanes = self.workshop.lanes()
+        found = [
+            Arrangement("random schedules", lambda seed: Minds(RandomTuner(lanes[0], seed))),
+            Arrangement("analytical model alone", lambda seed: Minds(AnalyticalTuner(lanes[0]))),
+            Arrangement("tuner", lambda seed: self._minds("builtin", seed)),
+            Arrangement("tuner, 2 sessions, memory on", lambda seed: self._minds("builtin", seed), 2),
+            Arrangement("tuner, 2 sessions, memory off", lambda seed: self._minds("builtin", seed), 2, False),
+        ]
+        for model in models:
+            name = f"{Path(model).name}, tuner as stand-in"
+            found.append(Arrangement(name, lambda seed, model=model: self._minds(model, seed)))  # type: ignore[misc]
+        return found
+
+    def _minds(self, model: str, seed: int) -> Minds:
+        settings = replace(self.settings, models={"*": model})
+        return open_minds(settings, self.workshop.lanes(), self.say, seed)
+
+    def row(self, arrangement: Arrangement, judged: int) -> ArmResult:
+        """Evolve until `judged` candidates were judged in all sessions together."""
+        from harness.memory.kernels import open_memory
+
+        results: list[EvolutionResult] = []
+        with tempfile.TemporaryDirectory() as folder:
+            for session in range(arrangement.sessions):
+                count = judged // arrangement.sessions
+                where = Path(folder) / ("memory" if arrangement.remembers else f"memory-{session}")
+                with open_memory(str(where)) as memory:
+                    results.append(self._evolve(arrangement, Path(folder), memory, session, count))
+        return _row(arrangement.name, results)
+
+    def _evolve(
+        self, arrangement: Arrangement, folder: Path, memory: MemoryInterface, session: int, count: int
+    ) -> EvolutionResult:
+        settings = replace(self.settings, root=folder, results=folder / "results", generate=count)
+        return asyncio.run(
+            evolve(
+                settings,
+                judge=self._judge,
+                minds=arrangement.minds,
+                memory=memory,
+                library=None,
+                machine=self.bench.machine,
+                say=self.say,
+                run_id=f"session{session}",
+                toolchain=self.bench.tools.toolchain.fingerprint,
+                workshop=self.workshop,
+            )
+        )
+
+    def _judge(self, candidate: Candidate) -> Verdict:
+        inspection = Inspection(candidate, self.bench)
+        inspection.through(Gate.CLOCK)
+        return inspection.verdict or HarnessError("the gates ended without a verdict", At(Gate.CLOCK))
+
+
+def _row(mind: str, results: Sequence[EvolutionResult]) -> ArmResult:
+    verdicts = [one.verdict for result in results for one in result.candidates if one.verdict is not None]
+    scores = [verdict.score for verdict in verdicts if isinstance(verdict, Accepted)]
+    best = max(scores, key=lambda score: score.ratio, default=None)
+    return ArmResult(
+        mind=mind,
+        judged=len(verdicts),
+        accepted=len(scores),
+        best=best.ratio if best else None,
+        best_low=best.ratio_low if best else None,
+        best_high=best.ratio_high if best else None,
+        typical=statistics.median(score.ratio for score in scores) if scores else None,
+        stand_ins=sum(result.stand_ins for result in results),
+        tokens=sum(result.tokens for result in results),
+        minutes=sum(result.spent_s for result in results) / 60,
+        ratios=tuple(score.ratio for score in scores),
+    )
+
+
+def table(rows: Sequence[ArmResult]) -> str:
+    """The rows as a Markdown table."""
+    from tabulate import tabulate
+
+    head = ["mind", "judged", "accepted", "best ratio [95 %]", "median", "stand-ins", "tokens", "minutes"]
+    lines = [
+        [
+            row.mind,
+            row.judged,
+            row.accepted,
+            f"{row.best:.3f} [{row.best_low:.3f}, {row.best_high:.3f}]" if row.best else "none",
+            f"{row.typical:.3f}" if row.typical else "none",
+            row.stand_ins,
+            row.tokens,
+            f"{row.minutes:.1f}",
+        ]
+        for row in rows
+    ]
+    return tabulate(lines, headers=head, tablefmt="github", disable_numparse=True)
+
+
+def page(rows: Sequence[ArmResult], facts: dict[str, Any]) -> str:
+    """results/minds.md."""
+    return (
+        "# Minds compared\n\n"
+        "Ratio to BLAS (above 1 is faster), geometric mean over the suite; the best of the candidates that each "
+        "arrangement had judged. The analytical model has one kernel only, so it is judged once. Knobs that a language "
+        "model leaves out are the analytical model's, and code that it cannot write is rendered; its stand-ins are "
+        "proposals that the tuner made because the model had used up its attempts. Overlapping intervals mean that no "
+        "difference was shown.\n\n"
+        f"{table(rows)}\n\n"
+        + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+        + "\nMade by `python -m harness.studies.compare_minds`; the numbers of each candidate are in minds.json.\n"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0, or 2 with one line for a person."""
+    parser = argparse.ArgumentParser(prog="python -m harness.studies.compare_minds", description=__doc__)
+    parser.add_argument(
+        "--judged", type=int, default=4, help="candidates per arrangement (default: 4, an even number)"
+    )
+    parser.add_argument(
+        "--model", action="append", default=[], help="a .gguf or URL to compare as well; repeatable"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of every mind (default: 1)")
+    parser.add_argument("--suite", default="default", help="shapes to time (default: default)")
+    parser.add_argument(
+        "--clock-budget", type=float, default=6.0, help="seconds of timing per kernel (default: 6)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "results", help="where to write (default: results)"
+    )
+    told = parser.parse_args(arguments)
+    try:
+        _compare(told)
+    except UserError as error:
+        print(f"error: {error}")
+        return 2
+    return 0
+
+
+def _compare(told: argparse.Namespace) -> None:
+    if told.judged < 2 or told.judged % 2:
+        raise UserError(
+            f"--judged {told.judged}: an even number, 2 or more, because some minds work in two sessions"
+        )
+    settings = Settings(
+        root=ROOT,
+        cache=default_cache(),
+        results=ROOT / "results" / "local",
+        memory="",
+        seed=told.seed,
+        suite=told.suite,
+        clock_budget_s=told.clock_budget,
+    )
+    comparison = MindComparison(settings, lambda line: print(f"  {line}", flush=True))
+    rows = []
+    for arrangement in comparison.arrangements(told.model):
+        print(arrangement.name, flush=True)
+        rows.append(comparison.row(arrangement, told.judged))
+    facts = {
+        "machine": comparison.bench.machine.machine_class,
+        "toolchain": comparison.bench.tools.toolchain.fingerprint,
+        "suite": told.suite,
+        "seed": told.seed,
+        "timing per kernel": f"{told.clock_budget:g} s",
+    }
+    told.results.mkdir(parents=True, exist_ok=True)
+    (told.results / "minds.md").write_text(page(rows, facts), encoding="utf-8")
+    record = {"facts": facts, "rows": [asdict(row) for row in rows]}
+    (told.results / "minds.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

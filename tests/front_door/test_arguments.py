@@ -1,0 +1,126 @@
+"""Bad input at the front door: one clear line, pytest's exit codes, no traceback."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.conftest import add_candidate
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--generate", "0"], "--generate takes a whole number, 1 or more; got 0"),
+        (["--generate", "-3"], "--generate takes a whole number, 1 or more; got -3"),
+        (["--generate", "four"], "--generate takes a whole number, 1 or more; got 'four'"),
+        (["--population", "0"], "--population takes a whole number"),
+        (["--min-ratio", "nan"], "--min-ratio takes a number above 0; got 'nan'"),
+        (["--max-regress", "5"], "--max-regress needs --compare"),
+        (
+            ["--model", "juggler=builtin"],
+            "there is no agent 'juggler'; agents: proposer, verifier, coder, tester",
+        ),
+        (["--verdicts", "no/where/\0"], "verdicts"),
+        (["candidates/empty"], "candidates/empty: no kernel.rs in it"),
+    ],
+)
+def test_bad_arguments_end_in_one_line(project: pytest.Pytester, arguments: list[str], words: str) -> None:
+    (project.path / "candidates" / "empty").mkdir()
+    if "\0" in arguments[-1]:
+        (project.path / "no").write_text("")
+        arguments = ["--verdicts", "no/where"]
+    result = project.runpytest_subprocess(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stderr.str() + result.stdout.str()
+    assert words in text
+    assert "Traceback" not in text
+
+
+def test_a_candidate_folder_yields_one_item_per_gate_and_imports_nothing(project: pytest.Pytester) -> None:
+    folder = add_candidate(project, "lone")
+    (folder / "test_evil.py").write_text("raise SystemExit('imported')")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "test_evil.py").write_text("raise SystemExit('imported')")
+    result = project.runpytest_subprocess("--co", "-q", "candidates")
+    gates = ["policy", "compile", "audit", "shapes", "values", "conduct", "clock"]
+    result.stdout.fnmatch_lines([f"candidates/lone/kernel.rs::{gate}" for gate in gates])
+    assert result.ret == pytest.ExitCode.OK
+    assert "evil" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    "argument", ["candidates", "candidates/lone", "candidates/lone/kernel.rs", "candidates/lone/sub"]
+)
+def test_a_conftest_beside_a_kernel_is_never_imported(project: pytest.Pytester, argument: str) -> None:
+    folder = add_candidate(project, "lone")
+    (folder / "sub").mkdir()
+    for place in (folder, folder / "sub"):
+        (place / "conftest.py").write_text("import pathlib; pathlib.Path('pwned').write_text('')")
+    project.runpytest_subprocess("--co", argument)
+    assert not (project.path / "pwned").exists()
+    assert not (folder / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    "collect", [["--co"], ["--co", "-k", "clock"], ["--co", "-m", "perf"], ["--co", "-m", "not perf"]]
+)
+def test_items_can_be_selected_as_pytest_users_know(project: pytest.Pytester, collect: list[str]) -> None:
+    add_candidate(project, "lone")
+    result = project.runpytest_subprocess(*collect, "-q", "candidates")
+    shown = [line for line in result.stdout.lines if "::" in line]
+    expected = 7 if len(collect) == 1 else 6 if "not perf" in collect else 1
+    assert len(shown) == expected
+
+
+def test_works_without_xdist_which_the_base_package_does_not_bring(project: pytest.Pytester) -> None:
+    add_candidate(project, "lone")
+    result = project.runpytest_subprocess("--co", "-q", "-p", "no:xdist", "candidates")
+    assert result.ret == pytest.ExitCode.OK
+    assert len([line for line in result.stdout.lines if "::" in line]) == 7
+
+
+def test_help_names_every_option_with_its_default(project: pytest.Pytester) -> None:
+    text = project.runpytest_subprocess("--help").stdout.str()
+    section = text[text.index("round table: evolve kernels") :].partition("[pytest] ")[0]
+    for option in (
+        "--generate",
+        "--threads",
+        "--suite",
+        "--verdicts",
+        "--unsandboxed",
+        "--memory",
+        "--model",
+        "--profile",
+    ):
+        assert option in section
+    assert section.count("default") >= 20
+
+
+@pytest.mark.parametrize("name", ["new\nline\x1b[31m", os.fsdecode(b"\xff\xfebytes"), "\u202eabc"])
+def test_a_folders_name_never_reaches_the_terminal_raw(project: pytest.Pytester, name: str) -> None:
+    add_candidate(project, name)
+    options = ["-vv", "-p", "no:cacheprovider", "--verdicts", "v.json", "--junitxml", "j.xml"]
+    result = project.runpytest_subprocess(*options, "candidates")
+    text = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in text
+    assert "INTERNALERROR" not in text
+    assert "rename the folder" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\nline" not in text
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "rename the folder" in (project.path / "v.json").read_text(encoding="utf-8")
+
+
+def test_an_ini_file_in_a_candidates_folder_is_refused(project: pytest.Pytester) -> None:
+    pytest.importorskip("harness")
+    folder = add_candidate(project, "lone")
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --co\n")
+    # As installed, the plugin is there before any conftest; the flag stands for the entry point.
+    result = project.runpytest_subprocess("-p", "harness.front_door.plugin", "candidates/lone")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "a candidate's folder cannot configure pytest" in result.stderr.str()
+    named = project.runpytest_subprocess("-c", "pyproject.toml", "--co", "-q", "candidates/lone")
+    assert named.ret == pytest.ExitCode.OK

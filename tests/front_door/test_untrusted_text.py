@@ -1,0 +1,58 @@
+"""What a stranger wrote in candidate.toml or named a folder, on its way to terminals, pictures and CI pages."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+import pytest
+
+from harness import saved_timings
+from harness.report import chart, github, page, table
+from tests.report.test_report import outcome
+
+RAW = "\x1b[2J\u202eAccepted\x07\n| x |"
+
+
+def hostile_outcome(manifest: dict[str, Any]) -> dict[str, Any]:
+    """An accepted outcome of a folder, and with a manifest, that try to write on the screen."""
+    return outcome(RAW, 1.0, reason=RAW) | {"manifest": manifest}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"title": RAW, "parent": RAW},
+        {"proposal": {"algorithm": RAW}, "parent": RAW},
+        {"proposal": {"schedule": {"family": RAW, "isa": RAW, "mr": RAW, "nr": RAW, "kc": RAW}}},
+    ],
+)
+def test_no_table_prints_what_moves_the_cursor(manifest: dict[str, Any]) -> None:
+    lines = table.results_table([hostile_outcome(manifest)], 300)
+    assert all(line.isprintable() for line in lines)
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    "proposal", [{"schedule": 5}, {"schedule": ["a"]}, {"algorithm": 7}, {"schedule": "x"}]
+)
+def test_a_proposal_of_another_form_is_no_error(proposal: dict[str, Any]) -> None:
+    assert len(table.results_table([outcome("a", 1.0) | {"manifest": {"proposal": proposal}}], 300)) == 3
+
+
+def test_the_picture_and_the_pages_stay_well_formed() -> None:
+    shown = [hostile_outcome({"title": RAW})]
+    ElementTree.fromstring(chart.evolution_svg(shown))
+    assert "\x1b" not in page.leaderboard(shown, "here")
+    summary = github.job_summary(shown, "here")
+    assert "\x1b" not in summary
+    assert len(summary.splitlines()) == 5
+    assert "\\| x \\|" in summary
+
+
+def test_a_claims_machine_is_told_without_its_control_characters() -> None:
+    now = saved_timings.Ratio(1.0, 0.9, 1.1, "here", "t", "b", "s", "1")
+    then = saved_timings.Ratio(1.0, 0.9, 1.1, RAW, "t", "b", "s", "1")
+    found = saved_timings.compare(now, then)
+    assert found.kind is saved_timings.Comparable.NOT_COMPARABLE
+    assert found.why.isprintable()

@@ -1,0 +1,83 @@
+"""The gallery: every known trick is rejected by the gate that is meant to catch it, its honest twin passes.
+
+Each kernel says in its head what must become of it: `expect: Wrong shapes`, alternatives separated by `|`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.candidate import Candidate, Manifest
+from harness.pipeline import GatePassed, Inspection, SharedTools
+from harness.settings import Settings, default_cache
+from harness.verdict import Gate, describe, name
+
+GALLERY = Path(__file__).parent
+KERNELS = sorted(GALLERY.glob("*.rs"))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Allowed verdict names and gates; gates are empty for an accepted one."""
+
+    verdicts: frozenset[str]
+    gates: frozenset[str]
+
+
+def read(path: Path) -> tuple[Candidate, Expected]:
+    source = path.read_text(encoding="utf-8")
+    said = dict(re.findall(r"^//! (expect|threads|tier): (.+)$", source, re.MULTILINE))
+    verdicts, _, gates = said["expect"].partition(" ")
+    manifest = Manifest.model_validate(
+        {"threads": "all" if said["threads"] == "all" else 1, "tier": said["tier"], "title": path.stem}
+    )
+    split = Expected(frozenset(verdicts.split("|")), frozenset(gates.split("|")) - {""})
+    return Candidate(path.stem, path.parent, source, manifest), split
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
+    root = tmp_path_factory.mktemp("gallery")
+    settings = Settings(
+        root=root,
+        cache=default_cache(),
+        results=root / "results",
+        memory=str(root / "memory"),
+        suite="64x64x64,256x256x256",
+        clock_budget_s=1.0,
+    )
+    return SharedTools(settings, say=lambda line: None)
+
+
+def judged_before_the_clock(path: Path, bench: SharedTools) -> tuple[Inspection, Expected]:
+    candidate, expected = read(path)
+    inspection = Inspection(candidate, bench)
+    inspection.through(Gate.CONDUCT)
+    return inspection, expected
+
+
+HOSTILE = [path for path in KERNELS if not path.stem.startswith("honest_")]
+HONEST = [path for path in KERNELS if path.stem.startswith("honest_")]
+
+
+@pytest.mark.parametrize("path", HOSTILE, ids=lambda p: p.stem)
+def test_a_known_trick_is_caught_by_its_gate(path: Path, bench: SharedTools) -> None:
+    inspection, expected = judged_before_the_clock(path, bench)
+    if inspection.rejection is None and "clock" in expected.gates:
+        inspection.through(Gate.CLOCK)
+    assert inspection.rejection is not None, "accepted"
+    line = describe(inspection.rejection)
+    assert name(inspection.rejection) in expected.verdicts, line
+    assert inspection.rejection.at.gate in expected.gates, line
+
+
+@pytest.mark.parametrize("path", HONEST, ids=lambda p: p.stem)
+def test_its_honest_twin_passes(path: Path, bench: SharedTools) -> None:
+    inspection, expected = judged_before_the_clock(path, bench)
+    assert expected.verdicts == {"Accepted"}
+    assert inspection.rejection is None, describe(inspection.rejection)
+    assert all(isinstance(inspection.passed[gate], GatePassed) for gate in Gate if gate is not Gate.CLOCK)

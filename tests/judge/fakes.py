@@ -1,0 +1,117 @@
+"""A worker that is a Python function: kernels for the tests of the oracles, honest and wrong, without a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.judge.examination import Examination, LaunchJudgeWorker
+from harness.judge.worker.calls import F32, Placement, Ran, Slot
+from harness.shapes import Shape
+from harness.verdict import At, Crash, Rejection, Timeout
+
+# Writes C (m×n) from A (m×k) and B (k×n).
+Kernel = Callable[[F32, F32, F32], None]
+
+
+@dataclass
+class FakeWorker:
+    """Runs a Python kernel: IndexError is a crash, TimeoutError a time-out, `ran` overrides what it reports."""
+
+    kernel: Kernel
+    ran: dict[str, int | bool] = field(default_factory=dict)
+    idle_ns: int = 0
+    dead: bool = False
+
+    def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
+        def zeros(rows: int, cols: int) -> F32:
+            return np.zeros((rows, cols), np.float32)
+
+        return [Slot(s, zeros(s.m, s.k), zeros(s.k, s.n), zeros(s.m, s.n)) for s in shapes]
+
+    def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
+        assert not self.dead, "a dead worker was used again"
+        for slot in slots:
+            try:
+                with np.errstate(all="ignore"):
+                    self.kernel(slot.a, slot.b, slot.c)
+            except IndexError:
+                self.dead = True
+                return Crash(11, at, "over-run")
+            except TimeoutError:
+                self.dead = True
+                return Timeout(limit_s, at)
+        facts = {"elapsed_ns": 1000, "cpu_ns": 1000, "threads": 1, "running_threads": 0}
+        facts |= {"involuntary_switches": 0, "steal_ns": 0, "fp_env_restored": True} | self.ran
+        return Ran(**facts)  # type: ignore[arg-type]
+
+    def idle_cpu_ns(self) -> int:
+        return self.idle_ns
+
+
+def launching(kernel: Callable[[], Kernel], idle_ns: int = 0, **ran: int | bool) -> LaunchJudgeWorker:
+    """Every fresh worker gets a fresh kernel: what it remembers ends with the process."""
+
+    @contextmanager
+    def launch(_: Sequence[Shape]) -> Iterator[FakeWorker]:
+        yield FakeWorker(kernel(), ran, idle_ns)
+
+    return launch
+
+
+def lab_for(kernel: Kernel, **settings: Any) -> Examination:
+    """A laboratory around a kernel without memory."""
+    return lab_around(launching(lambda: kernel), **settings)
+
+
+def lab_around(launch: LaunchJudgeWorker, **settings: Any) -> Examination:
+    """A laboratory with a fixed seed, so that a test does the same each time."""
+    return Examination(**{"launch": launch, "seed": 20250101, "time_limit_s": lambda _: 5.0} | settings)
+
+
+def honest(a: F32, b: F32, c: F32) -> None:
+    """The machine's BLAS."""
+    np.matmul(a, b, out=c)
+
+
+def naive(a: F32, b: F32, c: F32) -> None:
+    """p outermost, so that each element sums in order of p in f32, as the textbook loop does."""
+    c[...] = 0
+    for p in range(a.shape[1]):
+        c += np.outer(a[:, p], b[p])
+
+
+def strassen(levels: int, smallest: int) -> Kernel:
+    """Strassen's scheme with odd rows and columns peeled, `levels` deep, for extents from `smallest` on."""
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        c[...] = _strassen(a, b, levels, smallest)
+
+    return kernel
+
+
+def _strassen(a: F32, b: F32, levels: int, smallest: int) -> F32:
+    (m, k), n = a.shape, b.shape[1]
+    if levels == 0 or min(m, k, n) < max(smallest, 2):
+        return a @ b
+    h, d, w = m // 2, k // 2, n // 2
+    a11, a12, a21, a22 = a[:h, :d], a[:h, d : 2 * d], a[h : 2 * h, :d], a[h : 2 * h, d : 2 * d]
+    b11, b12, b21, b22 = b[:d, :w], b[:d, w : 2 * w], b[d : 2 * d, :w], b[d : 2 * d, w : 2 * w]
+
+    def product(x: F32, y: F32) -> F32:
+        return _strassen(x, y, levels - 1, smallest)
+
+    m1, m2, m3 = product(a11 + a22, b11 + b22), product(a21 + a22, b11), product(a11, b12 - b22)
+    m4, m5 = product(a22, b21 - b11), product(a11 + a12, b22)
+    m6, m7 = product(a21 - a11, b11 + b12), product(a12 - a22, b21 + b22)
+    c = np.empty((m, n), np.float32)
+    c[: 2 * h, : 2 * w] = np.block([[m1 + m4 - m5 + m7, m3 + m5], [m2 + m4, m1 - m2 + m3 + m6]])
+    if k % 2:
+        c[: 2 * h, : 2 * w] += a[: 2 * h, 2 * d :] @ b[2 * d :, : 2 * w]
+    c[2 * h :] = a[2 * h :] @ b
+    c[: 2 * h, 2 * w :] = a[: 2 * h] @ b[:, 2 * w :]
+    return c

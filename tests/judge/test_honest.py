@@ -1,0 +1,104 @@
+"""What keeps unusual honest kernels from being blamed: padded squares, ragged fast schemes, deep recursion."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.clock.data import ExactData
+from harness.judge.inputs import generator
+from harness.judge.oracles.normwise import _halves
+from harness.judge.oracles.values import _filling
+from harness.judge.worker.autopsy import WorkerEnd, verdict
+from harness.judge.worker.calls import F32, Layout
+from harness.judge.worker.limits import LARGEST_PADDED, PADDED_FLOPS_PER_S, time_limit_s
+from harness.judge.worker.process import Death
+from harness.shapes import Shape
+from harness.verdict import At, Crash, Gate, OutOfMemory, Panic
+
+
+def test_a_square_that_a_strip_is_padded_to_has_its_time() -> None:
+    assert time_limit_s(Shape(3, 1031, 5)) > 2 * 2048**3 / PADDED_FLOPS_PER_S
+    assert time_limit_s(Shape(3, LARGEST_PADDED + 1, 5)) < 10
+    assert time_limit_s(Shape(0, 2000, 5)) < 10
+
+
+@given(st.integers(0, 300))
+def test_every_row_is_loud_once_while_any_other_is_quiet(extent: int) -> None:
+    halves = np.stack([np.zeros(extent, bool), *_halves(extent)])
+    apart = halves[:, :, None] & ~halves[:, None, :]
+    assert (apart.any(axis=0) | np.eye(extent, dtype=bool)).all()
+
+
+@given(st.integers(0, 20), st.integers(0, 5000), st.integers(0, 1000))
+def test_rows_fill_24_bits_and_every_second_one_has_large_elements_at_any_k(
+    rows: int, k: int, seed: int
+) -> None:
+    x = _filling(generator(seed), rows, k)
+    assert x.dtype == np.float32
+    assert (x == np.trunc(x)).all()
+    assert (np.abs(x).sum(axis=1, dtype=np.float64) <= 2**24).all()
+    assert (np.count_nonzero(x[::2], axis=1) <= 24).all()
+
+
+def winograd(a: F32, b: F32, least: int) -> F32:
+    """Winograd's variant of Strassen's method in f32, down to blocks of `least`."""
+    if len(a) <= least:
+        return a @ b
+    h = len(a) // 2
+    (a11, a12), (a21, a22) = ((x[:, :h], x[:, h:]) for x in (a[:h], a[h:]))
+    (b11, b12), (b21, b22) = ((x[:, :h], x[:, h:]) for x in (b[:h], b[h:]))
+    s1, t1 = a21 + a22, b12 - b11
+    s2, t2 = s1 - a11, b22 - t1
+    pairs = (
+        (a11, b11),
+        (a12, b21),
+        (a12 - s2, b22),
+        (a22, t2 - b21),
+        (s1, t1),
+        (s2, t2),
+        (a11 - a21, b22 - b12),
+    )
+    p1, p2, p3, p4, p5, p6, p7 = (winograd(x, y, least) for x, y in pairs)
+    u2 = p1 + p6
+    u3, u4 = u2 + p7, u2 + p5
+    return np.block([[p1 + p2, u4 + p3], [u3 - p4, u3 + p5]])
+
+
+@pytest.mark.parametrize("edge", [64, 256, 512])
+def test_deep_fast_schemes_stay_exact_on_timed_data(edge: int) -> None:
+    rng = generator(edge)
+    for _ in range(3):
+        inputs = ExactData.draw(rng, Layout.apart(Shape(edge, edge, edge), 1), "normwise")
+        c = winograd(inputs.a[0], inputs.b[0], 8)[np.newaxis]
+        assert inputs.verify_fully(c) is None
+        assert inputs.verify(c, rng) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("memory allocation of 1099511627776 bytes failed\n", OutOfMemory),
+        ("thread 'main' (1) panicked at kernel.rs:4:1:\nmemory allocation of 8 bytes failed\n", Panic),
+        ("thread 'main' (1) panicked at kernel.rs:4:1:\n\nCannot allocate memory\n", Panic),
+        (
+            "\nthread 'main' (1) panicked at kernel.rs:4:1:\nx: TryReserveError { kind: AllocError { layout: Layout",
+            OutOfMemory,
+        ),
+        (
+            "\nthread 'main' (1) panicked at x.rs:1:1:\nfailed to spawn thread: Os { code: 11, kind: WouldBlock,",
+            OutOfMemory,
+        ),
+        ("", Crash),
+    ],
+)
+def test_a_panic_is_told_by_what_std_says_and_not_by_the_candidates_words(said: str, expected: type) -> None:
+    death = Death(status=signal.SIGABRT, late=False, trick="", evidence="", said=said)
+    assert os.WIFSIGNALED(death.status)
+    case = WorkerEnd(At(Gate.SHAPES), 3.0, 1 << 20, (), bytes(4096), loaded=True)
+    assert type(verdict(death, case)) is expected

@@ -1,0 +1,351 @@
+"""Every oracle bites: each has a mutant that it alone kills, so that with the oracle disabled the mutant passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from harness.judge import examine
+from harness.judge.examination import Examination, LaunchJudgeWorker
+from harness.judge.oracles import registry
+from harness.judge.oracles.conduct import BETWEEN
+from harness.judge.reference import shape_of
+from harness.judge.worker.calls import F32, Ran, Slot
+from harness.settings import Profile
+from harness.shapes import Shape
+from harness.verdict import At, Cheat, Rejection, Wrong
+from tests.judge.fakes import FakeWorker, Kernel, honest, lab_around, lab_for, launching, strassen
+
+TIMED = Shape(48, 80, 112)
+
+
+def lab_of(launch: LaunchJudgeWorker, *disabled: str) -> Examination:
+    settings = {"profile": Profile.QUICK, "timed_shapes": (TIMED,), "threads": "all", "cores": 2}
+    return lab_around(launch, disabled=frozenset(disabled), **settings)
+
+
+def judge(lab: Examination) -> Rejection | None:
+    """All three gates; the rejection, or None when the kernel is believed."""
+    for gate in (examine.shapes, examine.values, examine.conduct):
+        outcome = gate(lab)
+        if not isinstance(outcome, examine.Passed):
+            return outcome
+    return None
+
+
+def spoil(when: Callable[[F32, F32], bool]) -> Callable[[], Kernel]:
+    """Right, but for one element when the condition holds."""
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        if c.size and when(a, b):
+            c.flat[-1] += 1 + abs(c.flat[-1])
+
+    return lambda: kernel
+
+
+def bits(x: F32, kept: int) -> F32:
+    """Rounded to `kept` bits of mantissa, half up."""
+    raw = x.view(np.uint32).astype(np.uint64)
+    cut = 24 - kept
+    return (((raw + (1 << (cut - 1))) >> cut) << cut).astype(np.uint32).view(np.float32)
+
+
+def is_real(x: F32) -> bool:
+    """Some element uses the last bit of its mantissa, which the integers of the oracles do not."""
+    return bool((x.view(np.uint32) & 1).any()) and 2.0**-100 < float(np.abs(x).max()) < np.inf
+
+
+def small_whole(x: F32) -> bool:
+    """Integers as the oracles of structure have them."""
+    return bool((x == np.rint(x)).all()) and float(np.abs(x).max(initial=0)) < 10
+
+
+def unknown_shape(a: F32, b: F32) -> bool:
+    """A kernel that knows the published lists of the judge."""
+    lab = lab_of(launching(lambda: honest))
+    known = {shape for oracle in registry() for shape in oracle.plan(lab)} | set(BETWEEN)
+    return shape_of(a, b) not in known
+
+
+def adds_to_c() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        c += a @ b
+
+    return kernel
+
+
+def coarse_sums() -> Kernel:
+    fast = strassen(1, 2)
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        fast(a, b, c)
+        c[...] = bits(c, 16) if a.shape[1] > 200 and min(c.shape) > 30 else c
+
+    return kernel
+
+
+def short_mantissa_on_reals() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        # Columns of A of unlike scale at the timed shape, as only graded reals have them.
+        graded = shape_of(a, b) == TIMED and bool(a.all()) and is_real(a) and is_real(b)
+        graded = graded and float(np.ptp(np.log2(np.abs(a).max(axis=0)))) > 15
+        np.matmul(*((bits(a, 8), bits(b, 8)) if graded else (a, b)), out=c)
+
+    return kernel
+
+
+def short_mantissa_between_0_and_1() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        plain = max(shape_of(a, b)) <= 30 and all(
+            x.size > 140 and x.min() > 0 and x.max() < 1 for x in (a, b)
+        )
+        np.matmul(*((bits(a, 8), bits(b, 8)) if plain and len(a) != 9 else (a, b)), out=c)
+
+    return kernel
+
+
+def split_in_16_bits() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        sparse = a.shape[1] >= 200 and not (a.all() and b.all())
+        sparse = sparse and all(np.abs(x[x != 0]).min(initial=1) > 2.0**-120 for x in (a, b))
+        np.matmul(*((bits(a, 16), bits(b, 16)) if sparse else (a, b)), out=c)
+
+    return kernel
+
+
+def split_in_16_bits_where_it_is_timed() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        timed = shape_of(a, b) == TIMED and a.all() and is_real(a)
+        np.matmul(*((bits(a, 19), bits(b, 19)) if timed else (a, b)), out=c)
+
+    return kernel
+
+
+def flushes_small() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        # Rows of unlike scale and short range, as only scaled reals have them.
+        size = np.abs(a)
+        apart = a.size > 0 and bool(a.all()) and is_real(a) and is_real(b)
+        apart = apart and float(size.max()) > 2.0**50 * float(size.min())
+        apart = apart and float((size.max(axis=1) / size.min(axis=1)).max()) < 2.0**12.5
+        np.matmul(np.where((size < 2.0**-12) & apart, np.float32(0), a), b, out=c)
+
+    return kernel
+
+
+def residue_in_zero_rows() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        if min(a.shape) > 30 and is_real(a):
+            c[~a.any(axis=1)] = 1e-40
+
+    return kernel
+
+
+def flush_to_zero() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        tiny = np.float32(2.0**-126)
+        flushed: list[F32] = [np.where(np.abs(x) < tiny, np.float32(0), x) for x in (a, b)]
+        np.matmul(*(flushed if a.size < 1000 else (a, b)), out=c)
+
+    return kernel
+
+
+def flush_to_zero_when_large() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        tiny = np.float32(2.0**-126)
+        flushed: list[F32] = [np.where(np.abs(x) < tiny, np.float32(0), x) for x in (a, b)]
+        np.matmul(*(flushed if a.size > 10000 else (a, b)), out=c)
+
+    return kernel
+
+
+def skips_zeros() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        c[...] = 0
+        for p in range(a.shape[1]):
+            some = a[:, p] != 0
+            c[some] += np.outer(a[some, p], b[p])
+
+    return kernel
+
+
+def negates_twice() -> Kernel:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        c[...] = -(-a @ b)
+
+    return kernel
+
+
+def caches_b_by_its_first_rows() -> Kernel:
+    packed: dict[tuple[Shape, bytes], F32] = {}
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        key = shape_of(a, b), b[:2].tobytes()
+        np.matmul(a, packed.setdefault(key, b.copy()) if a.shape[0] in (66, 130) else b, out=c)
+
+    return kernel
+
+
+def remembers_the_last_call() -> Kernel:
+    last = [Shape(0, 0, 0)]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        if last[0] == BETWEEN[-1] and is_real(a):
+            c.view(np.uint32)[...] ^= 1
+        last[0] = shape_of(a, b)
+
+    return kernel
+
+
+def tires_after_500_calls() -> Kernel:
+    calls = [0]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        calls[0] += shape_of(a, b) == (8, 8, 8)
+        if calls[0] <= 500:
+            honest(a, b, c)
+
+    return kernel
+
+
+def loses_an_update_now_and_then() -> Kernel:
+    calls = [0]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        calls[0] += shape_of(a, b) == (97, 160, 130)
+        if calls[0] == 9:
+            c[40] -= np.outer(a[40, -1], b[-1])[0]
+
+    return kernel
+
+
+def at(*shape: int) -> Callable[[F32, F32], bool]:
+    return lambda a, b: shape_of(a, b) == shape
+
+
+MUTANTS: dict[str, Callable[[], Kernel]] = {
+    "exact": spoil(at(65, 67, 63)),
+    "off-diagonal": spoil(
+        lambda a, b: (
+            min(a.shape) > 30
+            and not a[: len(a) // 2, : a.shape[1] // 2].any()
+            and not a[len(a) // 2 :, a.shape[1] // 2 :].any()
+            and np.count_nonzero(a) > 100
+        )
+    ),
+    "degenerate": spoil(at(9, 0, 3)),
+    "one-hot": spoil(lambda a, b: a.size == 17 * 9 and np.count_nonzero(a) == 1),
+    "patterns": spoil(lambda a, b: len(a) > 3 and a.size > 20 and bool((a == a[0]).all() and a.any())),
+    "edges": spoil(at(31, 33, 32)),
+    "strips": spoil(lambda a, b: a.shape[1] > 1100 and small_whole(a)),
+    "extents": spoil(lambda a, b: len(a) == 43 and max(b.shape) < 20),
+    "middle": spoil(lambda a, b: a.shape[1] == 768 and small_whole(a)),
+    "placements": spoil(
+        lambda a, b: (
+            (len(a) % 4, a.shape[1] % 8, b.shape[1] % 4) == (0, 4, 3)
+            and 123 < min(a.shape) <= max(b.shape) < 244
+            and small_whole(a)
+        )
+    ),
+    "near-timed": spoil(
+        lambda a, b: 0 < np.abs(np.subtract(shape_of(a, b), TIMED)).max() <= 3 and small_whole(a)
+    ),
+    "timed-shapes": spoil(
+        lambda a, b: (
+            shape_of(a, b) == TIMED and small_whole(a) and small_whole(b) and 2 * np.count_nonzero(a) > a.size
+        )
+    ),
+    "drawn": spoil(unknown_shape),
+    "poison": adds_to_c,
+    "wide-mantissa": coarse_sums,
+    "distributions": short_mantissa_between_0_and_1,
+    "componentwise": short_mantissa_on_reals,
+    "graded": split_in_16_bits,
+    "rounding": split_in_16_bits_where_it_is_timed,
+    "scaling": flushes_small,
+    "zero-rows": residue_in_zero_rows,
+    "subnormal": flush_to_zero,
+    "subnormal-rows": flush_to_zero_when_large,
+    "nonfinite": skips_zeros,
+    "signed-zero": negates_twice,
+    "fresh-values": caches_b_by_its_first_rows,
+    "determinism": remembers_the_last_call,
+    "races": loses_an_update_now_and_then,
+    "call-count": tires_after_500_calls,
+}
+
+
+def test_every_oracle_has_a_mutant() -> None:
+    assert {oracle.name for oracle in registry()} - {"leftovers", "blindness"} == set(MUTANTS) - {"poison"}
+
+
+@pytest.fixture(params=MUTANTS)
+def oracle(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_kills_its_mutant_and_only_it_does(oracle: str) -> None:
+    mutant = MUTANTS[oracle]
+    verdict = judge(lab_of(launching(mutant)))
+    assert isinstance(verdict, Wrong)
+    assert verdict.counterexample.oracle == oracle or oracle == "poison"
+    assert judge(lab_of(launching(mutant), oracle)) is None
+
+
+@pytest.mark.parametrize(
+    ("launch", "trick"),
+    [
+        (launching(lambda: honest, fp_env_restored=False), "floating-point environment"),
+        (launching(lambda: honest, idle_ns=15_000_000), "threads left running"),
+        (launching(lambda: honest, elapsed_ns=20_000_000, cpu_ns=39_000_000), "more threads than declared"),
+    ],
+)
+def test_leftovers_are_rejected_at_conduct(launch: LaunchJudgeWorker, trick: str) -> None:
+    def lab(*disabled: str) -> Examination:
+        return lab_around(launch, profile=Profile.QUICK, disabled=frozenset(disabled))
+
+    verdict = judge(lab())
+    assert isinstance(verdict, Cheat)
+    assert verdict.trick == trick
+    assert verdict.at.gate == "conduct"
+    assert judge(lab("leftovers")) is None
+
+
+@pytest.mark.parametrize(("times", "guilty"), [(1.1, False), (2.0, True)])
+def test_a_kernel_that_is_slow_on_reals_is_rejected_at_conduct(times: float, guilty: bool) -> None:
+    class Picky(FakeWorker):
+        def run(
+            self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False
+        ) -> Ran | Rejection:
+            slow = is_real(slots[0].a) and is_real(slots[0].b)
+            self.ran["cpu_ns"] = self.ran["elapsed_ns"] = int(1e6 * (times if slow else 1))
+            return super().run(slots, at=at, limit_s=limit_s, inspect=inspect)
+
+    @contextmanager
+    def launch(_: Sequence[Shape]) -> Iterator[FakeWorker]:
+        yield Picky(honest)
+
+    verdict = judge(lab_around(launch, profile=Profile.QUICK))
+    if guilty:
+        assert isinstance(verdict, Cheat)
+        assert verdict.trick == "speed depends on the data"
+        assert judge(lab_around(launch, profile=Profile.QUICK, disabled=frozenset({"blindness"}))) is None
+    else:
+        assert verdict is None
+
+
+def test_changed_inputs_are_rejected_at_conduct() -> None:
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        a[...] = 0
+
+    verdict = judge(lab_for(kernel, profile=Profile.QUICK))
+    assert isinstance(verdict, Cheat)
+    assert verdict.trick == "inputs changed"

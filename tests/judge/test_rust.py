@@ -1,0 +1,79 @@
+"""Real kernels in real sandboxed workers: the honest pass every gate, the mutants are caught where they should be."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness import machine
+from harness.compile import rustc
+from harness.compile.tools import Tools, prepare
+from harness.judge import examine
+from harness.judge.examination import Examination
+from harness.judge.launch import prepare_examination
+from harness.judge.worker.calls import Abi, Program
+from harness.settings import Profile, Settings
+from harness.shapes import Shape
+from harness.verdict import Rejection, Wrong, describe
+from tests.judge.rust_kernels import FAST, HONEST, HONEST_THREADED, MUTANTS
+
+TIMED = (Shape(64, 64, 64), Shape(200, 200, 200))
+
+
+@cache
+def tools() -> Tools:
+    return prepare(lambda line: None, sandboxed=True)
+
+
+def lab(source: str, tmp_path: Path, threads: str = "1", profile: Profile = Profile.DEFAULT) -> Examination:
+    library = rustc.compile_kernel(source, "unsafe", tools())
+    assert isinstance(library, rustc.CompiledKernel), describe(library)
+    return prepare_examination(
+        Program(library.path, library.symbol, Abi.KERNEL),
+        host=tools().host,
+        settings=Settings(root=tmp_path, cache=tmp_path, results=tmp_path, memory="", profile=profile),
+        machine=machine.read(),
+        threads="all" if threads == "all" else 1,
+        timed_shapes=TIMED,
+        database_key="kernel",
+    )
+
+
+def judge(prepare_examination: Examination) -> Rejection | str:
+    """The rejection, or the numerics of a kernel that passed every gate."""
+    for gate in (examine.shapes, examine.values, examine.conduct):
+        outcome = gate(prepare_examination)
+        if not isinstance(outcome, examine.Passed):
+            return outcome
+    return prepare_examination.numerics
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_passes(name: str, tmp_path: Path) -> None:
+    assert judge(lab(HONEST[name], tmp_path)) == "componentwise"
+
+
+@pytest.mark.parametrize("name", HONEST_THREADED)
+def test_honest_threads_pass(name: str, tmp_path: Path) -> None:
+    assert judge(lab(HONEST_THREADED[name], tmp_path, threads="all")) == "componentwise"
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_strassen_is_named_for_what_it_is(name: str, tmp_path: Path) -> None:
+    assert judge(lab(FAST[name], tmp_path)) == "normwise"
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught_where_it_should_be(name: str, tmp_path: Path) -> None:
+    source, honest, mutated, gate = MUTANTS[name]
+    assert honest in source
+    prepare_examination = lab(source.replace(honest, mutated, 1), tmp_path, profile=Profile.QUICK)
+    verdict = judge(prepare_examination)
+    assert isinstance(verdict, Wrong), verdict
+    assert verdict.at.gate == gate
+    assert prepare_examination.case is not None
+    again = examine.replay(prepare_examination, prepare_examination.case)
+    assert isinstance(again, Wrong)
+    assert (again.at, again.counterexample.oracle) == (verdict.at, verdict.counterexample.oracle)

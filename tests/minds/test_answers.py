@@ -1,0 +1,175 @@
+"""What is read out of a model's answer: JSON and Rust, among thoughts, chatter, slips and halves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.minds.answers import NotJsonError, find_object, without_thoughts
+from harness.roundtable.agents import regions
+from harness.roundtable.agents.rust_answer import NoKernelError, blocks, whole_file
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+MATMUL = "pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {}\n"
+
+
+@given(st.dictionaries(st.text(max_size=8), JSON_VALUES, min_size=1, max_size=4), st.integers(0, 3))
+def test_any_object_is_found_in_whatever_surrounds_it(value: dict[str, Any], indent: int) -> None:
+    text = json.dumps(value, indent=indent or None)
+    assert find_object(text) == value
+    assert find_object(f"<think>maybe {{}} or {{'a': 1}}</think>Sure!\n```json\n{text}\n```\nDone.") == value
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        '{"a": 1, "b": [1, 2,],}',
+        '{"a": 1, // the first\n "b": [1, 2]}',
+        'first {"a": 9} then {"a": 1, "b": [1, 2]}',
+        'thoughts that were never opened </think> {"a": 1, "b": [1, 2]}',
+        'a set {x} and {"a": 1, "b": [1, 2]}',
+    ],
+)
+def test_usual_slips_are_mended(slip: str) -> None:
+    assert find_object(slip) == {"a": 1, "b": [1, 2]}
+
+
+def test_python_s_constants_are_mended_outside_of_strings_only() -> None:
+    assert find_object('{"a": None, "b": True, "c": "None, True"}') == {
+        "a": None,
+        "b": True,
+        "c": "None, True",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("", "no JSON object"),
+        ("<think>{}", "no JSON object"),
+        ('{"a": [1, 2', "cut off"),
+        ("{'a' 1}", "malformed"),
+        ("{" * 100_000, "cut off"),
+        ("[1]", "no JSON object"),
+    ],
+)
+def test_what_is_no_object_says_why(answer: str, reason: str) -> None:
+    with pytest.raises(NotJsonError, match=reason):
+        find_object(answer)
+
+
+@given(st.text())
+def test_no_answer_whatsoever_breaks_the_readers(answer: str) -> None:
+    without_thoughts(answer)
+    for read, refusal in ((find_object, NotJsonError), (whole_file, NoKernelError)):
+        try:
+            read(answer)
+        except refusal as error:
+            assert str(error)
+
+
+def test_the_last_complete_kernel_counts() -> None:
+    first, second = MATMUL, MATMUL.replace("{}", "{ /* better */ }")
+    answer = f"Try:\n```rust\n{first}```\nOh wait, better:\n~~~rust\n{second}~~~\nand\n```rust\n{MATMUL[:40]}"
+    assert whole_file(answer) == second
+
+
+def test_thoughts_and_other_languages_are_no_kernels() -> None:
+    answer = (
+        f"<think>```rust\n{MATMUL}```</think>```python\ndef matmul(): ...\n```\n```\n{MATMUL}// mine\n```"
+    )
+    assert whole_file(answer) == MATMUL + "// mine\n"
+
+
+def test_helpers_from_other_blocks_are_joined_when_they_are_called() -> None:
+    main = MATMUL.replace("{}", "{ tile(); }")
+    answer = f"```rust\nfn tile() {{}}\n```\nand an aside\n```rust\nfn unused() {{}}\n```\n```rust\n{main}```"
+    assert "fn tile()" in whole_file(answer)
+    assert "unused" not in whole_file(answer)
+
+
+def test_code_without_any_fence_is_taken_when_it_is_nothing_but_code() -> None:
+    assert whole_file(MATMUL) == MATMUL
+    with pytest.raises(NoKernelError, match="no fenced"):
+        whole_file(f"You could write {MATMUL}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (f"```rust\n{MATMUL}", "stopped in the middle"),
+        ("```rust\nfn other() {}\n```", "no code block defines"),
+        ("I am only a language model.", "no fenced Rust"),
+    ],
+)
+def test_half_answers_say_what_is_missing(answer: str, reason: str) -> None:
+    with pytest.raises(NoKernelError, match=reason):
+        whole_file(answer)
+
+
+SOURCE = """//! A kernel with "fn micro(" in its text.
+const OPEN: char = '{';
+
+/// Packs } B.
+#[inline]
+fn pack_b(x: [f32; 4]) -> f32 {
+    // } not the end
+    let s = "}";
+    if s.len() > 1 { 1.0 } else { x[0] }
+}
+
+unsafe fn micro<const ROWS: usize>(a: &[f32; ROWS]) -> f32
+where
+    [f32; ROWS]: Sized,
+{
+    a[0]
+}
+
+pub fn matmul() { fn inner() {} }
+"""
+
+
+def test_functions_are_found_with_what_belongs_to_them() -> None:
+    found = {fn.name: SOURCE[fn.start : fn.end] for fn in regions.functions(SOURCE)}
+    assert list(found) == ["pack_b", "micro", "matmul"]
+    assert found["pack_b"].startswith("/// Packs } B.\n#[inline]\nfn pack_b")
+    assert found["pack_b"].endswith("x[0] }\n}")
+    assert found["micro"].startswith("unsafe fn micro")
+
+
+def test_a_region_is_replaced_and_nothing_else() -> None:
+    micro = "unsafe fn micro<const ROWS: usize>(a: &[f32; ROWS]) -> f32 { helper() * a[0] }\n"
+    new = f"fn helper() -> f32 {{ 2.0 }}\n\n{micro}"
+    whole = f"```rust\n{new}\npub fn matmul() {{ evil() }}\n```"
+    changed = regions.replace(SOURCE, "micro-kernel", whole)
+    assert "helper() * a[0]" in changed
+    assert "evil" not in changed
+    assert changed.count("fn micro") == SOURCE.count("fn micro")
+    assert changed.startswith(SOURCE[: SOURCE.index("unsafe fn micro")])
+    with pytest.raises(NoKernelError, match="still define `micro`"):
+        regions.replace(SOURCE, "micro-kernel", "```rust\nfn helper() {}\n```")
+
+
+def test_every_rendered_family_has_regions_that_can_be_put_back_unchanged() -> None:
+    from harness.machine import read
+    from harness.roundtable.schedule_adapter import ScheduleAdapter
+    from harness.schedule.render import render
+
+    for lane in ScheduleAdapter(read(), 1).lanes():
+        source = render(lane.base, "title")
+        assert regions.available(source)
+        for region in regions.available(source):
+            same = regions.replace(source, region, f"```rust\n{regions.text(source, region)}\n```")
+            assert sorted(same.split()) == sorted(source.split())
+
+
+def test_blocks_know_whether_they_were_closed() -> None:
+    assert [block.closed for block in blocks("```rust\na\n```\n```\nb")] == [True, False]

@@ -1,0 +1,131 @@
+"""The built-in tuner: never twice, always feasible, repeatable, and better than chance on a known landscape."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.machine import Machine
+from harness.minds.protocol import Trial, Tuner
+from harness.minds.tuner import PLANNED, BuiltinTuner
+from harness.roundtable.schedule_adapter import ScheduleAdapter
+from harness.schedule.analytical import first
+from harness.schedule.model import Schedule
+from tests.roundtable.support import AVX2
+
+AVX512 = Machine(
+    "Wide CPU",
+    "x86_64",
+    "Linux",
+    ("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"),
+    48 << 10,
+    2 << 20,
+    32 << 20,
+    (0, 1, 2, 3),
+)
+NEON = Machine("Arm CPU", "aarch64", "Darwin", ("neon",), 128 << 10, 12 << 20, 0, (0, 1))
+PLAIN = Machine("Old CPU", "x86_64", "Linux", (), 32 << 10, 256 << 10, 4 << 20, (0,))
+MACHINES = (AVX2, AVX512, NEON, PLAIN)
+
+
+def tuner(machine: Machine = AVX2, seed: int = 1, threads: str = "1") -> BuiltinTuner:
+    return BuiltinTuner(ScheduleAdapter(machine, "all" if threads == "all" else 1).lanes(), seed)
+
+
+def evolve(
+    mind: Tuner, measure: Callable[[Schedule], float | None], count: int, population: int = 1
+) -> list[Trial]:
+    trials: list[Trial] = []
+    for number in range(count):
+        tuned = mind.propose(trials, 1 + number // population, number % population)
+        assert tuned is not None
+        ratio = measure(Schedule.model_validate(tuned.schedule))
+        trials.append(Trial(f"k{number}", tuned.schedule, ratio))
+    return trials
+
+
+def keys(trials: list[Trial]) -> list[str]:
+    return [Schedule.model_validate(trial.schedule).key() for trial in trials]
+
+
+def landscape(schedule: Schedule) -> float:
+    """Best with deep blocks, the second tile, no prefetch of A; smooth, so that steps lead there."""
+    score = 1.0 - 0.1 * abs(schedule.kc - 768) / 768 - 0.1 * (schedule.tile != "4x24")
+    return score - 0.05 * (schedule.prefetch_a > 0) - 0.05 * (schedule.unroll != 2)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("threads", ["1", "all"])
+def test_the_first_proposal_is_the_analytical_model_s(machine: Machine, threads: str) -> None:
+    tuned = tuner(machine, threads=threads).propose([], 1, 0)
+    assert tuned is not None
+    expected = first(machine, "all" if threads == "all" else 1)
+    assert Schedule.model_validate(tuned.schedule).key() == expected.key()
+    assert tuned.parent is None
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_proposals_are_feasible_and_never_repeated(machine: Machine) -> None:
+    workshop = ScheduleAdapter(machine, 1)
+    rng = random.Random(3)
+    trials = evolve(tuner(machine), lambda schedule: rng.choice([None, rng.random()]), 24, population=3)
+    assert len(set(keys(trials))) == 24
+    refused = [workshop.objections({"algorithm": "x", "schedule": trial.schedule}) for trial in trials]
+    assert sum(bool(reasons) for reasons in refused) == 0
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(0, 3))
+@settings(max_examples=8)
+def test_the_same_seed_and_trials_give_the_same_proposal(seed: int, slot: int) -> None:
+    trials = evolve(tuner(seed=1), landscape, PLANNED + 3)
+    assert tuner(seed=seed).propose(trials, 2, slot) == tuner(seed=seed).propose(trials, 2, slot)
+
+
+def test_a_rejected_schedule_is_not_proposed_again_and_is_nobody_s_parent() -> None:
+    trials = evolve(tuner(), lambda schedule: None, 10)
+    assert len(set(keys(trials))) == 10
+    tuned = tuner().propose(trials, 11, 0)
+    assert tuned is not None
+    assert tuned.parent is None
+
+
+def test_a_timing_that_showed_nothing_is_not_repeated_and_not_held_against_its_neighbours() -> None:
+    trials = evolve(tuner(), landscape, 7)
+    unsure = [*trials[:-1], Trial("k6", trials[-1].schedule, None, told=False)]
+    without, failed = trials[:-1], [*trials[:-1], Trial("k6", trials[-1].schedule, None)]
+    proposals = [tuner().propose(known, 9, 0) for known in (unsure, failed)]
+    assert all(found is not None for found in proposals)
+    assert proposals[0] is not None
+    assert proposals[0].schedule != trials[-1].schedule
+    assert tuner().propose(without, 9, 0) is not None
+
+
+def test_it_finds_better_kernels_than_chance_with_as_many_trials() -> None:
+    """Over five seeds, the best of 16 tuned kernels against the best of 16 random points of the same space."""
+    tuned, chance = [], []
+    for seed in range(5):
+        tuned.append(max(landscape_of(trial) for trial in evolve(tuner(seed=seed), landscape, 16)))
+        space, rng = ScheduleAdapter(AVX2, 1).lanes()[0], random.Random(seed)
+        points = [space.build({k.name: rng.choice(k.choices) for k in space.knobs}) for _ in range(16)]
+        chance.append(max(landscape(point) for point in points))
+    assert sum(tuned) > sum(chance)
+
+
+def landscape_of(trial: Trial) -> float:
+    assert trial.ratio is not None
+    return trial.ratio
+
+
+def test_a_schedule_of_another_version_in_the_memory_is_passed_over() -> None:
+    odd = Trial("old", {"family": "packed_intrinsics", "warp": 9}, 2.0)
+    assert tuner().propose([odd], 1, 0) == tuner().propose([], 1, 0)
+
+
+def test_further_slots_work_on_other_kinds() -> None:
+    trials = evolve(tuner(AVX512), lambda schedule: 0.5, 12, population=3)
+    kinds = {(s.family, s.isa) for s in (Schedule.model_validate(trial.schedule) for trial in trials)}
+    assert len(kinds) >= 3

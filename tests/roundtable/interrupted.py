@@ -1,0 +1,60 @@
+"""An evolution to be interrupted, in its own process: `python -m tests.roundtable.interrupted FOLDER judge|mind`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.candidate import Candidate
+from harness.memory.kernels import open_memory
+from harness.minds.protocol import Answer, Minds, Progress, Question
+from harness.verdict import Verdict
+from tests.roundtable.support import Scene, builtin, by_schedule
+
+
+class Pondering:
+    """A mind that never finishes."""
+
+    name, model_hash, context_tokens = "pondering", "0", 32768
+    closed = False
+
+    def count(self, system: str, user: str) -> int:
+        return len(system + user) // 4
+
+    async def ask(self, question: Question, progress: Progress) -> Answer:
+        print("ready", flush=True)
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def close(self) -> None:
+        print("closed", flush=True)
+
+
+def judge(candidate: Candidate) -> Verdict:
+    if candidate.name.endswith("002"):
+        print("ready", flush=True)
+        time.sleep(3600)
+    return by_schedule(candidate)
+
+
+def main() -> None:
+    """Run until somebody interrupts."""
+    # Shells start what runs in the background with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    folder, phase = Path(sys.argv[1]), sys.argv[2]
+    with open_memory(str(folder / "memory")) as memory:
+        minds: Any = builtin
+        if phase == "mind":
+            minds = Minds(builtin(1).stand_in, {"*": Pondering()})  # type: ignore[dict-item]
+        try:
+            Scene(folder, memory).run(judge, generate=3, minds=minds)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+
+
+if __name__ == "__main__":
+    main()
