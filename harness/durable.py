@@ -17,11 +17,15 @@ from harness.errors import UserError
 JsonObject: TypeAlias = dict[str, Any]
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace the content of `path` in one step: a reader or a kill sees the old content or the new one."""
+def write_whole(path: Path, text: str, *, make_folder: bool = False) -> None:
+    """Replace the content of `path` in one step: a reader or a kill sees the old content or the new one.
+
+    `make_folder` also makes the folder that is to hold it.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

@@ -61,9 +61,9 @@ class SharedTools:
 class Inspection:
     """One candidate on its way through the gates; every gate runs at most once."""
 
-    def __init__(self, candidate: Candidate, bench: SharedTools) -> None:
+    def __init__(self, candidate: Candidate, shared: SharedTools) -> None:
         self.candidate = candidate
-        self.bench = bench
+        self.shared = shared
         self.verdict: Verdict | None = None
         self.passed: dict[Gate, GatePassed] = {}
         self.library: CompiledKernel | None = None
@@ -81,7 +81,7 @@ class Inspection:
     @property
     def threads(self) -> ThreadClass:
         """The thread class in force; the command line overrules the manifest."""
-        chosen = self.bench.settings.threads
+        chosen = self.shared.settings.threads
         return self.candidate.manifest.threads if chosen is None else "all" if chosen == "all" else 1
 
     @property
@@ -92,7 +92,7 @@ class Inspection:
     @property
     def numerics(self) -> str:
         """ "componentwise", or "normwise" for Strassen-like kernels that the values gate recognised."""
-        return self.lab.numerics if Gate.VALUES in self.passed else "componentwise"
+        return self.examination.numerics if Gate.VALUES in self.passed else "componentwise"
 
     def through(self, gate: Gate) -> GatePassed | Rejection:
         """Walk up to and including `gate`; gates already passed are not run again."""
@@ -122,13 +122,15 @@ class Inspection:
     def _policy(self) -> dict[str, Any] | Rejection:
         from harness.compile import policy
 
-        report = policy.check(self.candidate.source, self.candidate.manifest.tier, self.bench.tools.inspector)
+        report = policy.check(
+            self.candidate.source, self.candidate.manifest.tier, self.shared.tools.inspector
+        )
         return report if isinstance(report, PolicyViolation) else {"unsafe_blocks": report.unsafe_blocks}
 
     def _compile(self) -> dict[str, Any] | Rejection:
         from harness.compile import rustc
 
-        built = rustc.compile_kernel(self.candidate.source, self.candidate.manifest.tier, self.bench.tools)
+        built = rustc.compile_kernel(self.candidate.source, self.candidate.manifest.tier, self.shared.tools)
         if not isinstance(built, rustc.CompiledKernel):
             return built
         self.library = built
@@ -142,29 +144,29 @@ class Inspection:
         from harness.compile import audit
 
         assert self.library is not None
-        report = audit.check(self.library, self.bench.tools)
+        report = audit.check(self.library, self.shared.tools)
         return report if isinstance(report, PolicyViolation) else {}
 
     @cached_property
-    def lab(self) -> Examination:
+    def examination(self) -> Examination:
         """What the judge needs to run this kernel: fresh workers, a secret seed, shapes, the thread class."""
         from harness.judge.launch import prepare_examination
 
         return prepare_examination(
             self._program,
-            host=self.bench.tools.host,
-            settings=self.bench.settings,
-            machine=self.bench.machine,
+            host=self.shared.tools.host,
+            settings=self.shared.settings,
+            machine=self.shared.machine,
             threads=self.threads,
-            timed_shapes=self.bench.clock.suite,
+            timed_shapes=self.shared.clock.suite,
             database_key=f"{self.candidate.name}:{self.candidate.source_hash}",
             trusted=self._built is not None,
         )
 
     @classmethod
-    def of_trusted(cls, candidate: Candidate, program: Program, bench: SharedTools) -> Inspection:
+    def of_trusted(cls, candidate: Candidate, program: Program, shared: SharedTools) -> Inspection:
         """A yardstick: a crate that Cargo built from a lock file, so that the way begins at the first judging gate."""
-        inspection = cls(candidate, bench)
+        inspection = cls(candidate, shared)
         inspection._built = program
         for gate in (Gate.POLICY, Gate.COMPILE, Gate.AUDIT):
             inspection.passed[gate] = GatePassed(gate, 0.0, {"trusted": True})
@@ -182,32 +184,34 @@ class Inspection:
     @property
     def case(self) -> str | None:
         """The case that replays the counterexample, when the judge found one."""
-        return self.lab.case if Gate.AUDIT in self.passed else None
+        return self.examination.case if Gate.AUDIT in self.passed else None
 
     def _shapes(self) -> dict[str, Any] | Rejection:
         from harness.judge import examine
 
-        return _notes(examine.shapes(self.lab))
+        return _notes(examine.shapes(self.examination))
 
     def _values(self) -> dict[str, Any] | Rejection:
         from harness.judge import examine
 
-        return _notes(examine.values(self.lab))
+        return _notes(examine.values(self.examination))
 
     def _conduct(self) -> dict[str, Any] | Rejection:
         from harness.judge import examine
 
-        return _notes(examine.conduct(self.lab))
+        return _notes(examine.conduct(self.examination))
 
     def _clock(self) -> Verdict:
         from harness.clock import measure
 
-        score = measure.score(self._program, str(self.threads), self.bench.clock, self.lab.numerics)
+        score = measure.score(self._program, str(self.threads), self.shared.clock, self.examination.numerics)
         if not isinstance(score, Score):
             return score
-        return Accepted(score, tier=self.candidate.manifest.tier, numerics=self.lab.numerics)
+        return Accepted(score, tier=self.candidate.manifest.tier, numerics=self.examination.numerics)
 
 
 def _notes(outcome: Examined | Rejection) -> dict[str, Any] | Rejection:
     """The notes of the judge's pass in plain types, or its rejection as it is."""
+    from harness.judge.examination import Examined
+
     return dict(outcome.notes) if isinstance(outcome, Examined) else outcome

@@ -144,7 +144,7 @@ class SavedSessions:
             candidate: {key: getattr(r, key) for key in Ratio.__dataclass_fields__}
             for candidate, r in ratios.items()
         }
-        write_whole(path, json.dumps({"format": FORMAT, "timings": entries}, indent=1))
+        write_whole(path, json.dumps({"format": FORMAT, "timings": entries}, indent=1), make_folder=True)
         return path
 
     def load(self, name: str) -> dict[str, Ratio]:

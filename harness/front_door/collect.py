@@ -58,12 +58,12 @@ class KernelFile(pytest.File):
             state = session_state(self.config)
             try:
                 candidate = load(self.path.parent)
-                self._inspection = Inspection(candidate, state.bench)
+                self._inspection = Inspection(candidate, state.shared)
             except CandidateError as error:
                 # Nothing in it is read any more, so its path may be the one that can be shown.
                 folder = Path(visible(str(self.path.parent)))
                 unreadable = Candidate(folder.name, folder, "", Manifest())
-                self._inspection = Inspection(unreadable, state.bench)
+                self._inspection = Inspection(unreadable, state.shared)
                 self._inspection.verdict = PolicyViolation("contract", str(error), at=At(Gate.POLICY))
         return self._inspection
 
@@ -86,7 +86,7 @@ class YardstickFile(KernelFile):
             manifest = Manifest(title=f"crate {found.name} {found.version}")
             source = self.path.read_text(encoding="utf-8")
             candidate = Candidate(found.name, self.path.parent, source, manifest)
-            self._inspection = Inspection.of_trusted(candidate, found.program, state.bench)
+            self._inspection = Inspection.of_trusted(candidate, found.program, state.shared)
         return self._inspection
 
 

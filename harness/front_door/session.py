@@ -1,4 +1,4 @@
-"""The state of one pytest session: the bench, what has been told, records, saved timings to compare with."""
+"""The state of one pytest session: the shared, what has been told, records, saved timings to compare with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SessionState:
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
         self.settings = settings
-        self.bench = SharedTools(settings, say)
+        self.shared = SharedTools(settings, say)
         self.say = say
         self.told: set[KernelFile] = set()
         self._saved: dict[str, saved_timings.Ratio] | None = None
@@ -56,11 +56,11 @@ class SessionState:
 
     def facts(self) -> dict[str, Any]:
         """Machine, toolchain and suite, for records and comparisons."""
-        machine = self.bench.machine
+        machine = self.shared.machine
         return {
             "machine": machine.as_record(),
             "machine_fingerprint": machine.fingerprint,
-            "toolchain": self.bench.tools.toolchain.fingerprint,
+            "toolchain": self.shared.tools.toolchain.fingerprint,
             "suite": self.settings.suite,
         }
 
@@ -185,7 +185,7 @@ class SessionState:
     @property
     def records_path(self) -> Path:
         """Where this machine's verdicts are appended."""
-        return self.settings.results / "records" / f"{self.bench.machine.fingerprint}.jsonl"
+        return self.settings.results / "records" / f"{self.shared.machine.fingerprint}.jsonl"
 
 
 def replay_case(inspection: Inspection, gate: Gate, case: str) -> GatePassed | Rejection:
@@ -196,7 +196,7 @@ def replay_case(inspection: Inspection, gate: Gate, case: str) -> GatePassed | R
     from harness.judge import examine
     from harness.judge.examination import Examined
 
-    outcome = examine.replay(inspection.lab, case)
+    outcome = examine.replay(inspection.examination, case)
     if isinstance(outcome, Examined):
         return GatePassed(gate, 0.0, dict(outcome.notes) | {"case": case})
     inspection.verdict = outcome

@@ -104,7 +104,7 @@ class Summary:
             from harness.front_door.live import claim_the_table
 
             state.lock = claim_the_table(self.settings)
-        host = state.bench.tools.host
+        host = state.shared.tools.host
         if not self.settings.unsandboxed:
             from harness.judge.worker import sandbox
 
@@ -112,7 +112,7 @@ class Summary:
         else:
             self.say("UNSANDBOXED: candidates run with your rights; every result is marked")
         # Finds the baseline and reads the suite; a bad one of either is told now.
-        assert state.bench.clock.suite
+        assert state.shared.clock.suite
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what the gates' reports carry; write the verdict as soon as it has fallen."""
@@ -184,7 +184,7 @@ class Summary:
 
         path = self.settings.results / "leaderboard.html"
         try:
-            write_whole(path, leaderboard(outcomes, machine.read().machine_class))
+            write_whole(path, leaderboard(outcomes, machine.read().machine_class), make_folder=True)
         except UserError as error:
             self.notices.append(str(error))
             return

@@ -1,4 +1,4 @@
-"""The laboratory: everything an examination needs to know about one candidate, and what a passed gate hands on."""
+"""Everything an examination needs to know about one candidate, and what a passed gate hands on."""
 
 from __future__ import annotations
 

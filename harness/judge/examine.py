@@ -44,30 +44,30 @@ DRAWN_LARGEST = Shape(130, 130, 130)
 UNSHRUNK = ("drawn", "blindness")
 
 
-def shapes(lab: Examination) -> Examined | Rejection:
+def shapes(examination: Examination) -> Examined | Rejection:
     """Structure: exact integers at fixed, timed and drawn shapes, basis probing, guard placements, poisoned C."""
-    return _gate(lab, Gate.SHAPES)
+    return _gate(examination, Gate.SHAPES)
 
 
-def values(lab: Examination) -> Examined | Rejection:
+def values(examination: Examination) -> Examined | Rejection:
     """Precision and special values; decides whether the kernel is componentwise or only normwise stable."""
-    return _gate(lab, Gate.VALUES)
+    return _gate(examination, Gate.VALUES)
 
 
-def conduct(lab: Examination) -> Examined | Rejection:
+def conduct(examination: Examination) -> Examined | Rejection:
     """Behaviour: determinism, memory of former calls, what the kernel leaves behind."""
-    return _gate(lab, Gate.CONDUCT)
+    return _gate(examination, Gate.CONDUCT)
 
 
-def replay(lab: Examination, case: str) -> Examined | Rejection:
+def replay(examination: Examination, case: str) -> Examined | Rejection:
     """Run exactly one case, as `case_string` wrote it. Raises UserError when the text is not a case."""
     shape, seed, oracle = parse_case(case)
     start = time.monotonic()
-    with KernelRunner(lab, oracle.gate) as bench:
-        rejection = judge(bench, oracle, shape, seed)
-        if rejection is None or _fast_scheme(bench, oracle, FailedCheck(shape, seed, rejection)):
-            return _passed(bench, start)
-        lab.case = case
+    with KernelRunner(examination, oracle.gate) as runner:
+        rejection = judge(runner, oracle, shape, seed)
+        if rejection is None or _fast_scheme(runner, oracle, FailedCheck(shape, seed, rejection)):
+            return _passed(runner, start)
+        examination.case = case
         return rejection
 
 
@@ -94,78 +94,81 @@ def parse_case(case: str) -> tuple[Shape, int, Oracle]:
     return Shape(m, k, n), seed, oracle
 
 
-def _gate(lab: Examination, gate: Gate) -> Examined | Rejection:
+def _gate(examination: Examination, gate: Gate) -> Examined | Rejection:
     """The gate's oracles in order; at the first objection that stands, its shrunk case is the verdict."""
     start = time.monotonic()
-    with KernelRunner(lab, gate) as bench:
-        for oracle in at_gate(lab, gate):
-            if oracle.classical and lab.numerics == "normwise":
+    with KernelRunner(examination, gate) as runner:
+        for oracle in at_gate(examination, gate):
+            if oracle.classical and examination.numerics == "normwise":
                 continue
-            case = _first_objection(bench, oracle)
-            if case is not None and not _fast_scheme(bench, oracle, case):
-                return _rejected(bench, oracle, case)
-        for oracle in normwise.ORACLES if gate is Gate.VALUES and lab.numerics == "normwise" else ():
-            case = _first_objection(bench, oracle)
+            case = _first_objection(runner, oracle)
+            if case is not None and not _fast_scheme(runner, oracle, case):
+                return _rejected(runner, oracle, case)
+        for oracle in normwise.ORACLES if gate is Gate.VALUES and examination.numerics == "normwise" else ():
+            case = _first_objection(runner, oracle)
             if case is not None:
-                return _rejected(bench, oracle, case)
-        if gate is Gate.CONDUCT and lab.remarks and "leftovers" not in lab.disabled:
-            return lab.remarks[0]
-        return _passed(bench, start)
+                return _rejected(runner, oracle, case)
+        if gate is Gate.CONDUCT and examination.remarks and "leftovers" not in examination.disabled:
+            return examination.remarks[0]
+        return _passed(runner, start)
 
 
-def _fast_scheme(bench: KernelRunner, oracle: Oracle, case: FailedCheck) -> bool:
+def _fast_scheme(runner: KernelRunner, oracle: Oracle, case: FailedCheck) -> bool:
     """Whether this objection is what a fast bilinear scheme cannot help; puts the candidate into the normwise tier."""
     if not oracle.classical or not isinstance(case.rejection, Wrong):
         return False
     edge = max(case.shape)
     try:
-        found = normwise.crosstalk(bench, case.shape, case.seed)
+        found = normwise.crosstalk(runner, case.shape, case.seed)
         if not found and 4 * min(case.shape) < edge <= LARGEST_CUBE:
             # Padded to a square, a few rows have only zeros to be mixed with: what it is shows in a full one.
-            found = normwise.crosstalk(bench, Shape(edge, edge, edge), case.seed, bits=1)
+            found = normwise.crosstalk(runner, Shape(edge, edge, edge), case.seed, bits=1)
     except Rejected:
         return False
     if found:
-        bench.lab.numerics = "normwise"
+        runner.examination.numerics = "normwise"
     return found
 
 
-def _rejected(bench: KernelRunner, oracle: Oracle, case: FailedCheck) -> Rejection:
-    case = _shrunk(bench, oracle, case)
-    bench.lab.case = case_string(case.shape, case.seed, oracle.name)
+def _rejected(runner: KernelRunner, oracle: Oracle, case: FailedCheck) -> Rejection:
+    case = _shrunk(runner, oracle, case)
+    runner.examination.case = case_string(case.shape, case.seed, oracle.name)
     return case.rejection
 
 
-def _passed(bench: KernelRunner, start: float) -> Examined:
+def _passed(runner: KernelRunner, start: float) -> Examined:
     notes: dict[str, str | int | float] = {
-        "checks": bench.checks,
-        "calls": bench.calls,
-        "seed": bench.lab.seed,
+        "checks": runner.checks,
+        "calls": runner.calls,
+        "seed": runner.examination.seed,
     }
     notes["seconds"] = round(time.monotonic() - start, 3)
-    if bench.gate is Gate.VALUES:
-        notes["numerics"] = bench.lab.numerics
-    return Examined(bench.gate, notes)
+    if runner.gate is Gate.VALUES:
+        notes["numerics"] = runner.examination.numerics
+    return Examined(runner.gate, notes)
 
 
-def _first_objection(bench: KernelRunner, oracle: Oracle) -> FailedCheck | None:
+def _first_objection(runner: KernelRunner, oracle: Oracle) -> FailedCheck | None:
     if oracle.name == "drawn":
-        return search(bench, oracle, DRAWN_LARGEST, *DRAWN[bench.lab.profile])
-    cases = [(shape, bench.lab.seed_at(index)) for index, shape in enumerate(oracle.plan(bench.lab))]
+        return search(runner, oracle, DRAWN_LARGEST, *DRAWN[runner.examination.profile])
+    cases = [
+        (shape, runner.examination.seed_at(index))
+        for index, shape in enumerate(oracle.plan(runner.examination))
+    ]
     if oracle.together is not None:
-        return _objection_together(bench, oracle, cases)
-    return _objection_singly(bench, oracle, cases)
+        return _objection_together(runner, oracle, cases)
+    return _objection_singly(runner, oracle, cases)
 
 
 def _objection_singly(
-    bench: KernelRunner, oracle: Oracle, cases: Sequence[tuple[Shape, int]]
+    runner: KernelRunner, oracle: Oracle, cases: Sequence[tuple[Shape, int]]
 ) -> FailedCheck | None:
     slow = spent = 0.0
     for shape, seed in cases:
         strip = oracle.elongated or is_strip(shape)
         if strip and slow > TOO_LONG_S:
             continue
-        rejection = judge(bench, oracle, shape, seed)
+        rejection = judge(runner, oracle, shape, seed)
         if strip and isinstance(rejection, OutOfMemory) and _could_be_honest(shape, rejection):
             continue
         if strip and isinstance(rejection, Timeout) and slow > SQUARED_S:
@@ -173,7 +176,7 @@ def _objection_singly(
             continue
         if rejection is not None:
             return FailedCheck(shape, seed, rejection)
-        took = bench.last.elapsed_ns / 1e9 if bench.last is not None else 0.0
+        took = runner.last.elapsed_ns / 1e9 if runner.last is not None else 0.0
         slow, spent = max(slow, took if strip else 0.0), spent + took
         if spent > oracle.patience_s:
             return None
@@ -190,7 +193,7 @@ def _could_be_honest(shape: Shape, outcome: OutOfMemory) -> bool:
 
 
 def _objection_together(
-    bench: KernelRunner, oracle: Oracle, cases: list[tuple[Shape, int]]
+    runner: KernelRunner, oracle: Oracle, cases: list[tuple[Shape, int]]
 ) -> FailedCheck | None:
     """All cases of one placement in one round trip; only when something is wrong, one by one to find which."""
     assert oracle.together is not None
@@ -198,9 +201,9 @@ def _objection_together(
         group = [case for case in cases if placement_of(case[1]) is placement]
         if not group:
             continue
-        bench.checks += len(group)
+        runner.checks += len(group)
         try:
-            found = oracle.together(bench, group)
+            found = oracle.together(runner, group)
         except Rejected as outcome:
             where = outcome.rejection.at.shape or group[0][0]
             case = FailedCheck(where, group[0][1], outcome.rejection)
@@ -211,19 +214,19 @@ def _objection_together(
             case = FailedCheck(
                 shape, seed, Wrong(replace(wrong, oracle=oracle.name), At(oracle.gate, shape, seed))
             )
-        return _objection_singly(bench, oracle, group) or case
+        return _objection_singly(runner, oracle, group) or case
     return None
 
 
-def _shrunk(bench: KernelRunner, oracle: Oracle, case: FailedCheck) -> FailedCheck:
+def _shrunk(runner: KernelRunner, oracle: Oracle, case: FailedCheck) -> FailedCheck:
     """The smallest failure of the same kind at or below this shape that a fresh process shows too, else this one."""
     kind = type(case.rejection)
     if kind is Timeout or oracle.name in UNSHRUNK:
         return case
     largest = Shape(*(min(extent, limit) for extent, limit in zip(case.shape, DRAWN_LARGEST, strict=True)))
-    smaller = search(bench, oracle, largest, SHRINK_CHECKS, SHRINK_SECONDS, kind)
+    smaller = search(runner, oracle, largest, SHRINK_CHECKS, SHRINK_SECONDS, kind)
     if smaller is None:
         return case
-    bench.close()
-    again = judge(bench, oracle, smaller.shape, smaller.seed)
+    runner.close()
+    again = judge(runner, oracle, smaller.shape, smaller.seed)
     return FailedCheck(smaller.shape, smaller.seed, again) if isinstance(again, kind) else case

@@ -1,4 +1,4 @@
-"""The bench: puts data before the hostile kernel, poisons C, and brings back C as it was when the clock stopped."""
+"""Runs products in a sandboxed worker: lays out A and B, poisons C, and copies C as it was at the end of the call."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Rejected(Exception):  # noqa: N818 - an outcome that travels upwards, not 
 
 
 class KernelRunner:
-    """Runs products in one worker of the lab; a new worker is opened when one died or is too small.
+    """Runs products in one worker of the examination; a new worker is opened when one died or is too small.
 
     Not thread-safe. Use as a context manager: leaving it ends the worker.
     """
 
-    def __init__(self, lab: Examination, gate: Gate) -> None:
-        self.lab = lab
+    def __init__(self, examination: Examination, gate: Gate) -> None:
+        self.examination = examination
         self.gate = gate
         self.checks = 0
         self.calls = 0
@@ -53,7 +53,7 @@ class KernelRunner:
         self._runner: JudgeWorker | None = None
         self._room = (0, 0, 0)
         self._process = ExitStack()
-        self._salt = lab.seed & PAYLOAD
+        self._salt = examination.seed & PAYLOAD
 
     def __enter__(self) -> KernelRunner:
         return self
@@ -125,7 +125,7 @@ class KernelRunner:
             self.close()
             usual = not any(map(operator.gt, need, _elements([ROOM])))
             self._room = _elements([ROOM]) if usual else need
-            self._runner = self._process.enter_context(self.lab.launch([ROOM] if usual else shapes))
+            self._runner = self._process.enter_context(self.examination.launch([ROOM] if usual else shapes))
         return self._runner
 
     def _poison(self, slot: Slot, seed: int) -> None:
@@ -135,7 +135,7 @@ class KernelRunner:
         small integers, or what lay there last, backwards: a kernel that reads C could wait for what looks like a
         result. Zeros and integers alone might happen to be right, which the other calls rule out.
         """
-        if "poison" in self.lab.disabled:
+        if "poison" in self.examination.disabled:
             slot.c[...] = 0
             return
         self._salt = (self._salt * 1103515245 + 12345) & PAYLOAD
@@ -150,7 +150,7 @@ class KernelRunner:
 
     def _limit_s(self, shapes: Sequence[Shape]) -> float:
         """One call's limit for the slowest, and a slow kernel's pace for the rest of the batch."""
-        return max(map(self.lab.time_limit_s, shapes)) + HEADROOM * sum(map(slow_s, shapes[1:]))
+        return max(map(self.examination.time_limit_s, shapes)) + HEADROOM * sum(map(slow_s, shapes[1:]))
 
     def _watch(self, ran: Ran, slots: Sequence[Slot], pairs: Sequence[tuple[F32, F32]], at: At) -> None:
         """Note misconduct that no oracle of the product would see; the conduct gate answers for it."""
@@ -165,8 +165,8 @@ class KernelRunner:
 
     def remark(self, cheat: Cheat) -> None:
         """Keep the first few; one is enough to reject."""
-        if len(self.lab.remarks) < 8:
-            self.lab.remarks.append(cheat)
+        if len(self.examination.remarks) < 8:
+            self.examination.remarks.append(cheat)
 
 
 def _former(c: F32, bits: NDArray[np.uint32], kind: int) -> NDArray[np.uint32]:

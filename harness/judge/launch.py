@@ -25,7 +25,7 @@ def prepare_examination(
     database_key: str,
     trusted: bool = False,
 ) -> Examination:
-    """A Examination whose workers host `program`, pinned to one core or to all, according to the thread class.
+    """An Examination whose workers host `program`, pinned to one core or to all, according to the thread class.
 
     The seed is drawn here, after the kernel was compiled, and never reaches the worker.
     """

@@ -29,11 +29,11 @@ class ObjectionError(AssertionError):
     """What hypothesis sees when a check fails."""
 
 
-def judge(bench: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> Rejection | None:
+def judge(runner: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> Rejection | None:
     """One check of one oracle, as a verdict; None when the oracle has no objection."""
-    bench.checks += 1
+    runner.checks += 1
     try:
-        found = oracle.check(bench, shape, seed)
+        found = oracle.check(runner, shape, seed)
     except Rejected as outcome:
         return outcome.rejection
     return None if found is None else Wrong(replace(found, oracle=oracle.name), At(oracle.gate, shape, seed))
@@ -43,7 +43,7 @@ def judge(bench: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> Rejec
 class _Search:
     """Remembers every answer, so that hypothesis sees the same one again, also when the budget is spent."""
 
-    bench: KernelRunner
+    runner: KernelRunner
     oracle: Oracle
     checks: int
     seconds: float
@@ -54,12 +54,12 @@ class _Search:
 
     def look(self, shape: Shape, offset: int) -> None:
         """Raise when the oracle objects; look no further once the budget is spent or a call hung."""
-        seed = self.bench.lab.seed_at(FIRST_OFFSET + offset)
+        seed = self.runner.examination.seed_at(FIRST_OFFSET + offset)
         if (shape, seed) not in self.answers:
             if self.spent():
                 return
             start = time.monotonic()
-            self.answers[shape, seed] = judge(self.bench, self.oracle, shape, seed)
+            self.answers[shape, seed] = judge(self.runner, self.oracle, shape, seed)
             self.seconds -= time.monotonic() - start
         rejection = self.answers[shape, seed]
         self.hung = self.hung or isinstance(rejection, Timeout)
@@ -73,7 +73,7 @@ class _Search:
 
 
 def search(
-    bench: KernelRunner,
+    runner: KernelRunner,
     oracle: Oracle,
     largest: Shape,
     checks: int,
@@ -93,9 +93,9 @@ def search(
     from hypothesis import strategies as st
     from hypothesis.database import DirectoryBasedExampleDatabase
 
-    lab = bench.lab
-    hunt = _Search(bench, oracle, checks * 3, seconds, alike)
-    database = None if lab.database is None else DirectoryBasedExampleDatabase(lab.database)
+    examination = runner.examination
+    hunt = _Search(runner, oracle, checks * 3, seconds, alike)
+    database = None if examination.database is None else DirectoryBasedExampleDatabase(examination.database)
 
     @hypothesis.settings(
         max_examples=checks,
@@ -112,10 +112,11 @@ def search(
     def check(shape: Shape, offset: int) -> None:
         hunt.look(shape, offset)
 
-    check.hypothesis.inner_test._hypothesis_internal_add_digest = f"{lab.nodeid}::{oracle.name}".encode()  # type: ignore[attr-defined]
+    digest = f"{examination.nodeid}::{oracle.name}".encode()
+    check.hypothesis.inner_test._hypothesis_internal_add_digest = digest  # type: ignore[attr-defined]
     if database is None:
         # Repeatable from the secret seed; hypothesis does not use a database together with a seed.
-        check = hypothesis.seed(lab.seed)(check)
+        check = hypothesis.seed(examination.seed)(check)
     try:
         check()
     except ObjectionError:

@@ -16,14 +16,14 @@ Progress: TypeAlias = Callable[[int], None]
 class Trial:
     """One schedule that was judged: its ratio to BLAS, or None when it was rejected.
 
-    `told` is False when judging showed nothing for or against it (a timing that could not be trusted): it is not tried
-    again, and nothing is concluded from it.
+    `conclusive` is False when the timing could not be trusted: the schedule is not tried again, and nothing is learned
+    from it.
     """
 
     name: str
     schedule: JsonObject
     ratio: float | None
-    told: bool = True
+    conclusive: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Tuner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a language model said. `thought` is its reasoning when it was told apart; `finish` is "stop" or "length"."""
+    """What a language model said, without its reasoning; `finish` is "stop" or "length"."""
 
     text: str
     prompt_tokens: int

@@ -190,7 +190,7 @@ def _sample(lane: Space, here: list[tuple[Trial, Schedule]], tried: set[str], se
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=PLANNED, multivariate=True, group=False)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     distributions = {knob.name: _distribution(knob) for knob in lane.knobs}
-    for trial, schedule in (pair for pair in here if pair[0].told):
+    for trial, schedule in (pair for pair in here if pair[0].conclusive):
         params = {k.name: _encode(k, value) for k, value in _choices(lane, schedule)}
         study.add_trial(_told(params, distributions, trial.ratio))
     for _ in range(_ASKS):

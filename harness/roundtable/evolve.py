@@ -88,7 +88,7 @@ async def evolve(
     say: Announce,
     run_id: str,
     toolchain: str = "",
-    workshop: ScheduleInterface | None = None,
+    schedules: ScheduleInterface | None = None,
 ) -> EvolutionResult:
     """Evolve `settings.generate` generations of `settings.population` proposals each.
 
@@ -107,14 +107,14 @@ async def evolve(
     else:
         say(f"going on with run {head.run_id}: {len(story.messages)} steps are done")
     thinking = minds(head.seed) if callable(minds) else minds
-    table = _lay(settings, story, head, judge, thinking, memory, library, machine, say, toolchain, workshop)
+    table = _lay(settings, story, head, judge, thinking, memory, library, machine, say, toolchain, schedules)
     try:
         if story:
             recover.restore(settings, story)
         await _converse(table)
         if table.interruption is not None:
             raise table.interruption
-        table.journal.end(table.ended, table.purse.tokens, table.purse.spent_s)
+        table.journal.end(table.ended, table.spending.tokens, table.spending.spent_s)
     finally:
         table.transcript.close()
         table.journal.close()
@@ -147,7 +147,7 @@ def _lay(
     machine: Machine,
     say: Announce,
     toolchain: str,
-    workshop: ScheduleInterface | None,
+    schedules: ScheduleInterface | None,
 ) -> Table:
     """Open the run's files and lay everything on the table."""
     from harness.roundtable.schedule_adapter import ScheduleAdapter
@@ -170,13 +170,13 @@ def _lay(
         minds=minds,
         memory=memory,
         library=library,
-        workshop=workshop or ScheduleAdapter(machine, "all" if settings.threads == "all" else 1),
+        schedules=schedules or ScheduleAdapter(machine, "all" if settings.threads == "all" else 1),
         journal=written,
         transcript=Transcript(here / journal.TRANSCRIPT, head.run_id),
         replay=replay,
-        purse=Spending(settings.budget, story.tokens if story else 0, story.spent_s if story else 0.0),
+        spending=Spending(settings.budget, story.tokens if story else 0, story.spent_s if story else 0.0),
         say=say,
-        told=list(story.messages) if story else [],
+        events=list(story.messages) if story else [],
     )
 
 
@@ -239,10 +239,10 @@ async def _seat(runtime: SingleThreadedAgentRuntime, table: Table) -> None:
 
 
 def _result(table: Table) -> EvolutionResult:
-    remembered = {m.content.candidate for m in table.told if isinstance(m.content, RememberedIt)}
+    remembered = {m.content.candidate for m in table.events if isinstance(m.content, RememberedIt)}
     judged = {one.candidate: codec.from_plain(one.verdict) for one in table.judged()} | table.verdicts
     outcomes = []
-    for message in table.told:
+    for message in table.events:
         if isinstance(coded := message.content, Coded):
             outcomes.append(
                 CandidateOutcome(
@@ -257,14 +257,14 @@ def _result(table: Table) -> EvolutionResult:
                     remembered=coded.candidate in remembered,
                 )
             )
-    stand_ins = sum(isinstance(m.content, Proposed) and m.content.stand_in for m in table.told)
+    stand_ins = sum(isinstance(m.content, Proposed) and m.content.stand_in for m in table.events)
     return EvolutionResult(
         run_id=table.run_id,
         seed=table.seed,
         generations=table.generations,
         candidates=tuple(outcomes),
-        tokens=table.purse.tokens,
-        spent_s=table.purse.spent_s,
+        tokens=table.spending.tokens,
+        spent_s=table.spending.spent_s,
         stand_ins=stand_ins,
         ended=table.ended,
         notices=_notices(table, stand_ins),
@@ -277,8 +277,8 @@ def _notices(table: Table, stand_ins: int) -> tuple[str, ...]:
         lines.append(f"ended early: {table.ended}")
     if stand_ins:
         lines.append(f"the built-in tuner stood in for the Proposer {stand_ins} time(s)")
-    if table.purse.tokens:
-        lines.append(f"{table.purse.tokens} tokens")
+    if table.spending.tokens:
+        lines.append(f"{table.spending.tokens} tokens")
     return tuple(lines)
 
 

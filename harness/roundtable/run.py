@@ -26,9 +26,9 @@ async def run_evolution(state: SessionState, judge: Judge, say: Announce) -> Evo
     from harness.store.connection import connect
     from harness.store.embedders import make
 
-    settings, machine = state.settings, state.bench.machine
-    toolchain = state.bench.tools.toolchain.fingerprint
-    workshop = ScheduleAdapter(
+    settings, machine = state.settings, state.shared.machine
+    toolchain = state.shared.tools.toolchain.fingerprint
+    schedules = ScheduleAdapter(
         machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite)
     )
     embedder = make(settings.embedder)
@@ -37,12 +37,12 @@ async def run_evolution(state: SessionState, judge: Judge, say: Announce) -> Evo
         return await evolve(
             settings,
             judge=judge,
-            minds=partial(open_minds, settings, workshop.lanes(), say),
+            minds=partial(open_minds, settings, schedules.lanes(), say),
             memory=KernelMemory(connection, embedder),
             library=open_library(connection, embedder),
             machine=machine,
             say=say,
             run_id=new_run_id(),
             toolchain=toolchain,
-            workshop=workshop,
+            schedules=schedules,
         )

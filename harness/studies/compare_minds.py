@@ -96,17 +96,17 @@ class Arrangement:
 
 
 class MindComparison:
-    """Judges for all arrangements with one bench."""
+    """Judges for all arrangements with one shared."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
         self.settings = settings
         self.say = say
-        self.bench = SharedTools(settings, say)
-        self.workshop = ScheduleAdapter(self.bench.machine, 1, self.bench.clock.suite)
+        self.shared = SharedTools(settings, say)
+        self.schedules = ScheduleAdapter(self.shared.machine, 1, self.shared.clock.suite)
 
     def arrangements(self, models: Sequence[str]) -> list[Arrangement]:
         """Chance, the analytical model, the tuner with and without memory between sessions, the given models."""
-        lanes = self.workshop.lanes()
+        lanes = self.schedules.lanes()
         found = [
             Arrangement("random schedules", lambda seed: Minds(RandomTuner(lanes[0], seed))),
             Arrangement("analytical model alone", lambda seed: Minds(AnalyticalTuner(lanes[0]))),
@@ -121,7 +121,7 @@ class MindComparison:
 
     def _minds(self, model: str, seed: int) -> Minds:
         settings = replace(self.settings, models={"*": model})
-        return open_minds(settings, self.workshop.lanes(), self.say, seed)
+        return open_minds(settings, self.schedules.lanes(), self.say, seed)
 
     def row(self, arrangement: Arrangement, judged: int) -> ArmResult:
         """Evolve until `judged` candidates were judged in all sessions together."""
@@ -147,16 +147,16 @@ class MindComparison:
                 minds=arrangement.minds,
                 memory=memory,
                 library=None,
-                machine=self.bench.machine,
+                machine=self.shared.machine,
                 say=self.say,
                 run_id=f"session{session}",
-                toolchain=self.bench.tools.toolchain.fingerprint,
-                workshop=self.workshop,
+                toolchain=self.shared.tools.toolchain.fingerprint,
+                schedules=self.schedules,
             )
         )
 
     def _judge(self, candidate: Candidate) -> Verdict:
-        inspection = Inspection(candidate, self.bench)
+        inspection = Inspection(candidate, self.shared)
         inspection.through(Gate.CLOCK)
         return inspection.verdict or HarnessError("the gates ended without a verdict", At(Gate.CLOCK))
 
@@ -233,45 +233,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--results", type=Path, default=ROOT / "results", help="where to write (default: results)"
     )
-    told = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
     try:
-        _compare(told)
+        _compare(parsed)
     except UserError as error:
         print(f"error: {error}")
         return 2
     return 0
 
 
-def _compare(told: argparse.Namespace) -> None:
-    if told.judged < 2 or told.judged % 2:
+def _compare(parsed: argparse.Namespace) -> None:
+    if parsed.judged < 2 or parsed.judged % 2:
         raise UserError(
-            f"--judged {told.judged}: an even number, 2 or more, because some minds work in two sessions"
+            f"--judged {parsed.judged}: an even number, 2 or more, because some minds work in two sessions"
         )
     settings = Settings(
         root=ROOT,
         cache=default_cache(),
         results=ROOT / "results" / "local",
         memory="",
-        seed=told.seed,
-        suite=told.suite,
-        clock_budget_s=told.clock_budget,
+        seed=parsed.seed,
+        suite=parsed.suite,
+        clock_budget_s=parsed.clock_budget,
     )
     comparison = MindComparison(settings, lambda line: print(f"  {line}", flush=True))
     rows = []
-    for arrangement in comparison.arrangements(told.model):
+    for arrangement in comparison.arrangements(parsed.model):
         print(arrangement.name, flush=True)
-        rows.append(comparison.row(arrangement, told.judged))
+        rows.append(comparison.row(arrangement, parsed.judged))
     facts = {
-        "machine": comparison.bench.machine.machine_class,
-        "toolchain": comparison.bench.tools.toolchain.fingerprint,
-        "suite": told.suite,
-        "seed": told.seed,
-        "timing per kernel": f"{told.clock_budget:g} s",
+        "machine": comparison.shared.machine.machine_class,
+        "toolchain": comparison.shared.tools.toolchain.fingerprint,
+        "suite": parsed.suite,
+        "seed": parsed.seed,
+        "timing per kernel": f"{parsed.clock_budget:g} s",
     }
-    told.results.mkdir(parents=True, exist_ok=True)
-    (told.results / "minds.md").write_text(page(rows, facts), encoding="utf-8")
+    parsed.results.mkdir(parents=True, exist_ok=True)
+    (parsed.results / "minds.md").write_text(page(rows, facts), encoding="utf-8")
     record = {"facts": facts, "rows": [asdict(row) for row in rows]}
-    (told.results / "minds.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (parsed.results / "minds.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(table(rows))
 
 

@@ -68,9 +68,9 @@ def _twisted(source: str) -> str:
     return source.replace("pub fn matmul(", "fn honest(", 1)
 
 
-def judge(label: str, source: str, bench: SharedTools) -> Cost:
+def judge(label: str, source: str, shared: SharedTools) -> Cost:
     """Judge one kernel in full and take the time of every gate."""
-    inspection = Inspection(Candidate(label, ROOT, source, Manifest()), bench)
+    inspection = Inspection(Candidate(label, ROOT, source, Manifest()), shared)
     seconds: dict[str, float] = {}
     for gate in GATES:
         began = time.monotonic()
@@ -122,10 +122,10 @@ def main() -> None:
     arguments = parser.parse_args()
     results = ROOT / "results"
     settings = Settings(root=ROOT, cache=default_cache(), results=results / "local", memory="")
-    bench = SharedTools(settings, print)
+    shared = SharedTools(settings, print)
     costs = []
     for label, source in kernels(arguments.kernels, arguments.seed):
-        costs.append(judge(label, source, bench))
+        costs.append(judge(label, source, shared))
         print(f"{label}: {costs[-1].verdict} in {costs[-1].total_s:.1f} s", flush=True)
     text = report(costs, read().machine_class)
     write_whole(results / "throughput.md", text)

@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[Candidate, Expected]:
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
     root = tmp_path_factory.mktemp("gallery")
     settings = Settings(
         root=root,
@@ -53,9 +53,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
     return SharedTools(settings, say=lambda line: None)
 
 
-def judged_before_the_clock(path: Path, bench: SharedTools) -> tuple[Inspection, Expected]:
+def judged_before_the_clock(path: Path, shared: SharedTools) -> tuple[Inspection, Expected]:
     candidate, expected = read(path)
-    inspection = Inspection(candidate, bench)
+    inspection = Inspection(candidate, shared)
     inspection.through(Gate.CONDUCT)
     return inspection, expected
 
@@ -65,8 +65,8 @@ HONEST = [path for path in KERNELS if path.stem.startswith("honest_")]
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=lambda p: p.stem)
-def test_a_known_trick_is_caught_by_its_gate(path: Path, bench: SharedTools) -> None:
-    inspection, expected = judged_before_the_clock(path, bench)
+def test_a_known_trick_is_caught_by_its_gate(path: Path, shared: SharedTools) -> None:
+    inspection, expected = judged_before_the_clock(path, shared)
     if inspection.rejection is None and "clock" in expected.gates:
         inspection.through(Gate.CLOCK)
     assert inspection.rejection is not None, "accepted"
@@ -76,8 +76,8 @@ def test_a_known_trick_is_caught_by_its_gate(path: Path, bench: SharedTools) -> 
 
 
 @pytest.mark.parametrize("path", HONEST, ids=lambda p: p.stem)
-def test_its_honest_twin_passes(path: Path, bench: SharedTools) -> None:
-    inspection, expected = judged_before_the_clock(path, bench)
+def test_its_honest_twin_passes(path: Path, shared: SharedTools) -> None:
+    inspection, expected = judged_before_the_clock(path, shared)
     assert expected.verdicts == {"Accepted"}
     assert inspection.rejection is None, describe(inspection.rejection)
     assert all(isinstance(inspection.passed[gate], GatePassed) for gate in Gate if gate is not Gate.CLOCK)

@@ -63,13 +63,13 @@ def launching(kernel: Callable[[], Kernel], idle_ns: int = 0, **ran: int | bool)
     return launch
 
 
-def lab_for(kernel: Kernel, **settings: Any) -> Examination:
-    """A laboratory around a kernel without memory."""
-    return lab_around(launching(lambda: kernel), **settings)
+def examination_for(kernel: Kernel, **settings: Any) -> Examination:
+    """An examination around a kernel without memory."""
+    return examination_around(launching(lambda: kernel), **settings)
 
 
-def lab_around(launch: LaunchJudgeWorker, **settings: Any) -> Examination:
-    """A laboratory with a fixed seed, so that a test does the same each time."""
+def examination_around(launch: LaunchJudgeWorker, **settings: Any) -> Examination:
+    """An examination with a fixed seed, so that a test does the same each time."""
     return Examination(**{"launch": launch, "seed": 20250101, "time_limit_s": lambda _: 5.0} | settings)
 
 

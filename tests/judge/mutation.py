@@ -138,10 +138,10 @@ class Fate:
     difference: str | None = None
 
 
-def judged(mutant: Mutant, bench: SharedTools) -> Fate:
+def judged(mutant: Mutant, shared: SharedTools) -> Fate:
     """Through all gates but the clock, and on to the comparison when it was let through."""
     began = time.monotonic()
-    inspection = Inspection(mutant.candidate, bench)
+    inspection = Inspection(mutant.candidate, shared)
     inspection.through(Gate.CONDUCT)
     seconds = round(time.monotonic() - began, 2)
     rejection = inspection.rejection
@@ -152,8 +152,8 @@ def judged(mutant: Mutant, bench: SharedTools) -> Fate:
     return Fate(mutant.name, "Accepted", "", inspection.numerics, seconds, difference)
 
 
-def bench_in(root: Path) -> SharedTools:
-    """A bench that leaves nothing outside `root` but built kernels in the cache."""
+def shared_tools_in(root: Path) -> SharedTools:
+    """A shared that leaves nothing outside `root` but built kernels in the cache."""
     return SharedTools(
         Settings(
             root=root,
@@ -168,7 +168,7 @@ def bench_in(root: Path) -> SharedTools:
 
 @lru_cache(maxsize=1)
 def _bench_of_this_process(root: str) -> SharedTools:
-    return bench_in(Path(root))
+    return shared_tools_in(Path(root))
 
 
 def _judge(mutant: Mutant, root: str) -> Fate:

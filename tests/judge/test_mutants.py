@@ -17,21 +17,29 @@ from harness.judge.worker.calls import F32, Ran, Slot
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Rejection, Wrong
-from tests.judge.fakes import FakeWorker, Kernel, honest, lab_around, lab_for, launching, strassen
+from tests.judge.fakes import (
+    FakeWorker,
+    Kernel,
+    examination_around,
+    examination_for,
+    honest,
+    launching,
+    strassen,
+)
 
 TIMED = Shape(48, 80, 112)
 
 
 def lab_of(launch: LaunchJudgeWorker, *disabled: str) -> Examination:
     settings = {"profile": Profile.QUICK, "timed_shapes": (TIMED,), "threads": "all", "cores": 2}
-    return lab_around(launch, disabled=frozenset(disabled), **settings)
+    return examination_around(launch, disabled=frozenset(disabled), **settings)
 
 
-def judge(lab: Examination) -> Rejection | None:
+def judge(examination: Examination) -> Rejection | None:
     """All three gates; the rejection, or None when the kernel is believed."""
     for gate in (examine.shapes, examine.values, examine.conduct):
-        outcome = gate(lab)
-        if not isinstance(outcome, examine.Passed):
+        outcome = gate(examination)
+        if not isinstance(outcome, examine.Examined):
             return outcome
     return None
 
@@ -66,8 +74,8 @@ def small_whole(x: F32) -> bool:
 
 def unknown_shape(a: F32, b: F32) -> bool:
     """A kernel that knows the published lists of the judge."""
-    lab = lab_of(launching(lambda: honest))
-    known = {shape for oracle in registry() for shape in oracle.plan(lab)} | set(BETWEEN)
+    examination = lab_of(launching(lambda: honest))
+    known = {shape for oracle in registry() for shape in oracle.plan(examination)} | set(BETWEEN)
     return shape_of(a, b) not in known
 
 
@@ -308,14 +316,14 @@ def test_kills_its_mutant_and_only_it_does(oracle: str) -> None:
     ],
 )
 def test_leftovers_are_rejected_at_conduct(launch: LaunchJudgeWorker, trick: str) -> None:
-    def lab(*disabled: str) -> Examination:
-        return lab_around(launch, profile=Profile.QUICK, disabled=frozenset(disabled))
+    def examination(*disabled: str) -> Examination:
+        return examination_around(launch, profile=Profile.QUICK, disabled=frozenset(disabled))
 
-    verdict = judge(lab())
+    verdict = judge(examination())
     assert isinstance(verdict, Cheat)
     assert verdict.trick == trick
     assert verdict.at.gate == "conduct"
-    assert judge(lab("leftovers")) is None
+    assert judge(examination("leftovers")) is None
 
 
 @pytest.mark.parametrize(("times", "guilty"), [(1.1, False), (2.0, True)])
@@ -332,11 +340,14 @@ def test_a_kernel_that_is_slow_on_reals_is_rejected_at_conduct(times: float, gui
     def launch(_: Sequence[Shape]) -> Iterator[FakeWorker]:
         yield Picky(honest)
 
-    verdict = judge(lab_around(launch, profile=Profile.QUICK))
+    verdict = judge(examination_around(launch, profile=Profile.QUICK))
     if guilty:
         assert isinstance(verdict, Cheat)
         assert verdict.trick == "speed depends on the data"
-        assert judge(lab_around(launch, profile=Profile.QUICK, disabled=frozenset({"blindness"}))) is None
+        assert (
+            judge(examination_around(launch, profile=Profile.QUICK, disabled=frozenset({"blindness"})))
+            is None
+        )
     else:
         assert verdict is None
 
@@ -346,6 +357,6 @@ def test_changed_inputs_are_rejected_at_conduct() -> None:
         honest(a, b, c)
         a[...] = 0
 
-    verdict = judge(lab_for(kernel, profile=Profile.QUICK))
+    verdict = judge(examination_for(kernel, profile=Profile.QUICK))
     assert isinstance(verdict, Cheat)
     assert verdict.trick == "inputs changed"

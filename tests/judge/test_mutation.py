@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from harness.pipeline import SharedTools
-from tests.judge.mutation import HONEST, SLIPS, Fate, Mutant, bench_in, judged, mutants, report
+from tests.judge.mutation import HONEST, SLIPS, Fate, Mutant, judged, mutants, report, shared_tools_in
 
 EVERY = list(mutants())
 # Another prime takes another sample; the whole campaign is `python -m tests.judge.mutation`.
@@ -15,8 +15,8 @@ SAMPLE = list(islice(EVERY, 11, None, 71))
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
-    return bench_in(tmp_path_factory.mktemp("mutation"))
+def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
+    return shared_tools_in(tmp_path_factory.mktemp("mutation"))
 
 
 def test_the_generator_makes_hundreds_of_different_ones_and_always_the_same() -> None:
@@ -28,19 +28,19 @@ def test_the_generator_makes_hundreds_of_different_ones_and_always_the_same() ->
 
 
 @pytest.mark.parametrize("mutant", SAMPLE, ids=lambda mutant: mutant.name)
-def test_a_slip_is_rejected_or_harmless(mutant: Mutant, bench: SharedTools) -> None:
-    fate = judged(mutant, bench)
+def test_a_slip_is_rejected_or_harmless(mutant: Mutant, shared: SharedTools) -> None:
+    fate = judged(mutant, shared)
     assert fate.difference is None, f"accepted, but {fate.difference}"
     assert fate.verdict not in ("HarnessError", "Inconclusive"), fate.line
 
 
-def test_the_comparison_outside_of_the_judge_sees_a_wrong_kernel(bench: SharedTools) -> None:
+def test_the_comparison_outside_of_the_judge_sees_a_wrong_kernel(shared: SharedTools) -> None:
     from harness.compile.rustc import CompiledKernel, compile_kernel
     from tests.judge.equivalence import first_difference
 
     wrong = HONEST["rows"].replace("0..k", "0..k.min(4000)")
     for source, found in ((wrong, "differs on integers at 3x4099x5"), (HONEST["rows"], None)):
-        built = compile_kernel(source, "unsafe", bench.tools)
+        built = compile_kernel(source, "unsafe", shared.tools)
         assert isinstance(built, CompiledKernel)
         assert first_difference(built.path) == found
 

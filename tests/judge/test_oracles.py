@@ -17,17 +17,17 @@ from harness.judge.worker.calls import F32
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import Crash, Rejection, Timeout, Wrong, describe
-from tests.judge.fakes import Kernel, honest, lab_around, lab_for, launching, naive, strassen
+from tests.judge.fakes import Kernel, examination_around, examination_for, honest, launching, naive, strassen
 
 GATES = (examine.shapes, examine.values, examine.conduct)
 
 
-def judge(lab: Examination) -> Rejection | str:
+def judge(examination: Examination) -> Rejection | str:
     for gate in GATES:
-        outcome = gate(lab)
-        if not isinstance(outcome, examine.Passed):
+        outcome = gate(examination)
+        if not isinstance(outcome, examine.Examined):
             return outcome
-    return lab.numerics
+    return examination.numerics
 
 
 def wide_accumulator(a: F32, b: F32, c: F32) -> None:
@@ -55,17 +55,17 @@ def other_path_at_edges(a: F32, b: F32, c: F32) -> None:
     "kernel", [naive, honest, wide_accumulator, pairwise, backwards, other_path_at_edges]
 )
 def test_honest_kernels_pass(kernel: Kernel) -> None:
-    assert judge(lab_for(kernel)) == "componentwise"
+    assert judge(examination_for(kernel)) == "componentwise"
 
 
 @pytest.mark.parametrize(("levels", "smallest"), [(1, 2), (2, 16), (3, 2), (2, 200)])
 def test_fast_schemes_get_their_own_tier(levels: int, smallest: int) -> None:
-    lab = lab_for(strassen(levels, smallest), timed_shapes=(Shape(256, 256, 256),))
-    assert judge(lab) == "normwise"
+    examination = examination_for(strassen(levels, smallest), timed_shapes=(Shape(256, 256, 256),))
+    assert judge(examination) == "normwise"
 
 
 def test_a_fast_scheme_beyond_every_timed_size_is_classical_there() -> None:
-    assert judge(lab_for(strassen(2, 300), timed_shapes=(Shape(256, 256, 256),))) == "componentwise"
+    assert judge(examination_for(strassen(2, 300), timed_shapes=(Shape(256, 256, 256),))) == "componentwise"
 
 
 def test_noise_is_not_taken_for_a_fast_scheme() -> None:
@@ -74,7 +74,7 @@ def test_noise_is_not_taken_for_a_fast_scheme() -> None:
     def noisy(a: F32, b: F32, c: F32) -> None:
         c[...] = (a @ b) * (1 + (a != np.rint(a)).any() * 1e-4 * rng.random(c.shape))
 
-    assert isinstance(examine.values(lab_for(noisy)), Wrong)
+    assert isinstance(examine.values(examination_for(noisy)), Wrong)
 
 
 def drops_last_row(a: F32, b: F32, c: F32) -> None:
@@ -84,19 +84,19 @@ def drops_last_row(a: F32, b: F32, c: F32) -> None:
 
 
 def test_the_counterexample_is_shrunk_named_and_replays() -> None:
-    lab = lab_for(drops_last_row)
-    verdict = examine.shapes(lab)
+    examination = examination_for(drops_last_row)
+    verdict = examine.shapes(examination)
     assert isinstance(verdict, Wrong)
     assert verdict.at.shape is not None
     assert (verdict.at.shape.m, verdict.at.shape.n) == (5, 3)
     assert verdict.counterexample.row == 4
-    assert lab.case is not None
-    assert lab.case.startswith(f"{verdict.at.shape}:{verdict.at.seed}:")
-    assert examine.replay(lab, lab.case) == verdict
+    assert examination.case is not None
+    assert examination.case.startswith(f"{verdict.at.shape}:{verdict.at.seed}:")
+    assert examine.replay(examination, examination.case) == verdict
     text = describe(verdict)
     assert "\n" not in text
     assert all(part in text for part in (str(verdict.at.shape), str(verdict.at.seed), "got 0.0"))
-    assert isinstance(examine.replay(lab_for(honest), lab.case), examine.Passed)
+    assert isinstance(examine.replay(examination_for(honest), examination.case), examine.Examined)
 
 
 def counting(kernel: Kernel) -> tuple[Kernel, list[Shape]]:
@@ -114,7 +114,7 @@ def test_a_time_out_is_not_shrunk() -> None:
         raise TimeoutError
 
     kernel, seen = counting(hangs)
-    assert isinstance(examine.shapes(lab_for(kernel)), Timeout)
+    assert isinstance(examine.shapes(examination_for(kernel)), Timeout)
     assert len(seen) == 1
 
 
@@ -125,7 +125,7 @@ def test_a_crash_is_shrunk_within_bounds_and_never_in_a_dead_worker() -> None:
             raise IndexError
 
     kernel, seen = counting(crashes)
-    verdict = examine.shapes(lab_for(kernel))
+    verdict = examine.shapes(examination_for(kernel))
     assert isinstance(verdict, Crash)
     assert verdict.at.shape == Shape(0, 4, 0)
     assert len(seen) < 3 * examine.SHRINK_CHECKS
@@ -139,12 +139,14 @@ def test_what_hypothesis_found_is_tried_first_the_next_time(tmp_path: Path) -> N
 
     listed = {oracle.name for oracle in registry()} - {"drawn"}
 
-    def lab(kernel: Kernel) -> Examination:
-        return lab_for(kernel, database=tmp_path, profile=Profile.THOROUGH, disabled=frozenset(listed))
+    def examination(kernel: Kernel) -> Examination:
+        return examination_for(
+            kernel, database=tmp_path, profile=Profile.THOROUGH, disabled=frozenset(listed)
+        )
 
-    first = examine.shapes(lab(wrong_in_a_corner))
+    first = examine.shapes(examination(wrong_in_a_corner))
     kernel, seen = counting(wrong_in_a_corner)
-    second = examine.shapes(lab(kernel))
+    second = examine.shapes(examination(kernel))
     assert isinstance(first, Wrong)
     assert isinstance(second, Wrong)
     assert first.at.shape is not None
@@ -163,7 +165,7 @@ def test_a_kernel_that_fails_only_in_a_batch_is_still_rejected() -> None:
 
         return tires
 
-    assert isinstance(judge(lab_around(launching(factory))), Wrong)
+    assert isinstance(judge(examination_around(launching(factory))), Wrong)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_a_kernel_that_fails_only_in_a_batch_is_still_rejected() -> None:
 )
 def test_a_malformed_case_is_one_clear_line(case: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        examine.replay(lab_for(honest), case)
+        examine.replay(examination_for(honest), case)
 
 
 def test_every_oracle_explains_itself() -> None:
@@ -197,7 +199,7 @@ def test_seeds_are_fresh_unless_chosen() -> None:
 
 @pytest.mark.parametrize("profile", Profile)
 def test_profiles_differ_in_evidence(profile: Profile) -> None:
-    passed = examine.shapes(lab_for(honest, profile=profile))
-    assert isinstance(passed, examine.Passed)
+    passed = examine.shapes(examination_for(honest, profile=profile))
+    assert isinstance(passed, examine.Examined)
     least = {Profile.QUICK: 100, Profile.DEFAULT: 300, Profile.THOROUGH: 650}[profile]
     assert least <= int(passed.notes["checks"]) < 3 * least

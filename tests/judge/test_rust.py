@@ -27,7 +27,9 @@ def tools() -> Tools:
     return prepare(lambda line: None, sandboxed=True)
 
 
-def lab(source: str, tmp_path: Path, threads: str = "1", profile: Profile = Profile.DEFAULT) -> Examination:
+def examination(
+    source: str, tmp_path: Path, threads: str = "1", profile: Profile = Profile.DEFAULT
+) -> Examination:
     library = rustc.compile_kernel(source, "unsafe", tools())
     assert isinstance(library, rustc.CompiledKernel), describe(library)
     return prepare_examination(
@@ -45,31 +47,31 @@ def judge(prepare_examination: Examination) -> Rejection | str:
     """The rejection, or the numerics of a kernel that passed every gate."""
     for gate in (examine.shapes, examine.values, examine.conduct):
         outcome = gate(prepare_examination)
-        if not isinstance(outcome, examine.Passed):
+        if not isinstance(outcome, examine.Examined):
             return outcome
     return prepare_examination.numerics
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_passes(name: str, tmp_path: Path) -> None:
-    assert judge(lab(HONEST[name], tmp_path)) == "componentwise"
+    assert judge(examination(HONEST[name], tmp_path)) == "componentwise"
 
 
 @pytest.mark.parametrize("name", HONEST_THREADED)
 def test_honest_threads_pass(name: str, tmp_path: Path) -> None:
-    assert judge(lab(HONEST_THREADED[name], tmp_path, threads="all")) == "componentwise"
+    assert judge(examination(HONEST_THREADED[name], tmp_path, threads="all")) == "componentwise"
 
 
 @pytest.mark.parametrize("name", FAST)
 def test_strassen_is_named_for_what_it_is(name: str, tmp_path: Path) -> None:
-    assert judge(lab(FAST[name], tmp_path)) == "normwise"
+    assert judge(examination(FAST[name], tmp_path)) == "normwise"
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_is_caught_where_it_should_be(name: str, tmp_path: Path) -> None:
     source, honest, mutated, gate = MUTANTS[name]
     assert honest in source
-    prepare_examination = lab(source.replace(honest, mutated, 1), tmp_path, profile=Profile.QUICK)
+    prepare_examination = examination(source.replace(honest, mutated, 1), tmp_path, profile=Profile.QUICK)
     verdict = judge(prepare_examination)
     assert isinstance(verdict, Wrong), verdict
     assert verdict.at.gate == gate

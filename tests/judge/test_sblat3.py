@@ -20,7 +20,7 @@ from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape
 from harness.verdict import Crash, Gate
 from tests.judge.rust_kernels import INTRINSICS, PADDED, STRASSEN, TEXTBOOK
-from tests.judge.test_rust import lab
+from tests.judge.test_rust import examination
 
 SIZES = (0, 1, 2, 3, 5, 9)
 THRESHOLD = 16.0
@@ -59,8 +59,8 @@ def worst_ratio(a: F32, b: F32, c: F32) -> float:
 def test_honest_kernels_stay_below_the_threshold(source: str, placement: Placement, tmp_path: Path) -> None:
     numbers = sbeg()
     pairs = [operands(Shape(*sizes), numbers) for sizes in itertools.product(SIZES, repeat=3)]
-    with KernelRunner(lab(source, tmp_path), Gate.SHAPES) as bench:
-        products = bench.products(pairs, 1, placement)
+    with KernelRunner(examination(source, tmp_path), Gate.SHAPES) as runner:
+        products = runner.products(pairs, 1, placement)
     worst = max(worst_ratio(a, b, c) for (a, b), c in zip(pairs, products, strict=True))
     assert worst < THRESHOLD
     assert len(products) == 216
@@ -69,8 +69,8 @@ def test_honest_kernels_stay_below_the_threshold(source: str, placement: Placeme
 def test_half_precision_is_above_the_threshold(tmp_path: Path) -> None:
     source = TEXTBOOK.replace("a[i * k + p] *", "f32::from_bits(a[i * k + p].to_bits() & 0xffff_0000) *")
     pairs = [operands(Shape(9, 9, 9), sbeg())]
-    with KernelRunner(lab(source, tmp_path), Gate.SHAPES) as bench:
-        (product,) = bench.products(pairs, 1)
+    with KernelRunner(examination(source, tmp_path), Gate.SHAPES) as runner:
+        (product,) = runner.products(pairs, 1)
     assert worst_ratio(*pairs[0], product) > THRESHOLD
 
 
@@ -80,6 +80,9 @@ def test_half_precision_is_above_the_threshold(tmp_path: Path) -> None:
 )
 def test_a_step_into_the_padding_faults(placement: Placement, index: str, tmp_path: Path) -> None:
     source = TEXTBOOK.replace("a[i * k + p]", f"unsafe {{ *a.as_ptr().wrapping_add{index} }}")
-    with KernelRunner(lab(source, tmp_path), Gate.SHAPES) as bench, pytest.raises(Rejected) as rejected:
-        bench.products([operands(Shape(2, 3, 4), sbeg())], 1, placement)
+    with (
+        KernelRunner(examination(source, tmp_path), Gate.SHAPES) as runner,
+        pytest.raises(Rejected) as rejected,
+    ):
+        runner.products([operands(Shape(2, 3, 4), sbeg())], 1, placement)
     assert isinstance(rejected.value.rejection, Crash)

@@ -17,7 +17,7 @@ WRITER = textwrap.dedent(
     """
     import sys
 
-    from tests.memory_samples import ZEN, accepted
+    from tests.memory.samples import ZEN, accepted
     from harness.memory.kernels import open_memory
 
     with open_memory({where!r}) as memory:
@@ -90,7 +90,7 @@ def test_a_full_disk_is_one_line_and_what_was_recorded_stays(tmp_path: Path) -> 
         """
         import resource, signal
 
-        from tests.memory_samples import ZEN, accepted
+        from tests.memory.samples import ZEN, accepted
         from harness.errors import UserError
         from harness.memory.kernels import open_memory
 

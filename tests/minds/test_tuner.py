@@ -70,11 +70,11 @@ def test_the_first_proposal_is_the_analytical_model_s(machine: Machine, threads:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_proposals_are_feasible_and_never_repeated(machine: Machine) -> None:
-    workshop = ScheduleAdapter(machine, 1)
+    schedules = ScheduleAdapter(machine, 1)
     rng = random.Random(3)
     trials = evolve(tuner(machine), lambda schedule: rng.choice([None, rng.random()]), 24, population=3)
     assert len(set(keys(trials))) == 24
-    refused = [workshop.objections({"algorithm": "x", "schedule": trial.schedule}) for trial in trials]
+    refused = [schedules.objections({"algorithm": "x", "schedule": trial.schedule}) for trial in trials]
     assert sum(bool(reasons) for reasons in refused) == 0
 
 
@@ -95,7 +95,7 @@ def test_a_rejected_schedule_is_not_proposed_again_and_is_nobody_s_parent() -> N
 
 def test_a_timing_that_showed_nothing_is_not_repeated_and_not_held_against_its_neighbours() -> None:
     trials = evolve(tuner(), landscape, 7)
-    unsure = [*trials[:-1], Trial("k6", trials[-1].schedule, None, told=False)]
+    unsure = [*trials[:-1], Trial("k6", trials[-1].schedule, None, conclusive=False)]
     without, failed = trials[:-1], [*trials[:-1], Trial("k6", trials[-1].schedule, None)]
     proposals = [tuner().propose(known, 9, 0) for known in (unsure, failed)]
     assert all(found is not None for found in proposals)

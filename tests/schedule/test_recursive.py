@@ -143,7 +143,7 @@ def test_the_judge_accepts_it_as_normwise(built: tuple[Schedule, CompiledKernel]
         profile=Profile.QUICK,
         seed=20240607,
     )
-    lab = prepare_examination(
+    examination = prepare_examination(
         Program(library.path, library.symbol, Abi.KERNEL),
         host=support.prepared().host,
         settings=settings,
@@ -153,9 +153,9 @@ def test_the_judge_accepts_it_as_normwise(built: tuple[Schedule, CompiledKernel]
         database_key="",
     )
     for gate in (examine.shapes, examine.values, examine.conduct):
-        outcome = gate(lab)
-        assert isinstance(outcome, examine.Passed), (outcome, lab.case)
-    assert lab.numerics == "normwise"
+        outcome = gate(examination)
+        assert isinstance(outcome, examine.Examined), (outcome, examination.case)
+    assert examination.numerics == "normwise"
 
 
 def test_rendering_is_repeatable_and_tells_the_scheme() -> None:

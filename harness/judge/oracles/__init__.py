@@ -48,9 +48,11 @@ def registry() -> tuple[Oracle, ...]:
     return (*structure.ORACLES, *values.ORACLES, *special.ORACLES, *conduct.ORACLES)
 
 
-def at_gate(lab: Examination, gate: Gate) -> list[Oracle]:
+def at_gate(examination: Examination, gate: Gate) -> list[Oracle]:
     """The gate's oracles without the disabled ones."""
-    return [oracle for oracle in registry() if oracle.gate is gate and oracle.name not in lab.disabled]
+    return [
+        oracle for oracle in registry() if oracle.gate is gate and oracle.name not in examination.disabled
+    ]
 
 
 def named(name: str) -> Oracle:

@@ -25,7 +25,7 @@ CALLS, CALLS_AT_ONCE, CALLS_AT_LEAST, CALLS_SECONDS = 4608, 256, 768, 4.0
 REPEATS = 12
 
 
-def determinism(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def determinism(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, four times: twice in a row, after other shapes, and in a fresh process; equal in every bit.
 
     Kills races, uninitialised scratch memory, results that depend on former calls. An honest kernel passes because
@@ -34,15 +34,15 @@ def determinism(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample 
     """
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
-    bench.close()
-    first = bench.product(a, b, seed, Placement.ALIGNED)
+    runner.close()
+    first = runner.product(a, b, seed, Placement.ALIGNED)
     for when in ("repeated at once", "after other shapes", "in a fresh process"):
         if when == "after other shapes":
             for other in BETWEEN:
-                bench.product(*small_integers(rng, other), seed, Placement.ALIGNED)
+                runner.product(*small_integers(rng, other), seed, Placement.ALIGNED)
         if when == "in a fresh process":
-            bench.close()
-        again = bench.product(a, b, seed, Placement.ALIGNED)
+            runner.close()
+        again = runner.product(a, b, seed, Placement.ALIGNED)
         ok = again.view(np.uint32) == first.view(np.uint32)
         wrong = first_wrong(again, ok, first, f"not the same bits {when}")
         if wrong is not None:
@@ -50,7 +50,7 @@ def determinism(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample 
     return None
 
 
-def fresh_values(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def fresh_values(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers at the same addresses again and again: one deep element of A or of B changed, all changed, all moved.
 
     Kills packed copies and outputs that are cached by pointer, by a few sampled values or by a checksum of corners.
@@ -62,7 +62,7 @@ def fresh_values(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample
     for turn in range(6):
         where = Placement.LEFT if turn == 5 else Placement.ALIGNED
         wrong = unequal(
-            bench.product(a, b, seed, where), exact_f32(a, b), f"{CHANGES[turn]} at the same addresses"
+            runner.product(a, b, seed, where), exact_f32(a, b), f"{CHANGES[turn]} at the same addresses"
         )
         if wrong is not None:
             return wrong
@@ -70,10 +70,10 @@ def fresh_values(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample
             a, b = small_integers(rng, shape)
         else:
             _change_one(rng, a if turn % 2 else b)
-    return _every_row(bench, (a, b), seed) if shape.flops <= EVERY_ROW_FLOPS else None
+    return _every_row(runner, (a, b), seed) if shape.flops <= EVERY_ROW_FLOPS else None
 
 
-def _every_row(bench: KernelRunner, data: tuple[F32, F32], seed: int) -> Counterexample | None:
+def _every_row(runner: KernelRunner, data: tuple[F32, F32], seed: int) -> Counterexample | None:
     """One element changed in each half of each row of A, then of B, each product verified."""
     rng = generator(seed + 1)
     for side, x in enumerate(data):
@@ -82,7 +82,7 @@ def _every_row(bench: KernelRunner, data: tuple[F32, F32], seed: int) -> Counter
             col = int(rng.integers(half * cols // 2, max((half + 1) * cols // 2, 1)))
             x[row, col] = 10 - x[row, col] if x[row, col] != 5 else 0
             what = f"one element of {'AB'[side]} changed, in row {row}, at the same addresses"
-            wrong = unequal(bench.product(*data, seed, Placement.ALIGNED), exact_f32(*data), what)
+            wrong = unequal(runner.product(*data, seed, Placement.ALIGNED), exact_f32(*data), what)
             if wrong is not None:
                 return wrong
     return None
@@ -108,7 +108,7 @@ def _change_one(rng: np.random.Generator, x: F32) -> None:
         x.flat[spot] = 10 - x.flat[spot] if x.flat[spot] != 5 else 0
 
 
-def races(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def races(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers, the same product a dozen times in a row, each verified; only where several threads are declared.
 
     Kills lost updates and tiles that two threads own, which show once in a while. An honest kernel passes because
@@ -116,34 +116,34 @@ def races(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None
     """
     a, b = small_integers(generator(seed), shape)
     want = exact_f32(a, b)
-    for number, got in enumerate(bench.products([(a, b)] * REPEATS, seed, Placement.ALIGNED)):
+    for number, got in enumerate(runner.products([(a, b)] * REPEATS, seed, Placement.ALIGNED)):
         wrong = unequal(got, want, f"repetition {number}")
         if wrong is not None:
             return wrong
     return None
 
 
-def call_count(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def call_count(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Many calls in one process, each with other data, each verified.
 
     Kills kernels that do the work only in the first calls. An honest kernel passes because it does not count.
     """
     rng = generator(seed)
-    bench.close()
+    runner.close()
     began = time.monotonic()
     for done in range(0, CALLS, CALLS_AT_ONCE):
         if done >= CALLS_AT_LEAST and time.monotonic() - began > CALLS_SECONDS:
             break
         a = whole(rng, CALLS_AT_ONCE * shape.m, shape.k, 9).reshape(CALLS_AT_ONCE, shape.m, shape.k)
         b = whole(rng, CALLS_AT_ONCE * shape.k, shape.n, 9).reshape(CALLS_AT_ONCE, shape.k, shape.n)
-        got = np.stack(bench.products(list(zip(a, b, strict=True)), seed))
+        got = np.stack(runner.products(list(zip(a, b, strict=True)), seed))
         want = (a.astype(np.float64) @ b).astype(np.float32)
         for number in np.flatnonzero(~(got == want).all(axis=(1, 2))):
             return unequal(got[number], want[number], f"call {done + int(number)} in one process")
     return None
 
 
-def leftovers(bench: KernelRunner, shape: Shape, seed: int) -> None:
+def leftovers(runner: KernelRunner, shape: Shape, seed: int) -> None:
     """After a product the worker sleeps, and during it one thread's worth of CPU was used if one was declared.
 
     Kills threads that go on computing or spin to slow the baseline, and thread pools under the label "1". An honest
@@ -153,11 +153,11 @@ def leftovers(bench: KernelRunner, shape: Shape, seed: int) -> None:
     at = At(Gate.CONDUCT, shape, seed)
     busy_ns, beyond_ns = float("inf"), float("inf")
     for _ in range(2):
-        bench.product(a, b, seed, Placement.ALIGNED)
-        assert bench.last is not None
-        beyond_ns = min(beyond_ns, bench.last.cpu_ns - ONE_THREAD * bench.last.elapsed_ns)
-        busy_ns = min(busy_ns, bench.idle_cpu_ns())
-    if bench.lab.threads == 1 and beyond_ns > BEYOND_NS:
+        runner.product(a, b, seed, Placement.ALIGNED)
+        assert runner.last is not None
+        beyond_ns = min(beyond_ns, runner.last.cpu_ns - ONE_THREAD * runner.last.elapsed_ns)
+        busy_ns = min(busy_ns, runner.idle_cpu_ns())
+    if runner.examination.threads == 1 and beyond_ns > BEYOND_NS:
         raise Rejected(
             Cheat("more threads than declared", "more CPU time than wall time with one thread declared", at)
         )
@@ -165,7 +165,7 @@ def leftovers(bench: KernelRunner, shape: Shape, seed: int) -> None:
         raise Rejected(Cheat("threads left running", "the worker computes although it has nothing to do", at))
 
 
-def blindness(bench: KernelRunner, shape: Shape, seed: int) -> None:
+def blindness(runner: KernelRunner, shape: Shape, seed: int) -> None:
     """Reals may not take much longer than integers of few bits, which is what the clock must use to be exact.
 
     Kills kernels that recognise such data and multiply it in short integers, or by tables, for the clock alone. An
@@ -177,16 +177,16 @@ def blindness(bench: KernelRunner, shape: Shape, seed: int) -> None:
     data = (few_bits(rng, shape), (reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)))
     slower = 0.0
     for turns in BLIND_TURNS:
-        slower = _slower_on_the_second(bench, data, seed, turns)
+        slower = _slower_on_the_second(runner, data, seed, turns)
         if slower <= BLIND_RATIO:
             return
-        bench.close()
+        runner.close()
     detail = f"{slower:.1f} times as long on reals as on integers of few bits"
     raise Rejected(Cheat("speed depends on the data", detail, At(Gate.CONDUCT, shape, seed)))
 
 
 def _slower_on_the_second(
-    bench: KernelRunner, data: Sequence[tuple[F32, F32]], seed: int, turns: int
+    runner: KernelRunner, data: Sequence[tuple[F32, F32]], seed: int, turns: int
 ) -> float:
     """Best time on the second data by best time on the first, the smaller figure of wall and CPU time.
 
@@ -196,9 +196,9 @@ def _slower_on_the_second(
     began = time.monotonic()
     for turn in range(turns):
         for kind, (a, b) in enumerate(data):
-            bench.product(a, b, seed, Placement.ALIGNED)
-            assert bench.last is not None
-            best[kind] = np.minimum(best[kind], (bench.last.elapsed_ns, bench.last.cpu_ns))
+            runner.product(a, b, seed, Placement.ALIGNED)
+            assert runner.last is not None
+            best[kind] = np.minimum(best[kind], (runner.last.elapsed_ns, runner.last.cpu_ns))
         ratio = float(np.min(best[1] / np.maximum(best[0], 1)))
         enough = turn >= 2 or best[1, 0] > BLIND_SLOW_NS
         if (enough and ratio <= BLIND_ALIKE) or time.monotonic() - began > BLIND_SECONDS:

@@ -27,7 +27,7 @@ from harness.verdict import Counterexample, Gate
 LOUD = np.float32(2.0**12)
 
 
-def crosstalk(bench: KernelRunner, shape: Shape, seed: int, bits: int | None = None) -> bool:
+def crosstalk(runner: KernelRunner, shape: Shape, seed: int, bits: int | None = None) -> bool:
     """Whether rows of C change bits when only other rows of A change, or columns when only other columns of B do.
 
     True for a fast bilinear scheme, false for any kernel that sums products in an order of its own, and false for a
@@ -38,15 +38,15 @@ def crosstalk(bench: KernelRunner, shape: Shape, seed: int, bits: int | None = N
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
     loud_a, loud_b = LOUD * reals(rng, shape.m, shape.k), LOUD * reals(rng, shape.k, shape.n)
-    quiet = bench.product(a, b, seed, Placement.ALIGNED)
-    if not same_bits(quiet, bench.product(a, b, seed, Placement.ALIGNED)):
+    quiet = runner.product(a, b, seed, Placement.ALIGNED)
+    if not same_bits(quiet, runner.product(a, b, seed, Placement.ALIGNED)):
         return False
     for rows in itertools.islice(_halves(shape.m), bits and 2 * bits):
-        got = bench.product(np.where(rows[:, None], loud_a, a), b, seed, Placement.ALIGNED)
+        got = runner.product(np.where(rows[:, None], loud_a, a), b, seed, Placement.ALIGNED)
         if not same_bits(got[~rows], quiet[~rows]):
             return True
     for cols in itertools.islice(_halves(shape.n), bits and 2 * bits):
-        got = bench.product(a, np.where(cols, loud_b, b), seed, Placement.ALIGNED)
+        got = runner.product(a, np.where(cols, loud_b, b), seed, Placement.ALIGNED)
         if not same_bits(got[:, ~cols], quiet[:, ~cols]):
             return True
     return False
@@ -60,19 +60,19 @@ def _halves(extent: int) -> Iterator[Mask]:
         yield from (have, ~have)
 
 
-def normwise(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def normwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|.
 
     Kills short mantissas and wrong elements that hide behind the label "fast scheme".
     """
     a, b, kind = graded_reals(generator(seed), shape, seed, even=True)
-    got = bench.product(a, b, seed)
+    got = runner.product(a, b, seed)
     want = product_f64(a, b)
     ok = np.abs(got - want) <= normwise_bound(a, b)
     return first_wrong(got, ok, want, f"outside the normwise bound on {kind}")
 
 
-def mean_square(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def mean_square(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals of any distribution: the mean error of all of C, and how much of it has one sign.
 
     Kills short mantissas, and constants that are added, by a kernel that mixes rows only to be called a fast scheme.
@@ -83,7 +83,7 @@ def mean_square(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample 
     the error; a constant has all of it.
     """
     a, b, name = spread_reals(generator(seed), shape, seed)
-    got = bench.product(a, b, seed)
+    got = runner.product(a, b, seed)
     want = product_f64(a, b)
     error = got - want
     mean, bias = float(np.sqrt(np.mean(error**2))), float(abs(np.mean(error)))
@@ -101,7 +101,7 @@ def mean_square(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample 
 ENOUGH, ONE_SIGN = 256, 0.7
 
 
-def uniform_scaling(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def uniform_scaling(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """K(2^s·A, 2^t·B) equals 2^(s+t)·K(A, B) bit for bit: true of fast schemes too.
 
     Kills thresholds on magnitude that hide behind the label "fast scheme". Every second time one side is far up and
@@ -113,12 +113,12 @@ def uniform_scaling(bench: KernelRunner, shape: Shape, seed: int) -> Counterexam
     if seed % 2:
         s = np.float32(2.0 ** int(rng.choice((-FAR_REACH, FAR_REACH))))
         t = 1 / s
-    plain = bench.product(a, b, seed, Placement.ALIGNED)
-    scaled = bench.product(a * s, b * t, seed, Placement.ALIGNED)
+    plain = runner.product(a, b, seed, Placement.ALIGNED)
+    scaled = runner.product(a * s, b * t, seed, Placement.ALIGNED)
     return unequal(scaled, plain * s * t, "A and B scaled by powers of two")
 
 
-def nonfinite_spread(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def nonfinite_spread(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """What must be NaN or infinite is not finite; what must be finite is right, or NaN because the sums carried it.
 
     Kills masking and saturation. A fast scheme passes: NaN and infinity reach their row or column, and others too.
@@ -126,7 +126,7 @@ def nonfinite_spread(bench: KernelRunner, shape: Shape, seed: int) -> Counterexa
     """
     kind = KINDS[seed % KINDS.index("overflow")]
     a, b, want = special_data(generator(seed), shape, kind)
-    got = bench.product(a, b, seed)
+    got = runner.product(a, b, seed)
     ok = np.where(np.isfinite(want), (got == want) | ~np.isfinite(got), ~np.isfinite(got))
     return first_wrong(got, ok, want, kind)
 

@@ -18,7 +18,7 @@ from harness.verdict import Counterexample, Gate
 KINDS = ("NaN in A", "NaN in B", "infinity in A", "infinity in B", "NaN against zeros", "overflow")
 
 
-def nonfinite(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def nonfinite(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """One NaN or infinity reaches exactly its row or column, 0·∞ and 0·NaN are NaN, what is too large is infinite.
 
     Kills kernels that skip zeros, mask, saturate, or let a NaN leak into other elements. An honest kernel passes in
@@ -26,14 +26,14 @@ def nonfinite(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
     """
     kind = KINDS[seed % len(KINDS)]
     a, b, want = special_data(generator(seed), shape, kind)
-    got = bench.product(a, b, seed)
+    got = runner.product(a, b, seed)
     ok = (got == want) | (np.isnan(got) & np.isnan(want))
     wrong = first_wrong(got, ok, want, kind)
     spared = ok | (np.isnan(got) & np.isinf(want))
-    return None if wrong is not None and spared.all() and compensates(bench, seed) else wrong
+    return None if wrong is not None and spared.all() and compensates(runner, seed) else wrong
 
 
-def compensates(bench: KernelRunner, seed: int) -> bool:
+def compensates(runner: KernelRunner, seed: int) -> bool:
     """Whether small terms survive beside large ones, which only compensated or wider sums manage.
 
     Compensated summation (Kahan 1965, Neumaier 1974) subtracts an infinite sum from itself, so that its infinity
@@ -42,7 +42,9 @@ def compensates(bench: KernelRunner, seed: int) -> bool:
     large, small = 128, 8192
     column = np.concatenate((np.ones(large), np.full(small, 2.0**-25))).astype(np.float32)
     try:
-        got = bench.product(np.ones((2, large + small), np.float32), np.stack((column, column), axis=1), seed)
+        got = runner.product(
+            np.ones((2, large + small), np.float32), np.stack((column, column), axis=1), seed
+        )
     except Rejected:
         return False
     return bool((np.abs(got - (large + small * 2.0**-25)) < 2.0**-14).all())
@@ -95,7 +97,7 @@ def _overflow(rng: Generator, shape: Shape, a: F32, b: F32) -> tuple[F32, F32, F
     return a, b, want
 
 
-def signed_zero(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def signed_zero(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Where every honest kernel yields +0, the sign is +: sums of +0 alone, and x·y − x·y.
 
     Kills kernels that compute −(−A·B) or negate twice. Sums of −0 alone are left out: a kernel that begins with
@@ -108,12 +110,12 @@ def signed_zero(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample 
         b[-1] = b[0]
         a[::2, 0] = np.abs(nonzero(rng, (shape.m + 1) // 2, 1, 9))[:, 0]
         a[::2, -1] = -a[::2, 0]
-    got = bench.product(a, b, seed)
+    got = runner.product(a, b, seed)
     want = np.zeros_like(got)
     return first_wrong(got, (got == 0) & ~np.signbit(got), want, "sums of +0, and x*y - x*y")
 
 
-def subnormal(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def subnormal(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers times 2^-149 and their like: subnormal inputs, subnormal products, and both lifted back to normal.
 
     Kills flush-to-zero and denormals-are-zero, clipped exponents, and scaling that overflows. An honest kernel passes
@@ -123,11 +125,11 @@ def subnormal(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
     up, down = _scales(rng, seed)
     a, b = whole(rng, shape.m, shape.k, 7), whole(rng, shape.k, shape.n, 7)
     want = np.ldexp(exact_f32(a, b), up + down)
-    got = bench.product(np.ldexp(a, up), np.ldexp(b, down), seed)
+    got = runner.product(np.ldexp(a, up), np.ldexp(b, down), seed)
     return unequal(got, want, f"integers times 2^{up} and 2^{down}")
 
 
-def subnormal_rows(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def subnormal_rows(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """The data of `subnormal` in a few neighbouring rows of A and columns of B, plain integers elsewhere.
 
     Kills at large shapes what `subnormal` kills at small ones: there all of it would take some machines a hundred
@@ -138,7 +140,7 @@ def subnormal_rows(bench: KernelRunner, shape: Shape, seed: int) -> Counterexamp
     a, b = whole(rng, shape.m, shape.k, 7), whole(rng, shape.k, shape.n, 7)
     rows, cols = _few(rng, shape.m, up)[:, None], _few(rng, shape.n, down)
     want = np.ldexp(exact_f32(a, b), rows + cols)
-    got = bench.product(np.ldexp(a, rows), np.ldexp(b, cols), seed)
+    got = runner.product(np.ldexp(a, rows), np.ldexp(b, cols), seed)
     return unequal(got, want, f"integers, a few rows times 2^{up}, a few columns times 2^{down}")
 
 

@@ -17,7 +17,7 @@ from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
 
-def exact(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def exact(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Small random integers, compared bit for bit on a poisoned C.
 
     Kills whatever is not the product: zeros, constants, averages, a transposed operand, missing tiles, tails and
@@ -25,22 +25,22 @@ def exact(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None
     with or without FMA, is an integer far below 2^24 and so exact.
     """
     a, b = small_integers(generator(seed), shape)
-    return unequal(bench.product(a, b, seed), exact_f32(a, b), "integers")
+    return unequal(runner.product(a, b, seed), exact_f32(a, b), "integers")
 
 
 def exact_together(
-    bench: KernelRunner, cases: Sequence[tuple[Shape, int]]
+    runner: KernelRunner, cases: Sequence[tuple[Shape, int]]
 ) -> tuple[Shape, int, Counterexample] | None:
     """`exact` for many small cases of one placement in one round trip; the first wrong one."""
     data = [small_integers(generator(seed), shape) for shape, seed in cases]
-    for (shape, seed), (a, b), got in zip(cases, data, bench.products(data, cases[0][1]), strict=True):
+    for (shape, seed), (a, b), got in zip(cases, data, runner.products(data, cases[0][1]), strict=True):
         wrong = unequal(got, exact_f32(a, b), "integers")
         if wrong is not None:
             return shape, seed, wrong
     return None
 
 
-def in_every_placement(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def in_every_placement(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Small random integers, with A, B and C against the upper guard, the lower one, off a line and on one.
 
     Kills vector loads and stores that believe in an alignment, or check it for one matrix only. An honest kernel
@@ -49,13 +49,13 @@ def in_every_placement(bench: KernelRunner, shape: Shape, seed: int) -> Countere
     a, b = small_integers(generator(seed), shape)
     want = exact_f32(a, b)
     for placement in Placement:
-        wrong = unequal(bench.product(a, b, seed, placement), want, f"integers, {placement.value}")
+        wrong = unequal(runner.product(a, b, seed, placement), want, f"integers, {placement.value}")
         if wrong is not None:
             return wrong
     return None
 
 
-def off_diagonal(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def off_diagonal(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers whose whole product comes from off-diagonal blocks: A = [0 X; Y 0], B = [Z 0; 0 W], C = [0 XW; YZ 0].
 
     Kills kernels that compute only the diagonal blocks, or that guess from them whether there is work to do. An
@@ -65,10 +65,10 @@ def off_diagonal(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample
     m, k, n = (extent // 2 for extent in shape)
     a[:m, :k] = a[m:, k:] = 0
     b[:k, n:] = b[k:, :n] = 0
-    return unequal(bench.product(a, b, seed), exact_f32(a, b), "off-diagonal blocks")
+    return unequal(runner.product(a, b, seed), exact_f32(a, b), "off-diagonal blocks")
 
 
-def one_hot(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def one_hot(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Basis probing: the kernel's bilinear tensor at this shape against the tensor of the product.
 
     Up to 600 pairs (E_ip, E_qj) are tried in full: given bilinearity, a complete proof of the structure. Larger
@@ -80,7 +80,7 @@ def one_hot(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | No
     pairs = _basis_pairs(shape) if shape.m * shape.k * shape.k * shape.n <= 600 else _half_pairs(shape, rng)
     for start in range(0, len(pairs), 64):
         batch = pairs[start : start + 64]
-        for (a, b), got in zip(batch, bench.products(batch, seed), strict=True):
+        for (a, b), got in zip(batch, runner.products(batch, seed), strict=True):
             wrong = unequal(got, exact_f32(a, b), _where(a, b))
             if wrong is not None:
                 return wrong
@@ -119,7 +119,7 @@ def _where(a: F32, b: F32) -> str:
     return f"one in A at {ones[0]}, in B at {ones[1]}"
 
 
-def patterns(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def patterns(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers with structure on one side or both: repeated rows and columns, constants, ones on a diagonal, a few
     elements, triangles, bands, nothing at all; and B equal to A or to its transpose; and what only seems to be so.
 
@@ -142,7 +142,7 @@ def patterns(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | N
         ]
     if shape.m == shape.k == shape.n:
         named += [("A equal to B", (a, a.copy())), ("A nearly equal to B", (a, _but_one(a)))]
-    for (name, (x, y)), got in zip(named, bench.products([pair for _, pair in named], seed), strict=True):
+    for (name, (x, y)), got in zip(named, runner.products([pair for _, pair in named], seed), strict=True):
         wrong = unequal(got, exact_f32(x, y), name)
         if wrong is not None:
             return wrong

@@ -35,32 +35,32 @@ GRADE_REACH = 16
 BIAS = 0.02
 
 
-def wide_mantissa(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def wide_mantissa(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """12-bit integers times −1, 0, 1: sums need up to 24 bits.
 
     Kills bf16, f16 and TF32 passed off as f32, in the inputs or in the accumulator. An honest kernel passes because
     every partial sum is an integer at or under 2^24; three levels of Strassen pass because random signs leave room.
     """
     a, b = wide_integers(generator(seed), shape)
-    return unequal(bench.product(a, b, seed), exact_f32(a, b), "12-bit integers times -1, 0, 1")
+    return unequal(runner.product(a, b, seed), exact_f32(a, b), "12-bit integers times -1, 0, 1")
 
 
-def componentwise(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def componentwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, plain and graded, against f64: each element within γ_k·(|A|·|B|) plus the underflow term.
 
     Kills small errors in few elements, short mantissas on data that is not integers, lost small inputs. An honest
     kernel passes by theorem: the bound holds for any order of summation, with and without FMA (Higham, eq. 3.13).
     """
     a, b, kind = graded_reals(generator(seed), shape, seed)
-    return _outside(bench.product(a, b, seed), product_f64(a, b), a, b, kind)
+    return _outside(runner.product(a, b, seed), product_f64(a, b), a, b, kind)
 
 
 def componentwise_together(
-    bench: KernelRunner, cases: Sequence[tuple[Shape, int]]
+    runner: KernelRunner, cases: Sequence[tuple[Shape, int]]
 ) -> tuple[Shape, int, Counterexample] | None:
     """`componentwise` for many small cases of one placement in one round trip; the first wrong one."""
     data = [graded_reals(generator(seed), shape, seed) for shape, seed in cases]
-    products = bench.products([(a, b) for a, b, _ in data], cases[0][1])
+    products = runner.products([(a, b) for a, b, _ in data], cases[0][1])
     for (shape, seed), (a, b, kind), got in zip(cases, data, products, strict=True):
         wrong = _outside(got, product_f64(a, b), a, b, kind)
         if wrong is not None:
@@ -108,7 +108,7 @@ def graded_reals(rng: Generator, shape: Shape, seed: int, even: bool = False) ->
     return a, b, f"{name}, {GRADINGS[kind]}"
 
 
-def rounding(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def rounding(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals as people multiply them, at every size: the mean error as small as f32's own, and of either sign.
 
     Kills shortened mantissas that begin only at large shapes, or only on data that does not look like a test, and
@@ -118,7 +118,7 @@ def rounding(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | N
     0.43 of rms_unit: 0.22 where it sums one by one, in blocks less. The limit is 1.
     """
     a, b, name = spread_reals(generator(seed), shape, seed)
-    got = bench.product(a, b, seed)
+    got = runner.product(a, b, seed)
     want = product_f64(a, b)
     wrong = _outside(got, want, a, b, name)
     if wrong is not None or not got.size:
@@ -134,7 +134,7 @@ def rounding(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | N
     )
 
 
-def scaling(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def scaling(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """K(D1·A, B·D2) equals D1·K(A, B)·D2 bit for bit, D1 and D2 diagonal with powers of two.
 
     Kills thresholds on magnitude, scaling by a common maximum, fixed-point tricks, and Strassen-like schemes posing
@@ -144,12 +144,12 @@ def scaling(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | No
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
     rows, cols = powers_of_two(rng, shape.m, SCALE_REACH)[:, None], powers_of_two(rng, shape.n, SCALE_REACH)
-    plain = bench.product(a, b, seed, Placement.ALIGNED)
-    scaled = bench.product(a * rows, b * cols, seed, Placement.ALIGNED)
+    plain = runner.product(a, b, seed, Placement.ALIGNED)
+    scaled = runner.product(a * rows, b * cols, seed, Placement.ALIGNED)
     return unequal(scaled, rows * plain * cols, "rows and columns scaled by powers of two")
 
 
-def graded(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def graded(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """K(D1·A·P, Pᵀ·B·D2) equals D1·(A·B)·D2 exactly, A and B integers that fill 24 bits, P a permutation of k.
 
     The order of k changes the rounding of an honest kernel on reals, so permutation is demanded where nothing is
@@ -164,7 +164,7 @@ def graded(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | Non
     rows, cols = _far_scales(rng, shape)
     order = rng.permutation(shape.k)
     want = rows * product_f64(a, b).astype(np.float32) * cols
-    got = bench.product((a * rows)[:, order], (b * cols)[order], seed)
+    got = runner.product((a * rows)[:, order], (b * cols)[order], seed)
     return unequal(got, want, "24-bit integers, graded and permuted")
 
 
@@ -198,7 +198,7 @@ def _filling(rng: Generator, rows: int, k: int) -> F32:
     return filled
 
 
-def zero_rows(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+def zero_rows(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Zero rows of A and zero columns of B among reals: there C is exactly zero, elsewhere within the bound.
 
     Kills short-cuts for zero rows that forget to write, and Strassen-like schemes, which leave a residue. An honest
@@ -208,7 +208,7 @@ def zero_rows(bench: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
     rows, cols = rng.integers(0, 3, shape.m) == 0, rng.integers(0, 3, shape.n) == 0
     a[rows], b[:, cols] = 0, 0
-    got = bench.product(a, b, seed)
+    got = runner.product(a, b, seed)
     want = product_f64(a, b)
     bound = componentwise_bound(a, b)
     bound[rows], bound[:, cols] = 0, 0

@@ -54,7 +54,7 @@ class CoderAgent(BaseMatMulAgent):
 
     def _by_template(self, message: CodeRequest) -> Written:
         try:
-            source = self.table.workshop.render(message.proposal)
+            source = self.table.schedules.render(message.proposal)
         except UserError as error:
             raise NoKernelError(f"no template: {error}") from None
         return Written(source, TEMPLATE, message.model, message.prompt_hash)
@@ -66,11 +66,11 @@ class CoderAgent(BaseMatMulAgent):
         return None
 
     def _coded(self, message: CodeRequest, written: Written) -> Coded:
-        count = sum(isinstance(heard.content, Coded) for heard in self.table.told)
+        count = sum(isinstance(heard.content, Coded) for heard in self.table.events)
         candidate = candidate_folders.name(self.table.run_id, count + 1)
         parents = [message.failed.candidate] if message.failed else message.parents
         tier = (
-            self.table.workshop.tier(message.proposal)
+            self.table.schedules.tier(message.proposal)
             if written.how == TEMPLATE
             else coding.tier(written.source)
         )

@@ -84,7 +84,7 @@ def _source(text: str, base: str, region: str | None, cut_off: bool) -> str:
 
 def _template(table: Table, message: CodeRequest) -> str:
     try:
-        return table.workshop.render(message.proposal)
+        return table.schedules.render(message.proposal)
     except UserError as error:
         raise NoKernelError(f"no template to start from: {error}") from None
 

@@ -32,8 +32,8 @@ class Attempt:
 
 def attempts(table: Table) -> list[Attempt]:
     """Every judged kernel of this run, in order."""
-    coded = {m.content.candidate: m.content for m in table.told if isinstance(m.content, Coded)}
-    judged = [m.content for m in table.told if isinstance(m.content, Judged)]
+    coded = {m.content.candidate: m.content for m in table.events if isinstance(m.content, Coded)}
+    judged = [m.content for m in table.events if isinstance(m.content, Judged)]
     return [Attempt(coded[each.candidate], codec.from_plain(each.verdict)) for each in judged]
 
 

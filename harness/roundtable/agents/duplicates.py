@@ -28,12 +28,12 @@ class Tried:
     @classmethod
     def of(cls, table: Table) -> Tried:
         """From the memory (this machine class and thread count) and from this run."""
-        tried = cls(embedder=getattr(table.memory, "embedder", None), key_of=table.workshop.key)
+        tried = cls(embedder=getattr(table.memory, "embedder", None), key_of=table.schedules.key)
         here = table.machine.machine_class
         for one in table.memory.best(1_000_000, here, table.threads):
             if one.machine_class == here and one.schedule is not None:
-                tried.keys[table.workshop.key(one.schedule)] = one.name
-        for message in table.told:
+                tried.keys[table.schedules.key(one.schedule)] = one.name
+        for message in table.events:
             event = message.content
             if isinstance(event, Coded):
                 tried._add(event.candidate, event.manifest.get("proposal") or {}, event.how)

@@ -37,7 +37,7 @@ class MatMulManager(BaseMatMulAgent):
             for generation in range(1, table.generations + 1)
             for slot in range(table.population)
         }
-        for message in table.told:
+        for message in table.events:
             self._states[message.turn].hear(message.content)
 
     @message_handler
@@ -58,7 +58,7 @@ class MatMulManager(BaseMatMulAgent):
             if request is None:
                 continue
             # What was accepted is remembered even when the budget is used up meanwhile.
-            if not isinstance(request, RememberRequest) and (reason := table.purse.exhausted()):
+            if not isinstance(request, RememberRequest) and (reason := table.spending.exhausted()):
                 table.ended = reason
                 table.say(f"manager: {reason}; what was accepted is kept")
                 return

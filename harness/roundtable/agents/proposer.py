@@ -67,7 +67,7 @@ class ProposerAgent(BaseMatMulAgent):
         best = max((trial.ratio for trial in trials if trial.ratio is not None), default=None)
         told = f"{len(trials)} trials, best {best}"
         return Proposed(
-            proposal=self.table.workshop.read_proposal(proposal),
+            proposal=self.table.schedules.read_proposal(proposal),
             parents=[tuned.parent] if tuned.parent else [],
             model=tuner.name,
             prompt_hash=transcript.prompt_hash(tuner.name, f"seed {self.table.seed}, {told}"),
@@ -84,10 +84,10 @@ class ProposerAgent(BaseMatMulAgent):
 
     def _refused(self, trials: list[Trial]) -> list[Trial]:
         """Proposals of this run that never became a template kernel: to the tuner, failed trials."""
-        key = self.table.workshop.key
+        key = self.table.schedules.key
         known = {key(trial.schedule) for trial in trials}
         found = []
-        for index, message in enumerate(self.table.told):
+        for index, message in enumerate(self.table.events):
             event = message.content
             if isinstance(event, Proposed) and key(event.proposal["schedule"]) not in known:
                 known.add(key(event.proposal["schedule"]))

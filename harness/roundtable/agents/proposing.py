@@ -35,7 +35,7 @@ def title(schedule: JsonObject) -> str:
 
 def answer_schema(table: Table) -> JsonObject:
     """The Proposal's schema, generated from its types, with the choice of who codes."""
-    schema = json.loads(json.dumps(table.workshop.proposal_schema()))
+    schema = json.loads(json.dumps(table.schedules.proposal_schema()))
     schema["properties"] = {"coding": {"enum": list(CODINGS), "type": "string"}} | schema["properties"]
     schema["required"] = ["coding", *schema.get("required", [])]
     plain: JsonObject = schema
@@ -58,7 +58,7 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
         coding = found.pop("coding", TEMPLATE)
         if coding not in CODINGS:
             raise UserError(f"coding is '{coding}'; allowed: {', '.join(CODINGS)}")
-        proposal = table.workshop.read_proposal(found)
+        proposal = table.schedules.read_proposal(found)
     except (NotJsonError, UserError) as error:
         return SentBack(by="schema", reasons=[str(error)])
     known = {entry.name for entry in context.archive(table).elites} | {

@@ -23,7 +23,7 @@ from harness.verdict import Verdict
 
 @dataclass
 class Table:
-    """One run's services. `told` is the conversation so far, earlier sessions of a resumed run included."""
+    """One run's services. `events` is the conversation so far, earlier sessions of a resumed run included."""
 
     run_id: str
     seed: int
@@ -36,13 +36,13 @@ class Table:
     minds: Minds
     memory: MemoryInterface
     library: LibraryInterface | None
-    workshop: ScheduleInterface
+    schedules: ScheduleInterface
     journal: Journal
     transcript: Transcript
     replay: Replay | None
-    purse: Spending
+    spending: Spending
     say: Announce
-    told: list[GroupChatMessage] = field(default_factory=list)
+    events: list[GroupChatMessage] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     ended: str = "finished"
     interruption: BaseException | None = None
@@ -54,9 +54,9 @@ class Table:
 
     def say_to_all(self, message: GroupChatMessage) -> None:
         """On disk first, then part of the conversation."""
-        self.journal.say(message, self.purse.tokens, self.purse.spent_s)
-        self.told.append(message)
+        self.journal.say(message, self.spending.tokens, self.spending.spent_s)
+        self.events.append(message)
 
     def judged(self) -> list[Judged]:
         """Every verdict of this run so far, in order."""
-        return [message.content for message in self.told if isinstance(message.content, Judged)]
+        return [message.content for message in self.events if isinstance(message.content, Judged)]

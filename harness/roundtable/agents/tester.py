@@ -72,7 +72,7 @@ class TesterAgent(BaseMatMulAgent):
         await self.announce(message.turn, RememberedIt(candidate=message.candidate, memory_id=kept))
 
     def _coded(self, candidate: str) -> Coded:
-        for message in reversed(self.table.told):
+        for message in reversed(self.table.events):
             if isinstance(message.content, Coded) and message.content.candidate == candidate:
                 return message.content
         raise HarnessFaultError(f"{candidate}: to be judged, but nobody wrote it")

@@ -50,7 +50,7 @@ async def ask(
         except PromptTooLongError:
             if attempt == _REFITS:
                 raise
-    table.purse.pay(answer.prompt_tokens + answer.answer_tokens)
+    table.spending.pay(answer.prompt_tokens + answer.answer_tokens)
     table.transcript.answered(where, question, answer, mind.name, mind.model_hash, dropped)
     return Asked(answer.text, question.user, answer.finish == "length")
 
@@ -68,15 +68,15 @@ def _question(
     least = min(answer_tokens, max(LEAST_ANSWER_TOKENS, mind.context_tokens // 4))
     fitted = prompt.fit(parts, lambda text: mind.count(system, text), mind.context_tokens - least)
     room = min(answer_tokens, mind.context_tokens - fitted.tokens)
-    if table.purse.left_tokens is not None:
-        room = max(1, min(room, table.purse.left_tokens - fitted.tokens))
+    if table.spending.left_tokens is not None:
+        room = max(1, min(room, table.spending.left_tokens - fitted.tokens))
     question = Question(
         system=system,
         user=fitted.text,
         seed=seed_of(table.seed, where),
         max_tokens=room,
         schema=None if schema is None else countable(compact(schema)),
-        limit_s=table.purse.left_s,
+        limit_s=table.spending.left_s,
     )
     return question, fitted.dropped
 

@@ -21,10 +21,10 @@ class VerifierAgent(BaseMatMulAgent):
     @message_handler
     async def on_verify(self, message: VerifyRequest, ctx: MessageContext) -> None:
         """Announce Verified, or SentBack with the reasons."""
-        workshop = self.table.workshop
+        schedules = self.table.schedules
         try:
-            objections = await asyncio.to_thread(workshop.objections, message.proposal)
-            facts = [] if objections else workshop.facts(message.proposal)
+            objections = await asyncio.to_thread(schedules.objections, message.proposal)
+            facts = [] if objections else schedules.facts(message.proposal)
         except UserError as error:
             objections, facts = [str(error)], []
         if objections:
