@@ -92,6 +92,11 @@ class Candidate:
         return hashlib.sha256(self.source.encode()).hexdigest()
 
 
+def is_candidate_folder(path: Path) -> bool:
+    """Whether the folder holds a candidate, even a broken one: nothing else in such a folder is read or imported."""
+    return os.path.lexists(path / KERNEL_FILE) or os.path.lexists(path / MANIFEST_FILE)
+
+
 def load(folder: Path) -> Candidate:
     """Read `folder` as a candidate.
 

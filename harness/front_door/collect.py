@@ -1,48 +1,43 @@
-"""What pytest collects: a candidate's folder, its kernel, one item per gate. Nothing is compiled or imported."""
+"""What pytest collects: a candidate's folder, its kernel, and one item per gate. Nothing is compiled or imported."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from harness.candidate import KERNEL_FILE, MANIFEST_FILE, Candidate, Manifest, load
-from harness.errors import CandidateError
+from harness.candidate import KERNEL_FILE, Candidate, Manifest, is_candidate_folder, load
+from harness.errors import CandidateError, UserError
+from harness.front_door.session import session_state
 from harness.pipeline import GatePassed, Inspection
-from harness.verdict import At, Gate, PolicyViolation, Rejection, describe
+from harness.report.gate_report import GateReport
+from harness.verdict import At, Gate, HarnessError, Inconclusive, PolicyViolation, Rejection, describe
 from harness.visible import misleads, visible
 
-if TYPE_CHECKING:
-    from harness.front_door.session import SessionState
+__all__ = ["CandidateFolder", "GateItem", "KernelFile", "is_candidate_folder", "yardstick_items"]
 
 
 class RejectedError(Exception):
-    """The candidate is not what it should be here; its text is the one line of the report."""
-
-
-def is_candidate_folder(path: Path) -> bool:
-    """Whether a folder holds a candidate (even a broken one): then nothing else in it is looked at."""
-    return os.path.lexists(path / KERNEL_FILE) or os.path.lexists(path / MANIFEST_FILE)
+    """The candidate fails this session; the exception's text is the one line shown in the report."""
 
 
 class CandidateFolder(pytest.Directory):
-    """A folder with a candidate in it; tests, conftests and everything else in it are ignored."""
+    """A folder that holds a candidate. Tests, conftest.py files and everything else in it are ignored."""
 
     def collect(self) -> Iterator[pytest.Collector]:
-        """Just the kernel, whether it can be read or not; the policy gate says what is wrong with it."""
-        yield KernelFile.from_parent(self, path=self.path / KERNEL_FILE, **_plain_id(self, KERNEL_FILE))
+        """The kernel file, readable or not: the policy gate reports what is wrong with it."""
+        yield KernelFile.from_parent(self, path=self.path / KERNEL_FILE, **_safe_nodeid(self, KERNEL_FILE))
 
 
-def _plain_id(folder: CandidateFolder, file: str) -> dict[str, Any]:
-    """A node id of its own where pytest's would print a path that moves the cursor or that no encoder takes."""
+def _safe_nodeid(folder: CandidateFolder, file: str) -> dict[str, Any]:
+    """A node id with escapes where the folder's name has characters that move the cursor or cannot be encoded."""
     return {"nodeid": visible(f"{folder.nodeid}/{file}")} if misleads(folder.nodeid) else {}
 
 
 class KernelFile(pytest.File):
-    """kernel.rs of one candidate; `generated` marks one that this session's round table wrote."""
+    """The kernel.rs of one candidate; `generated` is true for a kernel that this session's round table wrote."""
 
     generated = False
     _inspection: Inspection | None = None
@@ -53,31 +48,29 @@ class KernelFile(pytest.File):
             yield GateItem.from_parent(self, name=str(gate), gate=gate)
 
     def inspection(self) -> Inspection:
-        """The way of this candidate through the gates, shared by its items."""
+        """The inspection of the candidate, shared by its gate items."""
         if self._inspection is None:
-            state = session_state(self.config)
+            shared = session_state(self.config).shared
             try:
-                candidate = load(self.path.parent)
-                self._inspection = Inspection(candidate, state.shared)
+                self._inspection = Inspection(load(self.path.parent), shared)
             except CandidateError as error:
-                # Nothing in it is read any more, so its path may be the one that can be shown.
+                # Nothing of the folder is read from here on, so the escaped path may stand for the real one.
                 folder = Path(visible(str(self.path.parent)))
-                unreadable = Candidate(folder.name, folder, "", Manifest())
-                self._inspection = Inspection(unreadable, state.shared)
+                self._inspection = Inspection(Candidate(folder.name, folder, "", Manifest()), shared)
                 self._inspection.verdict = PolicyViolation("contract", str(error), at=At(Gate.POLICY))
         return self._inspection
 
 
 class YardstickFile(KernelFile):
-    """A well-known crate behind the contract's symbol, through the same judge and clock as any kernel."""
+    """A published crate behind the contract's symbol, judged and timed like any kernel."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """One item per judging gate; what Cargo built from a lock file is not a candidate to be compiled."""
+        """One item per gate from `shapes` on: Cargo builds the crate from a lock file, so nothing else is checked."""
         for gate in (Gate.SHAPES, Gate.VALUES, Gate.CONDUCT, Gate.CLOCK):
             yield GateItem.from_parent(self, name=str(gate), gate=gate)
 
     def inspection(self) -> Inspection:
-        """The way of this crate through the judging gates; it is built by Cargo on first use."""
+        """The inspection of the crate; Cargo builds the crate on first use."""
         if self._inspection is None:
             from harness.clock import yardsticks
 
@@ -91,7 +84,7 @@ class YardstickFile(KernelFile):
 
 
 def yardstick_items(session: pytest.Session) -> list[pytest.Item]:
-    """The items of every yardstick, for --yardsticks."""
+    """The gate items of every yardstick, for --yardsticks."""
     from harness.clock import yardsticks
 
     files = [yardsticks.FOLDER / name / "src" / "lib.rs" for name in yardsticks.NAMES]
@@ -105,8 +98,8 @@ class GateItem(pytest.Item):
     def __init__(self, *, gate: Gate, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.gate = gate
-        # What the reports carry to the summary; plain types, so that it survives xdist.
-        self.outcome: dict[str, Any] = {}
+        # Set when the gate has run; the plugin attaches it to pytest's report.
+        self.gate_report: GateReport | None = None
         if gate is Gate.CLOCK:
             self.add_marker(pytest.mark.perf)
         self.add_marker(pytest.mark.xdist_group(visible(str(self.path.parent))))
@@ -118,31 +111,31 @@ class GateItem(pytest.Item):
         return self.parent
 
     def runtest(self) -> None:
-        """Walk through this gate; a later gate is skipped when an earlier one rejected."""
-        if session_state(self.config).settings.case and self.gate in (Gate.VALUES, Gate.CONDUCT, Gate.CLOCK):
+        """Run the gates up to this one; skip when an earlier gate's item has reported a rejection."""
+        state = session_state(self.config)
+        if state.settings.case and self.gate in (Gate.VALUES, Gate.CONDUCT, Gate.CLOCK):
             pytest.skip("--case replays one counterexample and nothing else")
         inspection = self.kernel.inspection()
         earlier = inspection.rejection
-        if earlier is not None and earlier.at.gate is not self.gate and self._already_told(earlier):
+        if earlier is not None and self._already_reported(earlier):
             pytest.skip(f"rejected by {earlier.at.gate}")
-        outcome = session_state(self.config).walk(inspection, self.gate)
-        self.outcome = session_state(self.config).outcome_of(self, inspection)
-        for key, value in self.outcome.get("properties", {}).items():
-            self.user_properties.append((key, value))
+        outcome = state.run_gate(inspection, self.gate)
+        self.gate_report = state.gate_report(inspection, self.gate, self.kernel.nodeid, self.kernel.generated)
+        self.user_properties.extend(self.gate_report.junit_properties().items())
         if isinstance(outcome, GatePassed):
             self._require_expected_pass(inspection)
         else:
             self._require_expected_rejection(inspection, outcome)
 
-    def _already_told(self, earlier: Rejection) -> bool:
-        """An earlier gate's item of this session has reported the rejection (or will: it stands before us)."""
+    def _already_reported(self, earlier: Rejection) -> bool:
         gates = list(Gate)
         return (
             gates.index(earlier.at.gate) < gates.index(self.gate)
-            and self.kernel in session_state(self.config).told
+            and self.kernel.path in session_state(self.config).reported
         )
 
     def _require_expected_pass(self, inspection: Inspection) -> None:
+        """Fail when an exhibit passed the gate that must reject it, or an accepted kernel misses --min-ratio."""
         manifest = inspection.candidate.manifest
         if manifest.expect == "rejected" and not self.kernel.generated:
             if manifest.gate is self.gate or (manifest.gate is None and self.gate is Gate.CLOCK):
@@ -154,51 +147,35 @@ class GateItem(pytest.Item):
                 raise RejectedError(problem)
 
     def _require_expected_rejection(self, inspection: Inspection, rejection: Rejection) -> None:
-        session_state(self.config).told.add(self.kernel)
+        """Report a rejection: expected for exhibits, an outcome for generated kernels, else a failure."""
+        session_state(self.config).reported.add(self.kernel.path)
         manifest = inspection.candidate.manifest
         line = describe(rejection)
-        self._show_details(rejection)
+        self._add_report_sections(rejection)
         if self.kernel.generated:
             pytest.xfail(f"REJECTED: {line}")
         if manifest.expect == "rejected" and manifest.gate in (None, rejection.at.gate):
-            if _is_verdict_on_candidate(rejection):
+            # A fault of the harness or an unreliable timing is never the rejection that an exhibit expects.
+            if not isinstance(rejection, HarnessError | Inconclusive):
                 pytest.xfail(f"as expected: {line}")
         elif manifest.expect == "rejected":
             line = f"expected to be rejected by {manifest.gate}, but {rejection.at.gate} rejected it: {line}"
         raise RejectedError(line)
 
-    def _show_details(self, rejection: Rejection) -> None:
-        details = getattr(rejection, "diagnostics", None)
-        if details:
-            self.add_report_section("call", "rustc", details)
-        replay = self.outcome.get("record", {}).get("replay")
-        if replay:
-            self.add_report_section("call", "replay", replay)
+    def _add_report_sections(self, rejection: Rejection) -> None:
+        diagnostics = getattr(rejection, "diagnostics", None)
+        if diagnostics:
+            self.add_report_section("call", "rustc", diagnostics)
+        if self.gate_report is not None and self.gate_report.verdict is not None:
+            self.add_report_section("call", "replay", self.gate_report.verdict.record.replay)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """One line for what the judge or a person has to say; a traceback only for bugs of the harness."""
-        from harness.errors import UserError
-
+        """One line for a rejection or a user's error; a traceback only for a bug of the harness."""
         if isinstance(excinfo.value, RejectedError | UserError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the item lives; line 0, because pytest asserts on None for skipped items."""
+        """Path, line and title of the item; the line is 0 because pytest requires one for skipped items."""
         path = Path(visible(str(self.path)))
         return path, 0, f"{path.parent.name}::{self.gate}"
-
-
-def _is_verdict_on_candidate(rejection: Rejection) -> bool:
-    """A failure of the harness or of the measurement never counts as the rejection that an exhibit expects."""
-    from harness.verdict import HarnessError, Inconclusive
-
-    return not isinstance(rejection, HarnessError | Inconclusive)
-
-
-STATE: pytest.StashKey[SessionState] = pytest.StashKey()
-
-
-def session_state(config: pytest.Config) -> SessionState:
-    """What this session shares; put into the stash by the plugin."""
-    return config.stash[STATE]

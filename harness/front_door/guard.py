@@ -1,7 +1,7 @@
-"""Nothing in a candidate's folder configures or extends the harness: no conftest.py, no ini file.
+"""Refuses conftest.py and ini files in a candidate's folder.
 
-pytest imports conftest.py files beside what it collects, and takes its configuration from the nearest ini file.
-Beside hostile code both are a way into the judge's own process, so both are refused.
+pytest imports conftest.py files beside what it collects and reads its configuration from the nearest ini file. In a
+folder of hostile code, either would let the candidate run code in the judge's own process.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from harness.front_door.collect import is_candidate_folder
+from harness.candidate import is_candidate_folder
 
 
 def guard_conftests(manager: pytest.PytestPluginManager) -> None:
-    """Refuse every conftest.py beside or below a kernel; pytest has no hook for this, so its loader is wrapped.
+    """Refuse every conftest.py beside or below a kernel.
 
-    Raises pytest.UsageError when this pytest has no such loader: unguarded is worse than not at all.
+    pytest has no hook for this, so its conftest loader is wrapped. Raises pytest.UsageError when this pytest has no
+    such loader, because without the guard a candidate could run code in this process.
     """
     load = getattr(manager, "_importconftest", None)
     if load is None:
@@ -40,7 +41,7 @@ def guard_conftests(manager: pytest.PytestPluginManager) -> None:
 
 
 def forbid_foreign_configuration(config: pytest.Config) -> None:
-    """Raise pytest.UsageError when the ini file that pytest found lies in a candidate's folder."""
+    """Raise pytest.UsageError when the ini file that pytest chose is in a candidate's folder."""
     if config.inipath is not None and is_candidate_folder(config.inipath.parent):
         raise pytest.UsageError(
             f"{config.inipath}: a candidate's folder cannot configure pytest; remove this file, or name the "

@@ -1,4 +1,4 @@
-"""The pytest hooks, and nothing else."""
+"""The pytest hooks. Each one calls a function of another module and does nothing else."""
 
 from __future__ import annotations
 
@@ -8,76 +8,79 @@ from typing import Any
 
 import pytest
 
+from harness.candidate import is_candidate_folder
 from harness.errors import HarnessFaultError, UserError
 from harness.front_door import options
-from harness.front_door.collect import STATE, CandidateFolder, GateItem, is_candidate_folder, yardstick_items
+from harness.front_door.arguments import check_arguments, judges_here, judges_in_workers
+from harness.front_door.collect import CandidateFolder, GateItem, yardstick_items
 from harness.front_door.guard import forbid_foreign_configuration, guard_conftests
-from harness.front_door.summary import Summary
+from harness.front_door.reporting import SessionReport
+from harness.front_door.session import STATE, SessionState
+from harness.front_door.terminal import announcer
 
-SUMMARY: pytest.StashKey[Summary] = pytest.StashKey()
+REPORT: pytest.StashKey[SessionReport] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the options; from here on no conftest.py beside a kernel is imported."""
+    """Declare the options; from here on, no conftest.py beside a kernel is imported."""
     options.add(parser)
     guard_conftests(pluginmanager)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """A pytest.ini in a candidate's folder would choose what pytest imports; refuse it before it does."""
+    """Refuse an ini file in a candidate's folder before pytest imports what that file names."""
     forbid_foreign_configuration(early_config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the settings once; bad values end here, in one line, with pytest's exit code for bad usage."""
-    from harness.front_door.session import SessionState
-
-    # xdist's own mark; declared here too, because the items carry it whether or not xdist is installed.
+    """Read the settings once. Bad values end the session here with one line and pytest's exit code for bad usage."""
+    # pytest-xdist declares its own marker, but the items carry it even when xdist is not installed.
     config.addinivalue_line("markers", "perf: takes timings; never run in parallel")
     config.addinivalue_line("markers", "xdist_group(name): the items of one candidate belong to one worker")
     try:
         settings = options.read(config)
-        summary = Summary(config, settings)
-        summary.check_arguments()
+        check_arguments(config, settings)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[STATE] = SessionState(settings, summary.say)
-    config.stash[SUMMARY] = summary
-    config.pluginmanager.register(summary, "roundtable-summary")
+    config.stash[STATE] = SessionState(settings, announcer(config))
+    config.stash[REPORT] = SessionReport(config, settings)
+    config.pluginmanager.register(config.stash[REPORT], "roundtable-report")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Under xdist the workers judge, but what a person must mend is told here, before any of them starts."""
-    if session.config.stash[SUMMARY].distributes:
+    """Under xdist the workers judge; missing tools are reported by the controller before any worker starts."""
+    if judges_in_workers(session.config):
         _prepare(session.config)
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A candidate's folder is its kernel and nothing else."""
+    """Collect only the kernel of a candidate's folder."""
     return CandidateFolder.from_parent(parent, path=path) if is_candidate_folder(path) else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """--yardsticks adds known crates to whatever is judged, first in line."""
+    """Put the items of --yardsticks in front of the candidates."""
     if session.config.stash[STATE].settings.yardsticks:
         items[:0] = yardstick_items(session)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tools missing, or a bad baseline or save, are told before anything runs."""
+    """Report missing tools, a bad baseline or a bad saved session before anything runs."""
     if session.config.option.collectonly:
         return
-    if session.config.stash[SUMMARY].wants_tools(session.items):
+    if judges_here(session.config, session.config.stash[STATE].settings, session.items):
         _prepare(session.config)
 
 
 def _prepare(config: pytest.Config) -> None:
+    from harness.front_door.preparation import prepare
+
     try:
-        config.stash[SUMMARY].prepare(config.stash[STATE])
+        prepare(config.stash[STATE])
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
     except HarnessFaultError as fault:
@@ -86,37 +89,38 @@ def _prepare(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """After what was collected, the round table: its candidates run as live items of this session."""
+    """After the collected items, run the round table; its candidates become live items of this session."""
     result = yield
     if session.config.stash[STATE].settings.generate and not session.config.option.collectonly:
         from harness.front_door.live import evolve_in_session
 
         try:
-            evolve_in_session(session, session.config.stash[STATE], session.config.stash[SUMMARY])
+            notices = evolve_in_session(session, session.config.stash[STATE])
         except UserError as error:
             raise pytest.UsageError(str(error)) from None
+        session.config.stash[REPORT].notices.extend(notices)
     return result
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What a gate found travels on its report, in plain types."""
+    """Attach the gate report to pytest's report, as plain types that survive xdist."""
     report = yield
-    if isinstance(item, GateItem) and report.when == "call":
-        report.roundtable = item.outcome  # type: ignore[attr-defined]
+    if isinstance(item, GateItem) and report.when == "call" and item.gate_report is not None:
+        report.roundtable = item.gate_report.to_plain()  # type: ignore[attr-defined]
     return report
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
-    """A generated candidate that is turned down is an outcome of its own."""
+    """Show a rejected generated candidate as REJECTED, an outcome of its own."""
     if getattr(report, "wasxfail", "").removeprefix("reason: ").startswith("REJECTED") and report.skipped:
         return "rejected", "R", "REJECTED"
     return None
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """The machine, in one line."""
+    """One line that names the machine."""
     from harness import machine
 
     return [f"machine: {machine.read().machine_class}"]
@@ -124,10 +128,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In --generate the run is good when at least one candidate was accepted."""
-    session.config.stash[SUMMARY].finish(session)
+    """Write --save and --verdicts; with --generate, succeed when at least one candidate was accepted."""
+    session.config.stash[REPORT].finish(session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table."""
-    terminalreporter.config.stash[SUMMARY].print_to(terminalreporter)
+    """Print the table of kernels."""
+    terminalreporter.config.stash[REPORT].print_to(terminalreporter)

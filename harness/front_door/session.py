@@ -1,54 +1,51 @@
-"""The state of one pytest session: the shared, what has been told, records, saved timings to compare with."""
+"""The state of one pytest session: shared tools, reported rejections, records, and saved timings to compare with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from harness import records, saved_timings
+from harness.announce import Announce
 from harness.durable import append_line
 from harness.pipeline import GatePassed, Inspection, SharedTools
+from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
 from harness.settings import Settings
 from harness.verdict import Accepted, Gate, Rejection, Score, Verdict
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
-    from harness.front_door.collect import GateItem, KernelFile
-
 
 class SessionState:
-    """Built once per process by the plugin; items and the round table share it."""
+    """Built once per process by the plugin; shared by the gate items and the round table."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, say: Announce) -> None:
         self.settings = settings
         self.shared = SharedTools(settings, say)
         self.say = say
-        self.told: set[KernelFile] = set()
+        # Kernel files whose rejection an item of this session has already reported.
+        self.reported: set[Path] = set()
         self._saved: dict[str, saved_timings.Ratio] | None = None
         self._recorded: set[str] = set()
-        # Held while this process evolves; released when it ends, however it ends.
+        # Held while this process runs an evolution; the operating system releases it when the process ends.
         self.lock: FileLock | None = None
 
-    def walk(self, inspection: Inspection, gate: Gate) -> GatePassed | Rejection:
-        """Through the gate, and record the verdict as soon as there is one."""
-        outcome = (
-            replay_case(inspection, gate, self.settings.case)
-            if self.settings.case
-            else inspection.through(gate)
-        )
-        if inspection.verdict is not None and self.settings.case is None:
+    def run_gate(self, inspection: Inspection, gate: Gate) -> GatePassed | Rejection:
+        """Run all gates up to `gate` that have not run yet; record the verdict as soon as there is one."""
+        if self.settings.case:
+            return replay_case(inspection, gate, self.settings.case)
+        outcome = inspection.through(gate)
+        if inspection.verdict is not None:
             self._record(inspection, inspection.verdict)
         return outcome
 
     def circumstances(self, inspection: Inspection) -> records.Circumstances:
-        """What the record of this inspection holds for."""
-        folder = inspection.candidate.folder
-        target = (
-            folder.relative_to(self.settings.root) if folder.is_relative_to(self.settings.root) else folder
-        )
+        """The conditions under which this inspection's record holds."""
+        folder, root = inspection.candidate.folder, self.settings.root
+        target = folder.relative_to(root) if folder.is_relative_to(root) else folder
         sandboxed = not self.settings.unsandboxed
         return records.Circumstances(
             str(inspection.threads), inspection.numerics, sandboxed, str(target), inspection.case
@@ -64,116 +61,114 @@ class SessionState:
             "suite": self.settings.suite,
         }
 
-    def outcome_of(self, item: GateItem, inspection: Inspection) -> dict[str, Any]:
-        """What the item's report carries: the record when the verdict has fallen, notes, JUnit properties."""
+    def gate_report(self, inspection: Inspection, gate: Gate, nodeid: str, generated: bool) -> GateReport:
+        """The report of one gate's item; `nodeid` is that of the kernel file."""
         verdict = inspection.verdict
-        outcome: dict[str, Any] = {
-            "candidate": inspection.candidate.name,
-            "nodeid": item.kernel.nodeid,
-            "gate": str(item.gate),
-            "generated": item.kernel.generated,
-            "notes": inspection.passed[item.gate].notes if item.gate in inspection.passed else {},
-            "properties": {"gate": str(item.gate)},
-        }
-        if verdict is None:
-            return outcome
-        record = records.record_of(inspection.candidate, verdict, self.circumstances(inspection))
-        outcome["record"] = asdict(record)
-        outcome["manifest"] = _shown_manifest(inspection)
-        shown = (
-            "verdict",
-            "ratio_to_blas",
-            "ratio_low",
-            "ratio_high",
-            "gflops",
-            "time_ms",
-            "threads",
-            "tier",
-            "numerics",
+        return GateReport(
+            candidate=inspection.candidate.name,
+            nodeid=nodeid,
+            gate=str(gate),
+            generated=generated,
+            verdict=None if verdict is None else self._verdict_report(inspection, verdict),
         )
-        outcome["properties"] |= {
-            key: value for key in shown if (value := outcome["record"][key]) is not None
-        }
+
+    def _verdict_report(self, inspection: Inspection, verdict: Verdict) -> VerdictReport:
+        manifest = inspection.candidate.manifest
+        timing = None
         if isinstance(verdict, Accepted):
-            outcome["per_shape"] = [asdict(t) | {"shape": str(t.shape)} for t in verdict.score.per_shape]
-            outcome["baseline"] = verdict.score.baseline
-            outcome["aa"] = [verdict.score.aa_low, verdict.score.aa_high]
-            outcome["claim"] = self._claim_line(inspection, verdict)
-            outcome["compared"] = self._compared(inspection, verdict.score)
-            outcome["undecided"] = self._undecided(inspection, verdict.score)
-            outcome["ratio"] = asdict(
-                saved_timings.of_score(verdict.score, self.facts(), str(inspection.threads))
+            score = verdict.score
+            remarks = (
+                self._claim_line(inspection, verdict),
+                self._comparison_line(inspection, score),
+                self._undecided_line(inspection, score),
             )
-        return outcome
+            timing = TimingReport(
+                per_shape=score.per_shape,
+                baseline=score.baseline,
+                control_low=score.aa_low,
+                control_high=score.aa_high,
+                ratio=saved_timings.of_score(score, self.facts(), str(inspection.threads)),
+                remarks=tuple(line for line in remarks if line),
+            )
+        return VerdictReport(
+            record=records.record_of(inspection.candidate, verdict, self.circumstances(inspection)),
+            manifest=ManifestFacts(
+                parent=manifest.parent or ", ".join(manifest.parents),
+                expect=manifest.expect,
+                title=manifest.title or "",
+                proposal=manifest.proposal,
+            ),
+            timing=timing,
+        )
 
     def gate_problem(self, inspection: Inspection) -> str | None:
-        """Why an accepted candidate still fails the session: below --min-ratio, or surely regressed; else None."""
+        """Why an accepted candidate still fails the session: below --min-ratio, or a regression; else None."""
         verdict = inspection.verdict
         if not isinstance(verdict, Accepted):
             return None
         score = verdict.score
         wanted = self._min_ratio(inspection)
         if wanted and saved_timings.reach(score, wanted) is saved_timings.Reach.BELOW:
-            return f"{_shown(score)} is below min_ratio {wanted:g}"
+            return f"{_ratio_text(score)} is below min_ratio {wanted:g}"
         comparison, limit = self._comparison(inspection, score), self.settings.max_regress
         if comparison is not None and limit is not None and comparison.regressed_by_more_than(limit):
             return f"regressed by more than {limit:g} %: {comparison.why}"
         return None
 
     def _comparison(self, inspection: Inspection, score: Score) -> saved_timings.Comparison | None:
-        """The score beside the save that --compare names; None without the option."""
+        """The score compared with the saved session that --compare names; None without the option."""
         if self.settings.compare is None:
             return None
-        then = self._then(inspection.candidate.name)
+        if self._saved is None:
+            self._saved = self.saved_sessions().load(self.settings.compare)
+        then = self._saved.get(inspection.candidate.name)
         if then is None:
             return saved_timings.Comparison(
                 saved_timings.Comparable.NOT_COMPARABLE, f"not among those of '{self.settings.compare}'"
             )
-        return saved_timings.compare(
-            saved_timings.of_score(score, self.facts(), str(inspection.threads)), then
-        )
+        now = saved_timings.of_score(score, self.facts(), str(inspection.threads))
+        return saved_timings.compare(now, then)
 
-    def _compared(self, inspection: Inspection, score: Score) -> str | None:
+    def _comparison_line(self, inspection: Inspection, score: Score) -> str | None:
         found = self._comparison(inspection, score)
         return f"{inspection.candidate.name}: {found.kind} ({found.why})" if found is not None else None
 
     def _min_ratio(self, inspection: Inspection) -> float | None:
         return self.settings.min_ratio or inspection.candidate.manifest.min_ratio
 
-    def _undecided(self, inspection: Inspection, score: Score) -> str | None:
-        """What a person should know when the gate let a kernel pass that it could not see above min_ratio."""
+    def _undecided_line(self, inspection: Inspection, score: Score) -> str | None:
+        """A remark when min_ratio lies inside the interval, so that the gate neither fails nor confirms the kernel."""
         wanted = self._min_ratio(inspection)
         if not wanted or saved_timings.reach(score, wanted) is not saved_timings.Reach.UNDECIDED:
             return None
         return (
-            f"{inspection.candidate.name}: min_ratio {wanted:g} lies within {_shown(score)}: "
-            "not shown to be reached, and not failed; a longer --clock-budget narrows the interval"
+            f"{inspection.candidate.name}: min_ratio {wanted:g} lies within {_ratio_text(score)}: "
+            "neither confirmed nor failed; a longer --clock-budget narrows the interval"
         )
 
-    def saved_sessions(self) -> saved_timings.SavedSessions:
-        """The saved sessions of this checkout."""
-        return saved_timings.SavedSessions(self.settings.results / "saved")
-
-    def _then(self, name: str) -> saved_timings.Ratio | None:
-        if self._saved is None:
-            self._saved = self.saved_sessions().load(self.settings.compare or "latest")
-        return self._saved.get(name)
-
     def _claim_line(self, inspection: Inspection, verdict: Accepted) -> str | None:
+        """A remark that compares today's ratio with the claim in candidate.toml; None without a claim."""
         claim = inspection.candidate.manifest.claim
         if claim is None:
             return None
-        now = saved_timings.of_score(verdict.score, self.facts(), str(inspection.threads))
-        found = saved_timings.compare(now, saved_timings.of_claim(claim, str(inspection.threads)))
-        verb = {"agrees": "agree"}.get(found.kind, f"differ, {found.kind} today")
-        verb = "cannot be compared" if found.kind is saved_timings.Comparable.NOT_COMPARABLE else verb
+        threads = str(inspection.threads)
+        now = saved_timings.of_score(verdict.score, self.facts(), threads)
+        found = saved_timings.compare(now, saved_timings.of_claim(claim, threads))
+        outcome = {
+            saved_timings.Comparable.AGREES: "agree",
+            saved_timings.Comparable.NOT_COMPARABLE: "cannot be compared",
+        }.get(found.kind, f"differ, {found.kind} today")
         return (
             f"{inspection.candidate.name}: claimed {claim.ratio:.3f} [{claim.ratio_low:.3f}, {claim.ratio_high:.3f}], "
-            f"today {now.ratio:.3f} [{now.low:.3f}, {now.high:.3f}]: {verb} ({found.why})"
+            f"today {now.ratio:.3f} [{now.low:.3f}, {now.high:.3f}]: {outcome} ({found.why})"
         )
 
+    def saved_sessions(self) -> saved_timings.SavedSessions:
+        """The sessions saved with --save in this checkout."""
+        return saved_timings.SavedSessions(self.settings.results / "saved")
+
     def _record(self, inspection: Inspection, verdict: Verdict) -> None:
-        """Once per candidate, durable before anything else happens with it."""
+        """Append the record to this machine's file, once per candidate; on disk when this returns."""
         key = str(inspection.candidate.folder)
         if key in self._recorded:
             return
@@ -184,12 +179,20 @@ class SessionState:
 
     @property
     def records_path(self) -> Path:
-        """Where this machine's verdicts are appended."""
+        """The file to which this machine's verdicts are appended."""
         return self.settings.results / "records" / f"{self.shared.machine.fingerprint}.jsonl"
 
 
+STATE: pytest.StashKey[SessionState] = pytest.StashKey()
+
+
+def session_state(config: pytest.Config) -> SessionState:
+    """The state that the plugin put into pytest's stash."""
+    return config.stash[STATE]
+
+
 def replay_case(inspection: Inspection, gate: Gate, case: str) -> GatePassed | Rejection:
-    """Only the one counterexample: build as always, then run the case where judging begins."""
+    """Run one counterexample only: policy, compile and audit as usual, then the case at the gate `shapes`."""
     built = inspection.through(min(gate, Gate.AUDIT, key=list(Gate).index))
     if gate is not Gate.SHAPES or not isinstance(built, GatePassed):
         return built
@@ -203,16 +206,5 @@ def replay_case(inspection: Inspection, gate: Gate, case: str) -> GatePassed | R
     return outcome
 
 
-def _shown(score: Score) -> str:
+def _ratio_text(score: Score) -> str:
     return f"{score.ratio:.3f}x BLAS [{score.ratio_low:.3f}, {score.ratio_high:.3f}]"
-
-
-def _shown_manifest(inspection: Inspection) -> dict[str, Any]:
-    """The parts of the manifest that the tables show."""
-    manifest = inspection.candidate.manifest
-    return {
-        "parent": manifest.parent or ", ".join(manifest.parents),
-        "expect": manifest.expect,
-        "title": manifest.title,
-        "proposal": manifest.proposal,
-    }

@@ -1,13 +1,13 @@
-"""What a GitHub run shows: annotations beside the kernels, and a table in the job's summary."""
+"""Output for GitHub Actions: annotations at the kernels, and a table in the job summary."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from harness.report.table import rank
+from harness.report.gate_report import VerdictReport
+from harness.report.table import rank, ratio_cell
 from harness.visible import visible
 
 
@@ -19,7 +19,7 @@ def annotate(failed: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
-def job_summary(outcomes: Sequence[dict[str, Any]], machine: str) -> str:
+def job_summary(verdicts: Sequence[VerdictReport], machine: str) -> str:
     """A Markdown table of every candidate judged."""
     lines = [
         f"### Kernels on {machine}",
@@ -27,15 +27,10 @@ def job_summary(outcomes: Sequence[dict[str, Any]], machine: str) -> str:
         "| run | verdict | ratio to BLAS | reason |",
         "|---|---|---|---|",
     ]
-    for outcome in rank(outcomes):
-        r = outcome["record"]
-        ratio = (
-            f"{r['ratio_to_blas']:.3f} [{r['ratio_low']:.3f}, {r['ratio_high']:.3f}]"
-            if r["ratio_to_blas"]
-            else ""
-        )
-        reason = "" if r["verdict"] == "Accepted" else _cell(str(r["reason"]))
-        lines.append(f"| {_cell(r['candidate'])} | {r['verdict']} | {ratio} | {reason} |")
+    for verdict in rank(verdicts):
+        record = verdict.record
+        reason = "" if verdict.accepted else _cell(record.reason)
+        lines.append(f"| {_cell(record.candidate)} | {record.verdict} | {ratio_cell(verdict)} | {reason} |")
     return "\n".join(lines) + "\n"
 
 
@@ -44,13 +39,13 @@ def _cell(text: str) -> str:
 
 
 def summary_file(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Where the job's summary goes, when this is a GitHub run."""
+    """The file that takes the job summary; None outside of GitHub Actions."""
     path = environ.get("GITHUB_STEP_SUMMARY")
     return Path(path) if environ.get("GITHUB_ACTIONS") == "true" and path else None
 
 
 def _data(text: str) -> str:
-    """Escaped as the runner wants it, so that untrusted text cannot issue commands of its own."""
+    """Escaped as the runner requires, so that untrusted text cannot issue workflow commands."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

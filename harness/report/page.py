@@ -1,13 +1,13 @@
-"""The leaderboard as one self-contained HTML page: the picture, the table, every rejection with its replay command."""
+"""The leaderboard as one self-contained HTML page: chart, table, and the replay command of every rejection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from harness.report.chart import evolution_svg
-from harness.report.table import algorithm, rank
+from harness.report.gate_report import VerdictReport
+from harness.report.table import algorithm, rank, ratio_cell
 from harness.visible import visible
 
 _STYLE = """
@@ -21,9 +21,9 @@ svg { width: 100%; height: auto; }
 """
 
 
-def leaderboard(outcomes: Sequence[dict[str, Any]], machine: str) -> str:
-    """HTML text of the page for one machine; `outcomes` in the order judged, as the reports carry them."""
-    rows = "".join(_row(place, outcome) for place, outcome in enumerate(rank(outcomes), start=1))
+def leaderboard(verdicts: Sequence[VerdictReport], machine: str) -> str:
+    """HTML text of the page for one machine; `verdicts` in the order judged."""
+    rows = "".join(_row(place, verdict) for place, verdict in enumerate(rank(verdicts), start=1))
     head = "".join(
         f"<th>{h}</th>"
         for h in ("rank", "run", "algorithm and tile", "ms", "GFLOP/s", "ratio to BLAS", "verdict")
@@ -31,24 +31,23 @@ def leaderboard(outcomes: Sequence[dict[str, Any]], machine: str) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>kernels on {escape(machine)}</title>'
         f"<style>{_STYLE}</style><h1>Kernels</h1><p>{escape(machine)}. A ratio is t(BLAS) / t(candidate), both timed "
-        f"side by side, with its 95 % interval.</p>{evolution_svg(outcomes)}"
+        f"side by side, with its 95 % interval.</p>{evolution_svg(verdicts)}"
         f"<table><tr>{head}</tr>{rows}</table></html>\n"
     )
 
 
-def _row(place: int, outcome: dict[str, Any]) -> str:
-    r = outcome["record"]
-    if r["verdict"] == "Accepted":
-        interval = f"{r['ratio_to_blas']:.3f} [{r['ratio_low']:.3f}, {r['ratio_high']:.3f}]"
-        cells = [str(place), f"{r['time_ms']:.2f}", f"{r['gflops']:.1f}", interval]
-        label = r["tier"] if r["numerics"] == "componentwise" else f"{r['tier']}, {r['numerics']}"
-        verdict = f'<span class="yes">accepted, {label}</span>'
+def _row(place: int, verdict: VerdictReport) -> str:
+    record = verdict.record
+    if verdict.accepted:
+        cells = [str(place), f"{record.time_ms:.2f}", f"{record.gflops:.1f}", ratio_cell(verdict)]
+        numerics = "" if record.numerics == "componentwise" else f", {record.numerics}"
+        label = f'<span class="yes">accepted, {record.tier}{numerics}</span>'
     else:
         cells = ["-", "", "", ""]
-        reason, replay = escape(visible(str(r["reason"]))), escape(visible(r["replay"]))
-        verdict = f'<span class="no">{r["verdict"]}</span>: {reason}<br><code>{replay}</code>'
+        reason, replay = escape(visible(record.reason)), escape(visible(record.replay))
+        label = f'<span class="no">{record.verdict}</span>: {reason}<br><code>{replay}</code>'
     return (
-        f'<tr><td class="n">{cells[0]}</td><td>{escape(visible(r["candidate"]))}</td>'
-        f'<td>{escape(algorithm(outcome.get("manifest", {})))}</td><td class="n">{cells[1]}</td>'
-        f'<td class="n">{cells[2]}</td><td>{cells[3]}</td><td>{verdict}</td></tr>'
+        f'<tr><td class="n">{cells[0]}</td><td>{escape(visible(record.candidate))}</td>'
+        f'<td>{escape(algorithm(verdict.manifest))}</td><td class="n">{cells[1]}</td>'
+        f'<td class="n">{cells[2]}</td><td>{cells[3]}</td><td>{label}</td></tr>'
     )

@@ -1,35 +1,43 @@
-"""The table at the end: functions that return lines; somebody else prints them."""
+"""The tables of a session as lists of lines; the caller prints them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from harness.verdict import one_line
+from harness.report.gate_report import ManifestFacts, VerdictReport
+from harness.verdict import ShapeTiming, one_line
 from harness.visible import visible
 
-# Columns in the order in which they are given up when the terminal is too narrow.
-_GIVEN_UP_FIRST = ("parent", "peak", "GFLOP/s", "ms", "algorithm and tile")
-_GIVEN_UP_FIRST_BY_SHAPE = ("pairs", "least BLAS ms", "least ms", "GFLOP/s", "BLAS ms", "minima")
+# Columns that are dropped, in this order, until the table fits the terminal.
+_DROPPED_FIRST = ("parent", "peak", "GFLOP/s", "ms", "algorithm and tile")
+_SHAPE_COLUMNS_DROPPED_FIRST = ("pairs", "least BLAS ms", "least ms", "GFLOP/s", "BLAS ms", "minima")
 
 
-def rank(outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Accepted ones by ratio, fastest first, then the rest in the order in which they were judged."""
-    accepted = [o for o in outcomes if o["record"]["verdict"] == "Accepted"]
-    rest = [o for o in outcomes if o["record"]["verdict"] != "Accepted"]
-    return sorted(accepted, key=lambda o: -o["record"]["ratio_to_blas"]) + rest
+def rank(verdicts: Sequence[VerdictReport]) -> list[VerdictReport]:
+    """Accepted candidates by ratio, fastest first, then the others in the order in which they were judged."""
+    accepted = [verdict for verdict in verdicts if verdict.accepted]
+    others = [verdict for verdict in verdicts if not verdict.accepted]
+    return sorted(accepted, key=lambda verdict: -(verdict.record.ratio_to_blas or 0.0)) + others
 
 
-def results_table(outcomes: Sequence[dict[str, Any]], width: int) -> list[str]:
-    """Rank, run, parent, algorithm and tile, ms, GFLOP/s, ratio with interval, verdict; never wider than `width`."""
-    rows = [_row(place, outcome) for place, outcome in enumerate(rank(outcomes), start=1)]
-    return _fitted(rows, width, _GIVEN_UP_FIRST)
+def results_table(verdicts: Sequence[VerdictReport], width: int) -> list[str]:
+    """One row per candidate: rank, run, parent, tile, times, ratio with interval, verdict; at most `width` wide."""
+    rows = [_row(place, verdict) for place, verdict in enumerate(rank(verdicts), start=1)]
+    return _fitted(rows, width, _DROPPED_FIRST)
 
 
-def _fitted(rows: list[dict[str, str]], width: int, given_up_first: Sequence[str]) -> list[str]:
-    """The table without as many of `given_up_first` as it takes; what is too wide even then is cut."""
-    for count in range(len(given_up_first) + 1):
-        lines = _lines([{k: v for k, v in row.items() if k not in given_up_first[:count]} for row in rows])
+def ratio_cell(verdict: VerdictReport) -> str:
+    """The ratio to BLAS with its 95 % interval, "1.152 [1.142, 1.162]"; empty when there is none."""
+    record = verdict.record
+    if not record.ratio_to_blas:
+        return ""
+    return f"{record.ratio_to_blas:.3f} [{record.ratio_low:.3f}, {record.ratio_high:.3f}]"
+
+
+def _fitted(rows: list[dict[str, str]], width: int, dropped_first: Sequence[str]) -> list[str]:
+    """The table with as few of `dropped_first` removed as needed; lines that are still too wide are cut."""
+    for count in range(len(dropped_first) + 1):
+        lines = _lines([{k: v for k, v in row.items() if k not in dropped_first[:count]} for row in rows])
         if max((len(line) for line in lines), default=0) <= width:
             return lines
     return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
@@ -45,51 +53,40 @@ def _lines(rows: list[dict[str, str]]) -> list[str]:
     ).splitlines()
 
 
-def _row(place: int, outcome: dict[str, Any]) -> dict[str, str]:
-    record, manifest = outcome["record"], outcome.get("manifest", {})
-    accepted = record["verdict"] == "Accepted"
+def _row(place: int, verdict: VerdictReport) -> dict[str, str]:
+    record, accepted = verdict.record, verdict.accepted
     return {
         "#": str(place) if accepted else "-",
-        "run": visible(record["candidate"]),
-        "parent": one_line(manifest.get("parent") or "-"),
-        "algorithm and tile": algorithm(manifest),
-        "ms": f"{record['time_ms']:.2f}" if accepted else "",
-        "GFLOP/s": f"{record['gflops']:.1f}" if accepted else "",
-        "peak": f"{_peak(outcome):.0f} %" if accepted else "",
-        "ratio to BLAS": (
-            f"{record['ratio_to_blas']:.3f} [{record['ratio_low']:.3f}, {record['ratio_high']:.3f}]"
-            if accepted
-            else ""
-        ),
-        "verdict": _verdict(record, manifest),
+        "run": visible(record.candidate),
+        "parent": one_line(verdict.manifest.parent or "-"),
+        "algorithm and tile": algorithm(verdict.manifest),
+        "ms": f"{record.time_ms:.2f}" if accepted else "",
+        "GFLOP/s": f"{record.gflops:.1f}" if accepted else "",
+        "peak": f"{verdict.percent_of_peak:.0f} %" if accepted else "",
+        "ratio to BLAS": ratio_cell(verdict) if accepted else "",
+        "verdict": _verdict_cell(verdict),
     }
 
 
-def _verdict(record: dict[str, Any], manifest: dict[str, Any]) -> str:
-    if record["verdict"] != "Accepted":
-        if manifest.get("expect") == "rejected":
-            return f"rejected, as it must be: {record['verdict']} ({record['gate']})"
-        return f"REJECTED: {record['verdict']} ({record['gate']})"
-    marks = [] if record["sandboxed"] else ["unsandboxed"]
-    marks += [record["numerics"]] if record["numerics"] != "componentwise" else []
-    return "accepted, " + ", ".join([record["tier"], *marks])
+def _verdict_cell(verdict: VerdictReport) -> str:
+    record = verdict.record
+    if not verdict.accepted:
+        expected = verdict.manifest.expect == "rejected"
+        return f"{'rejected, as expected' if expected else 'REJECTED'}: {record.verdict} ({record.gate})"
+    marks = [] if record.sandboxed else ["unsandboxed"]
+    marks += [record.numerics] if record.numerics != "componentwise" else []
+    return "accepted, " + ", ".join([record.tier, *marks])
 
 
-def _peak(outcome: dict[str, Any]) -> float:
-    shapes = outcome.get("per_shape") or []
-    named = [s for s in shapes if s["shape"] == outcome["record"]["shape"]]
-    return float(named[0]["percent_of_peak"]) if named else 0.0
-
-
-def algorithm(manifest: dict[str, Any]) -> str:
-    """ "avx512 14x32 kc384" from a proposal; the title where there is none."""
-    proposal = manifest.get("proposal") or {}
+def algorithm(manifest: ManifestFacts) -> str:
+    """The proposed kernel in a few words, "avx512 14x32 kc384"; the manifest's title without a proposal."""
+    proposal = manifest.proposal or {}
     schedule = proposal.get("schedule")
-    # A manifest may hold anything below [proposal].
+    # The [proposal] table of a manifest may hold anything.
     if not schedule or not isinstance(schedule, dict):
-        return one_line(manifest.get("title") or str(proposal.get("algorithm") or "-"), 34)
+        return one_line(manifest.title or str(proposal.get("algorithm") or "-"), 34)
     family = str(schedule.get("family", ""))
-    # With intrinsics the vector unit says it all; a safe kernel says so.
+    # The vector unit describes a kernel with intrinsics; for the others the family says more.
     words = [str(schedule.get("isa", "")) if family == "packed_intrinsics" else family]
     if schedule.get("mr") and schedule.get("nr"):
         words.append(f"{schedule['mr']}x{schedule['nr']}")
@@ -98,24 +95,21 @@ def algorithm(manifest: dict[str, Any]) -> str:
     return one_line(" ".join(word for word in words if word), 34)
 
 
-def shape_lines(outcome: dict[str, Any], width: int) -> list[str]:
-    """Each timed shape of one accepted candidate; never wider than `width`.
-
-    "minima" is the ratio of the least times seen on either side.
-    """
+def shape_lines(timings: Sequence[ShapeTiming], width: int) -> list[str]:
+    """One line per timed shape, at most `width` wide; "minima" is the ratio of both sides' least times."""
     rows = [
         {
-            "shape": s["shape"],
-            "ratio to BLAS": f"{s['ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
-            "minima": f"{s['min_baseline_time_ns'] / s['min_time_ns']:.3f}",
-            "ms": f"{s['time_ns'] / 1e6:.4g}",
-            "least ms": f"{s['min_time_ns'] / 1e6:.4g}",
-            "BLAS ms": f"{s['baseline_time_ns'] / 1e6:.4g}",
-            "least BLAS ms": f"{s['min_baseline_time_ns'] / 1e6:.4g}",
-            "GFLOP/s": f"{s['gflops']:.1f}",
-            "peak": f"{s['percent_of_peak']:.0f} %",
-            "pairs": str(s["pairs"]),
+            "shape": str(t.shape),
+            "ratio to BLAS": f"{t.ratio:.3f} [{t.ratio_low:.3f}, {t.ratio_high:.3f}]",
+            "minima": f"{t.min_baseline_time_ns / t.min_time_ns:.3f}",
+            "ms": f"{t.time_ns / 1e6:.4g}",
+            "least ms": f"{t.min_time_ns / 1e6:.4g}",
+            "BLAS ms": f"{t.baseline_time_ns / 1e6:.4g}",
+            "least BLAS ms": f"{t.min_baseline_time_ns / 1e6:.4g}",
+            "GFLOP/s": f"{t.gflops:.1f}",
+            "peak": f"{t.percent_of_peak:.0f} %",
+            "pairs": str(t.pairs),
         }
-        for s in outcome.get("per_shape", [])
+        for t in timings
     ]
-    return _fitted(rows, width, _GIVEN_UP_FIRST_BY_SHAPE)
+    return _fitted(rows, width, _SHAPE_COLUMNS_DROPPED_FIRST)

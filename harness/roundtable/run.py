@@ -1,4 +1,4 @@
-"""`pytest --generate`: opens memory, library and minds for one evolution and closes them, whatever happens."""
+"""`pytest --generate`: opens memory, paper library and models for one evolution, and closes them in any case."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from harness.roundtable.evolve import EvolutionResult, evolve, new_run_id
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 
 if TYPE_CHECKING:
-    from harness.front_door.session import SessionState
+    from harness.pipeline import SharedTools
 
 
-async def run_evolution(state: SessionState, judge: Judge, say: Announce) -> EvolutionResult:
-    """Evolve as the session's settings ask for.
+async def run_evolution(shared: SharedTools, judge: Judge, say: Announce) -> EvolutionResult:
+    """Run the evolution that the settings ask for.
 
-    Raises UserError for what a person can mend: models, memory, folders, the toolchain.
+    Raises UserError when a model, the memory, a folder or the toolchain cannot be used.
     """
     from harness.clock import suites
     from harness.corpus.papers import open_library
@@ -26,8 +26,8 @@ async def run_evolution(state: SessionState, judge: Judge, say: Announce) -> Evo
     from harness.store.connection import connect
     from harness.store.embedders import make
 
-    settings, machine = state.settings, state.shared.machine
-    toolchain = state.shared.tools.toolchain.fingerprint
+    settings, machine = shared.settings, shared.machine
+    toolchain = shared.tools.toolchain.fingerprint
     schedules = ScheduleAdapter(
         machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite)
     )

@@ -9,14 +9,15 @@ import pytest
 
 from harness import saved_timings
 from harness.report import chart, github, page, table
-from tests.report.test_report import outcome
+from harness.report.gate_report import ManifestFacts, VerdictReport
+from tests.report.test_report import verdict_report
 
 RAW = "\x1b[2J\u202eAccepted\x07\n| x |"
 
 
-def hostile_outcome(manifest: dict[str, Any]) -> dict[str, Any]:
-    """An accepted outcome of a folder, and with a manifest, that try to write on the screen."""
-    return outcome(RAW, 1.0, reason=RAW) | {"manifest": manifest}
+def hostile(manifest: dict[str, Any]) -> VerdictReport:
+    """An accepted candidate whose folder name and manifest hold control characters."""
+    return verdict_report(RAW, 1.0, ManifestFacts(**manifest), reason=RAW)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def hostile_outcome(manifest: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_no_table_prints_what_moves_the_cursor(manifest: dict[str, Any]) -> None:
-    lines = table.results_table([hostile_outcome(manifest)], 300)
+    lines = table.results_table([hostile(manifest)], 300)
     assert all(line.isprintable() for line in lines)
     assert len(lines) == 3
 
@@ -37,11 +38,11 @@ def test_no_table_prints_what_moves_the_cursor(manifest: dict[str, Any]) -> None
     "proposal", [{"schedule": 5}, {"schedule": ["a"]}, {"algorithm": 7}, {"schedule": "x"}]
 )
 def test_a_proposal_of_another_form_is_no_error(proposal: dict[str, Any]) -> None:
-    assert len(table.results_table([outcome("a", 1.0) | {"manifest": {"proposal": proposal}}], 300)) == 3
+    assert len(table.results_table([verdict_report("a", 1.0, ManifestFacts(proposal=proposal))], 300)) == 3
 
 
 def test_the_picture_and_the_pages_stay_well_formed() -> None:
-    shown = [hostile_outcome({"title": RAW})]
+    shown = [hostile({"title": RAW})]
     ElementTree.fromstring(chart.evolution_svg(shown))
     assert "\x1b" not in page.leaderboard(shown, "here")
     summary = github.job_summary(shown, "here")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,44 +12,93 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.records import Record
 from harness.report import github, table
 from harness.report.chart import evolution_svg
+from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
 from harness.report.page import leaderboard
+from harness.saved_timings import Ratio
+from harness.shapes import Shape
+from harness.verdict import ShapeTiming
 
 
-def outcome(name: str, ratio: float | None = None, **more: Any) -> dict[str, Any]:
+def verdict_report(
+    name: str, ratio: float | None = None, manifest: ManifestFacts | None = None, **more: Any
+) -> VerdictReport:
     accepted = ratio is not None
-    record = {
-        "candidate": name,
-        "verdict": "Accepted" if accepted else "Wrong",
-        "gate": None if accepted else "shapes",
-        "reason": "fine" if accepted else "wrong at 3x2x1",
-        "shape": "64x64x64",
-        "ratio_to_blas": ratio,
-        "ratio_low": ratio and ratio * 0.98,
-        "ratio_high": ratio and ratio * 1.02,
-        "gflops": 88.1 if accepted else None,
-        "time_ms": 0.0123 if accepted else None,
-        "tier": "safe",
-        "numerics": "componentwise",
-        "sandboxed": True,
-        "replay": f"pytest candidates/{name}",
-    } | more
+    record = Record(
+        candidate=name,
+        verdict="Accepted" if accepted else "Wrong",
+        gate=None if accepted else "shapes",
+        reason="fine" if accepted else "wrong at 3x2x1",
+        shape="64x64x64",
+        seed=None,
+        ratio_to_blas=ratio,
+        ratio_low=ratio and ratio * 0.98,
+        ratio_high=ratio and ratio * 1.02,
+        gflops=88.1 if accepted else None,
+        time_ms=0.0123 if accepted else None,
+        threads="1",
+        tier="safe",
+        numerics="componentwise",
+        replay=f"pytest candidates/{name}",
+        sandboxed=True,
+    )
     schedule = {"family": "packed_intrinsics", "isa": "avx512", "mr": 14, "nr": 32, "kc": 384}
-    shapes = [
-        {"shape": "64x64x64", "percent_of_peak": 71.0, "ratio": 1.1, "ratio_low": 1.05, "ratio_high": 1.15}
-    ]
-    shapes[0] |= {"time_ns": 4000.0, "min_time_ns": 3600.0, "baseline_time_ns": 4400.0}
-    shapes[0] |= {"min_baseline_time_ns": 4320.0, "gflops": 131.1, "pairs": 40}
-    return {
-        "record": record,
-        "manifest": {"proposal": {"schedule": schedule}, "parent": "run3"},
-        "per_shape": shapes,
-    }
+    shape = ShapeTiming(
+        shape=Shape(64, 64, 64),
+        time_ns=4000.0,
+        baseline_time_ns=4400.0,
+        min_time_ns=3600.0,
+        min_baseline_time_ns=4320.0,
+        ratio=1.1,
+        ratio_low=1.05,
+        ratio_high=1.15,
+        gflops=131.1,
+        percent_of_peak=71.0,
+        pairs=40,
+    )
+    timing = TimingReport(
+        per_shape=(shape,),
+        baseline="OpenBLAS",
+        control_low=0.99,
+        control_high=1.01,
+        ratio=Ratio(ratio or 1.0, 0.9, 1.1, "here", "rustc", "OpenBLAS", "default", "1"),
+        remarks=("a: claimed 1.1",),
+    )
+    return VerdictReport(
+        record=replace(record, **more),
+        manifest=manifest or ManifestFacts(parent="run3", proposal={"schedule": schedule}),
+        timing=timing if accepted else None,
+    )
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [None, verdict_report("bad"), verdict_report("good", 1.2), verdict_report("x", 1.0, ManifestFacts())],
+)
+def test_a_gate_report_survives_the_trip_between_processes(verdict: VerdictReport | None) -> None:
+    report = GateReport("k", "candidates/k/kernel.rs", "clock", generated=True, verdict=verdict)
+    assert GateReport.from_plain(json.loads(json.dumps(report.to_plain()))) == report
+
+
+def test_junit_shows_the_gate_and_what_is_known_of_the_verdict() -> None:
+    pending = GateReport("k", "n", "shapes", generated=False)
+    assert pending.junit_properties() == {"gate": "shapes"}
+    accepted = replace(pending, verdict=verdict_report("k", 1.2)).junit_properties()
+    assert accepted["ratio_to_blas"] == 1.2
+    assert "gflops" not in replace(pending, verdict=verdict_report("k")).junit_properties()
+
+
+def shape_lines(verdict: VerdictReport, width: int) -> list[str]:
+    assert verdict.timing is not None
+    return table.shape_lines(verdict.timing.per_shape, width)
 
 
 def test_the_fastest_comes_first_and_the_rejected_last() -> None:
-    lines = table.results_table([outcome("slow", 0.5), outcome("bad"), outcome("fast", 1.2)], 200)
+    lines = table.results_table(
+        [verdict_report("slow", 0.5), verdict_report("bad"), verdict_report("fast", 1.2)], 200
+    )
     order = [name for line in lines for name in ("fast", "slow", "bad") if f"  {name} " in line]
     assert order == ["fast", "slow", "bad"]
     assert "REJECTED: Wrong (shapes)" in lines[-1]
@@ -57,19 +108,19 @@ def test_the_fastest_comes_first_and_the_rejected_last() -> None:
 @given(st.integers(40, 200), st.text(max_size=60))
 def test_the_table_fits_any_terminal(width: int, name: str) -> None:
     plain = "".join(ch for ch in name if ch.isprintable())
-    for line in table.results_table([outcome(plain or "x", 1.0), outcome("bad")], width):
+    for line in table.results_table([verdict_report(plain or "x", 1.0), verdict_report("bad")], width):
         assert len(line) <= width
 
 
 @given(st.integers(40, 200))
 def test_the_table_of_shapes_fits_any_terminal_and_keeps_the_ratio(width: int) -> None:
-    lines = table.shape_lines(outcome("a", 1.1), width)
+    lines = shape_lines(verdict_report("a", 1.1), width)
     assert all(len(line) <= width for line in lines)
     assert "1.100 [1.050, 1.150]" in lines[-1]
 
 
 def test_a_wide_terminal_shows_the_least_times_of_both_sides() -> None:
-    lines = table.shape_lines(outcome("a", 1.1), 200)
+    lines = shape_lines(verdict_report("a", 1.1), 200)
     times = ["0.004", "0.0036", "0.0044", "0.00432"]
     assert lines[-1].split() == [
         "64x64x64",
@@ -87,7 +138,7 @@ def test_a_wide_terminal_shows_the_least_times_of_both_sides() -> None:
 
 def test_marks_follow_what_a_result_is_worth() -> None:
     lines = table.results_table(
-        [outcome("a", 1.0, sandboxed=False), outcome("b", 0.9, numerics="normwise")], 200
+        [verdict_report("a", 1.0, sandboxed=False), verdict_report("b", 0.9, numerics="normwise")], 200
     )
     assert "accepted, safe, unsandboxed" in " ".join(lines)
     assert "accepted, safe, normwise" in " ".join(lines)
@@ -98,7 +149,7 @@ def test_the_picture_is_well_formed_and_has_a_mark_for_everybody(
     ratios: list[float | None], name: str
 ) -> None:
     clean = "".join(ch for ch in name if ch.isprintable() and ch != "\x7f")
-    text = evolution_svg([outcome(f"{clean}{i}", ratio) for i, ratio in enumerate(ratios)])
+    text = evolution_svg([verdict_report(f"{clean}{i}", ratio) for i, ratio in enumerate(ratios)])
     root = ElementTree.fromstring(text)
     space = "{http://www.w3.org/2000/svg}"
     assert len(root.findall(f".//{space}circle")) == sum(ratio is not None for ratio in ratios)
@@ -108,7 +159,9 @@ def test_the_picture_is_well_formed_and_has_a_mark_for_everybody(
 
 
 def test_the_page_escapes_what_a_candidate_says() -> None:
-    page = leaderboard([outcome("<script>alert(1)</script>"), outcome("good", 1.1)], "a <machine>")
+    page = leaderboard(
+        [verdict_report("<script>alert(1)</script>"), verdict_report("good", 1.1)], "a <machine>"
+    )
     assert "<script>" not in page
     assert "a &lt;machine&gt;" in page
     assert "pytest candidates/" in page
@@ -119,7 +172,7 @@ def test_annotations_cannot_be_forged() -> None:
     assert len(lines) == 1
     assert "\n" not in lines[0]
     assert lines[0].endswith("::panicked%0A::set-output name=a::b 100%25")
-    summary = github.job_summary([outcome("bad", reason="a | b <img>")], "here")
+    summary = github.job_summary([verdict_report("bad", reason="a | b <img>")], "here")
     assert "a \\| b &lt;img>" in summary
 
 

@@ -1,0 +1,69 @@
+"""Checks of the command line that need more than one option, before anything is collected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.candidate import KERNEL_FILE, is_candidate_folder
+from harness.errors import UserError
+from harness.front_door.collect import GateItem
+from harness.settings import Settings
+
+
+def check_arguments(config: pytest.Config, settings: Settings) -> None:
+    """Refuse folders without a kernel and options that exclude each other; create the --verdicts file.
+
+    Raises UserError. With --generate and no path argument, the project's own tests are not collected.
+    """
+    for argument, path in _paths(config):
+        inside = path.parent == settings.candidates and path.is_dir()
+        if inside and not is_candidate_folder(path):
+            raise UserError(f"{argument}: no kernel.rs in it; a candidate is a folder with a kernel.rs")
+    if settings.max_regress is not None and settings.compare is None:
+        raise UserError("--max-regress needs --compare NAME or --compare latest to know what to compare with")
+    if settings.generate and _worker_count(config):
+        raise UserError("--generate takes timings and runs in one process; leave out -n")
+    if settings.generate and config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args = []
+    if settings.verdicts is not None and not is_xdist_worker(config):
+        _create(settings.verdicts)
+
+
+def is_xdist_worker(config: pytest.Config) -> bool:
+    """Whether this process is a worker of pytest-xdist, which reports to the controller process."""
+    return hasattr(config, "workerinput")
+
+
+def judges_here(config: pytest.Config, settings: Settings, items: Sequence[pytest.Item]) -> bool:
+    """Whether this process will judge candidates itself: not the xdist controller, and there is something to judge."""
+    if _worker_count(config) and not is_xdist_worker(config):
+        return False
+    return bool(settings.generate or any(isinstance(item, GateItem) for item in items))
+
+
+def judges_in_workers(config: pytest.Config) -> bool:
+    """Whether this process is the xdist controller and its workers will judge candidates."""
+    if not _worker_count(config) or is_xdist_worker(config):
+        return False
+    return any(path.name == KERNEL_FILE or any(path.rglob(KERNEL_FILE)) for _, path in _paths(config))
+
+
+def _worker_count(config: pytest.Config) -> int:
+    return getattr(config.option, "numprocesses", None) or 0
+
+
+def _paths(config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """Each path argument as given, and as a path without its node id."""
+    for argument in config.args:
+        yield argument, Path(config.invocation_params.dir, argument.split("::")[0])
+
+
+def _create(verdicts: Path) -> None:
+    try:
+        verdicts.parent.mkdir(parents=True, exist_ok=True)
+        verdicts.write_text("", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--verdicts {verdicts}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,52 @@
+"""What must be ready before the first candidate is judged: saved timings, the lock, host, sandbox, baseline, suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+from harness.front_door.session import SessionState
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+def prepare(state: SessionState) -> None:
+    """Build or open everything that judging needs; raises UserError with one line when something is missing."""
+    settings = state.settings
+    if settings.compare is not None:
+        state.saved_sessions().load(settings.compare)
+    if settings.generate:
+        state.lock = lock_evolution(settings)
+    host = state.shared.tools.host
+    if settings.unsandboxed:
+        state.say("UNSANDBOXED: candidates run with your rights; every result is marked")
+    else:
+        from harness.judge.worker import sandbox
+
+        sandbox.require(host)
+    # Opening the clock finds the baseline and parses the suite; both raise UserError when they are bad.
+    assert state.shared.clock.suite
+
+
+def lock_evolution(settings: Settings) -> FileLock:
+    """The lock that allows one evolution at a time in a checkout; held until this process ends.
+
+    Raises UserError when another evolution runs, or when the results folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(settings.results / "generate.lock")
+    try:
+        settings.results.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another pytest --generate is running in {settings.root}; wait for it, or work in a second clone"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{settings.results}: cannot be written: {error.strerror}; make it writable"
+        ) from None
+    return lock

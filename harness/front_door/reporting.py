@@ -1,0 +1,167 @@
+"""What a session reports: the verdicts file, saved timings, the exit code, the table, the page, the CI summary."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from harness import records
+from harness.durable import write_whole
+from harness.errors import UserError
+from harness.front_door.arguments import is_xdist_worker
+from harness.front_door.session import session_state
+from harness.report.gate_report import GateReport, VerdictReport
+from harness.settings import Settings
+from harness.verdict import Gate
+
+
+class SessionReport:
+    """Collects the gate reports of a session, its own or those of xdist's workers, and shows them."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        # By the node id of the kernel file.
+        self.verdicts: dict[str, VerdictReport] = {}
+        self.unfinished: dict[str, GateReport] = {}
+        self.generated_accepted = 0
+        # Lines printed below the table.
+        self.notices: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the gate report of an item; append the verdict to --verdicts as soon as it is known."""
+        plain = getattr(report, "roundtable", None)
+        if not plain:
+            return
+        found = GateReport.from_plain(plain)
+        if found.verdict is None:
+            self.unfinished[found.nodeid] = found
+            return
+        self.unfinished.pop(found.nodeid, None)
+        if found.nodeid in self.verdicts:
+            return
+        self.verdicts[found.nodeid] = found.verdict
+        if found.generated and found.verdict.accepted:
+            self.generated_accepted += 1
+        self._append_verdict(asdict(found.verdict.record))
+
+    def _append_verdict(self, record: dict[str, Any]) -> None:
+        if self.settings.verdicts is not None and not is_xdist_worker(self.config):
+            with self.settings.verdicts.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def finish(self, session: pytest.Session) -> None:
+        """Write --save and the verdicts of candidates that were not timed; set the exit code of --generate."""
+        if is_xdist_worker(self.config):
+            return
+        if self.settings.save is not None and self.verdicts:
+            self._save(session, self.settings.save)
+        for report in self.unfinished.values():
+            self._append_verdict(_not_timed(report))
+        if self.settings.generate and session.exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
+            good = self.generated_accepted > 0
+            session.exitstatus = pytest.ExitCode.OK if good else pytest.ExitCode.TESTS_FAILED
+
+    def _save(self, session: pytest.Session, name: str) -> None:
+        ratios = {v.record.candidate: v.timing.ratio for v in self.verdicts.values() if v.timing is not None}
+        try:
+            path = session_state(session.config).saved_sessions().save(name, ratios)
+            self.notices.append(f"saved {len(ratios)} timing(s) as {path}")
+        except UserError as error:
+            self.notices.append(str(error))
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def print_to(self, reporter: pytest.TerminalReporter) -> None:
+        """Print the table and the lines below it; only the table under -q, every timed shape under -v."""
+        from harness.report import table
+
+        if self.verdicts:
+            reporter.section("kernels", sep="=")
+            verdicts = list(self.verdicts.values())
+            for line in table.results_table(verdicts, reporter._tw.fullwidth):
+                reporter.write_line(line)
+            if reporter.verbosity >= 0:
+                self._print_details(reporter, verdicts)
+            self._write_page(verdicts)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            self._write_ci_summary(reporter)
+        for notice in self.notices:
+            reporter.write_line(notice)
+
+    def _print_details(self, reporter: pytest.TerminalReporter, verdicts: list[VerdictReport]) -> None:
+        from harness.report import table
+
+        control = None
+        for verdict in verdicts:
+            record, timing = verdict.record, verdict.timing
+            if timing is None:
+                reporter.write_line(f"{record.candidate}: {record.reason}")
+                reporter.write_line(f"    replay: {record.replay}")
+                continue
+            if reporter.verbosity > 0 or len(verdicts) == 1:
+                reporter.write_line(
+                    f"{record.candidate}, against {timing.baseline}, {self._conditions(record)}:"
+                )
+                for line in table.shape_lines(timing.per_shape, reporter._tw.fullwidth - 4):
+                    reporter.write_line("    " + line)
+            for remark in timing.remarks:
+                reporter.write_line(remark)
+            control = f"[{timing.control_low:.3f}, {timing.control_high:.3f}]"
+        if control is not None:
+            reporter.write_line(f"A/A control (BLAS timed against itself in the same way): {control}")
+
+    def _conditions(self, record: records.Record) -> str:
+        """The conditions of a timing, for example "thread class 1, hot data"."""
+        from harness.clock.suites import is_cold
+
+        return f"thread class {record.threads}, {'cold' if is_cold(self.settings.suite) else 'hot'} data"
+
+    def _write_page(self, verdicts: list[VerdictReport]) -> None:
+        """Write leaderboard.html. Only an evolution does so: a gate changes nothing in the checkout."""
+        if not self.settings.generate:
+            return
+        from harness import machine
+        from harness.report.page import leaderboard
+
+        path = self.settings.results / "leaderboard.html"
+        try:
+            write_whole(path, leaderboard(verdicts, machine.read().machine_class), make_folder=True)
+        except UserError as error:
+            self.notices.append(str(error))
+            return
+        self.notices.append(f"picture: {path}")
+
+    def _write_ci_summary(self, reporter: pytest.TerminalReporter) -> None:
+        from harness import machine
+        from harness.report import github
+
+        failed = [
+            (r.nodeid, str(r.longrepr).splitlines()[-1])
+            for r in reporter.stats.get("failed", [])
+            if r.longrepr
+        ]
+        for line in github.annotate(failed):
+            reporter.write_line(line)
+        target = github.summary_file()
+        if target is not None and self.verdicts:
+            with target.open("a", encoding="utf-8") as file:
+                file.write(github.job_summary(list(self.verdicts.values()), machine.read().machine_class))
+
+
+def _not_timed(report: GateReport) -> dict[str, Any]:
+    """The --verdicts line of a candidate that passed every selected gate but was not timed."""
+    fields = dict.fromkeys(records.Record.__dataclass_fields__)
+    return fields | {
+        "candidate": report.candidate,
+        "verdict": "Inconclusive",
+        "gate": str(Gate.CLOCK),
+        "reason": f"passed up to {report.gate}; the later gates were not selected",
+        "replay": f"pytest {report.nodeid.rpartition('/')[0]}",
+    }
