@@ -1,1 +1,3 @@
-"""The round table and its judge: evolve Rust kernels for f32 matrix multiplication, believe only what passes."""
+"""A round table of agents that evolves Rust kernels for f32 matrix multiplication, and the judge that decides about
+them.
+"""

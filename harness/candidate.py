@@ -1,4 +1,4 @@
-"""A candidate: a folder with kernel.rs and candidate.toml, read once, never imported, nothing else in it looked at."""
+"""A candidate: a folder with kernel.rs and candidate.toml. Both are read once; nothing else in the folder is read."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MAX_BYTES = 1 << 20
 
 ThreadClass = Literal[1, "all"]
 Tier = Literal["safe", "unsafe"]
-# No kernel is a million times faster or slower than BLAS; within these bounds quotients and logarithms are finite.
+# Range of a claimed ratio, in which quotients and logarithms stay finite.
 LEAST_RATIO, LARGEST_RATIO = 1e-6, 1e6
 ClaimedRatio = Annotated[float, Field(ge=LEAST_RATIO, le=LARGEST_RATIO, allow_inf_nan=False)]
 
 
 class Claim(BaseModel):
-    """The record that an accepted candidate claims; it holds for the machine that it names."""
+    """The timing that candidate.toml claims; it holds for the machine that it names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +49,7 @@ class Claim(BaseModel):
 
 
 class Manifest(BaseModel):
-    """candidate.toml; every key is optional, an unknown one is an error."""
+    """The content of candidate.toml. Every key is optional; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,7 +79,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One kernel to be judged: its name, its folder, its source text and its manifest."""
+    """One kernel to be judged: name, folder, source text and manifest."""
 
     name: str
     folder: Path
@@ -93,16 +93,16 @@ class Candidate:
 
 
 def is_candidate_folder(path: Path) -> bool:
-    """Whether the folder holds a candidate, even a broken one: nothing else in such a folder is read or imported."""
+    """Whether the folder holds a candidate, even a broken one. Nothing else in such a folder is read or imported."""
     return os.path.lexists(path / KERNEL_FILE) or os.path.lexists(path / MANIFEST_FILE)
 
 
 def load(folder: Path) -> Candidate:
     """Read `folder` as a candidate.
 
-    Raises CandidateError when kernel.rs or candidate.toml is missing where it must not be, a symbolic link,
-    not a regular file, too large, not UTF-8, when the manifest is malformed or has unknown keys, or when the folder's
-    path has characters that no report can show.
+    Raises CandidateError when kernel.rs is missing; when either file is a symbolic link, not a regular file, too large
+    or not UTF-8; when the manifest is malformed or has unknown keys; and when the folder's path has characters that a
+    report cannot show.
     """
     if misleads(str(folder)):
         raise CandidateError(
@@ -127,7 +127,7 @@ def parse_manifest(text: str, where: str) -> Manifest:
     except tomllib.TOMLDecodeError as error:
         raise CandidateError(f"{where}: not valid TOML: {one_line(str(error))}") from None
     except ValueError:
-        # Python's own refusal to read a decimal number of more than 4300 digits.
+        # Python refuses to convert decimal numbers of more than 4300 digits.
         raise CandidateError(f"{where}: an integer beyond 64 bits; TOML's integers have 64") from None
     except RecursionError:
         raise CandidateError(f"{where}: nested too deeply; nest less") from None
@@ -150,7 +150,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _read(path: Path, limit: int) -> str:
-    """The text of a small regular file that is not reached through a link; O_NOFOLLOW closes the race."""
+    """The text of a small regular file that is not a link; O_NOFOLLOW closes the race between check and open."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Files that survive a kill: whole-file replacement, JSON lines that are on disk when the call returns.
+"""Files that survive a kill: whole-file replacement, and JSON lines that are on disk when the call returns.
 
 Every function raises UserError with the path and the reason when the disk is full or a folder cannot be written.
 """
@@ -13,14 +13,14 @@ from typing import Any, TypeAlias
 
 from harness.errors import UserError
 
-# What a JSON object becomes in Python.
+# A JSON object in Python.
 JsonObject: TypeAlias = dict[str, Any]
 
 
 def write_whole(path: Path, text: str, *, make_folder: bool = False) -> None:
-    """Replace the content of `path` in one step: a reader or a kill sees the old content or the new one.
+    """Replace the content of `path` in one step: after a kill, a reader sees the old content or the new one.
 
-    `make_folder` also makes the folder that is to hold it.
+    `make_folder` also creates the folder.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -1,10 +1,10 @@
-"""Errors that a person reads: one line that says what was wrong, what is allowed and what to do."""
+"""The exceptions of the harness. The text of a UserError says what was wrong, what is allowed and what to do."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """Bad input or a missing tool; its text is the whole message and no traceback is shown."""
+    """Bad input or a missing tool. Its text is the whole message; no traceback is shown."""
 
 
 class CandidateError(UserError):
@@ -20,4 +20,4 @@ class SandboxError(UserError):
 
 
 class HarnessFaultError(Exception):
-    """The harness itself failed; never the candidate's fault. Becomes the verdict HarnessError."""
+    """A failure of the harness itself, never of the candidate; it becomes the verdict HarnessError."""

@@ -1,4 +1,4 @@
-"""The machine that measures: CPU, instruction sets, caches, cores. Its fingerprint goes into every record."""
+"""The machine on which kernels run: CPU, instruction sets, caches, cores. Its fingerprint is part of every record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _ISA_X86 = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx5
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """CPU model, architecture ("x86_64", "aarch64"), features that kernels use, cache sizes in bytes, usable cores."""
+    """CPU model, architecture ("x86_64", "aarch64"), CPU features that kernels use, cache sizes in bytes,
+    usable cores.
+    """
 
     cpu: str
     arch: str
@@ -30,7 +32,7 @@ class Machine:
 
     @property
     def vector(self) -> str:
-        """The widest vector unit that the templates know: "avx512", "avx2", "neon" or "portable"."""
+        """The widest vector unit that has a template: "avx512", "avx2", "neon" or "portable"."""
         if self.arch == "x86_64":
             if "avx512f" in self.isa and "avx512vl" in self.isa:
                 return "avx512"
@@ -39,17 +41,17 @@ class Machine:
 
     @property
     def machine_class(self) -> str:
-        """What kernels tuned here are tuned for: CPU, architecture, vector unit and core count."""
+        """CPU, architecture, vector unit and core count: what a kernel's schedule is tuned for."""
         return f"{self.cpu} / {self.arch} {self.vector} / {len(self.cores)} cores"
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits over everything above except which core numbers we were given."""
+        """Twelve hexadecimal digits over all fields except the numbers of the usable cores."""
         parts = asdict(self) | {"cores": len(self.cores)}
         return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:12]
 
     def as_record(self) -> dict[str, Any]:
-        """Plain types for JSON."""
+        """The machine in plain JSON types."""
         return asdict(self) | {
             "cores": len(self.cores),
             "vector": self.vector,
@@ -75,14 +77,14 @@ def read() -> Machine:
 
 
 def usable_cores() -> tuple[int, ...]:
-    """The cores this process may run on, by number where the system tells them."""
+    """The numbers of the cores that this process may use; consecutive numbers where the system does not report them."""
     if sys.platform == "linux":
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
 
 
 def _cpuinfo() -> dict[str, str]:
-    """The first processor's entry of /proc/cpuinfo, or what sysctl says on macOS."""
+    """The first processor's entry of /proc/cpuinfo, or the same facts from sysctl on macOS."""
     if sys.platform == "darwin":
         return {
             "model name": _sysctl("machdep.cpu.brand_string"),
@@ -97,7 +99,7 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def _cpu_name(info: dict[str, str]) -> str:
-    """The model name, with family and model number where the name alone is vague (as on virtual machines)."""
+    """The model name, with family and model number where the name is vague (as on virtual machines)."""
     name = (
         re.sub(r"\((R|TM)\)|CPU|Processor|@.*", "", info.get("model name", "")).strip()
         or platform.processor()
@@ -115,7 +117,7 @@ def _isa(info: dict[str, str]) -> tuple[str, ...]:
 
 
 def _caches() -> tuple[int, int, int]:
-    """Sizes in bytes of L1d, L2, L3 as core 0 sees them; careful small guesses where the system does not tell."""
+    """Bytes of L1d, L2 and L3 as seen by core 0; small default sizes where the system does not report them."""
     sizes = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
     if sys.platform == "darwin":
         for level, key in ((1, "hw.l1dcachesize"), (2, "hw.l2cachesize"), (3, "hw.l3cachesize")):

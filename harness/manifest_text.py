@@ -1,7 +1,7 @@
-"""What candidate.toml may look like, before and after it is parsed.
+"""Checks of candidate.toml's text and values that protect the parser and the records.
 
-The text is a stranger's. tomllib takes time with the square of a dotted key's length and recurses over brackets;
-Python refuses to read or write integers of thousands of digits; further on, values become JSON.
+The text is untrusted. tomllib takes quadratic time in the length of a dotted key and recurses over brackets; Python
+refuses to convert integers of thousands of digits; later, values become JSON.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 MAX_MANIFEST_BYTES = 64 << 10
-# A proposal's schedule is three deep.
+# Deepest nesting allowed; a proposal's schedule needs three levels.
 MAX_DEPTH = 32
-# TOML's own range for integers.
+# TOML's own limit for integers.
 _LARGEST = 1 << 63
 
-# One without an end reaches to the end of its line or of the text, where tomllib stops as well.
+# An unterminated string ends at the end of its line or of the text, as in tomllib.
 _STRING_OR_COMMENT = re.compile(
     r'"""(?:[^\\]|\\.)*?(?:"{3,5}|\Z)|'
     + r"'''.*?(?:'{3,5}|\Z)|"
@@ -31,10 +31,11 @@ _DOTTED = re.compile(rf"(?<![\w-]){_WORD}(?:[ \t]*+\.[ \t]*+{_WORD}){{{MAX_DEPTH
 
 
 def shape_problem(text: str) -> str | None:
-    """What about the text forbids to parse it; None when it may be."""
+    """Why the text must not be parsed; None when it may be."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_MANIFEST_BYTES:
         return f"larger than {MAX_MANIFEST_BYTES >> 10} KiB; keep to what describes the kernel"
-    # Comments go, strings become a word: what is left holds dots and brackets of the syntax alone.
+    # Remove comments and replace strings by a word, so that the remaining dots and brackets belong to the
+    # syntax.
     bare = _STRING_OR_COMMENT.sub(lambda found: "" if found[0][0] == "#" else "s", text)
     if _DOTTED.search(bare):
         return f"a dotted key of more than {MAX_DEPTH} parts; nest less"
@@ -47,7 +48,7 @@ def shape_problem(text: str) -> str | None:
 
 
 def value_problem(values: dict[str, Any]) -> str | None:
-    """What in the parsed values no record could hold; None when all is well."""
+    """Why the parsed values cannot be recorded; None when they can."""
     for depth, value in _every(values):
         if depth > MAX_DEPTH:
             return f"arrays and tables nested deeper than {MAX_DEPTH}; nest less"
@@ -59,7 +60,7 @@ def value_problem(values: dict[str, Any]) -> str | None:
 
 
 def _every(values: dict[str, Any]) -> Iterator[tuple[int, Any]]:
-    """Every value with its depth; without recursion, because the depth is the candidate's choice."""
+    """Every value with its depth, without recursion, because the candidate controls the depth."""
     left: list[tuple[int, Any]] = [(0, values)]
     while left:
         depth, value = left.pop()

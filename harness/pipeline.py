@@ -1,6 +1,6 @@
-"""One way through the house: from a candidate to its verdict, gate by gate.
+"""From a candidate to its verdict, gate by gate. Every way of judging goes through here.
 
-`pytest --generate`, a single candidate, the CI gate and the round table's Tester all walk this way and no other.
+`pytest --generate`, a single candidate, the CI gate and the round table's Tester all use the same Inspection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GatePassed:
-    """A gate let the candidate through; `notes` are facts worth showing under -v, in plain types."""
+    """The result of a gate that found nothing wrong; `notes` are facts for -v in plain types."""
 
     gate: Gate
     seconds: float
@@ -36,7 +36,7 @@ class GatePassed:
 
 
 class SharedTools:
-    """What all candidates of a session share: tools, machine, baseline, clock. Built when first needed."""
+    """What all candidates of a session share: tools, machine, baseline and clock, each created on first use."""
 
     def __init__(self, settings: Settings, say: Announce) -> None:
         self.settings = settings
@@ -45,7 +45,7 @@ class SharedTools:
 
     @cached_property
     def tools(self) -> Tools:
-        """The toolchain, the host and the inspector; raises UserError where one cannot be had."""
+        """Toolchain, host and inspector; raises UserError when one is not available."""
         from harness.compile.tools import prepare
 
         return prepare(self.say, sandboxed=not self.settings.unsandboxed)
@@ -59,7 +59,7 @@ class SharedTools:
 
 
 class Inspection:
-    """One candidate on its way through the gates; every gate runs at most once."""
+    """One candidate's way through the gates; every gate runs at most once."""
 
     def __init__(self, candidate: Candidate, shared: SharedTools) -> None:
         self.candidate = candidate
@@ -80,13 +80,13 @@ class Inspection:
 
     @property
     def threads(self) -> ThreadClass:
-        """The thread class in force; the command line overrules the manifest."""
+        """The thread class: the command line's, else the manifest's."""
         chosen = self.shared.settings.threads
         return self.candidate.manifest.threads if chosen is None else "all" if chosen == "all" else 1
 
     @property
     def rejection(self) -> Rejection | None:
-        """The rejection that ended the way, if one did."""
+        """The rejection; None while the candidate has passed every gate so far, and once it is accepted."""
         return None if self.verdict is None or isinstance(self.verdict, Accepted) else self.verdict
 
     @property
@@ -95,7 +95,7 @@ class Inspection:
         return self.examination.numerics if Gate.VALUES in self.passed else "componentwise"
 
     def through(self, gate: Gate) -> GatePassed | Rejection:
-        """Walk up to and including `gate`; gates already passed are not run again."""
+        """Run all gates up to and including `gate`; gates that were passed are not run again."""
         for step in Gate:
             if self.rejection is not None:
                 return self.rejection
@@ -106,7 +106,9 @@ class Inspection:
         return self.rejection or self.passed[gate]
 
     def _run(self, gate: Gate) -> None:
-        """One gate; only the harness's own faults are caught, and they are never the candidate's."""
+        """Run one gate. Only faults of the harness are caught; they become HarnessError and never blame the
+        candidate.
+        """
         began = time.monotonic()
         try:
             outcome = self._steps[gate]()
@@ -149,7 +151,7 @@ class Inspection:
 
     @cached_property
     def examination(self) -> Examination:
-        """What the judge needs to run this kernel: fresh workers, a secret seed, shapes, the thread class."""
+        """The state of the judging gates for this kernel: workers, secret seed, shapes, thread class."""
         from harness.judge.launch import prepare_examination
 
         return prepare_examination(
@@ -165,7 +167,7 @@ class Inspection:
 
     @classmethod
     def of_trusted(cls, candidate: Candidate, program: Program, shared: SharedTools) -> Inspection:
-        """A yardstick: a crate that Cargo built from a lock file, so that the way begins at the first judging gate."""
+        """The inspection of a yardstick: Cargo builds it from a lock file, so it starts at the first judging gate."""
         inspection = cls(candidate, shared)
         inspection._built = program
         for gate in (Gate.POLICY, Gate.COMPILE, Gate.AUDIT):
@@ -183,7 +185,7 @@ class Inspection:
 
     @property
     def case(self) -> str | None:
-        """The case that replays the counterexample, when the judge found one."""
+        """The case that replays the counterexample, if the judge found one."""
         return self.examination.case if Gate.AUDIT in self.passed else None
 
     def _shapes(self) -> dict[str, Any] | Rejection:
@@ -211,7 +213,7 @@ class Inspection:
 
 
 def _notes(outcome: Examined | Rejection) -> dict[str, Any] | Rejection:
-    """The notes of the judge's pass in plain types, or its rejection as it is."""
+    """The notes of a passed judging gate as a dict, or the rejection unchanged."""
     from harness.judge.examination import Examined
 
     return dict(outcome.notes) if isinstance(outcome, Examined) else outcome

@@ -1,4 +1,4 @@
-"""Where the checkout keeps what the harness reads and writes."""
+"""The folders of the checkout that the harness reads and writes."""
 
 from __future__ import annotations
 

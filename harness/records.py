@@ -1,4 +1,4 @@
-"""Records: a verdict as plain JSON, appended so that a kill at any moment loses nothing already written."""
+"""Records: a verdict in plain JSON types, as written to --verdicts and to results/local/records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of --verdicts and of results/local/verdicts.jsonl; ratios are t_blas / t_candidate."""
+    """The flat record of one verdict, a line of --verdicts; ratios are t_blas / t_candidate."""
 
     candidate: str
     verdict: str
@@ -36,7 +36,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a record holds for: thread class, numerics, whether it was sandboxed, the command that replays it."""
+    """The conditions of a record: thread class, numerics, sandbox, the path and the case that replay it."""
 
     threads: str
     numerics: str
@@ -46,7 +46,7 @@ class Circumstances:
 
 
 def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> Record:
-    """The verdict as one flat record; the headline shape is the one with the most work."""
+    """The verdict as a flat record; GFLOP/s and time are those of the shape with the most work."""
     at: At | None = None if isinstance(verdict, Accepted) else verdict.at
     score = verdict.score if isinstance(verdict, Accepted) else None
     head = headline(score) if score else None
@@ -72,7 +72,7 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
 
 
 def headline(score: Score) -> ShapeTiming:
-    """The timing shown where there is room for one: the shape with the most work."""
+    """The timing to show where there is room for only one: the shape with the most work."""
     return max(score.per_shape, key=lambda timing: timing.shape.flops)
 
 
@@ -88,7 +88,9 @@ def replay_command(around: Circumstances, verdict: Verdict) -> str:
 def full_record(
     record: Record, candidate: Candidate, verdict: Verdict, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """What results/ keeps: the record, every shape's timing, source hash, machine, toolchain and baseline."""
+    """The line of results/local/records: the record, every shape's timing, source hash, machine, toolchain and
+    baseline.
+    """
     shapes = (
         [asdict(t) | {"shape": str(t.shape)} for t in verdict.score.per_shape]
         if isinstance(verdict, Accepted)

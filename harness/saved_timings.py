@@ -1,7 +1,7 @@
-"""Saved timings and the gate on them: --save, --compare, --max-regress, and the claim in candidate.toml.
+"""Saved timings and the checks on them: --save, --compare, --max-regress, and the claim in candidate.toml.
 
-Decisions are made on intervals, never on a single number: a regression counts when even the favourable end of the
-interval of (now / then) lies beyond the allowed loss.
+Decisions use intervals, never single numbers: a regression counts only when the whole interval of now / then is beyond
+the allowed loss.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from harness.errors import UserError
 from harness.records import FORMAT
 from harness.verdict import Score, one_line
 
-# Two sessions on one machine may differ by more than each one's own interval: other tenants, another day's clock speed.
-# As a log, in quadrature; results/clock-evidence.md has the spread of sessions under two loads, which is smaller.
+# Spread between two sessions on one machine (other tenants, another clock speed), as a log, added in
+# quadrature. results/clock-evidence.md shows the measured spread under two loads, which is smaller.
 SESSION_SPREAD = 0.02
 
 
 class Comparable(StrEnum):
-    """What a comparison came to."""
+    """The outcome of a comparison."""
 
     AGREES = "agrees"
     FASTER = "faster"
@@ -35,7 +35,7 @@ class Comparable(StrEnum):
 
 
 class Reach(StrEnum):
-    """Where an interval lies beside a ratio that is demanded."""
+    """The position of an interval relative to a required ratio."""
 
     REACHED = "reached"
     UNDECIDED = "undecided"
@@ -43,7 +43,7 @@ class Reach(StrEnum):
 
 
 def reach(score: Score, wanted: float) -> Reach:
-    """BELOW only when even the upper end of the interval is; REACHED only when even the lower end is not."""
+    """BELOW only when the whole interval is below; REACHED only when the whole interval is at or above."""
     if score.ratio_high < wanted:
         return Reach.BELOW
     return Reach.REACHED if score.ratio_low >= wanted else Reach.UNDECIDED
@@ -51,7 +51,7 @@ def reach(score: Score, wanted: float) -> Reach:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio to BLAS with its 95 % interval, and what it was measured with."""
+    """A ratio to BLAS with its 95 % interval, and the conditions of its measurement."""
 
     ratio: float
     low: float
@@ -65,7 +65,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`change` is now / then, `low` and `high` its interval; None of them when it cannot be compared."""
+    """`change` is now / then, `low` and `high` its interval; all None when the two cannot be compared."""
 
     kind: Comparable
     why: str
@@ -74,12 +74,12 @@ class Comparison:
     high: float | None = None
 
     def regressed_by_more_than(self, percent: float) -> bool:
-        """Whether even the favourable end of the interval has lost more than `percent`."""
+        """Whether the whole interval shows a loss of more than `percent`."""
         return self.high is not None and self.high < 1 - percent / 100
 
 
 def compare(now: Ratio, then: Ratio) -> Comparison:
-    """Compare two measurements of one kernel; the intervals' widths combine in quadrature in log space."""
+    """Compare two measurements of one kernel; the widths of the intervals add in quadrature in log space."""
     for what in ("machine", "toolchain", "baseline", "suite", "threads"):
         mine, theirs = getattr(now, what), getattr(then, what)
         if theirs and mine != theirs:
@@ -110,7 +110,7 @@ def of_score(score: Score, facts: dict[str, Any], threads: str) -> Ratio:
 
 
 def of_claim(claim: Claim, threads: str) -> Ratio:
-    """The recorded claim as a Ratio; an empty field of it matches anything."""
+    """The claim in candidate.toml as a Ratio; an empty field matches anything."""
     return Ratio(
         claim.ratio,
         claim.ratio_low,
@@ -124,7 +124,7 @@ def of_claim(claim: Claim, threads: str) -> Ratio:
 
 
 def _ratio(entry: dict[str, Any]) -> Ratio:
-    """An entry of a save; raises TypeError or ValueError when a field is missing, unknown or no ratio."""
+    """One entry of a saved session; raises TypeError or ValueError when a field is missing, unknown or not a ratio."""
     found = Ratio(**entry)
     if not LEAST_RATIO <= found.low <= found.ratio <= found.high <= LARGEST_RATIO:
         raise ValueError(f"{found.low}, {found.ratio}, {found.high} are no ratio and its interval")
@@ -138,7 +138,7 @@ class SavedSessions:
         self.folder = folder
 
     def save(self, name: str, ratios: dict[str, Ratio]) -> Path:
-        """Write one session's timings under `name`; raises UserError for a name that is no plain file name."""
+        """Write one session's timings under `name`; raises UserError when `name` is not a plain file name."""
         path = self._path(name)
         entries = {
             candidate: {key: getattr(r, key) for key in Ratio.__dataclass_fields__}

@@ -1,4 +1,4 @@
-"""One frozen Settings, built once from the command line and the ini file, passed down."""
+"""The settings of a session: one frozen object, built once from the command line and the ini file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 
 
 class Profile(StrEnum):
-    """How much evidence the judge gathers: quick for a first look, thorough for a release."""
+    """Test effort of the judge: quick for a first look, thorough for a release."""
 
     QUICK = "quick"
     DEFAULT = "default"
@@ -20,7 +20,7 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an evolution may spend; None is unlimited."""
+    """The limits of an evolution; None is unlimited."""
 
     max_tokens: int | None = None
     max_minutes: float | None = None
@@ -30,7 +30,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that a run can be told. Times in seconds, sizes in bytes."""
+    """Every setting of a session. Times are in seconds, sizes in bytes."""
 
     root: Path
     cache: Path
@@ -38,7 +38,7 @@ class Settings:
     memory: str
     generate: int = 0
     population: int = 1
-    # A set seed makes a run repeatable; None draws a fresh secret one.
+    # A given seed makes a run repeatable; None draws a fresh secret one.
     seed: int | None = None
     threads: Literal["1", "all"] | None = None
     suite: str = "default"
@@ -55,22 +55,24 @@ class Settings:
     verdicts: Path | None = None
     resume: bool = False
     replay: Path | None = None
-    # Of language models: tokens of prompt and answer together, and layers put on the GPU (-1: all that fit the build).
+    # For language models: tokens of prompt and answer together, and layers on the GPU (-1: all that fit).
     context_tokens: int = 8192
     gpu_layers: int = -1
     embedder: str = "hashed"
     clock_budget_s: float = 6.0
-    # One counterexample to replay, as printed in a verdict; None judges in full.
+    # A counterexample to replay, as printed in a verdict; None judges in full.
     case: str | None = None
 
     @property
     def candidates(self) -> Path:
-        """The folder in which exhibits and evolved candidates live."""
+        """The folder of exhibits and evolved candidates."""
         return self.root / "candidates"
 
 
 def default_cache() -> Path:
-    """Where built hosts, kernels and corpus downloads are cached: ROUNDTABLE_CACHE, else the user's cache folder."""
+    """The cache folder for built hosts, kernels and corpus downloads: ROUNDTABLE_CACHE, else the user's cache
+    folder.
+    """
     chosen = os.environ.get("ROUNDTABLE_CACHE")
     if chosen:
         return Path(chosen).expanduser()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Shape(NamedTuple):
-    """Rows of A and C, the shared depth, columns of B and C; any of them may be 0."""
+    """Rows of A and C (m), columns of A and rows of B (k), columns of B and C (n); each may be 0."""
 
     m: int
     k: int

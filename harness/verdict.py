@@ -1,4 +1,4 @@
-"""The verdict: a sum type, no sentinels. Every outcome of judging one candidate is exactly one of these."""
+"""The verdict as a sum type: judging a candidate ends in exactly one of these classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.shapes import Shape
 
 
 class Gate(StrEnum):
-    """The gates in the order in which a candidate meets them."""
+    """The gates, in the order in which a candidate passes them."""
 
     POLICY = "policy"
     COMPILE = "compile"
@@ -24,7 +24,7 @@ class Gate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where it happened: the gate, and the shape and data seed when a call was being made."""
+    """The gate of a rejection, and the shape and data seed if it happened during a call."""
 
     gate: Gate
     shape: Shape | None = None
@@ -35,8 +35,7 @@ class At:
 class Counterexample:
     """The first wrong element that an oracle found.
 
-    `got`, `expected` and `bound` are already rendered as text ("nan (payload 0x7fc01234)", "1.5 ± 2e-6"),
-    because the interesting ones are not numbers that JSON can carry.
+    `got` and `expected` are text ("nan (0x7fc01234)", "1.5"), because JSON cannot carry NaN payloads.
     """
 
     oracle: str
@@ -49,9 +48,10 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class ShapeTiming:
-    """One shape of the timed suite: medians and least times of both sides, the ratio's interval, share of the peak.
+    """One shape of the timed suite: medians and least times of both sides, the ratio with its interval, share of the
+    peak.
 
-    Noise only adds, so the least times are the steadiest figures (Chen and Revels 2016); `ratio` is the median's.
+    Noise only adds time, so the least times vary least (Chen and Revels 2016); `ratio` is that of the medians.
     """
 
     shape: Shape
@@ -69,10 +69,10 @@ class ShapeTiming:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What the clock found: ratio_to_blas = t_blas / t_candidate, above 1 is faster than BLAS.
+    """The result of the clock: ratio_to_blas = t_blas / t_candidate; above 1 is faster than BLAS.
 
-    `ratio`, `ratio_low`, `ratio_high` are the geometric mean over the suite and its 95 % interval.
-    `aa_low`, `aa_high` are the interval of the A/A control (BLAS against BLAS) of the same session.
+    `ratio`, `ratio_low`, `ratio_high` are the geometric mean over the suite and its 95 % interval. `aa_low`, `aa_high`
+    are the interval of the session's A/A control (BLAS against BLAS).
     """
 
     ratio: float
@@ -87,7 +87,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Every gate passed; the only verdict that reaches the memory."""
+    """Every gate passed. Only accepted kernels enter the memory."""
 
     score: Score
     tier: str
@@ -96,7 +96,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class CompileError:
-    """rustc refused; `diagnostics` is its rendered text, trimmed."""
+    """rustc refused the source; `diagnostics` is its rendered text, trimmed."""
 
     summary: str
     diagnostics: str
@@ -105,7 +105,7 @@ class CompileError:
 
 @dataclass(frozen=True, slots=True)
 class PolicyViolation:
-    """The source names, or the binary contains, something a candidate may not use."""
+    """The source names, or the binary contains, something that a candidate may not use."""
 
     rule: str
     detail: str
@@ -115,7 +115,7 @@ class PolicyViolation:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Not the product."""
+    """The result is not the product."""
 
     counterexample: Counterexample
     at: At
@@ -123,7 +123,7 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """Killed by a signal that was not a panic, a limit or the sandbox; `detail` says which memory it touched."""
+    """Killed by a signal other than a panic, a limit or the sandbox; `detail` describes the memory access."""
 
     signal: int
     at: At
@@ -140,7 +140,7 @@ class Panic:
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """Not finished within the limit, which comes from the naive reference."""
+    """Not finished within the time limit, which is derived from the naive reference."""
 
     limit_s: float
     at: At
@@ -148,7 +148,7 @@ class Timeout:
 
 @dataclass(frozen=True, slots=True)
 class OutOfMemory:
-    """Wanted more memory than the limit sized from the shape."""
+    """Exceeded the memory limit, which is derived from the shape."""
 
     limit_bytes: int
     at: At
@@ -156,7 +156,7 @@ class OutOfMemory:
 
 @dataclass(frozen=True, slots=True)
 class Cheat:
-    """Caught at a trick; `trick` names it in a few words, `detail` is the evidence."""
+    """Cheating; `trick` names it in a few words, `detail` is the evidence."""
 
     trick: str
     detail: str
@@ -165,7 +165,7 @@ class Cheat:
 
 @dataclass(frozen=True, slots=True)
 class TooFast:
-    """Faster than the machine can be: `time_ns` is under the physics floor `floor_ns`."""
+    """Faster than physically possible: `time_ns` is below the floor `floor_ns`."""
 
     time_ns: float
     floor_ns: float
@@ -174,7 +174,7 @@ class TooFast:
 
 @dataclass(frozen=True, slots=True)
 class Inconclusive:
-    """Correct as far as seen, but the timing could not be trusted; nothing is recorded in the memory."""
+    """Correct as far as tested, but the timing is not reliable; nothing enters the memory."""
 
     noise: str
     at: At = At(Gate.CLOCK)
@@ -182,7 +182,7 @@ class Inconclusive:
 
 @dataclass(frozen=True, slots=True)
 class HarnessError:
-    """The harness failed, the candidate is not blamed."""
+    """The harness failed; the candidate is not blamed."""
 
     detail: str
     at: At
@@ -205,12 +205,12 @@ Verdict: TypeAlias = Accepted | Rejection
 
 
 def name(verdict: Verdict) -> str:
-    """The verdict's name as it stands in records: the class name, for example "PolicyViolation"."""
+    """The name of the verdict in records: the class name, for example "PolicyViolation"."""
     return type(verdict).__name__
 
 
 def describe(verdict: Verdict) -> str:
-    """What happened, in one line, without the replay command."""
+    """One line that says what happened, without the replay command."""
     match verdict:
         case Accepted(score=s):
             return f"{s.ratio:.2f}x BLAS [{s.ratio_low:.2f}, {s.ratio_high:.2f}], {s.threads} thread(s)"
@@ -223,7 +223,7 @@ def describe(verdict: Verdict) -> str:
             element = (
                 f" at [{c.row}, {c.col}]: got {c.got}, expected {c.expected}" if c.row is not None else ""
             )
-            return f"wrong{_at(verdict.at)}, {c.oracle}: {c.detail}{element}"
+            return f"wrong{_at(verdict.at)}, oracle {c.oracle}, {c.detail}{element}"
         case Crash(signal=number, detail=detail):
             return f"killed by {signal_name(number)}{_at(verdict.at)}" + (
                 f": {one_line(detail)}" if detail else ""
@@ -247,7 +247,7 @@ def describe(verdict: Verdict) -> str:
 
 
 def signal_name(number: int) -> str:
-    """ "SIGSEGV" for 11; "signal 64" for one without a name."""
+    """The signal's name, "SIGSEGV" for 11, or "signal 64" when it has none."""
     try:
         return signals.Signals(number).name
     except ValueError:

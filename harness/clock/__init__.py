@@ -1,1 +1,1 @@
-"""How fast is it? Pairs against BLAS, intervals, the physics floor."""
+"""Times a kernel against BLAS: paired turns, confidence intervals, the physics floor."""

@@ -1,4 +1,6 @@
-"""The BLAS to beat: which library, which symbol in it, 32- or 64-bit integers, version and kernel architecture."""
+"""Finds the BLAS baseline: the library, its cblas_sgemm symbol, 32- or 64-bit integers, version and kernel
+architecture.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from harness.errors import UserError
 from harness.judge.worker.calls import Abi, Program
 from harness.places import ROOT
 
-# Prefixes and suffixes under which builds of BLAS export cblas_sgemm: plain, scipy-openblas, ILP64, new Accelerate.
+# Names under which BLAS builds export cblas_sgemm: plain, scipy-openblas, ILP64, new Accelerate.
 SYMBOLS = tuple(
     f"{prefix}cblas_sgemm{suffix}"
     for suffix in ("64_", "$NEWLAPACK$ILP64", "_64", "$NEWLAPACK", "")
@@ -26,7 +28,7 @@ _PROBE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A library with cblas_sgemm: what to call, and what a record says about it."""
+    """A library with cblas_sgemm: what to call, and its description for records."""
 
     path: Path
     symbol: str
@@ -37,7 +39,7 @@ class Baseline:
 
     @property
     def program(self) -> Program:
-        """The baseline as the host runs it."""
+        """The baseline as a program for the host."""
         return Program(self.path, self.symbol, self.abi)
 
     def __str__(self) -> str:
@@ -45,14 +47,14 @@ class Baseline:
         return " ".join(part for part in parts if part)
 
     def as_record(self, threads: int) -> dict[str, Any]:
-        """Plain types for JSON."""
+        """The baseline in plain JSON types."""
         return asdict(self) | {"path": self.path.name, "threads": threads}
 
 
 def find(chosen: Path | None) -> Baseline:
-    """The BLAS that numpy brought, or the library at `chosen`.
+    """The BLAS that numpy ships, or the library at `chosen`.
 
-    Raises UserError when there is no such file, it cannot be loaded, or it has none of SYMBOLS.
+    Raises UserError when there is no such file, it cannot be loaded, or it exports none of SYMBOLS.
     """
     if chosen is not None:
         return _from_file(chosen.expanduser())
@@ -60,7 +62,7 @@ def find(chosen: Path | None) -> Baseline:
 
 
 def with_other_integers(baseline: Baseline) -> Baseline:
-    """The same with the other width of integers: the second guess when the first does not give a product."""
+    """The same library with the other integer width, to be tried when the first does not give a product."""
     return replace(baseline, abi=Abi.CBLAS32 if baseline.abi is Abi.CBLAS64 else Abi.CBLAS64)
 
 
@@ -69,7 +71,7 @@ def _numpy() -> Baseline:
     import threadpoolctl  # type: ignore[import-untyped]
 
     libraries = [entry for entry in threadpoolctl.threadpool_info() if entry.get("user_api") == "blas"]
-    # numpy's own comes first when scipy or torch have brought others into this process.
+    # Prefer numpy's own BLAS when scipy or torch have loaded others into this process.
     libraries.sort(key=lambda entry: "numpy" not in entry["filepath"])
     for entry in libraries:
         path = Path(entry["filepath"])
@@ -92,7 +94,8 @@ def _from_file(path: Path) -> Baseline:
     if not framework and not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
         raise UserError(f"--baseline {path}: {what}; name a shared library that exports cblas_sgemm")
-    # In a process of its own: loading a library runs its code, and a second BLAS would slow numpy's down here.
+    # In a separate process: loading a library runs its code, and a second BLAS would slow down numpy's in this
+    # one.
     command = [sys.executable, "-m", "harness.clock.baseline", str(path.resolve())]
     root = ROOT
     try:
@@ -121,7 +124,7 @@ def _from_file(path: Path) -> Baseline:
 
 
 def _probe(path: str) -> dict[str, Any]:
-    """Load `path` here and say what it is; runs in the process that _from_file starts."""
+    """Load `path` in this process and describe it; runs in the process that _from_file starts."""
     import threadpoolctl
 
     try:

@@ -1,4 +1,4 @@
-"""The memory of timed batches: the slots of a layout in one worker, filled, poisoned and read in a few copies."""
+"""The memory of timed batches: the slots of one layout in one worker, filled, poisoned and read in few copies."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.random import Generator
 from harness.clock.data import TurnData
 from harness.judge.worker.calls import F32, Layout, Slot
 
-# What C holds before a turn: quiet NaN, large numbers (beyond 1e35), ordinary ones (8 to 12); each element with low
-# bits of its own.
+# Base values of C before a turn: quiet NaN, large numbers (above 1e35), ordinary ones (8 to 12). The low bits
+# differ per element.
 NAN, LARGE, ORDINARY = 0x7FC00000, 0x7A000000, 0x41000000
 LOW_BITS = 0x3FFFFF
 
@@ -32,10 +32,10 @@ class Batch:
         self._poison = (low | np.uint32(NAN)).reshape(slots[0].c.shape)
 
     def lay(self, data: TurnData, rng: Generator) -> None:
-        """Copy `data` to the same addresses as ever; fill C with what is no answer.
+        """Copy `data` to the same addresses as before, and fill C with values that are not the answer.
 
-        It differs from element to element and from turn to turn: neither an old poison nor a zero nor a former product
-        is an answer, and what lies there does not tell whether a clock is running.
+        The fill differs from element to element and from turn to turn. Neither a previous fill nor zeros nor a previous
+        product is the answer, and the fill does not reveal whether a clock is running.
         """
         _fill(self._a, data.a)
         _fill(self._b, data.b)
@@ -45,7 +45,7 @@ class Batch:
             np.bitwise_xor(self._poison, change, out=stack.view(np.uint32))
 
     def outputs(self, into: F32) -> F32:
-        """Copy every C into `into` (products, m, n), which is returned."""
+        """Copy every C into `into` (products, m, n) and return it."""
         return np.concatenate(self._c, out=into)
 
 
@@ -57,7 +57,7 @@ def _fill(stacks: Sequence[F32], source: F32) -> None:
 
 
 def _stacks(views: Sequence[F32]) -> list[F32]:
-    """The views, a few to a stack: (s, rows, cols) over memory that is evenly spaced, for fewer and longer passes."""
+    """The views grouped into stacks (s, rows, cols) over evenly spaced memory, for fewer and longer copies."""
     if len(views) < 2:
         return [view[np.newaxis] for view in views]
     address = [view.ctypes.data for view in views]

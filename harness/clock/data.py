@@ -1,8 +1,8 @@
-"""The data of timed turns: reals, which count, and exact integers, which warm up; every output of either is verified.
+"""The data of timed turns: reals for turns that count, exact integers for warm-up; every output of both is verified.
 
-Only reals count, because a kernel could recognise integers of few bits and multiply them in short integers. Integers
-warm up every process, because on them a single wrong bit in a single element shows. Drawing and verifying cost more
-than the timed product, so they work on a whole batch at once and in few passes, before and after several turns.
+Only turns on reals count, because a kernel could recognise integers of few bits and multiply them as short integers.
+Integers warm up every process, because they expose a single wrong bit in a single element. Drawing and verifying cost
+more than the timed product, so they work on a whole batch in few passes, before and after several turns.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ from harness.judge.worker.calls import F32, Layout
 from harness.shapes import Shape
 from harness.verdict import Counterexample
 
-# Exponents of the powers of two by which rows of A and columns of B are scaled: −REACH … REACH.
+# Rows of A and columns of B are scaled by powers of two with exponents −REACH … REACH.
 REACH = 2
-# Beyond this many columns the scaled sums of the verification would need more than the 53 bits of an f64.
+# With more columns than this, the scaled sums of the verification would exceed the 53 bits of an f64.
 MAX_SCALED_N = 1 << 16
-# Freivalds vectors per batch, with entries −16 … 15: one wrong element escapes with probability 32^−2 per run.
+# Freivalds vectors per batch, with entries −16 … 15: a wrong element escapes with probability 32^−2 per run.
 VECTORS, ENTRIES = 2, 32
-# What is turned into f64 at a time, in elements of one matrix stack: some megabytes stay in the caches.
+# Elements converted to f64 at a time, so that a few megabytes stay in the caches.
 CHUNK = 1 << 20
-# Rows of C that are computed in f64 for every turn on reals, spread over at most so many products.
+# Number of rows of C computed in f64 for every turn on reals, and the most products that they come from.
 ROWS, PRODUCTS = 16, 4
-# Mean-square error of those rows in units of u·(|A|·|B|); f32 leaves 0.54 at most, see judge/oracles/values.py.
+# Limit of the root-mean-square error of those rows in units of u·(|A|·|B|); f32 stays below 0.54, see
+# judge/oracles/values.py.
 ROUNDING = 2.0
-# How far a row may be off in C·x, in standard deviations of what ROUNDING allows: any wrong row is off by far more.
+# Limit of a row's error in C·x, in standard deviations of what ROUNDING allows; a wrong row exceeds it by far.
 SPREAD = 64.0
 
 _D = TypeVar("_D", bound="TurnData")
@@ -45,7 +46,7 @@ Draw = Callable[[Generator, tuple[int, int, int]], F32]
 
 @dataclass(frozen=True, slots=True)
 class TurnData(ABC):
-    """The data of one turn in the parent's own memory: a (a_count, m, k), b (b_count, k, n), f32, contiguous."""
+    """The data of one turn in the parent's memory: a (a_count, m, k), b (b_count, k, n), f32, contiguous."""
 
     layout: Layout
     numerics: Numerics
@@ -55,9 +56,9 @@ class TurnData(ABC):
     _draw_b: Draw
 
     def successor(self, rng: Generator) -> Self:
-        """The data of the next turn: one side all new; in each matrix of the other just one element, of the other sign.
+        """The data of the next turn: one side is new; each matrix of the other has one element with the opposite sign.
 
-        Who keeps packed copies or results by address and a few sampled values is wrong in the next turn.
+        A kernel that caches packed copies or results by address and a few sampled values is wrong in the next turn.
         """
         if rng.integers(2):
             return replace(self, a=self._draw_a(rng, _size(self.a)), b=_one_changed(rng, self.b))
@@ -65,24 +66,24 @@ class TurnData(ABC):
 
     @abstractmethod
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
-        """None when every c[i] (products, m, n) is its product, else the first element that is not.
+        """None when every c[i] (products, m, n) is its product, else the first wrong element.
 
-        Call it after the run, so that what it samples is drawn then.
+        Call it after the run, so that the samples are drawn after the kernel has finished.
         """
 
     @abstractmethod
     def verify_fully(self, c: F32) -> Counterexample | None:
-        """Like `verify`, but every element is computed: the suspicious kernel's second look."""
+        """Like `verify`, but compares every element; used to confirm suspicious ratios."""
 
     def _all_times(self, x: F64) -> F64:
-        """A·(B·x) for every A with every B: (a_count, b_count, m, vectors)."""
+        """A·(B·x) for every pair of A and B: (a_count, b_count, m, vectors)."""
         (m, k, _), a_count, b_count = self.layout.shape, self.layout.a_count, self.layout.b_count
         right = _times(self.b, x).transpose(1, 0, 2).reshape(k, -1)
         every = _times(self.a.reshape(a_count * m, k), right).reshape(a_count, m, b_count, -1)
         return every.transpose(0, 2, 1, 3)
 
     def _differences(self, c: F32, x: F64) -> Iterator[tuple[int, F64]]:
-        """C·x − A·(B·x) chunk by chunk: the number of the first product, (products, m, vectors)."""
+        """C·x − A·(B·x), chunk by chunk: the number of the first product, and (products, m, vectors)."""
         m, k, n = self.layout.shape
         crossed = self._all_times(x) if self.layout.is_crossed else None
         step = max(CHUNK // max(m * k, k * n, m * n), 1)
@@ -98,19 +99,20 @@ class TurnData(ABC):
         return drawn.astype(np.float64)
 
     def _row(self, c: F32, index: int, row: int) -> tuple[F32, F64]:
-        """Row `row` of product `index`, as it is and as it should be."""
+        """Row `row` of product `index`: the computed and the correct one."""
         i, j = self.layout.pairs[index]
         return c[index, row], self.a[i, row].astype(np.float64) @ self.b[j].astype(np.float64)
 
 
 class ExactData(TurnData):
-    """Integers times powers of two, whose products are exact in f32 in every order of summation."""
+    """Integers times powers of two, whose products are exact in f32 in any order of summation."""
 
     @classmethod
     def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> ExactData:
-        """Odd integers (no zeros to skip, the lowest bit counts), times a power of two per row of A and column of B.
+        """Odd integers (no zeros to skip, and the lowest bit matters), times a power of two per row of A and column of
+        B.
 
-        One side has 12 bits at k ≤ 1024, which is more than bf16, f16 and TF32 carry.
+        One side has 12 bits at k ≤ 1024, more than bf16, f16 and TF32 can represent.
         """
         shape = layout.shape
         wide, narrow = _bits(shape, numerics)
@@ -122,10 +124,10 @@ class ExactData(TurnData):
         return _drawn(cls, rng, layout, numerics, _scaled(wide, rows), _scaled(narrow, cols))
 
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
-        """See TurnData; one wrong element escapes with a chance of 32^−2 (Freivalds 1979).
+        """See TurnData; a wrong element escapes with probability 32^−2 (Freivalds 1979).
 
-        C·x = A·(B·x) in f64, where every term is an integer times a power of two and every sum stays below 2^53: exact,
-        so that any difference is an error. NaN and infinity differ from anything.
+        C·x = A·(B·x) in f64, where every term is an integer times a power of two and every sum stays below 2^53. The
+        comparison is exact, so any difference is an error. NaN and infinity never compare equal.
         """
         for start, off in self._differences(c, self._vectors(rng)):
             wrong = ~(off == 0)
@@ -147,11 +149,11 @@ class ExactData(TurnData):
 
 
 class RealData(TurnData):
-    """RealData with all bits of the mantissa, positive and negative alike, of one of several distributions."""
+    """Reals that use all bits of the mantissa, of both signs, from one of several distributions."""
 
     @classmethod
     def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> RealData:
-        """Evenly spread or normal, times a scale of chance that is no power of two."""
+        """Uniform or normal reals, times a random scale that is not a power of two."""
         scale = np.float32(2.0 ** rng.uniform(-3, 3))
         draw = _normal if rng.integers(2) else _even
 
@@ -161,11 +163,11 @@ class RealData(TurnData):
         return _drawn(cls, rng, layout, numerics, scaled, scaled)
 
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
-        """See TurnData. Some rows, chosen now, are computed in f64: each element within the bound of the kernel's tier,
-        and (componentwise tier) the mean error as small as f32's own. All other rows are held against A·(B·x).
+        """See TurnData. Random rows are computed in f64: each element must be within the bound of the kernel's tier
+        and, in the componentwise tier, the mean error as small as f32's own. All other rows are checked with A·(B·x).
 
-        To gain time a kernel must do less in many rows, which the chosen ones show, or nearly nothing in some, which
-        A·(B·x) shows.
+        To gain time a kernel must do less work in many rows, which the sampled rows expose, or almost none in some
+        rows, which A·(B·x) exposes.
         """
         sizes = []
         for index in rng.choice(len(c), min(PRODUCTS, len(c)), replace=False):
@@ -186,7 +188,7 @@ class RealData(TurnData):
         return None
 
     def _inspect(self, c: F32, index: int, rng: Generator) -> tuple[Counterexample | None, float]:
-        """Some rows of one product; with it the standard deviation that is believed of an element."""
+        """Check some rows of one product; also returns the standard deviation assumed for an element's error."""
         i, j = self.layout.pairs[index]
         rows = rng.integers(0, self.layout.shape.m, max(ROWS // min(PRODUCTS, len(c)), 1))
         a, b = self.a[i][rows], self.b[j]
@@ -199,7 +201,7 @@ class RealData(TurnData):
         if self.numerics == "componentwise":
             size = product_f64(np.abs(a), np.abs(b))
             believed = ROUNDING * U32 * float(np.sqrt(np.mean(size**2)))
-            # Few elements may by chance be off by a little more in the mean.
+            # The mean of few elements may exceed the limit slightly by chance.
             if not np.sqrt(np.mean(error**2)) <= believed * (1 + 4 / math.sqrt(error.size)):
                 ok &= error < error.max()
         if ok.all():
@@ -258,7 +260,7 @@ def _scaled(bits: int, scale: F32) -> Draw:
 
 
 def _even(rng: Generator, size: tuple[int, int, int]) -> F32:
-    """Evenly between −1 and 1, with 24 random bits each."""
+    """Uniform in −1 … 1, with 24 random bits each."""
     drawn = rng.random(size, dtype=np.float32)
     drawn -= np.float32(0.5)
     drawn *= np.float32(2)
@@ -270,7 +272,9 @@ def _normal(rng: Generator, size: tuple[int, int, int]) -> F32:
 
 
 def _one_changed(rng: Generator, matrices: F32) -> F32:
-    """A copy in which one element of each matrix has the other sign: never zero, so never the same."""
+    """A copy in which one element of each matrix has the opposite sign; elements are never zero, so it always
+    differs.
+    """
     changed = matrices.copy()
     count, rows, cols = matrices.shape
     changed[np.arange(count), rng.integers(0, rows, count), rng.integers(0, cols, count)] *= -1
@@ -278,7 +282,7 @@ def _one_changed(rng: Generator, matrices: F32) -> F32:
 
 
 def _bits(shape: Shape, numerics: Numerics) -> tuple[int, int]:
-    """Widths in bits of the two sides, so that k products of them sum to at most 2^24 (less for fast schemes).
+    """Bit widths of the two sides, so that k products sum to at most 2^24 (less for fast schemes).
 
     Each level of Winograd's variant adds up four blocks on either side, so that random entries grow by 2 and their
     products by 4. With levels down to blocks of 8, six standard deviations of the largest sums stay below 2^24:
@@ -294,7 +298,7 @@ def _bits(shape: Shape, numerics: Numerics) -> tuple[int, int]:
 
 
 def _odd(rng: Generator, size: tuple[int, ...], bits: int) -> NDArray[np.int16]:
-    """Odd integers between −2^bits and 2^bits, all equally likely: 16 bits of each raw draw, nothing to reject."""
+    """Odd integers between −2^bits and 2^bits, uniform: 16 bits of each raw draw, nothing rejected."""
     count = math.prod(size)
     raw = np.asarray(rng.bit_generator.random_raw(-(-count // 4)))
     drawn = raw.view(np.uint16)[:count].reshape(size)

@@ -1,4 +1,6 @@
-"""The floor: how fast this machine can be at best, measured by our own code, and the time that no kernel can beat."""
+"""The floor: the machine's peak rates, measured with our own code, and the time below which no kernel can be
+correct.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +20,31 @@ from harness.places import REFERENCE
 from harness.shapes import Shape
 
 SOURCE = REFERENCE / "peak" / "lib.rs"
-# A time is only impossible below the measured bound divided by this: turbo, a noisy measurement of the peak, and
-# three levels of Strassen, (8/7)³ = 1.49, must all fit in.
+# A time is impossible only below the measured bound divided by this. It leaves room for turbo, a noisy peak
+# measurement, and three levels of Strassen, (8/7)³ = 1.49.
 HEADROOM = 2.0
 STALE = datetime.timedelta(days=7)
 MAX_GHZ = 6.5
-# f32 lanes × FMA units × 2 operations, the most that any core of that kind does per cycle.
+# Upper limits over all known cores of each kind, not this core's rate: f32 lanes × FMA units × 2 operations per
+# cycle. A measurement above them is a bug.
 _FLOPS_PER_CYCLE = {"avx512": 64, "avx2": 32, "neon": 32, "portable": 64}
-# Bytes that a core can load from L1 per cycle at most: three loads of 64 bytes.
+# Upper limit of the bytes that a core can load from L1 per cycle: three loads of 64 bytes.
 _LOAD_BYTES_PER_CYCLE = 192
 
-# (symbol, shape): a timed call does 2·m·k·n operations, or reads 4·m·k·n bytes.
+# (symbol, shape): a timed call performs 2·m·k·n operations, or reads 4·m·k·n bytes.
 FMA = ("peak_fma", Shape(256, 1024, 512))
 FMA_ALL = ("peak_fma_all", Shape(512, 1024, 512))
 L1 = ("peak_read", Shape(32, 128, 16000))
 MEMORY = ("peak_read", Shape(8192, 4096, 1))
 TRIES = 8
 
-# Runs one of the above in the host and gives the nanoseconds of each of `tries` calls.
+# Runs one of these in the host; returns the nanoseconds of each of `tries` calls.
 Run = Callable[[str, Shape, int], list[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Best rates seen: FMA on one core and on all (GFLOP/s), reading L1 and memory with one core (GB/s)."""
+    """Best rates measured: FMA on one core and on all (GFLOP/s), reading L1 and memory with one core (GB/s)."""
 
     fma_gflops: float
     fma_all_gflops: float
@@ -51,14 +54,15 @@ class Peak:
     measured: str
 
     def gflops(self, threads: int) -> float:
-        """The peak for one thread, or for all cores."""
+        """The peak in GFLOP/s for one thread, or for all cores."""
         return self.fma_gflops if threads == 1 else max(self.fma_all_gflops, self.fma_gflops)
 
     def floor_ns(self, shape: Shape, threads: int, cold_bytes: int) -> float:
-        """No correct kernel takes less: the larger of arithmetic and data movement, each with HEADROOM.
+        """Nanoseconds that a correct kernel needs at least: the larger of arithmetic and data movement, each with
+        HEADROOM.
 
-        Every element of A and B must be loaded and every one of C stored once, from L1 at best; from memory when
-        `cold_bytes`, what passes between two uses of the same data, is more than the caches hold (pass 0 if not).
+        Every element of A and B must be loaded once and every element of C stored once: from L1 at best, or from memory
+        when `cold_bytes` (the bytes touched between two uses of the same data; 0 for hot data) exceed the caches.
         """
         arithmetic = shape.flops / (self.fma_gflops * threads)
         moved = shape.input_bytes + shape.output_bytes
@@ -68,7 +72,7 @@ class Peak:
 
 
 def measure(run: Run, machine: Machine) -> Peak:
-    """Measure here and now. Raises HarnessFaultError when a figure is out of the physically possible."""
+    """Measure now. Raises HarnessFaultError when a figure is physically impossible."""
     best = {
         name: size / min(run(symbol, shape, TRIES))
         for name, (symbol, shape), size in (
@@ -86,7 +90,7 @@ def measure(run: Run, machine: Machine) -> Peak:
 
 
 def implausible(peak: Peak, machine: Machine) -> str | None:
-    """Why these figures cannot be: a folded loop reports millions of GFLOP/s, a starved one next to nothing."""
+    """Why these figures are impossible, or None: a loop folded by the compiler reports millions of GFLOP/s."""
     cycles = MAX_GHZ * _FLOPS_PER_CYCLE[machine.vector]
     limits = {
         "fma_gflops": (0.5, cycles),
@@ -102,25 +106,25 @@ def implausible(peak: Peak, machine: Machine) -> str | None:
 
 
 def better(old: Peak, new: Peak) -> Peak:
-    """The best of two measurements of one machine, figure by figure; a disturbance only ever lowers them."""
+    """The best of two measurements of one machine, figure by figure; disturbances only lower them."""
     names = ("fma_gflops", "fma_all_gflops", "l1_gbps", "memory_gbps")
     return Peak(**(asdict(new) | {name: max(getattr(old, name), getattr(new, name)) for name in names}))
 
 
 def load(cache: Path, machine: Machine) -> Peak | None:
-    """What was measured here lately; None when there is nothing, it is stale, another machine's or damaged."""
+    """The stored peak of this machine; None when there is none, or it is stale, damaged or another machine's."""
     try:
         peak = Peak(**json.loads(_file(cache, machine).read_text()))
         age = _now() - datetime.datetime.fromisoformat(peak.measured)
         fresh = datetime.timedelta(0) <= age <= STALE
         sound = fresh and peak.machine == machine.fingerprint and implausible(peak, machine) is None
     except (OSError, ValueError, TypeError):
-        return None  # to be measured again, which repairs the file
+        return None  # measured again, which repairs the file
     return peak if sound else None
 
 
 def save(cache: Path, machine: Machine, peak: Peak) -> None:
-    """Keep `peak` for this machine; the file is whole or not there."""
+    """Store `peak` for this machine; the file is replaced in one step."""
     path = _file(cache, machine)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".peak-", delete=False) as file:
@@ -129,7 +133,9 @@ def save(cache: Path, machine: Machine, peak: Peak) -> None:
 
 
 def library(cache: Path, toolchain: Toolchain) -> Path:
-    """reference/peak, compiled once per source and compiler. Raises HarnessFaultError when it does not build."""
+    """The library of reference/peak, compiled once per source and compiler. Raises HarnessFaultError when that
+    fails.
+    """
     key = hashlib.sha256(SOURCE.read_bytes() + toolchain.digest.encode()).hexdigest()[:16]
     final = cache / "clock" / f"libpeak-{key}.so"
     if final.is_file():

@@ -1,4 +1,4 @@
-"""The clock gate: from a checked library to a Score that holds, or a rejection."""
+"""The clock gate: times a checked kernel and returns a confirmed Score, or a rejection."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ from harness.verdict import At, Gate, Inconclusive, Rejection, Score, ShapeTimin
 
 __all__ = ["ClockSession", "score"]
 
-# Shares of the budget: the first measurement, its confirmation, and the confirmation of what is suspicious.
+# Shares of the time budget: the first measurement, its confirmation, and the confirmation of suspicious shapes.
 MAIN_SHARE, CONFIRM_SHARE, SUSPICIOUS_SHARE = 0.6, 0.25, 0.4
-# Above this, on any shape, a result is suspicious: measured again in full, every element of every output compared.
+# A ratio above this on any shape is suspicious: it is measured again, and every element of every output is
+# compared.
 SUSPICIOUS = 1.1
-# A verdict should know the ratio to ±25 %, half of what lies between a textbook blocking (0.5) and BLAS (1.0): for less
-# the budget is spent a second time.
+# Wanted half-width of the ratio's interval, as a log: ±25 %, half of the distance between a textbook blocking
+# (0.5) and BLAS (1.0). With a wider interval the budget is spent a second time.
 WANTED_HALF_WIDTH = math.log(1.25)
-# Some kernels are bistable (the luck of a process's pages decides), and some machines never rest. Their wide interval
-# is told as it is, the memory ranks by its lower end, and gates decide on the whole of it; only what is not known
-# within a factor of two says nothing.
+# Largest half-width, as a log, that still gives a Score. Some kernels are bistable (it depends on a process's
+# pages), and some machines are never quiet. Their wide interval is reported unchanged; the memory ranks by its
+# lower end, and gates decide on the whole interval.
 MAX_HALF_WIDTH = math.log(2.0)
-# Unless the whole interval is below this: however wide, it says that the kernel is nowhere near BLAS.
+# Exception to MAX_HALF_WIDTH: when the whole interval is below this ratio, the kernel is far slower than BLAS
+# in any case.
 CLEARLY_SLOW = 0.5
-# So much longer, as a log, a baseline may take in a race than before it without a question being asked.
+# Tolerated baseline slowdown (log ratio); any excess widens the interval.
 STRETCHED = math.log(1.15)
-# When most pairs are disturbed, verdicts of one kernel differ by more than the processes of one verdict tell: the load
-# changes between them and moves every ratio towards 1 (2 to 3 % of spread were seen at a load of 7 on 2 cores).
+# Half-width added in quadrature when most pairs are disturbed. Then the load changes between verdicts and moves
+# every ratio towards 1, which the processes of one verdict cannot show (2 to 3 % spread at a load of 7 on 2
+# cores).
 BUSY_HALF_WIDTH = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """One kernel before the clock, and the control that goes with it."""
+    """One kernel being measured, and the A/A control of its thread class."""
 
     program: Program
     session: ClockSession
@@ -52,12 +55,12 @@ class _Trial:
 
     @property
     def budget_s(self) -> float:
-        """Seconds for this kernel: what was chosen, and in proportion more for suites longer than the default one."""
+        """Time budget in seconds: the chosen one, increased in proportion for suites longer than the default."""
         longer = len(self.session.suite) / len(SUITES["default"])
         return self.session.settings.clock_budget_s * max(1.0, longer)
 
     def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
-        """One measurement in fresh processes with fresh seeds; what is faster than physics is rejected."""
+        """One measurement in fresh processes with fresh seeds; rejects a time below the physics floor."""
         samples = self.session.race(plan, self.program, self.threads, self.numerics, full)
         if not isinstance(samples, Samples):
             return samples
@@ -69,7 +72,7 @@ def score(
 ) -> Score | Rejection:
     """Time `program` against the session's baseline over the session's suite.
 
-    `thread_class` is "1" or "all"; `numerics` "normwise" gives a Strassen-like kernel data with room for its sums.
+    `thread_class` is "1" or "all". With `numerics` "normwise", a Strassen-like kernel gets data with room for its sums.
     Waits for the clock's lock. Raises HarnessFaultError when the harness, the sandbox or the baseline fails.
     """
     threads = session.threads(thread_class)
@@ -82,14 +85,14 @@ def score(
 
 
 def _too_fast(samples: Samples, session: ClockSession, threads: int) -> TooFast | None:
-    """The first shape below the floor; the peak is measured once more before anybody is accused."""
+    """The first shape below the floor; the peak is measured once more before the kernel is rejected."""
     offence = _below(samples, session, threads, session.peak())
     return offence and _below(samples, session, threads, session.peak(again=True))
 
 
 def _below(samples: Samples, session: ClockSession, threads: int, peak: Peak) -> TooFast | None:
     for shape in samples.plan.shapes:
-        # Far beyond any cache (virtual machines understate theirs) the data must come from memory.
+        # Far beyond any cache size (virtual machines under-report theirs), the data must come from memory.
         moved = session.batching(shape, threads).count * (shape.input_bytes + shape.output_bytes)
         floor_ns = peak.floor_ns(shape, threads, moved if moved > 8 * session.machine.l3_bytes else 0)
         time_ns = float(np.median([pair.time_ns for pair in samples.pairs[shape]]))
@@ -101,11 +104,11 @@ def _below(samples: Samples, session: ClockSession, threads: int, peak: Peak) ->
 def _confirmed(samples: Samples, trial: _Trial) -> Score | Rejection:
     """The score after a second measurement with fresh seeds and processes, in full for suspicious shapes.
 
-    When the ratio is still not known well enough, the first measurement is repeated once: on a busy machine a longer
-    verdict is better than none.
+    When the interval is still too wide, the first measurement is repeated once: on a busy machine a longer verdict is
+    better than none.
     """
     rng = np.random.default_rng(trial.session.seed())
-    # What took seconds was no luck, and a second look would cost as long again.
+    # A turn of seconds is not a lucky outlier, and confirming it would take as long again.
     quick = [shape for shape in samples.plan.shapes if not _slow(samples, shape)]
     suspicious = tuple(shape for shape in quick if samples.interval(shape, rng).ratio > SUSPICIOUS)
     usual = tuple(shape for shape in quick if shape not in suspicious)
@@ -138,7 +141,7 @@ def _vaguer(mean: RatioInterval, half_width: float) -> bool:
 
 
 def _disagreement(first: Samples, second: Samples, rng: np.random.Generator) -> float:
-    """How far apart two measurements are beyond their intervals, as a log; 0.0 when they agree."""
+    """The distance of two measurements beyond their intervals, as a log; 0.0 when they agree."""
     shapes = second.plan.shapes
     one = Samples(replace(first.plan, shapes=shapes), {shape: first.pairs[shape] for shape in shapes}).mean(
         rng
@@ -148,10 +151,10 @@ def _disagreement(first: Samples, second: Samples, rng: np.random.Generator) -> 
 
 
 def _stretched(samples: Samples, trial: _Trial) -> dict[Shape, float]:
-    """With several threads: how much longer, as a log, the baseline's best turn took than it did before the race.
+    """Slowdown of the baseline's best turn during the race, as a log; 0.0 with one thread.
 
-    Threads that wait for one another can be held up in every single turn of a race, and what a kernel seems to gain by
-    that says nothing about it.
+    Threads that wait for each other can be delayed in every single turn of a race, and then a kernel's gain over the
+    baseline means nothing.
     """
     if trial.threads == 1:
         return dict.fromkeys(samples.plan.shapes, 0.0)
@@ -165,7 +168,7 @@ def _mean(doubts: Mapping[Shape, float]) -> float:
 
 
 def _joined(first: Samples, second: Samples) -> Samples:
-    """The pairs of both, the second's processes renumbered behind the first's."""
+    """The pairs of both measurements, with the second's processes numbered after the first's."""
     offset = 1 + max(pair.process for pairs in first.pairs.values() for pair in pairs)
     more = {
         shape: [replace(pair, process=pair.process + offset) for pair in pairs]
@@ -175,7 +178,9 @@ def _joined(first: Samples, second: Samples) -> Samples:
 
 
 def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclusive:
-    """The score, or Inconclusive when it is known too badly; the clock's bias and two runs' disagreement widen it."""
+    """The score, or Inconclusive when the interval is too wide; the clock's bias and a disagreement of both runs widen
+    it.
+    """
     session, control = trial.session, trial.control
     rng = np.random.default_rng(session.seed())
     doubt = control.bias + spread
@@ -206,7 +211,7 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
 
 
 def _peak_gflops(samples: Samples, trial: _Trial) -> float:
-    """The machine's peak in the thread class; measured again when something ran faster, since then it was too low."""
+    """The machine's peak for the thread class; measured again when a kernel ran faster, because then it was too low."""
     best = max(
         shape.flops / float(np.median([getattr(pair, side) for pair in pairs]))
         for shape, pairs in samples.pairs.items()

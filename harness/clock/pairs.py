@@ -20,18 +20,19 @@ from harness.clock.statistics import Best, Groups, RatioInterval, geometric_mean
 from harness.shapes import Shape
 from harness.verdict import Rejection
 
-# A candidate's turn longer than this is not thrown away as a warm-up: naive code takes 10 s at 1024³.
+# Seconds; a candidate's slower turn counts although it would be a warm-up: naive code takes 10 s at 1024³.
 SLOW_TURN_S = 0.25
 
 
-# Pairs at the beginning of a block that do not count: they find the caches as drawing and verifying left them.
+# Pairs at the start of a block that do not count, because drawing and verifying left the caches in another
+# state.
 WARM_UP = 1
-# From so many processes undisturbed pairs are enough to leave the others out.
+# Minimum number of processes with clean pairs before disturbed pairs are dropped.
 CLEAN_PROCESSES = 4
 
 
 class Side(StrEnum):
-    """Who has the turn."""
+    """The two sides of a race."""
 
     CANDIDATE = "candidate"
     BASELINE = "baseline"
@@ -39,7 +40,9 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One timed batch of `products`, and whether the machine left it undisturbed (never judged by value)."""
+    """One timed batch of `products`, and whether the machine left it undisturbed (judged without looking at
+    its time).
+    """
 
     batch_ns: float
     products: int
@@ -53,9 +56,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two neighbouring turns, one of each side: nanoseconds per product, seconds of the longer turn.
+    """Two neighbouring turns, one per side: nanoseconds per product, and seconds of the longer turn.
 
-    `clean` when neither was disturbed.
+    `clean` means that neither turn was disturbed.
     """
 
     process: int
@@ -74,19 +77,20 @@ class ProcessPair(Protocol):
     """A candidate's process and a baseline's, both fresh, on the same cores; only one runs at a time."""
 
     def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
-        """One turn after the other, as closely as can be: each with new inputs, each a timed batch of products.
+        """Run turns back to back: each with new inputs, each a timed batch of products.
 
-        The first `warm` turns of each side are on integers, exact to the bit, the others on reals. Every output is
-        verified, outside the timed regions.
+        The first `warm` turns of each side use integers, exact to the bit; the others use reals. Every output is
+        verified outside of the timed regions.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much to measure. Counts are fixed before the candidate runs; only the end depends on what is seen.
+    """How much to measure. Counts are fixed before the candidate runs; only the end depends on the measurements.
 
-    target: half-width, as a fraction, at which a shape is done. `pairs`: pairs per shape and process pair that count.
+    target: half-width of the interval, as a fraction, at which a shape is done. pairs: counted pairs per shape and
+    process pair.
     """
 
     shapes: tuple[Shape, ...]
@@ -95,22 +99,22 @@ class Plan:
     pairs: int = 2
     min_processes: int = 8
     max_processes: int = 60
-    # More than one: threads that wait for each other at barriers, see Samples.groups.
+    # With more than one thread, threads wait for each other at barriers; see Samples.groups.
     threads: int = 1
 
 
 @dataclass(slots=True)
 class Samples:
-    """All pairs seen so far, by shape, and what follows from them."""
+    """All pairs so far, by shape, and the estimates derived from them."""
 
     plan: Plan
     pairs: dict[Shape, list[Pair]] = field(default_factory=dict)
 
     def kept(self, shape: Shape) -> list[Pair]:
-        """The undisturbed pairs when they come from enough processes; else all, and a wider interval.
+        """The undisturbed pairs if they come from enough processes; otherwise all pairs, which gives a wider interval.
 
-        A disturbance costs both sides about the same time, which moves the ratio towards 1. But on a machine that is
-        never quiet "clean" pairs are rare; to insist on them would mean to measure nothing.
+        A disturbance costs both sides about the same time, which moves the ratio towards 1. On a machine that is never
+        quiet, clean pairs are too rare to rely on them alone.
         """
         every = self.pairs[shape]
         clean = [pair for pair in every if pair.clean]
@@ -119,7 +123,7 @@ class Samples:
         return clean if enough else every
 
     def best_ns(self, shape: Shape) -> dict[int, tuple[float, float]]:
-        """Nanoseconds of the candidate's and of the baseline's best turn in each process."""
+        """Nanoseconds of the candidate's and the baseline's best turn in each process."""
         turns: dict[int, list[Pair]] = {}
         for pair in self.pairs[shape]:
             turns.setdefault(pair.process, []).append(pair)
@@ -129,7 +133,7 @@ class Samples:
         }
 
     def typical_ns(self, shape: Shape) -> tuple[float, float]:
-        """Nanoseconds per product to show beside the ratio, candidate and baseline: medians, or the best (threads)."""
+        """Nanoseconds per product for display, candidate and baseline: medians, or with several threads the best."""
         if self.plan.threads > 1:
             ours, theirs = zip(*self.best_ns(shape).values(), strict=True)
             return min(ours), min(theirs)
@@ -140,16 +144,16 @@ class Samples:
 
     @property
     def mostly_disturbed(self) -> bool:
-        """Whether less than half of all pairs were left alone by the machine."""
+        """Whether fewer than half of all pairs were undisturbed."""
         every = [pair.clean for pairs in self.pairs.values() for pair in pairs]
         return 2 * sum(every) < len(every)
 
     def groups(self, shape: Shape) -> Groups | Best:
-        """What the interval is made of: the log-ratios of the kept pairs by process; with several threads, best turns.
+        """The samples of the interval: log-ratios of the kept pairs by process; with several threads, the best turns.
 
-        Threads wait for one another, so a few milliseconds of foreign load on one core stretch a whole turn several
-        times over, on either side, and most turns of a busy machine are stretched. Noise only adds (Chen and Revels
-        2016), so there each side's best of equally many turns is compared.
+        Threads wait for each other, so a few milliseconds of other load on one core stretch a whole turn several times
+        over, on either side, and on a busy machine most turns are stretched. Noise only adds time (Chen and Revels
+        2016), so the best of equally many turns of each side is compared.
         """
         if self.plan.threads > 1:
             return Best(self.best_ns(shape))
@@ -168,7 +172,7 @@ class Samples:
 
 
 class _Race:
-    """One measurement under way; see `race`."""
+    """One measurement in progress; see `race`."""
 
     def __init__(self, plan: Plan, now_s: Callable[[], float], seed: int) -> None:
         self.plan = plan
@@ -178,7 +182,7 @@ class _Race:
         self.rng = np.random.default_rng(seed)
         self.samples = Samples(plan, {shape: [] for shape in plan.shapes})
         self.cost_s: dict[Shape, float] = {}
-        # Pairs of a block: those that warm up, those that count.
+        # Pairs per block: warm-up pairs, counted pairs.
         self.length: dict[Shape, tuple[int, int]] = {}
         self.rate_s_per_flop = 0.0
 
@@ -186,10 +190,10 @@ class _Race:
         return self.plan.budget_s - (self.now_s() - self.began_s)
 
     def due(self, process: int) -> list[Shape]:
-        """The shapes of the next round, in random order: not narrow yet, and affordable."""
+        """The shapes of the next round, in random order: those with a wide interval that the budget still allows."""
         wanting = [shape for shape in self.plan.shapes if not self.done(shape, process)]
         if process == 0:
-            # Small ones first: they tell whether a large one is so slow that it must wait for its turn.
+            # Small shapes first: they show whether a large one is so slow that it must be postponed.
             return sorted(wanting, key=lambda shape: shape.flops)
         affordable, spent = [], 0.0
         for shape in sorted(wanting, key=lambda shape: self.cost_s.get(shape, math.inf)):
@@ -205,7 +209,7 @@ class _Race:
         return self.samples.interval(shape, self.rng).half_width <= self.plan.target
 
     def round(self, duel: ProcessPair, process: int, shapes: Sequence[Shape]) -> Rejection | None:
-        """One process pair over `shapes`; a rejection ends the race."""
+        """Measure `shapes` in one process pair; a rejection ends the race."""
         for shape in shapes:
             if process == 0 and self.postponed(shape):
                 continue
@@ -218,10 +222,10 @@ class _Race:
         return shape != self.plan.shapes[0] and self.rate_s_per_flop * shape.flops > SLOW_TURN_S
 
     def measure(self, duel: ProcessPair, process: int, shape: Shape) -> Rejection | None:
-        """One block of alternating turns, whose first pair is a warm-up that looks like all others.
+        """One block of alternating turns. The first pair is a warm-up that looks like all others to the kernel.
 
-        The first time a shape is met, one pair alone tells what it costs; of a slow candidate that pair already counts,
-        and where preparing the data takes long it is the warm-up.
+        The first block of a shape has one pair and shows what the shape costs. For a slow candidate that pair counts;
+        where drawing the data takes long, it is the warm-up.
         """
         began_s = self.now_s()
         order = self.order.sample(list(Side), 2)
@@ -267,10 +271,10 @@ def race(
     now_s: Callable[[], float],
     seed: int,
 ) -> Samples | Rejection:
-    """Measure every shape of `plan` in fresh process pairs until all are narrow enough or the budget is spent.
+    """Measure every shape of `plan` in fresh process pairs until all intervals are narrow or the budget is spent.
 
-    `open_duel(process)` starts the process pair number `process`; `now_s` is a monotonic clock in seconds. Every
-    shape is measured at least once, whatever it costs: the worker's own time limit ends what never ends.
+    `open_duel(process)` starts process pair number `process`; `now_s` is a monotonic clock in seconds. Every shape is
+    measured at least once; the worker's own time limit ends endless calls.
     """
     going = _Race(plan, now_s, seed)
     for process in range(plan.max_processes):
@@ -288,7 +292,7 @@ def race(
 def _stragglers(
     going: _Race, open_duel: Callable[[int], AbstractContextManager[ProcessPair]]
 ) -> Rejection | None:
-    """The shapes that were too slow to go with the others: once each, and again while the budget lasts."""
+    """Measure the shapes that were too slow for the common rounds: once each, and again while the budget lasts."""
     late = [shape for shape in going.plan.shapes if not going.samples.pairs[shape]]
     for again in range(going.plan.min_processes):
         shapes = [s for s in late if again == 0 or going.cost_s[s] <= going.left_s()]

@@ -1,4 +1,4 @@
-"""The clock's session, what is measured once and serves every kernel: baseline, batches, peak, A/A control, lock."""
+"""The clock's session: baseline, batch sizes, peak, A/A control and lock, measured once and shared by all kernels."""
 
 from __future__ import annotations
 
@@ -31,23 +31,24 @@ from harness.settings import Settings, default_cache
 from harness.shapes import Shape
 from harness.verdict import Rejection
 
-# One timed region: long against the first product in it, which finds the other side's code and data in the caches;
-# short against bursts of foreign load, so that most pairs meet the same machine, and with few enough products that all
-# of them fit into L2. With several threads longer, against the waking of the other cores.
+# Length of one timed region in nanoseconds. It is long compared with its first product, which finds the other
+# side's code and data in the caches; short compared with bursts of other load, so that both turns of a pair see
+# the same machine; and its data fits into L2. With several threads it is longer, to outweigh waking the other
+# cores.
 REGION_NS, REGION_MANY_NS = 5e5, 1e6
 MAX_BATCH = 512
-# With several threads the best of a process' turns counts, so each process gets more of them.
+# Pairs per process with several threads: only the best turn of a process counts, so it needs more of them.
 PAIRS_MANY_THREADS = 3
-# What is multiplied to find out how long one product takes: enough to outlast the round trip.
+# Flops of the trial that determines how long one product takes; enough to outlast the round trip.
 TRIAL_FLOPS = 2e7
-# A batch larger than this share of the last cache would measure memory rather than the kernel.
+# A larger share of the last-level cache than this would measure memory instead of the kernel.
 CACHE_SHARE = 0.5
-# A cold batch rotates through this many times the last cache, within what one order can list.
+# A cold batch rotates through this multiple of the last-level cache, with at most this many products.
 COLD_CACHES, MAX_COLD_BATCH = 2.0, 16384
-# The control needs no more than two shapes: it looks for a bias of the clock, not of a BLAS.
+# Two shapes are enough for the A/A control: it looks for a bias of the clock, not of a BLAS.
 CONTROL_SHAPES = (Shape(128, 128, 128), Shape(384, 384, 384))
 CONTROL_SHARE = 0.2
-# Less gives too few processes to estimate a spread from, and an assumed one never alarms.
+# Seconds. Short controls fall back to ±20 %, which cannot detect a bias.
 CONTROL_LEAST_S = 2.0
 NULL = Program(None, "", Abi.NULL)
 
@@ -56,7 +57,7 @@ NULL = Program(None, "", Abi.NULL)
 class ClockSession:
     """Everything that timings share. `threads` arguments are counts: 1, or all usable cores.
 
-    launch(program, batches, threads) starts a worker; untrusted programs go into the sandbox unless it is off.
+    launch(program, batches, threads) starts a worker; untrusted programs run in the sandbox unless it is switched off.
     """
 
     settings: Settings
@@ -75,7 +76,7 @@ class ClockSession:
 
     @classmethod
     def open(cls, settings: Settings, tools: Tools, machine: Machine, say: Announce) -> ClockSession:
-        """Find the baseline and read the suite; nothing is timed yet. Raises UserError for a bad one of either."""
+        """Find the baseline and parse the suite; nothing is timed yet. Raises UserError when either is bad."""
         found = baselines.find(settings.baseline)
         suite = suites.parse(settings.suite)
         session = cls(settings, machine, found, suite, say, tools, _starter(settings, tools, machine))
@@ -84,11 +85,11 @@ class ClockSession:
         return session
 
     def threads(self, thread_class: str) -> int:
-        """The number of threads of a class: "1", or "all" usable cores."""
+        """The number of threads of a thread class: "1", or "all" usable cores."""
         return 1 if thread_class == "1" else len(self.machine.cores)
 
     def launch(self, threads: int) -> LaunchClockWorker:
-        """Starts workers pinned for `threads`."""
+        """A function that starts workers pinned for `threads`."""
         return lambda program, layouts: self.start(program, layouts, threads)
 
     def seed(self) -> int:
@@ -98,7 +99,9 @@ class ClockSession:
         return secret_seed(None if chosen is None else chosen + 7919 * self._seeds)
 
     def batching(self, shape: Shape, threads: int) -> Batching:
-        """How many products of `shape` are timed at once, from the baseline's time alone; their empty round trip."""
+        """The products of `shape` to time at once, derived from the baseline's time alone, and their empty
+        round trip.
+        """
         key = (shape, threads)
         if key not in self._batching:
             launch = self.launch(threads)
@@ -109,23 +112,27 @@ class ClockSession:
             layout = self._layout(
                 shape, self._count(shape, one_ns, REGION_NS if threads == 1 else REGION_MANY_NS)
             )
-            # The lower quartile: what disturbs a round trip only lengthens it.
+            # The lower quartile, because disturbances only lengthen a round trip.
             null_ns = float(np.quantile(timed(launch, NULL, layout, 15, threads), 0.25))
             self._batching[key] = Batching(layout, null_ns, one_ns)
         return self._batching[key]
 
     def _layout(self, shape: Shape, count: int) -> Layout:
-        """Hot: few A and few B, each multiplied with each, so that they stay in the caches near the core."""
+        """For hot data: few A and few B, all multiplied with each other, so that they stay in the caches near
+        the core.
+        """
         cold = suites.is_cold(self.settings.suite)
         return Layout.apart(shape, count) if cold else Layout.crossed(shape, count)
 
     def _count(self, shape: Shape, one_ns: float, region_ns: float) -> int:
-        """Hot: about region_ns, within a share of the last cache. Cold: so many that they evict each other."""
+        """Products per batch. Hot: about region_ns, within a share of the last-level cache. Cold: enough to evict each
+        other.
+        """
         size = shape.input_bytes + shape.output_bytes
         if suites.is_cold(self.settings.suite):
             return int(np.clip(COLD_CACHES * self.machine.l3_bytes / size, 1, MAX_COLD_BATCH))
         room = CACHE_SHARE * self.machine.l3_bytes / size
-        # The nearest power of two: sessions that differ a little in one_ns must not differ in what they measure.
+        # The nearest power of two, so that sessions with slightly different one_ns measure the same batch.
         count = 2.0 ** round(math.log2(max(min(region_ns / one_ns, room), 1.0)))
         return int(min(count, MAX_BATCH))
 
@@ -137,7 +144,7 @@ class ClockSession:
         numerics: Numerics = "componentwise",
         full: bool = False,
     ) -> Samples | Rejection:
-        """Candidate against baseline over the shapes of `plan`, in fresh processes with fresh seeds."""
+        """Race candidate against baseline over the shapes of `plan`, in fresh processes with fresh seeds."""
         batching = {shape: self.batching(shape, threads) for shape in plan.shapes}
         if threads > 1:
             plan = replace(plan, threads=threads, pairs=max(plan.pairs, PAIRS_MANY_THREADS))
@@ -157,10 +164,10 @@ class ClockSession:
         return race(plan, duel, self.now_s, self.seed())
 
     def control(self, threads: int) -> RatioInterval:
-        """The A/A control: the baseline against itself through the same path, once per session and thread class.
+        """The A/A control: the baseline timed against itself in the same way, once per session and thread class.
 
-        One control in twenty excludes 1 by chance; then it is repeated once, with twice the time, and that one stands.
-        Raises HarnessFaultError when the baseline fails.
+        One control in twenty excludes 1 by chance. It is then repeated once with twice the time, and the second one is
+        used. Raises HarnessFaultError when the baseline fails.
         """
         if threads not in self._controls:
             budget_s = max(CONTROL_LEAST_S, CONTROL_SHARE * self.settings.clock_budget_s)
@@ -181,7 +188,7 @@ class ClockSession:
         return outcome.mean(np.random.default_rng(self.seed()))
 
     def peak(self, again: bool = False) -> Peak:
-        """The peak of this machine: measured lately or now; `again` measures in any case, keeps the better."""
+        """The peak of this machine, stored or measured now; `again` always measures and keeps the better figures."""
         if self._peak is None:
             self._peak = floor.load(self.cache, self.machine)
         if self._peak is None or again:
@@ -200,7 +207,7 @@ class ClockSession:
 
     @contextmanager
     def alone(self, threads: int = 1) -> Iterator[None]:
-        """Hold the clock's lock, across processes, with numpy's own threads at rest: timings never run in parallel.
+        """Hold the clock's lock across processes, with numpy's own threads idle: timings never run in parallel.
 
         Raises UserError when the cache folder cannot be written.
         """
@@ -220,7 +227,7 @@ class ClockSession:
                 f"{lock.lock_file}: cannot be locked ({error.strerror}); set ROUNDTABLE_CACHE to a writable folder"
             ) from None
         try:
-            # A BLAS thread that waits for work spins for some 20 ms, on the core that is being timed.
+            # An idle BLAS thread spins for about 20 ms, on the core that is being timed.
             with (
                 threadpoolctl.threadpool_limits(1),
                 _beside(self.machine.cores[-1] if threads == 1 else None),
@@ -232,11 +239,11 @@ class ClockSession:
 
 @contextmanager
 def _beside(core: int | None) -> Iterator[None]:
-    """Keep the calling thread on `core`, where the workers of one thread run; anywhere for None.
+    """Pin the calling thread to `core`, where the one-thread workers run; do nothing for None.
 
-    While the worker computes, the parent sleeps. On one core the inputs that it wrote are in that core's caches (from
-    another core's, small products would wait for them longer than they compute, and never equally long); a round trip
-    is a switch instead of waking a sleeping core, 4 µs instead of 25; load on the other cores leaves both alone; and
+    The parent sleeps while the worker computes. On a shared core, the inputs that it wrote are in that core's caches
+    (from another core's caches, small products would wait for them longer than they compute, and irregularly). A round
+    trip is a context switch of 4 µs instead of waking a sleeping core, 25 µs; load on other cores does not matter; and
     once the parent stops the clock, nothing of the worker can run.
     """
     if core is None or sys.platform != "linux":
@@ -253,7 +260,9 @@ def _beside(core: int | None) -> Iterator[None]:
 def _starter(
     settings: Settings, tools: Tools, machine: Machine
 ) -> Callable[[Program, Sequence[Layout], int], AbstractContextManager[ClockWorker]]:
-    """Starts real workers: pinned to the last usable core (the first takes most interrupts), or to all."""
+    """A function that starts real workers: pinned to the last usable core (the first takes most interrupts),
+    or to all.
+    """
 
     def start(
         program: Program, layouts: Sequence[Layout], threads: int
@@ -270,7 +279,7 @@ def _starter(
 
 
 def _callable(session: ClockSession) -> Baseline:
-    """The chosen baseline with the width of integers that gives a product; a crash in a worker is harmless."""
+    """The chosen baseline with the integer width that gives a product; a crash in a worker is harmless."""
     shape = Shape(5, 7, 3)
     for guess in (session.baseline, baselines.with_other_integers(session.baseline)):
         duel = WorkerPair(

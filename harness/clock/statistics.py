@@ -1,13 +1,13 @@
-"""From paired timings to an interval: median log-ratio, block bootstrap over processes, corrected for few of them.
+"""From paired timings to an interval: median log-ratio, block bootstrap over processes, small-sample correction.
 
-Everything here works on y = log(t_blas / t_candidate), grouped by process pair: groups[p] holds the pairs of process p.
+All functions use y = log(t_blas / t_candidate), grouped by process pair: groups[p] holds the pairs of process p.
 
-Timings inside one process share its page placement and neighbours, so they are not independent; processes are
-(Kalibera and Jones 2013: repeat at the noisiest level). Hence whole processes are resampled, never single pairs.
-A percentile bootstrap over P = 4 … 8 processes covers only 78 … 90 %. So the interval is
-centre ± t(P−1) · √(P/(P−1)) · SE, where SE is the bootstrap's standard deviation; the root undoes the bootstrap's
-variance shrinkage by (P−1)/P (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 3).
-The tests prove its coverage on simulated hierarchical noise with spikes.
+Timings inside one process share its page placement and neighbours, so they are not independent; processes are (Kalibera
+and Jones 2013: repeat at the noisiest level). Hence whole processes are resampled, never single pairs. A percentile
+bootstrap over P = 4 … 8 processes covers only 78 … 90 %. So the interval is centre ± t(P−1) · √(P/(P−1)) · SE, where SE
+is the bootstrap's standard deviation; the root undoes the bootstrap's variance shrinkage by (P−1)/P (Hesterberg 2015,
+"What Teachers Should Know About the Bootstrap", section 3). The tests check its coverage on simulated hierarchical
+noise with spikes.
 """
 
 from __future__ import annotations
@@ -21,24 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
-# groups[p] = log-ratios seen in process pair p
+# groups[p] = log-ratios of process pair p
 Groups = Mapping[int, Sequence[float]]
 
 RESAMPLES = 400
-# From this many processes on their spread is estimated; with fewer it is assumed.
+# Minimum number of processes from which the spread is estimated; with fewer it is assumed.
 MIN_PROCESSES = 3
-# Half-width, as a log, that is assumed for fewer: ±20 %, above the spread between single undisturbed runs of one
-# kernel seen on shared virtual machines (frequency, steal, page placement).
+# Assumed half-width, as a log, for fewer processes: ±20 %, more than the spread of single undisturbed runs of
+# one kernel on shared virtual machines (frequency, steal, page placement).
 FEW_HALF_WIDTH = math.log(1.2)
 
-# A race looks at its intervals after every round and stops when they are narrow, which favours those that are narrow
-# by luck; this much more width makes up for it in the simulations of the tests.
+# Factor on the half-width. A race checks its intervals after every round and stops when they are narrow, which
+# favours intervals that are narrow by luck; this factor compensates for it in the simulations of the tests.
 PEEKING = 1.15
 
-# A bootstrap of minima is too sure of itself, since most resamples hold the one minimum (Hesterberg 2015, section 4).
+# Factor for best turns: a bootstrap of minima underestimates the spread, since most resamples contain the one
+# minimum (Hesterberg 2015, section 4).
 EXTREME = 1.25
 
-# Two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom; beyond the table the last is kept (wide side).
+# Two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom; beyond the table the last one is used,
+# which errs on the wide side.
 _T95 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
@@ -70,7 +72,7 @@ class RatioInterval:
 
     @property
     def bias(self) -> float:
-        """How far 0 (equally fast) lies outside, as a log; 0.0 inside."""
+        """Distance of 0 (equally fast) from the interval, as a log; 0.0 inside."""
         return max(0.0, abs(self.centre) - self.half_width)
 
     def blurred(self, half_width: float) -> RatioInterval:
@@ -86,16 +88,16 @@ class RatioInterval:
 class Best:
     """The best turns of each process pair: turns[p] = nanoseconds of the candidate and of the baseline.
 
-    What is estimated from them is log(best of the baseline / best of the candidate) over all processes.
+    The estimate is log(best of the baseline / best of the candidate) over all processes.
     """
 
     turns: Mapping[int, tuple[float, float]]
 
 
 def interval(groups: Groups | Best, rng: np.random.Generator) -> RatioInterval:
-    """The 95 % interval of the median log-ratio, or of that of the best; `groups` has at least one pair.
+    """The 95 % interval of the median log-ratio, or of the best turns' log-ratio; `groups` has at least one pair.
 
-    With fewer than MIN_PROCESSES processes the half-width is FEW_HALF_WIDTH: two runs tell nothing about their spread.
+    With fewer than MIN_PROCESSES processes the half-width is FEW_HALF_WIDTH, because two runs cannot show their spread.
     """
     order = _processes(groups)
     centre = float(_resampled(groups, order, np.arange(len(order)).reshape(1, -1))[0])
@@ -108,9 +110,9 @@ def interval(groups: Groups | Best, rng: np.random.Generator) -> RatioInterval:
 def geometric_mean(suite: Sequence[Groups | Best], rng: np.random.Generator) -> RatioInterval:
     """The interval of the mean log-ratio over the shapes of a suite.
 
-    Shapes measured in the same processes share their luck, so one draw of processes serves all shapes of a resample;
-    a shape that stopped earlier ignores draws of processes that it never saw. Shapes with too few processes add
-    their assumed spread in quadrature.
+    Shapes measured in the same processes share those processes' noise, so one draw of processes serves all shapes of a
+    resample; a shape that stopped earlier ignores draws of processes in which it was not measured. Shapes with too few
+    processes add their assumed spread in quadrature.
     """
     centre = float(np.mean([interval(groups, rng).centre for groups in suite]))
     known = [groups for groups in suite if len(_processes(groups)) >= MIN_PROCESSES]
@@ -119,7 +121,7 @@ def geometric_mean(suite: Sequence[Groups | Best], rng: np.random.Generator) -> 
         order = sorted({process for groups in known for process in _processes(groups)})
         picks = rng.integers(0, len(order), (RESAMPLES, len(order)))
         total = sum(_resampled(groups, order, picks) for groups in known)
-        # The fewest processes that any shape has decide how far the spread itself can be trusted.
+        # The smallest number of processes of any shape limits how well the spread is known.
         variance += _corrected(np.asarray(total), min(len(_processes(groups)) for groups in known)) ** 2
     return RatioInterval(centre, math.sqrt(variance) / len(suite))
 
@@ -134,11 +136,11 @@ def _corrected(resampled: F64, processes: int) -> float:
 
 
 def _resampled(groups: Groups | Best, order: Sequence[int], picks: NDArray[np.int64]) -> F64:
-    """The estimate in each resample; one that met none of this shape's processes takes that over all of them."""
+    """The estimate in each resample; a resample without any process of this shape takes the overall estimate."""
     if isinstance(groups, Best):
         ours, theirs = np.log([groups.turns.get(process, (math.nan, math.nan)) for process in order]).T
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a row of NaN only
+            warnings.simplefilter("ignore", RuntimeWarning)  # rows of NaN only
             found = np.nanmin(theirs[picks], axis=1) - np.nanmin(ours[picks], axis=1)
         overall = float(np.nanmin(theirs) - np.nanmin(ours))
     else:
@@ -150,7 +152,7 @@ def _resampled(groups: Groups | Best, order: Sequence[int], picks: NDArray[np.in
 
 
 def _padded(groups: Groups, order: Sequence[int]) -> F64:
-    """One row per process, filled up with NaN: shape (processes, most pairs)."""
+    """One row per process, padded with NaN: shape (processes, most pairs)."""
     width = max(len(pairs) for pairs in groups.values())
     table = np.full((len(order), width), np.nan)
     for row, process in enumerate(order):
@@ -160,7 +162,7 @@ def _padded(groups: Groups, order: Sequence[int]) -> F64:
 
 
 def _medians(rows: F64) -> F64:
-    """The median of each row, NaN left out; NaN for a row of nothing else."""
+    """The median of each row without NaN; NaN for a row of NaN only."""
     ordered = np.sort(rows, axis=1)  # NaN sorts to the end
     counts = np.sum(~np.isnan(rows), axis=1)
     every = np.arange(len(rows))

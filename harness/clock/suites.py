@@ -1,4 +1,4 @@
-"""Which shapes are timed: named suites and lists of MxKxN, hot or cold, checked before anything runs."""
+"""The timed shapes: named suites and lists of MxKxN, hot or cold, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.shapes import Shape
 
 MAX_SHAPES = 64
 MAX_EDGE = 1 << 20
-# The parent keeps one product of the candidate and one of the baseline, and f64 copies of it while it verifies.
+# Copies of C in the parent: one product per side, and f64 copies during verification.
 _COPIES = 6
 
 
@@ -19,7 +19,7 @@ def _square(*edges: int) -> tuple[Shape, ...]:
 
 
 def _linear(tokens: int, fan_in: int, fan_out: int) -> tuple[Shape, ...]:
-    """One linear layer of llm.c: forward (X·W), the gradient of the weights (Xᵀ·dY), that of the input (dY·Wᵀ)."""
+    """One linear layer of llm.c: forward (X·W), gradient of the weights (Xᵀ·dY), gradient of the input (dY·Wᵀ)."""
     return (
         Shape(tokens, fan_in, fan_out),
         Shape(fan_in, tokens, fan_out),
@@ -28,7 +28,7 @@ def _linear(tokens: int, fan_in: int, fan_out: int) -> tuple[Shape, ...]:
 
 
 def _gpt2() -> tuple[Shape, ...]:
-    """GPT-2 124M as trained by llm.c (768 wide, 50257 tokens of vocabulary), B·T = 64 tokens, 16 for the logits."""
+    """GPT-2 124M as trained by llm.c (width 768, vocabulary 50257), with B·T = 64 tokens, 16 for the logits."""
     layers = ((768, 2304), (768, 768), (768, 3072), (3072, 768))
     shapes = [shape for fan_in, fan_out in layers for shape in _linear(64, fan_in, fan_out)]
     shapes += _linear(16, 768, 50257)
@@ -67,23 +67,25 @@ SUITES: dict[str, tuple[Shape, ...]] = {
 }
 
 
-# "square:cold": every call finds its data in memory, since more than the last cache lies between two uses of it.
+# Suffix as in "square:cold": more than the last-level cache lies between two uses of the same data, so every
+# call reads memory.
 COLD = ":cold"
 
 
 def is_cold(text: str) -> bool:
     """Whether a suite asks for cold data: rotation through more than the last-level cache.
 
-    Otherwise it is hot: the same buffers in every timed region, with new values that were written just before.
+    Otherwise data is hot: every timed region uses the same buffers, with new values written just before.
     """
     return text.strip().endswith(COLD)
 
 
 def parse(text: str, memory_bytes: int | None = None) -> tuple[Shape, ...]:
-    """The shapes of `--suite text`: a name of SUITES, or "MxKxN" or "N" (a square) separated by commas; ":cold" or not.
+    """The shapes of `--suite text`: a name of SUITES, or "MxKxN" or "N" (a square) separated by commas, optionally with
+    ":cold".
 
-    `memory_bytes` is what may be used (default: half of what is available now).
-    Raises UserError for an unknown name, a shape that is not three positive numbers, repeats, too many or too large.
+    `memory_bytes` is the memory that may be used (default: half of what is available now). Raises UserError for an
+    unknown name, a shape that is not three positive numbers, repeats, too many shapes or too large ones.
     """
     word = text.strip().removesuffix(COLD)
     shapes = SUITES[word] if word in SUITES else tuple(_shape(part, text) for part in word.split(","))
@@ -122,12 +124,12 @@ def _shape(part: str, text: str) -> Shape:
 
 
 def available_memory_bytes() -> int:
-    """Memory that can be used without swapping: MemAvailable on Linux, else half of what is built in."""
+    """Bytes that can be used without swapping: MemAvailable on Linux, else half of the physical memory."""
     try:
         with open("/proc/meminfo") as file:
             for line in file:
                 if line.startswith("MemAvailable:"):
                     return int(line.split()[1]) << 10
     except OSError:
-        pass  # not Linux: the line below answers
+        pass  # not Linux; answered below
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

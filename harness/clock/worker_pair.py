@@ -1,4 +1,4 @@
-"""Two real worker processes that take turns: the candidate's, sandboxed, and the baseline's, on the same cores."""
+"""A pair of real worker processes that take turns on the same cores: the candidate's, sandboxed, and the baseline's."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from harness.judge.worker.limits import time_limit_s
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Gate, Rejection, Wrong, describe
 
-# Batches up to this many bytes are drawn before a block and verified after it, so that its turns follow each other
-# closely; larger ones take so long to multiply that the gap matters less than the memory.
+# Batches up to this many bytes are drawn before a block and verified after it, so that its turns follow each
+# other closely. Larger ones take so long to multiply that the gap between turns matters less than the memory.
 AHEAD_BYTES = 64 << 20
-# A turn that waited longer than this for its core was disturbed: its caches are not its own any more.
+# A turn that waited longer than this for its core counts as disturbed, because another process used its caches.
 WAIT_SHARE, WAIT_NS = 0.02, 50_000
-# Involuntary switches that even a quiet system makes: its own short kernel threads.
+# Involuntary switches that a quiet system makes too, for its own short kernel threads.
 SWITCHES, SWITCH_EVERY_NS = 1, 10_000_000
 
 
 class ClockWorker(Protocol):
-    """What a duel needs of a worker; harness.judge.worker.client.Worker has it."""
+    """The worker as the clock uses it; implemented by harness.judge.worker.client.Worker."""
 
     def batch(self, layout: Layout) -> list[Slot]:
-        """One slot per product of `layout` in the shared memory."""
+        """One slot per product of `layout` in shared memory."""
         ...
 
     def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = ...) -> Ran | Rejection:
@@ -45,7 +45,7 @@ class ClockWorker(Protocol):
 
 
 class LaunchClockWorker(Protocol):
-    """Starts a fresh worker with room for any one of `layouts`; leaving it ends the process."""
+    """Starts a fresh worker with room for any one of `layouts`; leaving the context ends the process."""
 
     def __call__(
         self, program: Program, layouts: Sequence[Layout]
@@ -54,7 +54,8 @@ class LaunchClockWorker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """The products of a timed region, the empty round trip of such a batch, the baseline's best time for one product.
+    """The products of a timed region, the empty round trip of such a batch, and the baseline's best time for one
+    product.
 
     All are known before a candidate runs.
     """
@@ -70,10 +71,10 @@ class Batching:
 
 
 class WorkerPair:
-    """One process pair. `full` compares every element of every output instead of Freivalds.
+    """One process pair. `full` compares every element of every output instead of using Freivalds' method.
 
-    The seed is this duel's own and secret; data is drawn after the processes have started. Raises HarnessFaultError
-    when the baseline itself fails or gives something that is not the product.
+    The seed is this pair's own and secret; data is drawn after the processes have started. Raises HarnessFaultError
+    when the baseline itself fails or returns something other than the product.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class WorkerPair:
         self._programs = {Side.CANDIDATE: candidate, Side.BASELINE: baseline}
         self._seed = seed
         self._rng = Generator(SFC64(seed))
-        # The same order of products for both sides, another one in every duel.
+        # Both sides get the same order of products, which differs between process pairs.
         self._batching = {
             shape: replace(batch, layout=batch.layout.shuffled(self._rng))
             for shape, batch in batching.items()
@@ -120,9 +121,10 @@ class WorkerPair:
         self._stack.close()
 
     def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
-        """See pairs.Duel: fresh values at the same addresses, poisoned C, one timed command, every output verified.
+        """See pairs.ProcessPair: fresh values at the same addresses, poisoned C, one timed command, every output
+        verified.
 
-        Nothing of a turn's data is in a worker's reach before that turn.
+        Nothing of a turn's data is accessible to a worker before that turn.
         """
         batches = {side: self._batch(side, shape) for side in sides}
         turns: list[Turn] = []
@@ -134,7 +136,7 @@ class WorkerPair:
             if not isinstance(turn, Turn):
                 return self._blame(side, turn)
             turns.append(turn)
-            # Of both sides, even where nobody will look at them, so that the next turn finds the same caches.
+            # Outputs of both sides are copied, needed or not, so that the next turn finds the same caches.
             outputs = batches[side].outputs(self._paper(shape, len(turns) - 1 if ahead else 0))
             if self._must_prove(side, shape):
                 kept.append((side, data, outputs))
@@ -146,7 +148,7 @@ class WorkerPair:
         return turns
 
     def _paper(self, shape: Shape, index: int) -> F32:
-        """Memory for the outputs of one turn, used again and again: fresh pages would cost as much as the copy."""
+        """Memory for the outputs of one turn, reused: page faults of fresh memory would cost as much as the copy."""
         papers = self._papers.setdefault(shape, [])
         if index == len(papers):
             papers.append(np.empty((self._batching[shape].count, shape.m, shape.n), np.float32))
@@ -156,10 +158,10 @@ class WorkerPair:
         return self._batching[shape].layout.bytes <= AHEAD_BYTES
 
     def _data(self, shape: Shape, sides: Sequence[Side], warm: int) -> Iterator[TurnData]:
-        """The data of each turn: ExactData for the first `warm` of each side, RealData for the others.
+        """The data of each turn: ExactData for the first `warm` turns of each side, RealData for the others.
 
-        Where it is drawn ahead, both sides multiply the same values, but not one right after the other: what was copied
-        just before lies elsewhere in the caches, and neighbouring turns shall find them alike.
+        When the data is drawn ahead, both sides multiply the same values, but not in neighbouring turns: data that was
+        copied just before is in other cache levels, and neighbouring turns must find the caches alike.
         """
         counted = max(Counter(sides).values()) - warm
         if not self._ahead(shape):
@@ -176,14 +178,14 @@ class WorkerPair:
             done[side] += 1
 
     def _chain(self, kind: type[ExactData] | type[RealData], shape: Shape) -> Iterator[TurnData]:
-        """New data, and its successors without end."""
+        """New data, followed by its successors without end."""
         data: TurnData = kind.draw(self._rng, self._batching[shape].layout, self._numerics)
         while True:
             yield data
             data = data.successor(self._rng)
 
     def _batch(self, side: Side, shape: Shape) -> Batch:
-        """The side's slots for `shape`; laid out anew only when another shape was there in between."""
+        """The side's slots for `shape`; laid out again only after another shape was used."""
         laid, batch = self._laid.get(side, (None, None))
         if laid != shape or batch is None:
             layout = self._batching[shape].layout
@@ -207,7 +209,9 @@ class WorkerPair:
         return Turn(batch_ns, batching.count, undisturbed(ran, self._threads))
 
     def _must_prove(self, side: Side, shape: Shape) -> bool:
-        """The candidate always, the baseline once per shape and process: it is trusted, but may be miscalled."""
+        """Always for the candidate; for the baseline once per shape and process: it is trusted, but may be called
+        wrongly.
+        """
         return side is Side.CANDIDATE or shape not in self._proved
 
     def _wrong(self, kept: Sequence[tuple[Side, TurnData, F32]], shape: Shape) -> Rejection | None:
@@ -226,21 +230,21 @@ class WorkerPair:
 
 
 def own_ns(ran: Ran, null_ns: float, threads: int) -> float:
-    """Wall time of a run without the empty round trip and without the time in which others had its core.
+    """Wall time of a run without the empty round trip and without the time in which other processes had its core.
 
-    The kernel tells how long a thread was ready and not running; a candidate cannot earn such time by sleeping. What
-    it could do is to compute in one thread while another waits for the core: so the result is never less than the CPU
-    time of the whole process, shared by the cores that it has. Where a core is kept busy by the candidate itself,
-    that is all the time there was.
+    The operating system reports how long a thread was ready but not running; a candidate cannot gain such time by
+    sleeping. It could compute in one thread while another waits for the core, so the result is never less than the CPU
+    time of the whole process divided by its cores. That is all the time there was if the candidate itself keeps a core
+    busy.
     """
     wall_ns = max(ran.elapsed_ns - null_ns, 1.0)
     return max(wall_ns - ran.waited_ns, min(wall_ns, ran.cpu_ns / threads))
 
 
 def undisturbed(ran: Ran, threads: int) -> bool:
-    """Whether the machine left this run alone: no steal, hardly a switch, no waiting for the core.
+    """Whether the machine left this run alone: no steal, hardly any switch, no waiting for the core.
 
-    The same rule for both sides, and never a look at how long it took.
+    The rule is the same for both sides and never depends on how long the run took.
     """
     if ran.elapsed_ns - own_ns(ran, 0.0, threads) > max(WAIT_SHARE * ran.elapsed_ns, WAIT_NS):
         return False
@@ -252,7 +256,7 @@ def undisturbed(ran: Ran, threads: int) -> bool:
 def timed(
     launch: LaunchClockWorker, program: Program, layout: Layout, tries: int, threads: int
 ) -> list[float]:
-    """Nanoseconds of `tries` batches of a program of our own, after one that is not counted; outputs not looked at.
+    """Nanoseconds of `tries` batches of a trusted program, after one that is not counted; outputs are ignored.
 
     Raises HarnessFaultError when it fails.
     """

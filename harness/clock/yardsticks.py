@@ -17,7 +17,7 @@ NAMES = ("matrixmultiply", "gemm", "faer")
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """A crate, the locked version of it, the library to run, and the thread classes that it knows."""
+    """A crate, its locked version, the library to run, and the thread classes that it supports."""
 
     name: str
     version: str
@@ -28,8 +28,8 @@ class Yardstick:
 def build(say: Callable[[str], None]) -> list[Yardstick]:
     """All yardsticks, built by Cargo from their lock files on first use (faer takes minutes) and cached.
 
-    Their code is trusted: it is locked by checksum, and `gemm` starts lscpu, which no sandbox of ours lets pass.
-    Raises UserError when the crates cannot be fetched, HarnessFaultError when one does not build.
+    Their code is trusted: it is locked by checksum, and `gemm` runs lscpu, which the sandbox does not allow. Raises
+    UserError when the crates cannot be downloaded, HarnessFaultError when one does not build.
     """
     return [one(name, say) for name in NAMES]
 
@@ -52,7 +52,9 @@ def locked_version(name: str) -> str:
 
 
 def is_trusted(program: Program, cache: Path) -> bool:
-    """Whether this is code of ours or of a locked crate, which needs no sandbox: what Cargo built under the cache."""
+    """Whether this is code of ours or of a locked crate, which needs no sandbox: it was built by Cargo under
+    the cache.
+    """
     if program.library is None:
         return False
     folder = program.library.resolve().parent

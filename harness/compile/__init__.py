@@ -1,1 +1,1 @@
-"""From kernel.rs to a checked library: policy, rustc, binary audit."""
+"""From kernel.rs to a checked library: policy on the source, rustc, audit of the binary."""

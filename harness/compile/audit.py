@@ -1,7 +1,7 @@
-"""The audit gate: what the compiled library exports, imports, runs by itself and contains, against a baseline.
+"""The audit gate: compares the exports, imports, constructors and instructions of a library with a baseline's.
 
-The baseline is an innocuous kernel compiled with the same tools: whatever std and rayon bring along is in it, so
-only what the candidate adds is judged.
+The baseline is a harmless kernel compiled with the same tools. It contains whatever std and rayon add, so that only the
+candidate's additions are judged.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from harness.errors import HarnessFaultError
 from harness.verdict import At, Gate, PolicyViolation, one_line
 
 _BASELINE = Path(__file__).with_name("baseline.rs")
-# The personality routine of Rust's own unwinding tables; macOS prefixes C names with an underscore.
+# The personality routine of Rust's unwinding tables. macOS prefixes C names with an underscore.
 _UNAVOIDABLE = {"rust_eh_personality"}
-# A worker for small shapes has 256 MiB beyond its threads; a library that takes all of it cannot be loaded there.
+# A worker for small shapes has 256 MiB of address space beyond its threads; a larger library cannot be loaded
+# there.
 STATIC_LIMIT_BYTES = 256 << 20
 
-# What an honest kernel may import beyond what the baseline shows: mathematics, memory, threads, and compiler support.
+# Imports beyond the baseline's that an honest kernel may have: mathematics, memory, threads, compiler support.
 _HARMLESS = re.compile(
     r"(?x)_*(?:"
     r"mem(?:cpy|move|set|cmp|chr|rchr)|bcmp|strlen"
@@ -40,14 +41,15 @@ _HARMLESS = re.compile(
     r"|setname_np)|sched_(?:yield|getaffinity)|sysconf|getauxval|clock_gettime|nanosleep|clock_nanosleep|abort"
     r"|dl_iterate_phdr|dyld_stub_binder|os_unfair_lock_\w+|sysctlbyname|memset_pattern\d+|bzero"
     r")"
-    # Compiler support, as in __divti3; without the underscores it would take in truncate().
+    # Compiler support such as __divti3; the underscores keep truncate() out.
     r"|__(?:add|sub|mul|div|neg|cmp|fix|float|extend|trunc|ash|lsh|mod|udiv|umod|clz|ctz|popcount|pow)[a-z]{2,6}\d?"
 )
-# Functions of std that do input or output; with strip=debuginfo their names stay in the symbol table.
+# Functions of std that perform input or output; with strip=debuginfo their names stay in the symbol table.
 _IO_FUNCTION = re.compile(
     r"<?std::(fs|net|process|os)::|std::sys::(net|process|fs)::|std::env::(var|args|vars|set_var)"
 )
-# By the mnemonics in inspector/src/x86.rs and aarch64.rs; all others there are arithmetic on halves and tiles.
+# Reasons by the mnemonics of inspector/src/x86.rs and aarch64.rs; all others there are 16-bit and tile
+# arithmetic.
 _PURPOSES = (
     (re.compile(r"rdtscp?\b|rdpmc\b|mrs cntvct"), "it reads a clock"),
     (re.compile(r"rdrand\b|rdseed\b|rdpid\b|mrs rndr"), "what it gives depends on chance, not on A and B"),
@@ -66,14 +68,14 @@ _PURPOSES = (
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """A library that may be loaded: what it exports, and the imports that the baseline does not have."""
+    """A library that may be loaded: its exports, and its imports beyond the baseline's."""
 
     exports: tuple[str, ...]
     extra_imports: tuple[str, ...]
 
 
 def check(library: CompiledKernel, tools: Tools) -> AuditReport | PolicyViolation:
-    """Judge a compiled library. Raises HarnessFaultError when the inspector or the baseline fails."""
+    """Audit a compiled library. Raises HarnessFaultError when the inspector or the baseline fails."""
     found = _inspect(tools, library.path)
     if isinstance(found, Unreadable):
         return PolicyViolation(
@@ -87,7 +89,7 @@ def check(library: CompiledKernel, tools: Tools) -> AuditReport | PolicyViolatio
 
 
 def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    """Rule and detail of everything that the candidate has and the baseline does not, the gravest first."""
+    """Rule and detail of everything the candidate has beyond the baseline, the most serious first."""
     for name in sorted({_plain(name) for name in found["exports"]} - _UNAVOIDABLE - {rustc.SYMBOL}):
         yield "exports", f"exports {name}; the harness owns the exported symbols"
     if rustc.SYMBOL not in {_plain(name) for name in found["exports"]}:
@@ -127,12 +129,12 @@ def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str,
 
 
 def _purpose(place: str) -> str:
-    """Why the instruction of "mnemonic in function" has no business in a product."""
+    """Why the instruction in "mnemonic in function" is not allowed in a matrix product."""
     return next((purpose for pattern, purpose in _PURPOSES if pattern.match(place)), "less precise than f32")
 
 
 def _more(found: list[str], known: list[str]) -> list[str]:
-    """What `found` has in excess of `known`, with multiplicity."""
+    """The elements of `found` beyond those of `known`, counted with multiplicity."""
     left = list(known)
     extra = []
     for entry in found:
@@ -144,7 +146,7 @@ def _more(found: list[str], known: list[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A C name as written: Mach-O puts an underscore in front."""
+    """A C name without the underscore that Mach-O prefixes."""
     return name.removeprefix("_")
 
 

@@ -1,4 +1,6 @@
-"""The cache of compiled kernels, by content: whole entries or none, checked before use, pruned by age of last use."""
+"""The content-addressed cache of compiled kernels: whole entries only, verified before use, least recently used
+removed.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +17,20 @@ from harness.verdict import CompileError
 
 LIBRARY_FILE = "kernel.so"
 RECORD_FILE = "record.json"
-# Another word than former versions had: those kept what rustc quotes as it came, control characters included.
+# Differs from the word of earlier versions, whose entries held rustc's output with control characters.
 REFUSAL = "refused"
-# About 0.6 GiB of kernels at half a megabyte each; one that was used within the hour may still be loaded by somebody.
+# About 0.6 GiB of kernels at half a megabyte each. Entries used within the last hour may still be loaded
+# somewhere.
 ENTRIES_KEPT = 1200
 YOUNG_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledKernel:
-    """A compiled kernel: where it lies, the symbol to call, hashes of source and binary (SHA-256, hexadecimal).
+    """A compiled kernel: file, symbol to call, SHA-256 of source and binary in hexadecimal.
 
-    `warnings` are rustc's about the candidate, one line each; `compile_s` is the wall time of the compilation that
-    made it, `cached` whether that was an earlier one.
+    `warnings` are rustc's about the candidate, one line each; `compile_s` is the wall time of its compilation; `cached`
+    says whether that happened in an earlier call.
     """
 
     path: Path
@@ -40,7 +43,7 @@ class CompiledKernel:
 
 
 def load(entry: Path, symbol: str) -> CompiledKernel | CompileError | None:
-    """What `entry` holds, or None when it is absent, torn or not what was stored."""
+    """The content of `entry`; None when it is absent, torn or modified."""
     try:
         record = json.loads((entry / RECORD_FILE).read_text())
         if REFUSAL in record:
@@ -66,12 +69,12 @@ def load(entry: Path, symbol: str) -> CompiledKernel | CompileError | None:
 
 
 def store_error(entry: Path, error: CompileError) -> None:
-    """Remember that this source does not compile."""
+    """Store that the source does not compile."""
     _publish(entry, {REFUSAL: {"summary": error.summary, "diagnostics": error.diagnostics}}, None)
 
 
 def store_library(entry: Path, made: Path, library: CompiledKernel) -> None:
-    """Remember `library`, whose file lies at `made`; afterwards it lies in `entry`."""
+    """Store `library`, whose file is at `made`; returns it with its path in `entry`."""
     record = {
         "source_hash": library.source_hash,
         "binary_hash": library.binary_hash,
@@ -102,9 +105,9 @@ def _publish(entry: Path, record: dict[str, object], made: Path | None) -> None:
 
 
 def _replace(fresh: Path, entry: Path) -> None:
-    """Put `fresh` in the place of `entry`; no folder can be renamed onto one with content, so that one steps aside.
+    """Rename `fresh` to `entry`. A folder cannot be renamed onto a non-empty one, so the old one is moved aside.
 
-    Unless it is as good: another process has compiled the same meanwhile, and may be about to use it.
+    An equivalent old entry stays: another process has compiled the same source and may be about to use it.
     """
     for _ in range(8):
         try:
@@ -119,14 +122,14 @@ def _replace(fresh: Path, entry: Path) -> None:
         try:
             entry.rename(aside / "entry")
         except FileNotFoundError:
-            pass  # another process moved it first
+            pass  # moved by another process
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     raise OSError(f"{entry}: other processes keep replacing it")
 
 
 def _prune(folder: Path) -> None:
-    """Remove the entries unused for longest, and what a killed process left half-made more than an hour ago."""
+    """Remove the entries unused for longest, and leftovers of killed processes that are more than an hour old."""
     now = time.time()
     aged: list[tuple[float, Path]] = []
     for path in folder.iterdir():

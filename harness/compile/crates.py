@@ -1,7 +1,7 @@
-"""The Rust crates that the harness itself needs, each built once by Cargo and kept in the cache.
+"""The Rust crates of the harness itself, each built once by Cargo and kept in the cache.
 
-The host (harness/host), the inspector (harness/compile/inspector) and the libraries that candidates may link
-(harness/compile/externs: rayon). Sources come from the package folder, nothing is ever written there.
+They are the host (harness/host), the inspector (harness/compile/inspector) and the libraries that candidates may link
+(harness/compile/externs: rayon). Sources are read from the package folder; nothing is written there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INSPECTOR_CRATE = _HARNESS / "compile" / "inspector"
 LIBRARY = "library.so"
 EXTERNS_CRATE = _HARNESS / "compile" / "externs"
 
-# What Cargo says when the registry cannot be reached, in the words of its versions since 1.70.
+# Cargo's messages when the registry cannot be reached, for its versions since 1.70.
 _OFFLINE = re.compile(
     r"(failed to download|download of .* failed|could(n't| not) resolve host|failed to fetch|network failure"
     r"|spurious network error|failed to query replaced source|connection refused|timed out|\[\d+\] .*(SSL|resolve))",
@@ -38,7 +38,7 @@ _OFFLINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ExternCrates:
-    """rayon's rlib, the folder that holds it and everything below it, and a digest of all of them."""
+    """rayon's rlib, the folder with it and its dependencies, and a digest of all of them."""
 
     rayon: Path
     folder: Path
@@ -46,20 +46,20 @@ class ExternCrates:
 
 
 def host_binary(say: Announce) -> Path:
-    """The program that jails and hosts candidates; built on first use.
+    """The program that jails rustc and hosts candidates; built on first use.
 
-    Raises UserError when Cargo cannot fetch the locked crates, HarnessFaultError when our own crate does not build.
+    Raises UserError when Cargo cannot fetch the locked crates, HarnessFaultError when the crate does not build.
     """
     return _program(HOST_CRATE, "roundtable-host", say)
 
 
 def inspector_binary(say: Announce) -> Path:
-    """The program that reads sources and binaries; built on first use. Raises like `host_binary`."""
+    """The program that inspects sources and binaries; built on first use. Raises like `host_binary`."""
     return _program(INSPECTOR_CRATE, "roundtable-inspector", say)
 
 
 def extern_crates(say: Announce) -> ExternCrates:
-    """Build rayon and its dependencies for this CPU and toolchain; built on first use. Raises like `host_binary`."""
+    """Rayon and its dependencies for this CPU and toolchain; built on first use. Raises like `host_binary`."""
     toolchain = find()
     key = _digest(EXTERNS_CRATE, toolchain.digest)
     folder = _cached("externs", key, say, lambda into: _build_externs(toolchain, into))
@@ -112,7 +112,7 @@ def _build_externs(toolchain: Toolchain, into: Path) -> None:
 
 
 def _cached(kind: str, key: str, say: Announce, build: Callable[[Path], None]) -> Path:
-    """The folder cache/tools/<kind>-<key>, made by `build` in a sibling and renamed when whole."""
+    """The folder cache/tools/<kind>-<key>, built in a sibling folder by `build` and renamed when complete."""
     from filelock import FileLock
 
     tools = _folder("tools")
@@ -144,7 +144,7 @@ def _folder(name: str) -> Path:
 
 
 def _cargo(toolchain: Toolchain, crate: Path, rustflags: list[str]) -> list[Path]:
-    """Run `cargo build --release --locked` for `crate` in the cache; the files that it made."""
+    """Run `cargo build --release --locked` for `crate` in the cache; returns the files built."""
     target = _folder("target") / crate.name
     target.mkdir(exist_ok=True)
     command = [
@@ -153,7 +153,8 @@ def _cargo(toolchain: Toolchain, crate: Path, rustflags: list[str]) -> list[Path
     ]  # fmt: skip
     run = subprocess.run(
         command,
-        # Cargo reads .cargo/config.toml upwards from here: never from a folder of candidates.
+        # Cargo reads .cargo/config.toml from this folder upwards, so it must not be inside a folder of
+        # candidates.
         cwd=target,
         env=_environment(toolchain, rustflags),
         stdin=subprocess.DEVNULL,
@@ -175,7 +176,7 @@ def _made(messages: str) -> Iterator[Path]:
 
 
 def _environment(toolchain: Toolchain, rustflags: list[str]) -> dict[str, str]:
-    """The user's environment (proxy, CARGO_HOME, registry mirrors) without what would change the machine code."""
+    """The user's environment (proxy, CARGO_HOME, registry mirrors) without variables that change the machine code."""
     unwanted = re.compile(
         r"RUSTC.*|RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_BUILD_.*|CARGO_PROFILE_.*|CARGO_TARGET_.*"
     )
@@ -184,7 +185,7 @@ def _environment(toolchain: Toolchain, rustflags: list[str]) -> dict[str, str]:
 
 
 def _explained(crate: Path, stderr: str) -> Exception:
-    """Cargo's failure as one line: the network's, the disk's, or our own."""
+    """Cargo's failure as one line: network, disk, or a bug of the crate."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     first = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "no message")
     if _OFFLINE.search(stderr):
@@ -200,7 +201,7 @@ def _explained(crate: Path, stderr: str) -> Exception:
 
 
 def _digest(crate: Path, salt: str) -> str:
-    """Hash of a crate's manifest, lock file and sources, and of what it is built with."""
+    """Hash of a crate's manifest, lock file and sources, and of the tools that build it."""
     state = hashlib.sha256(salt.encode())
     files = [crate / "Cargo.toml", crate / "Cargo.lock", *sorted((crate / "src").rglob("*.rs"))]
     for path in files:

@@ -11,10 +11,10 @@ from typing import Any
 from harness.verdict import one_line
 from harness.visible import visible
 
-# Enough for a model to repair from, small enough for its context.
+# Characters of rendered errors: enough for a model to repair from, small enough for its context.
 TEXT_BUDGET = 6000
 WARNINGS_KEPT = 50
-# What rustc cannot know: kernel.rs is no crate of its own. The first pattern found in its first error tells.
+# Hints for kernels that were written as a crate of their own, by a pattern in rustc's first error.
 _HINTS = (
     (
         r"(crate|module) `alloc`|`alloc` in the crate root|import `alloc\b|`extern crate` loading macros",
@@ -30,9 +30,9 @@ _HINTS = (
 
 @dataclass(frozen=True, slots=True)
 class Diagnostics:
-    """What rustc said: the first error in one line ("" if none), all errors rendered, warnings in one line each.
+    """rustc's output: the first error in one line ("" if none), all errors rendered, and each warning in one line.
 
-    `loose` is what was not JSON: a crash, a linker's complaint, an allocation failure.
+    `loose` is the output that is not JSON: a crash, a linker error, an allocation failure.
     """
 
     summary: str
@@ -42,14 +42,14 @@ class Diagnostics:
 
 
 def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
-    """Read `--error-format=json` output; every key of `scrub` (a path) is replaced by its value.
+    """Parse `--error-format=json` output; every key of `scrub` (a path) is replaced by its value.
 
-    rustc quotes the candidate: what cannot be printed is made visible, so no text moves the cursor or reads backwards.
+    rustc quotes the candidate, so unprintable characters are escaped: no text moves the cursor or reads backwards.
     """
     errors: list[dict[str, Any]] = []
     warnings: list[str] = []
     loose: list[str] = []
-    # Not splitlines(): JSON leaves the separators of Unicode as they are, and a source may hold them.
+    # splitlines() would also split at Unicode separators, which JSON and the candidate's source may contain.
     for line in stderr.split("\n"):
         message = _message(line)
         if message is None:
@@ -70,7 +70,7 @@ def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
 
 
 def trim(text: str, budget: int) -> str:
-    """At most `budget` characters, cut at a line, the beginning kept: the first error is the cause."""
+    """At most `budget` characters, cut at a line end; the beginning is kept because the first error is the cause."""
     if len(text) <= budget:
         return text
     kept = text[:budget].rpartition("\n")[0] or text[:budget]
@@ -90,7 +90,7 @@ def _message(line: str) -> dict[str, Any] | None:
 
 
 def _summary(message: dict[str, Any]) -> str:
-    """One line: "E0308 mismatched types (kernel.rs:12:5)"."""
+    """One line, for example "E0308 mismatched types (kernel.rs:12:5)"."""
     code = (message.get("code") or {}).get("code")
     primary: Iterable[dict[str, Any]] = (span for span in message.get("spans", ()) if span.get("is_primary"))
     first = next(iter(primary), None)
@@ -100,7 +100,7 @@ def _summary(message: dict[str, Any]) -> str:
 
 
 def _hint(message: dict[str, Any]) -> str | None:
-    """What to do about an error that a kernel which is a crate of its own would not have."""
+    """Advice for an error that the kernel would not have as a crate of its own."""
     labels = [span.get("label") or "" for span in message.get("spans", ()) if span.get("is_primary")]
     said = " ".join(" ".join([message["message"], *labels]).split())
     code = (message.get("code") or {}).get("code")

@@ -1,4 +1,4 @@
-"""Asking the inspector (harness/compile/inspector): a separate process, bounded, that answers in JSON."""
+"""Calls the inspector (harness/compile/inspector), a separate process with limits that answers in JSON."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from harness.errors import HarnessFaultError
 
 LIMIT_S = 20.0
 OUTPUT_LIMIT_BYTES = 64 << 20
-# One GiB of stack for the parser, and what a tree of one megabyte of tokens takes.
+# One GiB of stack for the parser, plus the tree of one megabyte of tokens.
 MEMORY_LIMIT_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The inspector broke on what it was given: `reason` says how it ended."""
+    """The inspector crashed on its input; `reason` says how it ended."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of the policy: its id, why it is there, and where that is written."""
+    """One rule of the policy: its id, its reason, and the source of that reason."""
 
     id: str
     reason: str
@@ -45,7 +45,7 @@ def ask_binary(inspector: Path, library: Path) -> dict[str, Any] | Unreadable:
 
 @lru_cache(maxsize=4)
 def rules(inspector: Path) -> dict[str, Rule]:
-    """The policy's table by id."""
+    """The policy's rules by id."""
     answer = _ask([str(inspector), "rules"])
     if isinstance(answer, Unreadable):
         raise HarnessFaultError(f"the inspector cannot tell its rules: {answer.reason}")

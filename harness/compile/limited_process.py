@@ -1,4 +1,4 @@
-"""Run one helper program on untrusted input with a wall clock, a cap on what it says, and nothing left behind."""
+"""Runs a helper program on untrusted input with limits on time, output and memory, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from harness.errors import HarnessFaultError
 
 @dataclass(frozen=True, slots=True)
 class ProcessOutcome:
-    """How it ended. `code` is negative for a signal; `timed_out` and `flooded` mean that we killed it."""
+    """How the program ended. `code` is negative for a signal; `timed_out` and `flooded` mean that it was
+    killed for it.
+    """
 
     code: int
     out: str
@@ -38,10 +40,10 @@ def run(
     stdin: bytes = b"",
     memory_limit: int | None = None,
 ) -> ProcessOutcome:
-    """Run `command` in `folder` as its own process group; what it reads and says goes through nameless files.
+    """Run `command` in `folder` as its own process group; its input and output go through anonymous files.
 
-    The whole group is killed at `limit_s` seconds of wall time, when it has written `output_limit` bytes, and when
-    we are interrupted. On Linux it gets at most `memory_limit` bytes of address space and leaves no core file.
+    The whole group is killed after `limit_s` seconds of wall time, after `output_limit` bytes of output, and when this
+    process is interrupted. On Linux it gets at most `memory_limit` bytes of address space and writes no core file.
     Raises HarnessFaultError when the program cannot be started.
     """
     started = time.monotonic()
@@ -76,7 +78,7 @@ def run(
 
 
 def _limit(process: subprocess.Popen[bytes], memory_limit: int | None) -> None:
-    """Set from outside, moments after the start: code between fork and exec is not safe beside threads."""
+    """Set the limits from outside, just after the start: code between fork and exec is unsafe in a threaded process."""
     if sys.platform != "linux":
         return
     import resource
@@ -90,7 +92,7 @@ def _limit(process: subprocess.Popen[bytes], memory_limit: int | None) -> None:
 def _watch(
     process: subprocess.Popen[bytes], deadline: float, files: Sequence[IO[bytes]], limit: int
 ) -> tuple[bool, bool]:
-    """Wait for the end; True for what was exceeded first, wall clock or output."""
+    """Wait for the end; returns whether the wall clock or the output limit was exceeded."""
     nap_s = 0.002
     while process.poll() is None:
         if time.monotonic() > deadline:
@@ -103,8 +105,8 @@ def _watch(
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process and everything it started; the group outlives a leader that has already ended."""
-    # Nobody may be left; macOS says EPERM for a group of zombies.
+    """Kill the process and everything it started; the group may outlive its leader."""
+    # The group may be empty; macOS reports EPERM for a group of zombies.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,7 +1,7 @@
-"""The policy gate: what kernel.rs may name. Declared defence in depth, in front of the sandbox, not instead of it.
+"""The policy gate: the names that kernel.rs may use. It is defence in depth in front of the sandbox, not a substitute.
 
-The reading is done by the inspector with Rust's own lexer and parser; its table of rules (inspector/src/rules.rs)
-gives every rule a reason and a source.
+The inspector reads the source with Rust's own lexer and parser; its table of rules (inspector/src/rules.rs) gives a
+reason and a source for every rule.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from harness.visible import BIDIRECTIONAL
 
 @dataclass(frozen=True, slots=True)
 class PolicyReport:
-    """A source that may go on: how much of it is unsafe, and what a reader should know.
+    """A source that passed the policy: how much of it is unsafe, and notes for a reader.
 
-    `unsafe_blocks` counts every use of the keyword: blocks, functions, impls, and those inside macros.
+    `unsafe_blocks` counts every use of the keyword: blocks, functions, impls, and uses inside macros.
     """
 
     unsafe_blocks: int
@@ -29,10 +29,10 @@ class PolicyReport:
 
 
 def check(source: str, tier: Tier, inspector: Path) -> PolicyReport | PolicyViolation:
-    """Judge the text of kernel.rs for its tier.
+    """Check the text of kernel.rs for its tier.
 
-    A source that Rust's lexer cannot read is left to rustc to refuse, unless it holds a word that could matter.
-    Raises HarnessFaultError when the inspector itself fails.
+    A source that Rust's lexer cannot read is left to rustc to reject, unless it contains a word that the policy
+    forbids. Raises HarnessFaultError when the inspector itself fails.
     """
     try:
         source.encode()
@@ -69,14 +69,14 @@ def _violation(inspector: Path, rule: str, line: int | None, detail: str) -> Pol
 
 
 def _deceptive(source: str) -> tuple[str, int, str] | None:
-    """Rule, line and detail of the first character that makes the text read unlike what is compiled."""
+    """Rule, line and detail of the first character that makes the text look different from what is compiled."""
     if source.isascii():
         return None
     for number, line in enumerate(source.split("\n"), 1):
         for letter in line:
             if letter in BIDIRECTIONAL:
                 return "bidirectional-text", number, f"the character U+{ord(letter):04X}"
-            # Rust compares identifiers in NFC, in which the Kelvin sign is the letter K.
+            # Rust compares identifiers in NFC, where the Kelvin sign equals the letter K.
             if letter > "\x7f" and unicodedata.normalize("NFC", letter).isascii():
                 return "look-alike", number, f"the character U+{ord(letter):04X}"
     return None

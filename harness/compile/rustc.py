@@ -1,4 +1,4 @@
-"""From the text of kernel.rs to a shared library: rustc called directly, in the jail, offline, with limits."""
+"""Compiles kernel.rs to a shared library: rustc called directly, in the jail, offline, with limits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from harness.verdict import At, CompileError, Gate, OutOfMemory, Rejection, Time
 __all__ = ["SYMBOL", "CompiledKernel", "Tools", "compile_kernel"]
 
 SYMBOL = "harness_matmul"
-# Honest kernels take one or two seconds; the wall clock leaves room for a busy machine.
+# Honest kernels take one or two seconds; the limit leaves room for a busy machine.
 WALL_LIMIT_S = 60.0
 CPU_LIMIT_S = 30
 MEMORY_LIMIT_BYTES = 4 << 30
 FILE_LIMIT_BYTES = 256 << 20
 OUTPUT_LIMIT_BYTES = 8 << 20
-# The jail's own failure, see harness/host.
+# Exit code of a failure of the jail itself, see harness/host.
 JAIL_FAILED = 125
 
 _WRAPPER = Path(__file__).with_name("contract.rs")
@@ -39,7 +39,7 @@ def compile_kernel(source: str, tier: Tier, tools: Tools) -> CompiledKernel | Re
     """Compile `source` for this CPU; cached by source, tier, flags, wrapper, toolchain, CPU features and rayon.
 
     Returns CompiledKernel, CompileError, Timeout or OutOfMemory. Raises SandboxError when the jail cannot be set up,
-    UserError for a full disk or an unwritable cache, HarnessFaultError when our own part failed.
+    UserError for a full disk or an unwritable cache, HarnessFaultError for a failure of the harness.
     """
     wrapper = _wrapper(tier)
     flags = _flags(tools)
@@ -49,7 +49,7 @@ def compile_kernel(source: str, tier: Tier, tools: Tools) -> CompiledKernel | Re
         return known
     try:
         tools.kernels.mkdir(parents=True, exist_ok=True)
-        # Beside the entries: what a killed process leaves here is swept by the next one, an hour later.
+        # Beside the entries, so that the next process removes what a killed one leaves here, an hour later.
         with tempfile.TemporaryDirectory(prefix=".rustc-", dir=tools.kernels) as name:
             scratch = Path(name).resolve()
             (scratch / "contract.rs").write_text(wrapper)
@@ -83,23 +83,23 @@ def _vanished(entry: Path) -> CompiledKernel:
 
 
 def _wrapper(tier: Tier) -> str:
-    """contract.rs; in the safe tier the candidate's module stands under forbid, which it cannot lift again."""
+    """The text of contract.rs; in the safe tier the candidate's module is under forbid, which it cannot lift."""
     text = _WRAPPER.read_text()
     return text.replace("// SAFE_TIER", "#[forbid(unsafe_code)]" if tier == "safe" else "")
 
 
 def _flags(tools: Tools) -> list[str]:
-    """How every candidate is compiled.
+    """The flags with which every candidate is compiled.
 
-    Edition 2021: kernels are mostly written in it (plain #[no_mangle], unsafe operations in unsafe functions, `gen`
-    as a name), and what 2024 added is rarely missed. panic=abort: a panic must end the process, not be caught.
-    Symbols stay in the file, for the audit to name the function in which it finds something.
+    Edition 2021: most kernels are written in it (plain #[no_mangle], unsafe operations in unsafe functions, `gen` as a
+    name), and the additions of 2024 are rarely needed. panic=abort: a panic must end the process and cannot be caught.
+    Symbols stay in the file, so that the audit can name the function of a finding.
     """
     flags = [
         "--crate-name=contract", "--crate-type=cdylib", "--edition=2021", "--error-format=json", "--color=never",
         "-Copt-level=3", "-Ctarget-cpu=native", "-Ccodegen-units=1", "-Cpanic=abort", "-Cdebuginfo=0",
         "-Cstrip=debuginfo", "-Csymbol-mangling-version=v0", "-Coverflow-checks=off", "-Cdebug-assertions=off",
-        # A constant that never ends is an error; the candidate must not be able to allow it.
+        # An endless constant evaluation is an error, and the candidate must not be able to allow it.
         "-Flong_running_const_eval",
         f"-Clinker={tools.toolchain.linker}",
         f"--sysroot={tools.toolchain.sysroot}",
@@ -127,7 +127,9 @@ def _run(scratch: Path, flags: list[str], tools: Tools) -> ProcessOutcome:
 
 
 def _jail(scratch: Path, tools: Tools) -> list[str]:
-    """`roundtable-host jail … --`: what rustc and the linker need to read, one folder to write, limits."""
+    """The command `roundtable-host jail … --`: the files that rustc and the linker read, one folder to write,
+    limits.
+    """
     readable = [tools.externs.folder, Path("/usr"), Path("/lib"), Path("/lib64"), Path("/etc/ld.so.cache")]
     executable = [tools.toolchain.sysroot, Path("/usr/bin"), Path("/usr/lib"), Path("/usr/libexec"), Path("/lib"),
                   Path("/lib64"), tools.toolchain.linker.resolve().parent]  # fmt: skip
@@ -147,14 +149,14 @@ def _jail(scratch: Path, tools: Tools) -> list[str]:
 
 
 def _environment(scratch: Path, tools: Tools) -> dict[str, str]:
-    """Nothing of the user's: env! in a candidate must have nothing to read."""
+    """The environment of rustc: nothing of the user's, so that env! in a candidate has nothing to read."""
     kept_variables = {key: os.environ[key] for key in ("SDKROOT", "DEVELOPER_DIR") if key in os.environ}
     path = f"{tools.toolchain.linker.parent}:/usr/bin:/bin"
     return kept_variables | {"PATH": path, "TMPDIR": str(scratch / "tmp"), "LC_ALL": "C"}
 
 
 def _judge(outcome: ProcessOutcome, source: str, scratch: Path, tools: Tools) -> CompiledKernel | Rejection:
-    """What rustc's end means."""
+    """The verdict for rustc's exit code and output."""
     said = diagnostics.parse(outcome.log, _scrub(scratch, tools))
     if tools.sandboxed and outcome.code == JAIL_FAILED:
         raise SandboxError(
@@ -184,7 +186,7 @@ def _judge(outcome: ProcessOutcome, source: str, scratch: Path, tools: Tools) ->
 
 
 def _flooded(said: Diagnostics) -> CompileError:
-    """We stopped rustc because of what it said, so neither its exit code nor its last line means anything."""
+    """Rustc was killed for its amount of output, so neither its exit code nor its last line is meaningful."""
     first = said.summary or next(iter(said.warnings), "no whole message")
     limit = (
         f"{OUTPUT_LIMIT_BYTES >> 20} MiB" if OUTPUT_LIMIT_BYTES >> 20 else f"{OUTPUT_LIMIT_BYTES >> 10} KiB"

@@ -1,4 +1,4 @@
-"""The Rust toolchain: found once, asked once, new enough or a clear line."""
+"""The Rust toolchain: found and queried once; missing or too old, it is an error with the command that fixes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.errors import ToolchainError
 
-# The AVX-512 intrinsics are stable since 1.89 (release notes of Rust 1.89.0).
+# The AVX-512 intrinsics are stable since Rust 1.89 (release notes of 1.89.0).
 MINIMUM = (1, 89, 0)
 INSTALL = "install rustup from rustup.rs, then run: rustup toolchain install stable"
 UPDATE = "run: rustup update stable"
@@ -21,10 +21,10 @@ UPDATE = "run: rustup update stable"
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """The compiler itself (under the sysroot, never rustup's shim), its cargo, and what this CPU means to it.
+    """The compiler itself (under the sysroot, not rustup's shim), its cargo, and its settings for this CPU.
 
-    `native` is the CPU name and the sorted target features that `-C target-cpu=native` stands for here.
-    `vector_flags` make LLVM use the full width of the vector registers where its tuning for the CPU would not.
+    `native` is the CPU name and the sorted target features of `-C target-cpu=native`. `vector_flags` make LLVM use the
+    full width of the vector registers where its tuning for the CPU would not.
     """
 
     rustc: Path
@@ -41,22 +41,22 @@ class Toolchain:
 
     @property
     def fingerprint(self) -> str:
-        """What is shown and recorded, for example "rustc 1.95.0 (x86_64-unknown-linux-gnu)"."""
+        """The text in reports and records, for example "rustc 1.95.0 (x86_64-unknown-linux-gnu)"."""
         return f"rustc {self.version} ({self.host})"
 
     @property
     def digest(self) -> str:
-        """Hash over everything that changes the machine code made from the same source."""
+        """Hash of everything that affects the machine code compiled from a source."""
         parts = (self.version, self.commit, self.host, self.llvm, self.native)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)
 def find() -> Toolchain:
-    """The toolchain that `rustc` on PATH stands for.
+    """The toolchain of the `rustc` on PATH.
 
-    Raises ToolchainError, one line with the command that mends it, when rustc, cargo or a linker is missing,
-    when rustc cannot be run, or when it is older than MINIMUM.
+    Raises ToolchainError, one line with the command that fixes it, when rustc, cargo or a linker is missing, when rustc
+    cannot be run, or when it is older than MINIMUM.
     """
     shim = _rustc_on_path()
     facts = _verbose_version(shim)
@@ -127,7 +127,7 @@ def _numbers(version: str) -> tuple[int, int, int]:
 
 
 def _native(rustc: Path) -> str:
-    """CPU name and features behind target-cpu=native, as rustc sees this machine."""
+    """CPU name and features of target-cpu=native, as rustc reports them for this machine."""
     cpus = _ask(rustc, "--print", "target-cpus")
     name = re.search(r"native\s.*?currently ([\w.+-]+)", cpus)
     cfg = _ask(rustc, "--print", "cfg", "-C", "target-cpu=native")
@@ -136,9 +136,9 @@ def _native(rustc: Path) -> str:
 
 
 def _vector_flags(rustc: Path, native: str) -> tuple[str, ...]:
-    """LLVM's tuning for Intel's AVX-512 CPUs halves the width of what it vectorises by itself (not so for AMD's).
+    """Flags that undo LLVM's tuning for Intel's AVX-512 CPUs, which halves the width of auto-vectorised code.
 
-    The switch is LLVM's own, so rustc warns that it does not know it; a rustc that refuses it goes without.
+    The switch belongs to LLVM, so rustc warns that it does not know it. A rustc that rejects it gets no such flag.
     """
     name, _, features = native.partition(": ")
     if "avx512f" not in features.split() or name.startswith("znver"):

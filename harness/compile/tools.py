@@ -1,4 +1,4 @@
-"""Everything that building a kernel needs, prepared once and passed down."""
+"""The tools for compiling a kernel, prepared once and passed on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.settings import default_cache
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Compiler, host, inspector, rayon; `sandboxed` False runs rustc outside the jail; `kernels` is the cache."""
+    """Compiler, host, inspector and rayon. `sandboxed` False runs rustc outside of the jail; `kernels` is the cache."""
 
     toolchain: Toolchain
     host: Path
@@ -25,9 +25,9 @@ class Tools:
 
 
 def prepare(say: Announce, sandboxed: bool) -> Tools:
-    """Find the toolchain, build what is not built yet; `say` gets one line per crate that really is being built.
+    """Find the toolchain and build what is not built yet; `say` gets one line per crate that is actually built.
 
-    Raises ToolchainError, UserError (no network, no cache folder), HarnessFaultError.
+    Raises ToolchainError, UserError (no network, no cache folder) or HarnessFaultError.
     """
     found = toolchain.find()
     kernels = default_cache() / "kernels"

@@ -1,4 +1,4 @@
-"""The command line and the ini file: declares every option, reads them into one Settings."""
+"""The command line and the ini file: declares every option and reads them into one Settings."""
 
 from __future__ import annotations
 
@@ -12,101 +12,90 @@ from harness.errors import UserError
 from harness.settings import Budget, Profile, Settings, default_cache
 
 _MODEL_HELP = (
-    "who thinks: builtin (the tuner, default), a .gguf file, hf:REPO:FILE, or the URL of a local OpenAI-compatible "
-    "server; AGENT=MODEL gives one agent its own mind; may be repeated (ini: roundtable_model)"
+    "the model that thinks: builtin (the tuner), a .gguf file, hf:REPO:FILE, or the URL of a local OpenAI-compatible "
+    "server; AGENT=MODEL sets the model of one agent; may be repeated (default: builtin; ini: roundtable_model)"
+)
+
+# (option, metavar, help). The defaults named here are those of `read`.
+_TABLE_OPTIONS = (
+    ("--generate", "N", "evolve N generations and judge every candidate (default: off)"),
+    ("--population", "P", "number of proposals per generation (default: 1)"),
+    (
+        "--seed",
+        "N",
+        "seed of tuner, data and shapes, to make a run repeatable (default: a fresh secret seed)",
+    ),
+    ("--max-tokens", "N", "stop the run after N tokens of all models together (default: unlimited)"),
+    ("--max-minutes", "MIN", "stop the run after MIN minutes (default: unlimited)"),
+    ("--repairs", "N", "number of times the Coder may repair one kernel (default: 2)"),
+    ("--replay", "FILE", "run again from a transcript, without a model (default: off)"),
+    ("--context", "TOKENS", "context size of a language model in tokens (default: 8192)"),
+    ("--gpu-layers", "N", "number of model layers on the GPU; 0 uses none (default: all that fit)"),
+    ("--memory", "WHERE", "memory of kernels: a folder or http://host:port (default: results/local/memory)"),
+    (
+        "--embedder",
+        "NAME",
+        "text embedder: hashed or the name of a sentence-transformers model (default: hashed)",
+    ),
+)
+_JUDGE_OPTIONS = (
+    (
+        "--suite",
+        "SUITE",
+        "shapes to time: default, square, gpt2, skinny, odd or MxKxN,…; append :cold to read data from memory "
+        "(default: default)",
+    ),
+    ("--baseline", "PATH", "library with cblas_sgemm to compare with (default: the BLAS of numpy)"),
+    ("--min-ratio", "X", "fail if the whole 95 % interval is below X times BLAS (default: off)"),
+    ("--save", "NAME", "save the timings of this session as NAME (default: off)"),
+    ("--compare", "NAME|latest", "compare with the timings saved as NAME, or with the latest (default: off)"),
+    (
+        "--max-regress",
+        "PCT",
+        "fail if the whole 95 % interval shows a slowdown above PCT percent (default: off)",
+    ),
+    ("--clock-budget", "S", "seconds of timing per kernel and five shapes (default: 6)"),
+    ("--verdicts", "FILE", "write one JSON line per verdict to FILE (default: off)"),
+    ("--case", "CASE", "replay one counterexample, SHAPE:SEED:ORACLE as printed in a verdict (default: off)"),
 )
 
 
 def add(parser: pytest.Parser) -> None:
-    """Declare the options; a default is named in each help text."""
+    """Declare the options; each help text names the default."""
     table = parser.getgroup("round table", "round table: evolve kernels")
-    table.addoption(
-        "--generate", metavar="N", default=None, help="evolve N generations and judge each (default: off)"
-    )
-    table.addoption("--population", metavar="P", default=None, help="proposals per generation (default: 1)")
+    for option, metavar, text in _TABLE_OPTIONS:
+        table.addoption(option, metavar=metavar, default=None, help=text)
     table.addoption("--model", metavar="MODEL", action="append", default=None, help=_MODEL_HELP)
     table.addoption(
-        "--seed", metavar="N", default=None, help="make built-in minds and data repeatable (default: secret)"
+        "--resume", action="store_true", help="continue the latest interrupted evolution (default: off)"
     )
-    table.addoption(
-        "--max-tokens", metavar="N", default=None, help="token budget of the run (default: unlimited)"
-    )
-    table.addoption(
-        "--max-minutes", metavar="MIN", default=None, help="time budget of the run (default: unlimited)"
-    )
-    table.addoption(
-        "--repairs", metavar="N", default=None, help="repairs of one kernel by the Coder (default: 2)"
-    )
-    table.addoption(
-        "--resume", action="store_true", help="go on with the interrupted evolution (default: start anew)"
-    )
-    table.addoption(
-        "--replay", metavar="FILE", default=None, help="re-run a transcript without a model (default: off)"
-    )
-    table.addoption(
-        "--context", metavar="TOKENS", default=None, help="context of a language model (default: 8192)"
-    )
-    table.addoption(
-        "--gpu-layers",
-        metavar="N",
-        default=None,
-        help="layers put on the GPU, 0 is none (default: all that fit)",
-    )
-    table.addoption(
-        "--memory",
-        metavar="WHERE",
-        default=None,
-        help="folder or http://host:port (default: results/local/memory)",
-    )
-    table.addoption(
-        "--embedder", metavar="NAME", default=None, help="hashed (default), or a sentence-transformers model"
-    )
-    _add_judge(parser)
-
-
-def _add_judge(parser: pytest.Parser) -> None:
     judge = parser.getgroup("judge", "round table: judge, clock and gate")
     judge.addoption(
-        "--profile", choices=[p.value for p in Profile], default=None, help="evidence (default: default)"
-    )
-    judge.addoption(
-        "--threads", choices=["1", "all"], default=None, help="thread class (default: as declared)"
-    )
-    judge.addoption(
-        "--suite",
-        metavar="SUITE",
+        "--profile",
+        choices=[p.value for p in Profile],
         default=None,
-        help="default, square, gpt2, skinny, odd or MxKxN,…; with :cold behind it, data from memory (default: default)",
+        help="test effort: quick, default or thorough (default: default)",
     )
     judge.addoption(
-        "--baseline", metavar="PATH", default=None, help="library with cblas_sgemm (default: numpy's BLAS)"
-    )
-    judge.addoption("--yardsticks", action="store_true", help="time known crates as well (default: off)")
-    judge.addoption("--min-ratio", metavar="X", default=None, help="fail below X times BLAS (default: off)")
-    judge.addoption(
-        "--save", metavar="NAME", default=None, help="save this session's timings as NAME (default: off)"
-    )
-    judge.addoption(
-        "--compare", metavar="NAME|latest", default=None, help="compare with saved timings (default: off)"
-    )
-    judge.addoption(
-        "--max-regress", metavar="PCT", default=None, help="fail if slower by more, surely (default: off)"
-    )
-    judge.addoption(
-        "--clock-budget",
-        metavar="S",
+        "--threads",
+        choices=["1", "all"],
         default=None,
-        help="seconds of timing per kernel and five shapes (default: 6)",
+        help="number of threads for kernels and BLAS: 1 or all (default: as candidate.toml declares)",
     )
+    for option, metavar, text in _JUDGE_OPTIONS:
+        judge.addoption(option, metavar=metavar, default=None, help=text)
     judge.addoption(
-        "--verdicts", metavar="FILE", default=None, help="write verdicts as JSON lines (default: off)"
+        "--yardsticks", action="store_true", help="also time matrixmultiply, gemm and faer (default: off)"
     )
-    judge.addoption("--case", metavar="CASE", default=None, help="replay one counterexample (default: off)")
     judge.addoption(
         "--unsandboxed",
         action="store_true",
-        help="run candidates WITHOUT a sandbox; marks results (default: off)",
+        help="run candidates WITHOUT a sandbox, with your rights; every result is marked (default: off)",
     )
+    _add_ini_options(parser)
+
+
+def _add_ini_options(parser: pytest.Parser) -> None:
     parser.addini("roundtable_model", "default of --model", type="linelist", default=[])
     parser.addini("roundtable_profile", "default of --profile", default="default")
     parser.addini("roundtable_suite", "default of --suite", default="default")
@@ -116,7 +105,7 @@ def _add_judge(parser: pytest.Parser) -> None:
 
 
 def read(config: pytest.Config) -> Settings:
-    """One frozen Settings; raises UserError that names the option, what it was given and what is allowed."""
+    """The settings of this session; raises UserError that names the option, the given value and the allowed ones."""
     option = config.getoption
     root = project_root(config)
     results = root / "results" / "local"
@@ -160,8 +149,8 @@ def read(config: pytest.Config) -> Settings:
 def project_root(config: pytest.Config) -> Path:
     """The checkout in which pytest was called.
 
-    pytest decides on its root before it knows our options, and takes the value of `--model ~/x.gguf` for a test path:
-    then its root is that file's folder, or `/`. The folder in which the user stands says better where the project is.
+    pytest determines its root before it knows these options, and takes the value of `--model ~/x.gguf` for a test path.
+    Then its root is that file's folder, or `/`, and the current folder is a better guess.
     """
     here = config.invocation_params.dir
     if here.is_relative_to(config.rootpath) and config.inipath is not None:
@@ -173,7 +162,7 @@ def project_root(config: pytest.Config) -> Path:
 
 
 def _ini(config: pytest.Config, root: Path, name: str) -> Any:
-    """A durable default; read from the project's own pyproject.toml where pytest looked for its ini file elsewhere."""
+    """The value of an ini option, from the project's own pyproject.toml when pytest took another ini file."""
     if root == config.rootpath:
         return config.getini(name)
     try:
@@ -216,7 +205,7 @@ def _profile(text: str) -> Profile:
 
 
 def _models(texts: list[str]) -> dict[str, str]:
-    """ "builtin" for everybody unless told otherwise; key "*" is the mind of every agent without its own."""
+    """The model of each agent; key "*" is the model of every agent without its own, "builtin" by default."""
     agents = ("proposer", "verifier", "coder", "tester")
     models = {"*": "builtin"}
     for text in texts:
@@ -231,5 +220,5 @@ def _models(texts: list[str]) -> dict[str, str]:
 
 
 def _path(text: str | None, config: pytest.Config) -> Path | None:
-    """Relative to where pytest was called, as a shell user means it."""
+    """A path relative to the folder in which pytest was called."""
     return (config.invocation_params.dir / Path(text).expanduser()) if text else None

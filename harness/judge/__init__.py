@@ -1,1 +1,1 @@
-"""Is it the product? Shapes, values, oracles, and the client of the sandboxed worker."""
+"""Judges whether a kernel computes the product: shapes, data, oracles, and the client of the sandboxed worker."""

@@ -1,4 +1,4 @@
-"""Everything an examination needs to know about one candidate, and what a passed gate hands on."""
+"""The state of one candidate's examination, and what a gate returns when it finds nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEED_BITS = 48
 
 
 class JudgeWorker(Protocol):
-    """What the examination needs of a worker: one sandboxed process that hosts one kernel."""
+    """The worker as the examination uses it: one sandboxed process that hosts one kernel."""
 
     def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
         """Lay out one slot per shape in shared memory; the views are writable by the parent."""
@@ -30,17 +30,17 @@ class JudgeWorker(Protocol):
         ...
 
     def idle_cpu_ns(self) -> int:
-        """CPU time that the worker uses in a short while without an order; an honest one sleeps."""
+        """CPU time, in nanoseconds, that the worker uses while it has no order; an honest worker sleeps."""
         ...
 
 
-# Opens a fresh process with room for a batch of these shapes; leaving the context ends the process.
+# Starts a fresh worker process with room for a batch of these shapes; leaving the context ends the process.
 LaunchJudgeWorker: TypeAlias = Callable[[Sequence[Shape]], AbstractContextManager[JudgeWorker]]
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A gate that found nothing; `notes` in plain types: checks, calls, seconds, seed, and numerics from values."""
+    """What a gate returns when it found nothing wrong; `notes` holds checks, calls, seconds and seed, and numerics."""
 
     gate: Gate
     notes: Mapping[str, str | int | float]
@@ -48,12 +48,12 @@ class Examined:
 
 @dataclass(slots=True)
 class Examination:
-    """One candidate under examination, shared by its gates.
+    """One candidate under examination, shared by its judging gates.
 
-    `seed` is the secret seed of this run (48 bits, drawn after the candidate was compiled). `cores` is how many
-    cores the worker may use. `time_limit_s` gives the wall-clock limit of one call. `disabled` names oracles that
-    are left out: only tests of the oracles use it. `remarks` gathers, from the calls of every gate, misconduct that
-    is not a wrong product; the conduct gate answers for it.
+    `seed` is the secret seed of this run (48 bits, drawn after the candidate was compiled). `cores` is the number of
+    cores the worker may use. `time_limit_s` gives the wall-clock limit of one call in seconds. `disabled` names oracles
+    to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a wrong product during the
+    calls of every gate; the conduct gate reports it.
     """
 
     launch: LaunchJudgeWorker
@@ -71,12 +71,12 @@ class Examination:
     case: str | None = None
 
     def seed_at(self, index: int) -> int:
-        """The seed of the index-th case: consecutive numbers, which the generator turns into unrelated streams."""
+        """The seed of the index-th case. Seeds are consecutive; the generator turns them into unrelated streams."""
         return (self.seed + index) % (1 << SEED_BITS)
 
 
 def secret_seed(chosen: int | None) -> int:
-    """The chosen seed (Settings.seed), else a fresh one from the system's entropy; 48 bits either way."""
+    """The chosen seed (Settings.seed), else a fresh one from the system's entropy; 48 bits in either case."""
     import secrets
 
     return secrets.randbits(SEED_BITS) if chosen is None else chosen % (1 << SEED_BITS)

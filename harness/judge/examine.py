@@ -1,7 +1,7 @@
-"""The examination: is it the product (shapes), to the last bit that f32 allows (values), and does it behave (conduct)?
+"""The three judging gates: shapes (is it the product?), values (is every bit correct?), conduct (does it behave?).
 
-Each gate walks its oracles in order and ends at the first objection, which is then shrunk. A gate returns Examined or a
-verdict, never raises for what a candidate did.
+Each gate runs its oracles in order and stops at the first failure, which is then shrunk. A gate returns Examined or a
+rejection and never raises because of what a candidate did.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from dataclasses import replace
 from harness.errors import UserError
 from harness.judge.examination import SEED_BITS, Examination, Examined
 from harness.judge.kernel_runner import KernelRunner, Rejected, placement_of
-from harness.judge.oracles import Oracle, at_gate, named, normwise
+from harness.judge.oracles import at_gate, named
+from harness.judge.oracles.normwise import crosstalk
+from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.search import FailedCheck, judge, search
-from harness.judge.strategies import is_strip
+from harness.judge.strategies import is_elongated
 from harness.judge.worker.calls import Placement
 from harness.settings import Profile
 from harness.shapes import Shape
@@ -24,39 +26,37 @@ from harness.verdict import At, Gate, OutOfMemory, Rejection, Timeout, Wrong
 
 __all__ = ["Examination", "Examined", "case_string", "conduct", "parse_case", "replay", "shapes", "values"]
 
-# How many shapes hypothesis draws, and for how many seconds of checking at most.
-DRAWN = {Profile.QUICK: (25, 0.5), Profile.DEFAULT: (60, 1.5), Profile.THOROUGH: (400, 20.0)}
-# What shrinking a counterexample may cost.
+# Per profile: the number of shapes that hypothesis draws, and the most seconds it may spend on them.
+DRAWN_SHAPES = {Profile.QUICK: (25, 0.5), Profile.DEFAULT: (60, 1.5), Profile.THOROUGH: (400, 20.0)}
+# Largest extents of a drawn or shrunk shape.
+DRAWN_LARGEST = Shape(130, 130, 130)
+# Limits for shrinking one counterexample.
 SHRINK_CHECKS = 60
 SHRINK_SECONDS = 1.0
-# Elements of a matrix that a case given by hand may ask for.
-LARGEST_MATRIX = 1 << 26
-# Edge of the largest cube in which a fast scheme is looked for that objections at longish shapes hint at.
-LARGEST_CUBE = 1100
-# The naive loop takes milliseconds for a strip. Who takes longer than this has made a square of it: the next octave
-# takes eight times as long, and to run out of time there is no fault; nobody waits for more than the second figure.
-# Nor is it a fault to run out of memory at a strip: with a square's copies, or with a thread for every row: how many
-# times A, B and C of the square, and how much address space for a thread.
-SQUARES, ROW_BYTES = 10, 4 << 20
-SQUARED_S, TOO_LONG_S = 0.1, 0.5
-DRAWN_LARGEST = Shape(130, 130, 130)
-# One is shrunk already, the other measures time, which says nothing about small shapes.
-UNSHRUNK = ("drawn", "blindness")
+# Most elements of a matrix in a case given with --case.
+MAX_CASE_ELEMENTS = 1 << 26
+# Edge of the largest square shape at which a fast scheme is looked for after an objection at an elongated shape.
+MAX_SQUARE_EDGE = 1100
+# Honest kernels may pad elongated shapes to a square or spawn a thread per row. Further elongated shapes are skipped
+# once one took SKIP_AFTER_S; a time-out is forgiven once one took FORGIVE_TIMEOUT_S. Out-of-memory is forgiven where
+# PADDED_COPIES copies of A, B and C padded to a square, or THREAD_BYTES of address space per row, exceed the limit.
+SKIP_AFTER_S, FORGIVE_TIMEOUT_S = 0.5, 0.1
+PADDED_COPIES, THREAD_BYTES = 10, 4 << 20
 
 
 def shapes(examination: Examination) -> Examined | Rejection:
-    """Structure: exact integers at fixed, timed and drawn shapes, basis probing, guard placements, poisoned C."""
-    return _gate(examination, Gate.SHAPES)
+    """Structure: exact integers at fixed, timed and drawn shapes, basis probing, guard pages, poisoned C."""
+    return _run_gate(examination, Gate.SHAPES)
 
 
 def values(examination: Examination) -> Examined | Rejection:
     """Precision and special values; decides whether the kernel is componentwise or only normwise stable."""
-    return _gate(examination, Gate.VALUES)
+    return _run_gate(examination, Gate.VALUES)
 
 
 def conduct(examination: Examination) -> Examined | Rejection:
-    """Behaviour: determinism, memory of former calls, what the kernel leaves behind."""
-    return _gate(examination, Gate.CONDUCT)
+    """Behaviour: determinism, state kept between calls, changed inputs, threads left running."""
+    return _run_gate(examination, Gate.CONDUCT)
 
 
 def replay(examination: Examination, case: str) -> Examined | Rejection:
@@ -65,19 +65,19 @@ def replay(examination: Examination, case: str) -> Examined | Rejection:
     start = time.monotonic()
     with KernelRunner(examination, oracle.gate) as runner:
         rejection = judge(runner, oracle, shape, seed)
-        if rejection is None or _fast_scheme(runner, oracle, FailedCheck(shape, seed, rejection)):
-            return _passed(runner, start)
+        if rejection is None or _is_fast_scheme(runner, oracle, FailedCheck(shape, seed, rejection)):
+            return _examined(runner, start)
         examination.case = case
         return rejection
 
 
 def case_string(shape: Shape, seed: int, oracle: str) -> str:
-    """ "65x67x63:1234:exact": all that is needed to replay a check."""
+    """The text that replays a check, for example "65x67x63:1234:exact"."""
     return f"{shape}:{seed}:{oracle}"
 
 
 def parse_case(case: str) -> tuple[Shape, int, Oracle]:
-    """Shape, seed and oracle of a case string; raises UserError that shows the form."""
+    """Shape, seed and oracle of a case string; raises UserError that shows the expected form."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})x(\d{1,5}):(\d{1,15}):([a-z-]+)", case.strip())
     if found is None:
         raise UserError(
@@ -87,42 +87,46 @@ def parse_case(case: str) -> tuple[Shape, int, Oracle]:
     if seed >= 1 << SEED_BITS:
         raise UserError(f"seed {seed} is too large; seeds are below 2^{SEED_BITS}")
     oracle = named(found.group(5))
-    if max(m * k, k * n, m * n) > LARGEST_MATRIX:
-        raise UserError(f"{m}x{k}x{n} is too large to replay; a matrix may have {LARGEST_MATRIX} elements")
+    if max(m * k, k * n, m * n) > MAX_CASE_ELEMENTS:
+        raise UserError(f"{m}x{k}x{n} is too large to replay; a matrix may have {MAX_CASE_ELEMENTS} elements")
     if min(m, k, n) < oracle.smallest:
         raise UserError(f"{oracle.name} needs every extent to be at least {oracle.smallest}")
     return Shape(m, k, n), seed, oracle
 
 
-def _gate(examination: Examination, gate: Gate) -> Examined | Rejection:
-    """The gate's oracles in order; at the first objection that stands, its shrunk case is the verdict."""
+def _run_gate(examination: Examination, gate: Gate) -> Examined | Rejection:
+    """Run the gate's oracles in order; the first objection that stands is shrunk and returned."""
     start = time.monotonic()
+    oracles = at_gate(examination, gate)
     with KernelRunner(examination, gate) as runner:
-        for oracle in at_gate(examination, gate):
-            if oracle.classical and examination.numerics == "normwise":
+        for oracle in oracles:
+            if not _applies(oracle, examination):
                 continue
-            case = _first_objection(runner, oracle)
-            if case is not None and not _fast_scheme(runner, oracle, case):
-                return _rejected(runner, oracle, case)
-        for oracle in normwise.ORACLES if gate is Gate.VALUES and examination.numerics == "normwise" else ():
-            case = _first_objection(runner, oracle)
-            if case is not None:
-                return _rejected(runner, oracle, case)
-        if gate is Gate.CONDUCT and examination.remarks and "leftovers" not in examination.disabled:
+            failure = _first_failure(runner, oracle)
+            if failure is not None and not _is_fast_scheme(runner, oracle, failure):
+                return _rejected(runner, oracle, failure)
+        if examination.remarks and any(oracle.reports_remarks for oracle in oracles):
             return examination.remarks[0]
-        return _passed(runner, start)
+        return _examined(runner, start)
 
 
-def _fast_scheme(runner: KernelRunner, oracle: Oracle, case: FailedCheck) -> bool:
-    """Whether this objection is what a fast bilinear scheme cannot help; puts the candidate into the normwise tier."""
-    if not oracle.classical or not isinstance(case.rejection, Wrong):
+def _applies(oracle: Oracle, examination: Examination) -> bool:
+    """Whether the oracle holds for the kernel as classified so far; the values gate may reclassify it on the way."""
+    fast = examination.numerics == "normwise"
+    return oracle.applies_to is not (AppliesTo.CLASSICAL if fast else AppliesTo.FAST_SCHEME)
+
+
+def _is_fast_scheme(runner: KernelRunner, oracle: Oracle, failure: FailedCheck) -> bool:
+    """Whether the failure is explained by a fast bilinear scheme; if so, the candidate moves to the normwise tier."""
+    if oracle.applies_to is not AppliesTo.CLASSICAL or not isinstance(failure.rejection, Wrong):
         return False
-    edge = max(case.shape)
+    edge = max(failure.shape)
     try:
-        found = normwise.crosstalk(runner, case.shape, case.seed)
-        if not found and 4 * min(case.shape) < edge <= LARGEST_CUBE:
-            # Padded to a square, a few rows have only zeros to be mixed with: what it is shows in a full one.
-            found = normwise.crosstalk(runner, Shape(edge, edge, edge), case.seed, bits=1)
+        found = crosstalk(runner, failure.shape, failure.seed)
+        if not found and 4 * min(failure.shape) < edge <= MAX_SQUARE_EDGE:
+            # A kernel that pads an elongated shape to a square mixes its few rows with zeros only, which changes
+            # nothing. At the square shape itself the mixing shows.
+            found = crosstalk(runner, Shape(edge, edge, edge), failure.seed, bits=1)
     except Rejected:
         return False
     if found:
@@ -130,13 +134,13 @@ def _fast_scheme(runner: KernelRunner, oracle: Oracle, case: FailedCheck) -> boo
     return found
 
 
-def _rejected(runner: KernelRunner, oracle: Oracle, case: FailedCheck) -> Rejection:
-    case = _shrunk(runner, oracle, case)
-    runner.examination.case = case_string(case.shape, case.seed, oracle.name)
-    return case.rejection
+def _rejected(runner: KernelRunner, oracle: Oracle, failure: FailedCheck) -> Rejection:
+    failure = _shrunk(runner, oracle, failure)
+    runner.examination.case = case_string(failure.shape, failure.seed, oracle.name)
+    return failure.rejection
 
 
-def _passed(runner: KernelRunner, start: float) -> Examined:
+def _examined(runner: KernelRunner, start: float) -> Examined:
     notes: dict[str, str | int | float] = {
         "checks": runner.checks,
         "calls": runner.calls,
@@ -148,85 +152,83 @@ def _passed(runner: KernelRunner, start: float) -> Examined:
     return Examined(runner.gate, notes)
 
 
-def _first_objection(runner: KernelRunner, oracle: Oracle) -> FailedCheck | None:
-    if oracle.name == "drawn":
-        return search(runner, oracle, DRAWN_LARGEST, *DRAWN[runner.examination.profile])
-    cases = [
-        (shape, runner.examination.seed_at(index))
-        for index, shape in enumerate(oracle.plan(runner.examination))
-    ]
-    if oracle.together is not None:
-        return _objection_together(runner, oracle, cases)
-    return _objection_singly(runner, oracle, cases)
+def _first_failure(runner: KernelRunner, oracle: Oracle) -> FailedCheck | None:
+    if oracle.searched:
+        return search(runner, oracle, DRAWN_LARGEST, *DRAWN_SHAPES[runner.examination.profile])
+    planned = enumerate(oracle.plan(runner.examination))
+    cases = [(shape, runner.examination.seed_at(index)) for index, shape in planned]
+    if oracle.batch is not None:
+        return _check_in_batches(runner, oracle, cases)
+    return _check_one_by_one(runner, oracle, cases)
 
 
-def _objection_singly(
+def _check_one_by_one(
     runner: KernelRunner, oracle: Oracle, cases: Sequence[tuple[Shape, int]]
 ) -> FailedCheck | None:
-    slow = spent = 0.0
+    slowest_s = spent_s = 0.0
     for shape, seed in cases:
-        strip = oracle.elongated or is_strip(shape)
-        if strip and slow > TOO_LONG_S:
+        elongated = oracle.elongated or is_elongated(shape)
+        if elongated and slowest_s > SKIP_AFTER_S:
             continue
         rejection = judge(runner, oracle, shape, seed)
-        if strip and isinstance(rejection, OutOfMemory) and _could_be_honest(shape, rejection):
+        if elongated and isinstance(rejection, OutOfMemory) and _may_need_more(shape, rejection):
             continue
-        if strip and isinstance(rejection, Timeout) and slow > SQUARED_S:
-            slow = float("inf")
+        if elongated and isinstance(rejection, Timeout) and slowest_s > FORGIVE_TIMEOUT_S:
+            slowest_s = float("inf")
             continue
         if rejection is not None:
             return FailedCheck(shape, seed, rejection)
-        took = runner.last.elapsed_ns / 1e9 if runner.last is not None else 0.0
-        slow, spent = max(slow, took if strip else 0.0), spent + took
-        if spent > oracle.patience_s:
+        took_s = runner.last.elapsed_ns / 1e9 if runner.last is not None else 0.0
+        slowest_s, spent_s = max(slowest_s, took_s if elongated else 0.0), spent_s + took_s
+        if spent_s > oracle.patience_s:
             return None
     return None
 
 
-def _could_be_honest(shape: Shape, outcome: OutOfMemory) -> bool:
-    """Whether a kernel that pads to a square, or starts a thread for every row, could need more than it was given.
+def _may_need_more(shape: Shape, outcome: OutOfMemory) -> bool:
+    """Whether an honest kernel that pads to a square, or spawns a thread per row, could exceed its memory limit.
 
-    What a dying kernel says is its own word, so its shape must bear it out. Below 1024 nothing is forgiven.
+    The message of a dying kernel is untrusted, so the estimate rests on the shape alone. No failure is forgiven when
+    all extents are below 1024.
     """
     edge = 1 << (max(shape) - 1).bit_length()
-    return max(3 * 4 * edge**2 * SQUARES, shape.m * ROW_BYTES) > outcome.limit_bytes
+    return max(3 * 4 * edge**2 * PADDED_COPIES, shape.m * THREAD_BYTES) > outcome.limit_bytes
 
 
-def _objection_together(
+def _check_in_batches(
     runner: KernelRunner, oracle: Oracle, cases: list[tuple[Shape, int]]
 ) -> FailedCheck | None:
-    """All cases of one placement in one round trip; only when something is wrong, one by one to find which."""
-    assert oracle.together is not None
+    """Check all cases of one placement in one round trip; after a failure, one by one to find the failing case."""
+    assert oracle.batch is not None
     for placement in Placement:
         group = [case for case in cases if placement_of(case[1]) is placement]
         if not group:
             continue
         runner.checks += len(group)
         try:
-            found = oracle.together(runner, group)
+            found = oracle.batch(runner, group)
         except Rejected as outcome:
             where = outcome.rejection.at.shape or group[0][0]
-            case = FailedCheck(where, group[0][1], outcome.rejection)
+            failure = FailedCheck(where, group[0][1], outcome.rejection)
         else:
             if found is None:
                 continue
             shape, seed, wrong = found
-            case = FailedCheck(
-                shape, seed, Wrong(replace(wrong, oracle=oracle.name), At(oracle.gate, shape, seed))
-            )
-        return _objection_singly(runner, oracle, group) or case
+            at = At(oracle.gate, shape, seed)
+            failure = FailedCheck(shape, seed, Wrong(replace(wrong, oracle=oracle.name), at))
+        return _check_one_by_one(runner, oracle, group) or failure
     return None
 
 
-def _shrunk(runner: KernelRunner, oracle: Oracle, case: FailedCheck) -> FailedCheck:
-    """The smallest failure of the same kind at or below this shape that a fresh process shows too, else this one."""
-    kind = type(case.rejection)
-    if kind is Timeout or oracle.name in UNSHRUNK:
-        return case
-    largest = Shape(*(min(extent, limit) for extent, limit in zip(case.shape, DRAWN_LARGEST, strict=True)))
+def _shrunk(runner: KernelRunner, oracle: Oracle, failure: FailedCheck) -> FailedCheck:
+    """A smaller failure of the same kind that a fresh process reproduces; the given one when there is none."""
+    kind = type(failure.rejection)
+    if kind is Timeout or not oracle.shrinkable:
+        return failure
+    largest = Shape(*(min(extent, limit) for extent, limit in zip(failure.shape, DRAWN_LARGEST, strict=True)))
     smaller = search(runner, oracle, largest, SHRINK_CHECKS, SHRINK_SECONDS, kind)
     if smaller is None:
-        return case
+        return failure
     runner.close()
     again = judge(runner, oracle, smaller.shape, smaller.seed)
-    return FailedCheck(smaller.shape, smaller.seed, again) if isinstance(again, kind) else case
+    return FailedCheck(smaller.shape, smaller.seed, again) if isinstance(again, kind) else failure

@@ -1,4 +1,4 @@
-"""The data of the checks: integers that stay exact, graded reals, and the inputs of the timed calls."""
+"""Input data of the checks: integers whose products are exact, graded reals, and data like that of timed calls."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from harness.judge.reference import EXACT_LIMIT
 from harness.judge.worker.calls import F32
 from harness.shapes import Shape
 
-# Room that a fast bilinear scheme of up to three levels needs above the classical partial sums.
+# Factor by which a fast bilinear scheme of up to three levels may exceed the classical partial sums.
 FAST_HEADROOM = 64
 
 
 def generator(seed: int) -> Generator:
-    """The stream of a seed; the same seed gives the same data on every machine."""
+    """The random stream of a seed; the same seed gives the same data on every machine."""
     return np.random.Generator(np.random.SFC64(seed))
 
 
 def whole(rng: Generator, rows: int, cols: int, limit: int) -> F32:
-    """Integers in −limit … limit."""
+    """Random integers in −limit … limit."""
     return rng.integers(-limit, limit, (rows, cols), dtype=np.int32, endpoint=True).astype(np.float32)
 
 
 def nonzero(rng: Generator, rows: int, cols: int, limit: int) -> F32:
-    """Integers in ±1 … ±limit."""
+    """Random integers in ±1 … ±limit."""
     drawn = rng.integers(0, 2 * limit, (rows, cols), dtype=np.int32)
     return (drawn - limit + (drawn >= limit)).astype(np.float32)
 
 
 def small_integers(rng: Generator, shape: Shape) -> tuple[F32, F32]:
-    """Small integers, so small that every order of summation and three levels of Strassen stay exact."""
+    """Integers so small that any order of summation and three levels of Strassen are exact."""
     limit = int(np.clip(np.sqrt(EXACT_LIMIT / FAST_HEADROOM / max(shape.k, 1)), 1, 9))
     return whole(rng, shape.m, shape.k, limit), whole(rng, shape.k, shape.n, limit)
 
 
 def wide_integers(rng: Generator, shape: Shape) -> tuple[F32, F32]:
-    """12-bit integers times −1, 0, 1, with the wide side in A or in B by the toss of a coin; exact for k ≤ 4097."""
+    """12-bit integers times −1, 0, 1; the wide side is A or B at random; exact for k ≤ 4097."""
     limit = min(4095, EXACT_LIMIT // max(shape.k, 1))
     if rng.integers(2):
         return whole(rng, shape.m, shape.k, limit), whole(rng, shape.k, shape.n, 1)
@@ -45,7 +45,9 @@ def wide_integers(rng: Generator, shape: Shape) -> tuple[F32, F32]:
 
 
 def few_bits(rng: Generator, shape: Shape) -> tuple[F32, F32]:
-    """Odd integers, 12 bits against 2, rows of A and columns of B scaled by small powers of two: like timed data."""
+    """Odd integers, 12 bits against 2, with rows of A and columns of B scaled by small powers of two, like exact timed
+    data.
+    """
     a, b = (
         2 * rng.integers(-(1 << bits - 1), 1 << bits - 1, size).astype(np.float32) + 1
         for bits, size in ((12, (shape.m, shape.k)), (2, (shape.k, shape.n)))
@@ -54,19 +56,20 @@ def few_bits(rng: Generator, shape: Shape) -> tuple[F32, F32]:
 
 
 def reals(rng: Generator, rows: int, cols: int) -> F32:
-    """Reals with all 24 bits of mantissa, 2^-12 ≤ |x| < 1, evenly spread.
+    """Reals that use all 24 bits of the mantissa, uniform in sign and in 2^-12 ≤ |x| < 1.
 
-    The floor keeps every bit of every product above 2^-149 when both sides are scaled down by 2^-36.
+    The lower bound keeps every bit of every product above 2^-149 when both sides are scaled down by 2^-36.
     """
     drawn = rng.uniform(2.0**-12, 1, (rows, cols)) * (2 * rng.integers(0, 2, (rows, cols), dtype=np.int8) - 1)
     return drawn.astype(np.float32)
 
 
 def spread_reals(rng: Generator, shape: Shape, seed: int) -> tuple[F32, F32, str]:
-    """A and B from one of DISTRIBUTIONS, both at a scale of the same kind, which the seed chooses; and their name.
+    """A and B from one of DISTRIBUTIONS at one of SCALES, both selected by the seed; and the name of the distribution.
 
-    Twenty seeds in a row see every distribution at every scale. No scale but 1 is a power of two. All magnitudes lie
-    within 2^±41, so that products of graded ones (2^±16 more on either side) neither overflow nor underflow.
+    Twenty consecutive seeds cover every distribution at every scale. No scale except 1 is a power of two. All
+    magnitudes lie within 2^±41, so that products of graded data (2^±16 more on either side) neither overflow nor
+    underflow.
     """
     kind, power = seed % len(DISTRIBUTIONS), SCALES[seed // len(DISTRIBUTIONS) % len(SCALES)]
     sides = []
@@ -78,7 +81,7 @@ def spread_reals(rng: Generator, shape: Shape, seed: int) -> tuple[F32, F32, str
 
 
 def _distributed(rng: Generator, kind: int, rows: int, cols: int) -> NDArray[np.float64]:
-    """Reals in f64; the kind counts in DISTRIBUTIONS."""
+    """Reals in f64; `kind` indexes DISTRIBUTIONS."""
     size = (rows, cols)
     match kind:
         case 0:
@@ -100,7 +103,7 @@ DISTRIBUTIONS = (
     "reals over 40 octaves",
     "reals of one magnitude",
 )
-# Exponents of ten between which a scale is drawn; what people multiply is seldom between -1 and 1.
+# Ranges of the decimal exponent from which a scale is drawn; practical data is seldom confined to ±1.
 SCALES = ((0.0, 0.0), (3.0, 4.0), (-6.0, -1.0), (0.1, 2.0))
 
 

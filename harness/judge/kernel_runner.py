@@ -18,11 +18,11 @@ from harness.judge.worker.limits import HEADROOM, slow_s
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Crash, Gate, Panic, Rejection
 
-# The room every worker gets at least, so that the many small checks share one process.
+# Every worker has at least this much room, so that the many small checks share one process.
 ROOM = Shape(512, 512, 512)
 LINE = 16
 POISON_NAN, POISON_FINITE, PAYLOAD = np.uint32(0x7FC00000), np.uint32(0x7A000000), 0x3FFFFF
-# Every second time against the upper guard, where a vector too long shows at once.
+# Every second placement ends at the upper guard page, where an access past the end faults at once.
 PLACEMENTS = tuple(
     placement
     for other in (Placement.LEFT, Placement.UNALIGNED, Placement.ALIGNED)
@@ -31,7 +31,7 @@ PLACEMENTS = tuple(
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome that travels upwards, not an error
-    """The kernel did not come back from a call; `rejection` is the verdict."""
+    """The kernel did not return from a call; `rejection` is the verdict."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(type(rejection).__name__)
@@ -39,7 +39,7 @@ class Rejected(Exception):  # noqa: N818 - an outcome that travels upwards, not 
 
 
 class KernelRunner:
-    """Runs products in one worker of the examination; a new worker is opened when one died or is too small.
+    """Runs products in one worker of the examination; starts a new worker when the old one died or is too small.
 
     Not thread-safe. Use as a context manager: leaving it ends the worker.
     """
@@ -67,16 +67,18 @@ class KernelRunner:
         self._process.close()
 
     def product(self, a: F32, b: F32, seed: int, placement: Placement | None = None) -> F32:
-        """C (m×n) as the kernel left it, in an own copy. Raises Rejected when the kernel did not come back.
+        """C (m×n) as the kernel left it, as a copy. Raises Rejected when the kernel did not return.
 
-        Without a placement the seed chooses one, so that a replay lays the data out in the same way.
+        Without `placement`, the seed selects one, so that a replay places the data in the same way.
         """
         return self.products([(a, b)], seed, placement)[0]
 
     def products(
         self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement | None = None
     ) -> list[F32]:
-        """One batch in one process, the products in order; when the batch dies, the guilty call is found and named."""
+        """Run one batch in one process and return the products in order; when the batch dies, find the call
+        that died.
+        """
         where = placement or placement_of(seed)
         outcome = self._batch(pairs, seed, where)
         if isinstance(outcome, list):
@@ -119,7 +121,7 @@ class KernelRunner:
         return [slot.c.copy() for slot in slots]
 
     def _open(self, shapes: Sequence[Shape]) -> JudgeWorker:
-        """A worker with room for these shapes; kept as long as it lives and is large enough."""
+        """A worker with room for these shapes, reused while it lives and is large enough."""
         need = _elements(shapes)
         if self._runner is None or any(map(operator.gt, need, self._room)):
             self.close()
@@ -129,11 +131,12 @@ class KernelRunner:
         return self._runner
 
     def _poison(self, slot: Slot, seed: int) -> None:
-        """Something in every element of C that differs from element to element and from call to call.
+        """Fill C with values that differ from element to element and from call to call.
 
-        Mostly NaN with payloads, or large finite numbers; one seed in ten each finds zeros, reals as results are,
-        small integers, or what lay there last, backwards: a kernel that reads C could wait for what looks like a
-        result. Zeros and integers alone might happen to be right, which the other calls rule out.
+        Most seeds give NaN with varying payloads, or large finite numbers. One seed in ten each gives zeros, reals of
+        the size of results, small integers, or the previous content in reverse order: a kernel that reads C could wait
+        for content that looks like a result. Zeros and integers might be correct by accident; the other calls exclude
+        that.
         """
         if "poison" in self.examination.disabled:
             slot.c[...] = 0
@@ -145,15 +148,17 @@ class KernelRunner:
         slot.c.view(np.uint32)[...] = _former(slot.c, bits, seed % 10)
 
     def idle_cpu_ns(self) -> int:
-        """CPU time that the worker uses while it has nothing to do; 0 when there is none."""
+        """CPU time, in nanoseconds, that the worker uses while it has no order; 0 when there is no worker."""
         return 0 if self._runner is None else self._runner.idle_cpu_ns()
 
     def _limit_s(self, shapes: Sequence[Shape]) -> float:
-        """One call's limit for the slowest, and a slow kernel's pace for the rest of the batch."""
+        """Wall-clock limit in seconds: the full limit for the slowest call, and a slow kernel's time for each further
+        call.
+        """
         return max(map(self.examination.time_limit_s, shapes)) + HEADROOM * sum(map(slow_s, shapes[1:]))
 
     def _watch(self, ran: Ran, slots: Sequence[Slot], pairs: Sequence[tuple[F32, F32]], at: At) -> None:
-        """Note misconduct that no oracle of the product would see; the conduct gate answers for it."""
+        """Note misconduct that does not show in the product; the conduct gate reports it."""
         conduct = At(Gate.CONDUCT, at.shape, at.seed)
         if not ran.fp_env_restored:
             self.remark(
@@ -164,13 +169,13 @@ class KernelRunner:
                 self.remark(Cheat("inputs changed", "A or B is not what it was before the call", conduct))
 
     def remark(self, cheat: Cheat) -> None:
-        """Keep the first few; one is enough to reject."""
+        """Keep the first eight remarks; one is enough for a rejection."""
         if len(self.examination.remarks) < 8:
             self.examination.remarks.append(cheat)
 
 
 def _former(c: F32, bits: NDArray[np.uint32], kind: int) -> NDArray[np.uint32]:
-    """What C holds before a call, as bits, made of 22 pseudo-random bits for each element."""
+    """The content of C before a call, as bits, derived from 22 pseudo-random bits per element."""
     if kind == 7 and np.isfinite(c).all() and c.any():
         return c[::-1, ::-1].view(np.uint32).copy()
     match kind:
@@ -187,19 +192,21 @@ def _former(c: F32, bits: NDArray[np.uint32], kind: int) -> NDArray[np.uint32]:
 
 
 def placement_of(seed: int) -> Placement:
-    """The placement that a seed chooses; three seeds in a row share one, so that kinds of data meet all of them."""
+    """The placement that a seed selects. Three consecutive seeds share one, so that every kind of data meets every
+    placement.
+    """
     return PLACEMENTS[seed // 3 % len(PLACEMENTS)]
 
 
 def same_bits(x: F32, y: F32) -> bool:
-    """Equal in every bit, so that NaN equals itself and −0 differs from +0."""
+    """Equal in every bit, so that a NaN equals itself and −0 differs from +0."""
     return bool(
         np.array_equal(np.ascontiguousarray(x).view(np.uint32), np.ascontiguousarray(y).view(np.uint32))
     )
 
 
 def _elements(shapes: Sequence[Shape]) -> tuple[int, int, int]:
-    """Elements of A, B and C in a batch, each matrix rounded up to whole lines and moved by one."""
+    """Elements of A, B and C in a batch, with each matrix rounded up to whole cache lines and shifted by one line."""
     matrices = ((s.m * s.k, s.k * s.n, s.m * s.n) for s in shapes)
     a, b, c = (
         sum(-(-count // LINE) * LINE + LINE for count in column) for column in zip(*matrices, strict=True)

@@ -1,4 +1,4 @@
-"""Sets up the examination of one built kernel: fresh sandboxed workers on demand, a secret seed, limits, shapes."""
+"""Sets up the examination of one compiled kernel: sandboxed workers on demand, a secret seed, limits and shapes."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def prepare_examination(
         threads=threads,
         timed_shapes=timed_shapes,
         nodeid=database_key,
-        # A run with a chosen seed is repeatable: it must not depend on what failed in former ones.
+        # A run with a chosen seed must be repeatable, so it cannot depend on failures stored by earlier runs.
         database=None if settings.seed is not None else settings.cache / "hypothesis",
     )

@@ -1,4 +1,4 @@
-"""What lies around C in the pages that its worker may write to: marked before a call, compared after it."""
+"""Red zones: the writable bytes around each C, marked before a call and compared after it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from harness.judge.worker.calls import F32, Placement, Slot
 from harness.judge.worker.shared_memory import LINE, PlacedSlot
 
-# How far behind the last C of an aligned batch, where no fence stands, anybody looks.
+# Bytes to check behind the last C of an aligned batch, where no guard page follows.
 BEHIND = mmap.PAGESIZE
 
 
 class RedZones:
-    """The bytes beside every C of a batch. A fence stops whoever leaves the page; these show who only leaves C.
+    """The writable bytes beside every C of a batch. Guard pages stop writes that leave the page; these detect the
+    others.
 
-    Slots that lie in no shared region have none.
+    Slots that are not in shared memory have no red zones.
     """
 
     def __init__(self, slots: Sequence[Slot], placement: Placement, salt: int) -> None:
@@ -38,7 +39,7 @@ class RedZones:
             fringe[:] = self._mark
 
     def touched(self) -> str | None:
-        """Where something else stands now; None when all is as it was."""
+        """A description of the first changed byte; None when nothing changed."""
         for index, place, fringe in self._fringes:
             changed = np.flatnonzero(fringe != self._mark)
             if len(changed):
@@ -48,14 +49,14 @@ class RedZones:
 
 
 def _reach(start: int, end: int, placement: Placement, last: bool) -> tuple[int, int]:
-    """From where to where the region is open around C and belongs to no other C."""
+    """Start and end of the accessible bytes around C that belong to no other C."""
     if placement is not Placement.ALIGNED:
         return start // mmap.PAGESIZE * mmap.PAGESIZE, -(-end // mmap.PAGESIZE) * mmap.PAGESIZE
     return start, -(-end // LINE) * LINE + (BEHIND if last else 0)
 
 
 def _memory(c: F32) -> NDArray[np.uint8] | None:
-    """All of the region in which C lies."""
+    """The whole region that contains C."""
     base: object = c
     while isinstance(base, np.ndarray):
         base = base.base

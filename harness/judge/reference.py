@@ -1,7 +1,7 @@
-"""What the product should be: f64 and exact references, rounding bounds, NaN-safe comparisons.
+"""References and bounds: exact and f64 products, rounding error bounds, comparisons that fail on NaN.
 
-Every comparison here is written so that a NaN fails it: BLIS once printed PASS for a residual of -nan (BLIS issue
-279), and the MAX of netlib's sblat3 drops NaN.
+Every comparison is written so that a NaN fails it: BLIS once printed PASS for a residual of -nan (BLIS issue 279), and
+the MAX of netlib's sblat3 drops NaN.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Mask = NDArray[np.bool_]
 U32 = 2.0**-24
 U64 = 2.0**-53
 TINY32 = 2.0**-149
-# Up to here every integer is an f32.
+# All integers up to this magnitude are exact in f32.
 EXACT_LIMIT = 1 << 24
 
 
 def product_f64(a: F32, b: F32) -> F64:
-    """A·B in f64: (m×k)·(k×n). Exact when all partial sums are integers (times one power of two) below 2^53."""
+    """A·B in f64, (m×k)·(k×n). Exact when all partial sums are integers (times one power of two) below 2^53."""
     with np.errstate(all="ignore"):
         return a.astype(np.float64) @ b.astype(np.float64)
 
 
 def exact_f32(a: F32, b: F32) -> F32:
-    """A·B for integer data whose partial sums stay at or under 2^24, so that f32 is exact in every order.
+    """A·B for integers whose partial sums stay at or below 2^24, so that f32 is exact in any order of summation.
 
-    Raises ValueError when the data does not promise that; it is the caller's data, so that is a fault of ours.
+    Raises ValueError when the data does not guarantee that, which would be a bug of the caller.
     """
     bound = a.shape[1] * float(np.abs(a).max(initial=0)) * float(np.abs(b).max(initial=0))
     if not bound <= EXACT_LIMIT:
@@ -49,10 +49,10 @@ def gamma(k: int, unit: float = U32) -> float:
 
 
 def componentwise_bound(a: F32, b: F32) -> F64:
-    """|Ĉ − C|_ij may be at most this for any order of summation, with or without FMA (Higham, eq. 3.13).
+    """Upper bound of |Ĉ − C|_ij for any order of summation, with or without FMA (Higham, eq. 3.13).
 
-    γ_k·(|A|·|B|)_ij, plus half the smallest subnormal for each of k products and k sums that may underflow, plus
-    what the f64 reference itself may be off.
+    γ_k·(|A|·|B|)_ij, plus half the smallest subnormal for each of k products and k sums that may underflow, plus the
+    error of the f64 reference itself.
     """
     k = a.shape[1]
     size = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
@@ -61,10 +61,10 @@ def componentwise_bound(a: F32, b: F32) -> F64:
 
 
 def rms_unit(a: F32, b: F32, product: F64) -> F64:
-    """u·sqrt(k·(Σt² + (Σt)²)) for each element of C, t its k products: what partial sums in f32 may add up to.
+    """u·sqrt(k·(Σt² + (Σt)²)) per element of C, where t are its k products: the scale of an f32 sum's typical error.
 
-    Each of the k partial sums s of an element is rounded by less than u·|s|, and in the mean over all orders of
-    summation s² is at most Σt² + (Σt)²: for random signs the first counts, for one sign the second. `product` is
+    Each of the k partial sums s of an element is rounded by less than u·|s|. Averaged over all orders of summation, s²
+    is at most Σt² + (Σt)²: the first term dominates for random signs, the second for equal signs. `product` is
     product_f64(a, b).
     """
     squares = np.square(a, dtype=np.float64) @ np.square(b, dtype=np.float64)
@@ -73,42 +73,55 @@ def rms_unit(a: F32, b: F32, product: F64) -> F64:
 
 
 def normwise_bound(a: F32, b: F32) -> float:
-    """What a bilinear fast algorithm (Strassen and kin) is allowed: 32·(k+16)·u·max|A|·max|B|.
+    """The error allowed to a fast bilinear scheme (Strassen and kin): 32·(k+16)·u·max|A|·max|B|.
 
-    The proven constant of Strassen's method, 12^levels·(n0²+5·n0)·u·‖A‖‖B‖ (Higham, theorem 23.2), is so large
-    that bf16 would pass; in practice four levels of Winograd's
-    variant stay below 16·(k+16)·u, and that with a factor of two is demanded here.
+    The proven constant of Strassen's method, 12^levels·(n0²+5·n0)·u·‖A‖‖B‖ (Higham, theorem 23.2), is so large that
+    bf16 would pass. In practice, four levels of Winograd's variant stay below 16·(k+16)·u; this bound is twice that.
     """
     if not a.size or not b.size:
         return 0.0
     return float(32 * (a.shape[1] + 16) * U32 * np.abs(a).max() * np.abs(b).max())
 
 
-def render(value: np.float32) -> str:
-    """A value as text that tells apart what prints alike: −0, NaN payloads, neighbours."""
+def value_text(value: np.float32) -> str:
+    """A value as text that distinguishes −0, NaN payloads and neighbouring floats."""
     if np.isnan(value):
         return f"nan (0x{int(value.view(np.uint32)):08x})"
     return repr(float(value))
 
 
 def first_wrong(got: F32, ok: Mask, expected: F32 | F64, detail: str) -> Counterexample | None:
-    """The first element, in row-major order, that is not ok; None when all are. The caller knows the oracle's name."""
+    """The first element in row-major order where `ok` is false; None when all are ok.
+
+    The counterexample's oracle is empty; the caller fills it in.
+    """
     if bool(ok.all()):
         return None
-    row, col = (int(index) for index in np.unravel_index(int(np.argmin(ok)), ok.shape))
     wrong = int(ok.size - np.count_nonzero(ok))
+    return _element(
+        got, expected, int(np.argmin(ok)), f"{detail}: {wrong} of {ok.size} elements differ; first"
+    )
+
+
+def worst_element(got: F32, error: F64, expected: F64, detail: str) -> Counterexample:
+    """The element with the largest absolute error."""
+    return _element(got, expected, int(np.argmax(np.abs(error))), f"{detail}; worst")
+
+
+def _element(got: F32, expected: F32 | F64, index: int, detail: str) -> Counterexample:
+    row, col = (int(axis) for axis in np.unravel_index(index, got.shape))
     return Counterexample(
         oracle="",
-        detail=f"{detail}, {wrong} of {ok.size} elements",
+        detail=detail,
         row=row,
         col=col,
-        got=render(got[row, col]),
+        got=value_text(got[row, col]),
         expected=repr(float(expected[row, col])),
     )
 
 
 def unequal(got: F32, want: F32, detail: str) -> Counterexample | None:
-    """None when got equals want element by element; +0 and −0 are equal, NaN equals nothing."""
+    """None when `got` equals `want` element by element. +0 equals −0; NaN equals nothing."""
     return first_wrong(got, got == want, want, detail)
 
 

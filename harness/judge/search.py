@@ -1,4 +1,4 @@
-"""hypothesis at work: draws shapes and seeds until an oracle objects, then shrinks what it objected to."""
+"""Searching with Hypothesis: draw shapes and seeds until an oracle finds a failure, then shrink it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import time
 from dataclasses import dataclass, field, replace
 
 from harness.judge.kernel_runner import KernelRunner, Rejected
-from harness.judge.oracles import Oracle
+from harness.judge.oracles.oracle import Oracle
 from harness.judge.strategies import drawn
 from harness.shapes import Shape
 from harness.verdict import At, Rejection, Timeout, Wrong
 
-# Seeds that hypothesis may choose from; they are offsets from the secret seed.
+# Number of data seeds that Hypothesis may choose from, and the first one; both are offsets from the secret
+# seed.
 OFFSETS = 1 << 16
 FIRST_OFFSET = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class FailedCheck:
-    """One check that failed: the shape, the seed of the data, and the verdict."""
+    """A failed check: shape, seed of the data, and the rejection."""
 
     shape: Shape
     seed: int
@@ -26,11 +27,11 @@ class FailedCheck:
 
 
 class ObjectionError(AssertionError):
-    """What hypothesis sees when a check fails."""
+    """Raised inside Hypothesis when a check fails."""
 
 
 def judge(runner: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> Rejection | None:
-    """One check of one oracle, as a verdict; None when the oracle has no objection."""
+    """Run one check of one oracle; returns the rejection, or None when it passes."""
     runner.checks += 1
     try:
         found = oracle.check(runner, shape, seed)
@@ -41,7 +42,7 @@ def judge(runner: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> Reje
 
 @dataclass(slots=True)
 class _Search:
-    """Remembers every answer, so that hypothesis sees the same one again, also when the budget is spent."""
+    """Remembers every answer, so that Hypothesis gets the same answer for the same input after the budget is spent."""
 
     runner: KernelRunner
     oracle: Oracle
@@ -53,7 +54,7 @@ class _Search:
     hung: bool = False
 
     def look(self, shape: Shape, offset: int) -> None:
-        """Raise when the oracle objects; look no further once the budget is spent or a call hung."""
+        """Raise when the check fails; do nothing once the budget is spent or a call timed out."""
         seed = self.runner.examination.seed_at(FIRST_OFFSET + offset)
         if (shape, seed) not in self.answers:
             if self.spent():
@@ -68,7 +69,7 @@ class _Search:
             raise ObjectionError
 
     def spent(self) -> bool:
-        """A time-out is never shrunk: each attempt would cost the limit again."""
+        """Whether to stop checking. After a time-out, too: each further attempt would cost the full limit again."""
         return self.hung or self.seconds <= 0 or len(self.answers) >= self.checks
 
 
@@ -80,13 +81,14 @@ def search(
     seconds: float,
     alike: type | None = None,
 ) -> FailedCheck | None:
-    """Draw up to `checks` shapes within `largest`, for at most `seconds` of checking; the shrunk failure, or None.
+    """Draw up to `checks` shapes within `largest` for at most `seconds` of checking; returns the shrunk failure, or
+    None.
 
-    With `alike`, only verdicts of that type count, so that shrinking does not slip from one flaw to another.
+    With `alike`, only rejections of that type count, so that shrinking does not move from one defect to another.
 
-    The example database (Lab.database) is keyed by the candidate and the oracle, so that the next run begins with
-    what failed in this one; without one, the draws follow from the secret seed. The seeds that hypothesis draws are
-    offsets from the secret one.
+    The example database (Examination.database) is keyed by candidate and oracle, so that the next run starts with what
+    failed in this one. Without a database, the draws follow from the secret seed. Seeds drawn by Hypothesis are offsets
+    from the secret seed.
     """
     import hypothesis
     from hypothesis import HealthCheck, Phase
@@ -115,7 +117,7 @@ def search(
     digest = f"{examination.nodeid}::{oracle.name}".encode()
     check.hypothesis.inner_test._hypothesis_internal_add_digest = digest  # type: ignore[attr-defined]
     if database is None:
-        # Repeatable from the secret seed; hypothesis does not use a database together with a seed.
+        # Repeatable from the secret seed; Hypothesis does not use a database together with a seed.
         check = hypothesis.seed(examination.seed)(check)
     try:
         check()

@@ -1,4 +1,4 @@
-"""Which shapes are looked at: fixed lists per profile, and shapes that hypothesis draws and shrinks."""
+"""The shapes to check: fixed lists per profile, secret shapes drawn from the seed, and Hypothesis strategies."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 # netlib's sblat3 runs the level-3 routines over these sizes.
 SBLAT3 = (0, 1, 2, 3, 5, 9)
-# Register tiles and cache blocks that kernels use; one below and one above each shows a wrong edge.
+# Common register tiles and cache blocks; shapes one below and one above each expose errors at edges.
 TILES = (4, 8, 16, 32, 64)
-# What the naive loop does in a tenth of a second, and in two seconds on a slow day.
+# Flops of the naive loop in about 0.1 s (NEAR_FLOPS) and in about 2 s on a slow day (WHOLE_FLOPS).
 NEAR_FLOPS = 2 * 200**3
 WHOLE_FLOPS = 2 * 600**3
-# Up to here a shape is cheap enough for every kind of data.
+# Up to this size, a shape is cheap enough for every kind of data.
 SQUARE_FLOPS = 2 * 256**3
 PRIMES = (7, 13, 31, 61, 97, 127)
 
 
-def first_look(examination: Examination) -> Iterator[Shape]:
-    """One shape that divides by nothing: most wrong kernels end here."""
+def first_shape(examination: Examination) -> Iterator[Shape]:
+    """One shape with no convenient divisors: most wrong kernels fail here."""
     yield Shape(65, 67, 63)
 
 
-def blocks(examination: Examination) -> Iterator[Shape]:
-    """Even and odd sizes with room for blocks of blocks."""
+def block_multiples(examination: Examination) -> Iterator[Shape]:
+    """Even and odd sizes with room for several blocks."""
     yield Shape(64, 64, 64)
     yield Shape(70, 66, 74)
     if examination.profile is not Profile.QUICK:
@@ -47,7 +47,7 @@ def degenerate(examination: Examination) -> Iterator[Shape]:
 
 
 def tiny(examination: Examination) -> Iterator[Shape]:
-    """Small enough to prove in full, then larger ones to probe."""
+    """Small enough for a complete proof by basis probing, then larger ones for sampling."""
     yield Shape(2, 3, 2)
     yield Shape(3, 2, 4)
     yield Shape(17, 9, 35)
@@ -58,7 +58,7 @@ def tiny(examination: Examination) -> Iterator[Shape]:
 
 
 def structured(examination: Examination) -> Iterator[Shape]:
-    """One of ragged edges, and squares, where B may equal A; a larger one of either, at a secret size."""
+    """A ragged shape, a square where B may equal A, and a larger one of each at a secret size."""
     yield Shape(19, 33, 26)
     draw = random.Random(examination.seed)
     if examination.profile is not Profile.QUICK:
@@ -70,7 +70,7 @@ def structured(examination: Examination) -> Iterator[Shape]:
 
 
 def every_extent(examination: Examination) -> Iterator[Shape]:
-    """Every extent from 1 to 136 along each axis, the other two secret and short: some 400 tiny products."""
+    """Every extent from 1 to 136 along each axis, with the other two secret and short: about 400 tiny products."""
     draw = random.Random(examination.seed)
     for axis in range(3):
         for extent in range(1, 137) if examination.profile is not Profile.QUICK else range(1, 137, 3):
@@ -79,12 +79,12 @@ def every_extent(examination: Examination) -> Iterator[Shape]:
             yield Shape(*extents)
 
 
-def middle(examination: Examination) -> Iterator[Shape]:
-    """Secret shapes with every extent in 131 … 500, between those that are proved and those that are timed.
+def medium(examination: Examination) -> Iterator[Shape]:
+    """Secret shapes with extents in 131 … 500, between the shapes that are proved and those that are timed.
 
-    Every order of a short, a middling and a long extent; every octave along each axis; two extents alike; one
-    extent short; multiples of what tiles have for a size, and one beside them. In an order of chance, so that a slow
-    kernel, whose list is cut short, does not know where.
+    They cover: every order of a short, a medium and a long extent; every octave along each axis; two equal extents; one
+    short extent; multiples of common tile sizes and their neighbours. The order is random, so that a slow kernel, whose
+    list is cut short, cannot know which shapes are left out.
     """
     draw = random.Random(examination.seed)
     short, between, long = (131, 170), (220, 290), (390, 500)
@@ -111,7 +111,7 @@ def middle(examination: Examination) -> Iterator[Shape]:
 
 
 def misaligned(examination: Examination) -> Iterator[Shape]:
-    """Secret middling shapes: against the upper guard A begins a line, and B 16 or 48 bytes behind one; and any."""
+    """Medium shapes whose right-aligned A starts on a cache line and B does not; and one arbitrary medium shape."""
     draw = random.Random(examination.seed)
     for beyond in (4, 12):
         yield Shape(4 * draw.randint(31, 60), 16 * draw.randint(8, 14) + beyond, 4 * draw.randint(31, 60) + 3)
@@ -119,7 +119,7 @@ def misaligned(examination: Examination) -> Iterator[Shape]:
 
 
 def edges(examination: Examination) -> Iterator[Shape]:
-    """Tile ± 1, primes, 1×n, n×1, deep, tall, wide, and shapes near the timed ones."""
+    """Tile sizes ± 1, primes, 1×n, n×1, deep, tall and wide shapes."""
     for tile in TILES:
         yield Shape(tile - 1, tile + 1, tile)
         yield Shape(tile, tile - 1, tile + 1)
@@ -138,19 +138,19 @@ def edges(examination: Examination) -> Iterator[Shape]:
         )
 
 
-def strips(examination: Examination) -> Iterator[Shape]:
-    """One long extent, two short ones, shortest first: secret lengths in every octave from 512 to 8192."""
+def elongated(examination: Examination) -> Iterator[Shape]:
+    """One long extent and two short ones, shortest first: secret lengths in every octave from 512 to 8192."""
     draw = random.Random(examination.seed)
     yield from itertools.starmap(Shape, ((24, 520, 50), (521, 30, 16), (16, 31, 530), (5, 1024, 7)))
     for octave in (512, 1024, 2048, 4096) if examination.profile is not Profile.QUICK else (1024, 4096):
-        # Deep k twice: there sums are cut into blocks, which m and n are at any size.
+        # Deep k twice: kernels block k at large sizes only, while they tile m and n at any size.
         for long in (1, 0, 1, 2):
             extents = [draw.randint(1, 19) for _ in range(3)]
             extents[long] = draw.randrange(octave + 1, 2 * octave)
             yield Shape(*extents)
     if examination.profile is not Profile.QUICK:
-        yield from thick(examination)
-        # Two long extents: a matrix of more than 2^21 elements, wherever it stands.
+        yield from thick_elongated(examination)
+        # Two long extents: a matrix of more than 2^21 elements as A, B or C.
         for least in range(3):
             extents = [draw.randint(1450, 1900) for _ in range(3)]
             extents[least] = draw.randint(1, 4)
@@ -158,7 +158,7 @@ def strips(examination: Examination) -> Iterator[Shape]:
 
 
 def timed(examination: Examination) -> Iterator[Shape]:
-    """Every timed shape up to 1024³ once (the clock verifies every timed output at all of them), smallest first."""
+    """Every timed shape up to 1024³ once, smallest first; the clock verifies every timed output at all of them."""
     limit = 2 * 1024**3 if examination.profile is not Profile.THOROUGH else 2 * 2048**3
     for shape in sorted(set(examination.timed_shapes), key=lambda shape: shape.flops):
         if shape.flops <= limit:
@@ -166,9 +166,10 @@ def timed(examination: Examination) -> Iterator[Shape]:
 
 
 def near_timed(examination: Examination) -> Iterator[Shape]:
-    """Beside every timed shape, off by up to 3 in each extent, which way is secret.
+    """Neighbours of every timed shape, secretly off by up to 3 in each extent.
 
-    All of them also cut to a slab, once along each extent; the largest only so: any two extents are seen in full.
+    Each is also cut to a slab along each extent, so that any two extents are checked in full. The largest are only
+    checked as slabs.
     """
     draw = random.Random(examination.seed)
     for shape in sorted(set(examination.timed_shapes)):
@@ -179,7 +180,7 @@ def near_timed(examination: Examination) -> Iterator[Shape]:
 
 
 def _slab(extents: Sequence[int], cut: int) -> Shape:
-    """The shape cut along one extent, and along the others only if that is not enough."""
+    """The shape shortened along one extent, and along the others only if that is not enough."""
     kept = list(extents)
     for axis in (cut, (cut + 1) % 3, (cut + 2) % 3):
         rest = 2 * kept[axis - 1] * kept[axis - 2]
@@ -188,7 +189,7 @@ def _slab(extents: Sequence[int], cut: int) -> Shape:
 
 
 def precise(examination: Examination) -> Iterator[Shape]:
-    """Where rounding is looked at: short k, where the bounds are tight, and long k, where sums are long."""
+    """Shapes for rounding errors: short k, where the bounds are tight, and long k, where sums are long."""
     yield from itertools.starmap(Shape, ((33, 65, 17), (5, 1, 7), (4, 2, 6), (9, 16, 11), (64, 256, 48)))
     if examination.profile is not Profile.QUICK:
         yield from itertools.starmap(Shape, ((96, 96, 96), (40, 1000, 24), (70, 3, 130), (128, 128, 128)))
@@ -199,59 +200,62 @@ def precise(examination: Examination) -> Iterator[Shape]:
 
 
 def precise_and_timed(examination: Examination) -> Iterator[Shape]:
-    """The precise ones and every timed one, for fast schemes.
+    """The shapes of `precise` and every timed shape, for fast schemes.
 
-    Not beside the timed ones and on strips: there k may be short while m and n leave room for many levels, whose
-    errors a bound that grows with k does not allow for.
+    Neighbours of timed shapes and elongated shapes are left out: with a short k and a large m and n, many levels of
+    recursion fit, and their errors exceed a bound that grows with k.
     """
     yield from precise(examination)
     yield from timed(examination)
 
 
 def graded_and_timed(examination: Examination) -> Iterator[Shape]:
-    """Like `precise_and_timed`; every timed shape up to 256³ four times, because the grading follows the seed."""
+    """Like `precise_and_timed`, with every timed shape up to 256³ four times, because the seed selects the grading."""
     yield from precise(examination)
     for shape in timed(examination):
         yield from itertools.repeat(shape, 4 if shape.flops <= SQUARE_FLOPS else 1)
 
 
 def precise_and_some(examination: Examination) -> Iterator[Shape]:
-    """The precise ones, a ragged one, a deep one and a timed one of up to 256³."""
+    """The shapes of `precise`, a ragged one, a deep one and a timed one of up to 256³."""
     yield from precise(examination)
     yield from large(1)(examination)
 
 
 def precise_and_large(examination: Examination) -> Iterator[Shape]:
-    """The precise ones, and every kind of large one: timed, beside a timed one, thick strips.
+    """The shapes of `precise`, timed shapes, their neighbours, and moderately elongated shapes.
 
-    A fast scheme, or a coarse one, may begin only at a certain size, or only where nothing divides.
+    A fast scheme or a shortened mantissa may begin only at a certain size, or only where nothing divides evenly.
     """
     yield from precise(examination)
-    yield from thick(examination)
+    yield from thick_elongated(examination)
     yield from (shape for shape in near_timed(examination) if shape.flops <= SQUARE_FLOPS)
     yield from timed(examination)
 
 
 def graded_and_large(examination: Examination) -> Iterator[Shape]:
-    """Like `precise_and_large`; every timed shape up to 256³ four times, because the grading follows the seed."""
+    """Like `precise_and_large`, with every timed shape up to 256³ four times, because the seed selects the grading."""
     yield from precise(examination)
-    yield from thick(examination)
+    yield from thick_elongated(examination)
     yield from (shape for shape in near_timed(examination) if shape.flops <= SQUARE_FLOPS)
     for shape in timed(examination):
         yield from itertools.repeat(shape, 4 if shape.flops <= SQUARE_FLOPS else 1)
 
 
 def distributions(examination: Examination) -> Iterator[Shape]:
-    """Eighty small shapes: one for every grading of every distribution at every scale, which follow the seed."""
+    """Eighty small shapes: the seed selects the grading, distribution and scale, and eighty seeds cover all
+    combinations.
+    """
     draw = random.Random(examination.seed)
     for _ in range(80):
         yield Shape(*(draw.randint(12, 30) for _ in range(3)))
 
 
-def thin(examination: Examination) -> Iterator[Shape]:
-    """So few rows or columns that a fast scheme has no room for many levels, whose errors would hide coarser ones.
+def few_rows_or_columns(examination: Examination) -> Iterator[Shape]:
+    """So few rows or columns that a fast scheme has room for few levels, whose errors would hide a coarser arithmetic.
 
-    Each kind three times: the distribution follows the seed, and one of them, that of positive reals, hides the most.
+    Each kind three times: the seed selects the distribution, and with positive reals a coarser arithmetic is hardest to
+    see.
     """
     draw = random.Random(examination.seed)
     for k in (16, 48, 300, 700):
@@ -261,14 +265,16 @@ def thin(examination: Examination) -> Iterator[Shape]:
             yield Shape(draw.randint(510, 600), k + draw.randint(0, 31), draw.randint(2, 4))
 
 
-def is_strip(shape: Shape) -> bool:
-    """Whether a kernel that pads to a square, or starts a thread for every row, is far worse off than others here."""
+def is_elongated(shape: Shape) -> bool:
+    """Whether a kernel that pads to a square, or spawns a thread per row, needs far more time or memory here than
+    others.
+    """
     least, between, most = sorted(shape)
     return most > 1000 and between <= 64 and least > 0
 
 
-def thick(examination: Examination) -> Iterator[Shape]:
-    """Strips that are no mere lines: one secret extent of 1031 … 2000 along each axis, the others 31 … 60."""
+def thick_elongated(examination: Examination) -> Iterator[Shape]:
+    """Moderately elongated shapes: one secret extent of 1031 … 2000 along each axis, the others 31 … 60."""
     draw = random.Random(examination.seed)
     for long in range(3):
         extents = [draw.randint(31, 60) for _ in range(3)]
@@ -277,11 +283,11 @@ def thick(examination: Examination) -> Iterator[Shape]:
 
 
 def special(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
-    """Where special values are put: small shapes, each six times, because the kinds of such data follow the seed.
+    """Shapes for special values: small ones, each six times, because the seed selects the kind of value.
 
     Then, for each of `kinds` kinds, a secret ragged shape, one with a deep k, and a timed one of up to 256³: a kernel
-    may treat such values otherwise from some size on. No extent is 0. Deep is up to 512: beyond, a fast scheme that
-    pads to a square may have begun, in which infinity meets the zeros of the padding.
+    may treat such values differently from some size on. No extent is 0. Deep means up to 512: beyond that, a fast
+    scheme that pads to a square may have begun, in which infinities meet the zeros of the padding.
     """
 
     def plan(examination: Examination) -> Iterator[Shape]:
@@ -296,7 +302,7 @@ def special(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
 
 
 def large(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
-    """The large ones among the shapes of `special`."""
+    """The large ones among the shapes of `special`, each kind once."""
 
     def plan(examination: Examination) -> Iterator[Shape]:
         draw = random.Random(examination.seed)
@@ -312,7 +318,7 @@ def large(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
 
 
 def repeated(examination: Examination) -> Iterator[Shape]:
-    """Large enough for threads and packed blocks to matter."""
+    """Large enough for threads and packed blocks to take effect."""
     yield Shape(66, 70, 62)
     yield Shape(130, 130, 130)
     if examination.profile is not Profile.QUICK:
@@ -322,42 +328,42 @@ def repeated(examination: Examination) -> Iterator[Shape]:
         yield Shape(512, 512, 512)
 
 
-def heavy(examination: Examination) -> Iterator[Shape]:
-    """Large enough that threads pay."""
+def worth_threads(examination: Examination) -> Iterator[Shape]:
+    """Large enough that threads pay off."""
     yield Shape(256, 256, 256) if examination.profile is not Profile.QUICK else Shape(130, 130, 130)
 
 
 def largest_timed(examination: Examination) -> Iterator[Shape]:
-    """The largest timed shape up to 512³, or what is heavy without one."""
+    """The largest timed shape up to 512³; 256³ when there is none."""
     fitting = [shape for shape in examination.timed_shapes if shape.flops <= 2 * 512**3]
     yield max(fitting, key=lambda shape: (shape.flops, shape), default=Shape(256, 256, 256))
 
 
-def threaded(examination: Examination) -> Iterator[Shape]:
-    """Where threads meet: at tile borders, in the middle, along k; nothing when one thread is declared."""
+def for_threads(examination: Examination) -> Iterator[Shape]:
+    """Shapes with boundaries between threads at tile edges, inside tiles and along k; none with one declared thread."""
     if examination.threads != 1:
         yield from itertools.starmap(Shape, ((97, 160, 130), (34, 600, 34), (256, 64, 256)))
 
 
-def counted(examination: Examination) -> Iterator[Shape]:
-    """Small, because it is called very often."""
+def for_call_count(examination: Examination) -> Iterator[Shape]:
+    """A small shape, because it is called thousands of times."""
     yield Shape(8, 8, 8)
 
 
-def nowhere(examination: Examination) -> Iterator[Shape]:
-    """No fixed shapes: hypothesis draws them."""
+def no_fixed_shapes(examination: Examination) -> Iterator[Shape]:
+    """No shapes; used where Hypothesis draws them."""
     yield from ()
 
 
 def drawn(largest: Shape, smallest: int = 0) -> SearchStrategy[Shape]:
-    """Shapes within `largest`, each extent free or beside a tile."""
+    """Shapes within `largest`, each extent arbitrary or near a tile size."""
     from hypothesis import strategies as st
 
     return st.builds(Shape, *(extents(smallest, limit) for limit in largest))
 
 
 def extents(least: int, most: int) -> SearchStrategy[int]:
-    """One extent, least … most; shrinks towards the least."""
+    """One extent in least … most; shrinks towards the least."""
     from hypothesis import strategies as st
 
     near = sorted({e for tile in TILES for e in range(tile - 2, tile + 3) if least <= e <= most})

@@ -2,9 +2,9 @@
 
     python -m harness.studies.clock_evidence [--repeats 30] [--kernel matrixmultiply] [--results results]
 
-Each repeat is a fresh session: an A/A control, a verdict as any candidate gets it, and the same kernel timed in the way
-of pytest-benchmark (each side on its own, minimum and median) and of criterion (each side on its own, linear ramp,
-bootstrap of the slope). Written as clock-evidence.json and clock-evidence.md.
+Each repeat is a fresh session: an A/A control, a verdict as for any candidate, and the same kernel timed in the way of
+pytest-benchmark (each side separately, minimum and median) and of criterion (each side separately, linear ramp,
+bootstrap of the slope). Written to clock-evidence.json and clock-evidence.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SUITE = "128,512"
 PAIRED = "paired (this clock)"
 AS_IT_IS = "machine as it is"
 BUDGET_S = 3.0
-# What the other tools spend per side and shape, so that all methods cost about the same.
+# Seconds that the other methods spend per side and shape, so that all methods cost about the same.
 SIDE_S = 0.35
 CRITERION_SAMPLES = 30
 
@@ -57,7 +57,7 @@ while os.getppid() == int(sys.argv[2]): a @ a
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One run's ratio to BLAS and the 95 % interval that the method gives it."""
+    """One run's ratio to BLAS with the 95 % interval that the method reports."""
 
     ratio: float
     low: float
@@ -65,7 +65,7 @@ class Estimate:
 
 
 def coverage(runs: Sequence[Estimate]) -> float:
-    """How often one run's interval contains the median of all other runs; 0.95 is what an interval promises."""
+    """How often one run's interval contains the median of all other runs; a 95 % interval promises 0.95."""
     ratios = np.array([run.ratio for run in runs])
     hits = 0
     for index, run in enumerate(runs):
@@ -93,7 +93,7 @@ def summary(runs: Sequence[Estimate]) -> dict[str, float]:
 def benchmark_way(
     candidate: Sequence[float], baseline: Sequence[float], statistic: Callable[[Any], Any]
 ) -> Estimate:
-    """pytest-benchmark's: rounds of each side on its own; its table gives min, median and standard deviation."""
+    """The method of pytest-benchmark: rounds of each side separately; it reports min, median and standard deviation."""
     ratio = float(statistic(baseline) / statistic(candidate))
     errors = [np.std(side, ddof=1) / math.sqrt(len(side)) / np.mean(side) for side in (candidate, baseline)]
     half = 1.96 * math.hypot(*errors)
@@ -103,7 +103,9 @@ def benchmark_way(
 def criterion_way(
     candidate: Sequence[float], baseline: Sequence[float], rng: np.random.Generator
 ) -> Estimate:
-    """criterion's: sample i holds i iterations, the slope through the origin is bootstrapped for each side alone."""
+    """The method of criterion: sample i has i iterations; the slope through the origin is bootstrapped for
+    each side.
+    """
     slopes = [_slopes(np.asarray(side), rng) for side in (candidate, baseline)]
     ratios = slopes[1] / slopes[0]
     low, high = np.quantile(ratios, [0.025, 0.975])
@@ -120,7 +122,7 @@ def _slopes(
 
 
 def alone(session: ClockSession, program: Program, shape: Shape, seconds: float) -> list[float]:
-    """Nanoseconds per product of one program on its own in one process, wall clock, nothing corrected."""
+    """Nanoseconds per product of one program alone in one process, wall clock, without corrections."""
     batching, rng = session.batching(shape, 1), np.random.Generator(np.random.SFC64(session.seed()))
     times: list[float] = []
     with session.launch(1)(program, [batching.layout]) as worker:
@@ -146,7 +148,7 @@ def repeat(session: ClockSession, program: Program) -> dict[str, Estimate]:
         case Score():
             found[PAIRED] = Estimate(score.ratio, score.ratio_low, score.ratio_high)
         case Inconclusive():
-            pass  # an outcome too: it is counted by its absence
+            pass  # counted by its absence
         case _:
             raise HarnessFaultError(f"the kernel was rejected: {describe(score)}")
     rng = np.random.default_rng(session.seed())
@@ -162,7 +164,7 @@ def repeat(session: ClockSession, program: Program) -> dict[str, Estimate]:
 
 
 def mean(shapes: Iterator[Estimate]) -> Estimate:
-    """The geometric mean over shapes, the half-widths added in quadrature."""
+    """The geometric mean over shapes, with half-widths added in quadrature."""
     every = list(shapes)
     centre = float(np.mean([math.log(one.ratio) for one in every]))
     halves = [math.log(one.high / one.low) / 2 for one in every]
@@ -172,7 +174,7 @@ def mean(shapes: Iterator[Estimate]) -> Estimate:
 
 @contextmanager
 def load(core: int) -> Iterator[None]:
-    """A neighbour that multiplies matrices on `core` all the time."""
+    """Multiply matrices on `core` in another process until the context ends."""
     with subprocess.Popen([sys.executable, "-c", _LOAD, str(core), str(os.getpid())]) as neighbour:
         try:
             time.sleep(1.0)
@@ -184,7 +186,7 @@ def load(core: int) -> Iterator[None]:
 def gather(
     settings: Settings, tools: Tools, program: Program, repeats: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """All methods under both conditions: {condition: {method: summary}}."""
+    """Run all methods under both conditions: {condition: {method: summary}}."""
     machine = machines.read()
     results: dict[str, Any] = {}
     conditions = (AS_IT_IS, "other core loaded") if len(machine.cores) > 1 else (AS_IT_IS,)
@@ -243,7 +245,7 @@ def table(record: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure and write; about 5 s per repeat and condition."""
+    """Measure and write both files; about 5 s per repeat and condition."""
     from harness.clock import yardsticks
     from harness.compile import tools as built
 

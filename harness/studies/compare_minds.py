@@ -1,8 +1,8 @@
-"""Minds compared at the same number of judged candidates: `python -m harness.studies.compare_minds --judged 4`.
+"""Compares minds at the same number of judged candidates: `python -m harness.studies.compare_minds --judged 4`.
 
-Each arrangement evolves in an empty folder of its own with a memory of its own; only judge and clock are shared.
-Every ratio is taken against BLAS in the same minute, so a machine that grows busier favours nobody.
-Writes results/minds.md and results/minds.json.
+Each arrangement evolves in an empty folder with its own memory; only judge and clock are shared. Every ratio is taken
+against BLAS in the same minute, so that a changing load favours no arrangement. Writes results/minds.md and
+results/minds.json.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TRIES = 200
 
 
 class RandomTuner:
-    """Uniform points of the fastest lane's space: what chance achieves."""
+    """Uniform random points of the fastest lane's space, as a reference."""
 
     name = "random"
 
@@ -56,7 +56,7 @@ class RandomTuner:
 
 
 class AnalyticalTuner:
-    """The analytical model alone: one kernel, whatever was measured."""
+    """The analytical model alone: proposes one kernel, without regard to measurements."""
 
     name = "analytical"
 
@@ -70,7 +70,7 @@ class AnalyticalTuner:
 
 @dataclass(frozen=True, slots=True)
 class ArmResult:
-    """One arrangement: ratios to BLAS of its accepted candidates in the order in which they were judged."""
+    """The result of one arrangement: ratios to BLAS of its accepted candidates in the order judged."""
 
     mind: str
     judged: int
@@ -87,7 +87,7 @@ class ArmResult:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """A mind and how it remembers: `sessions` evolutions in a row, with one memory, or with a new one for each."""
+    """A mind and its memory: `sessions` evolutions in a row, with one common memory or a new one for each."""
 
     name: str
     minds: Callable[[int], Minds]
@@ -96,7 +96,7 @@ class Arrangement:
 
 
 class MindComparison:
-    """Judges for all arrangements with one shared."""
+    """Runs all arrangements with the same judge and clock."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
         self.settings = settings
@@ -105,7 +105,9 @@ class MindComparison:
         self.schedules = ScheduleAdapter(self.shared.machine, 1, self.shared.clock.suite)
 
     def arrangements(self, models: Sequence[str]) -> list[Arrangement]:
-        """Chance, the analytical model, the tuner with and without memory between sessions, the given models."""
+        """Random choice, the analytical model, the tuner with and without memory between sessions, and the given
+        models.
+        """
         lanes = self.schedules.lanes()
         found = [
             Arrangement("random schedules", lambda seed: Minds(RandomTuner(lanes[0], seed))),
@@ -202,7 +204,7 @@ def table(rows: Sequence[ArmResult]) -> str:
 
 
 def page(rows: Sequence[ArmResult], facts: dict[str, Any]) -> str:
-    """results/minds.md."""
+    """The text of results/minds.md."""
     return (
         "# Minds compared\n\n"
         "Ratio to BLAS (above 1 is faster), geometric mean over the suite; the best of the candidates that each "
@@ -217,7 +219,7 @@ def page(rows: Sequence[ArmResult], facts: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0, or 2 with one line for a person."""
+    """Run the comparison; returns 0, or 2 after one line about bad input."""
     parser = argparse.ArgumentParser(prog="python -m harness.studies.compare_minds", description=__doc__)
     parser.add_argument(
         "--judged", type=int, default=4, help="candidates per arrangement (default: 4, an even number)"

@@ -1,13 +1,15 @@
-"""`python -m harness.studies.retrieval`: what retrieval finds, measured on questions made from the lessons.
+"""Measures retrieval on questions made from the lessons: `python -m harness.studies.retrieval`.
 
-The papers themselves are not part of the project, so the benchmark is built from what is: the manifest's lessons.
-Each lesson in turn is the question, and is taken out of the documents. The documents are one text per paper, its
-remaining lessons; several papers are run together into one file, as in a proceedings volume, so that cutting has
-something to decide. A passage that mixes papers counts for the one that has most of its characters; a hit is a
-passage of the paper that the question came from. No question shares a sentence with its answer, and the lessons of
-one paper speak of different sides of it, so all figures are low by construction. They compare ways of cutting and of
-embedding; they do not say how well a person's question is answered, and real papers may rank the ways otherwise. Two
-ways whose difference has 0 in its interval are not told apart by these questions.
+The papers themselves are not part of the project, so the benchmark uses the lessons of the manifest. Each lesson in
+turn is the question and is removed from the documents. The documents are one text per paper, made of its remaining
+lessons; several papers are joined into one file, as in a proceedings volume, so that chunking has boundaries to find. A
+passage that mixes papers counts for the paper with most of its characters; a hit is a passage of the paper that the
+question came from.
+
+No question shares a sentence with its answer, and the lessons of one paper cover different topics, so all figures are
+low by construction. They compare methods of chunking and embedding; they do not say how well a person's question is
+answered, and real papers may rank the methods differently. Two methods whose difference has 0 in its interval are not
+distinguished by these questions.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from harness.store.embedders import Embedder
 
 PAPERS_PER_FILE = 6
 SEEDS = (1, 2, 3, 4, 5)
-# Lessons have 100 to 250 characters, so passages of two or three; a library of whole papers cuts longer ones.
+# Lessons have 100 to 250 characters, so passages hold two or three; a library of whole papers uses longer ones.
 SEMANTIC = Cut(shortest=150, longest=700, window=1, percentile=65.0)
 
 Cutter = Callable[[str], list[str]]
@@ -47,10 +49,10 @@ Found = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One way of cutting with one embedder: shares of questions answered at rank 1 and by rank 5, mean of 1/rank.
+    """One method of chunking with one embedder: shares of questions answered at rank 1 and by rank 5, mean of 1/rank.
 
     `mrr_low`, `mrr_high`: 95 % interval by a bootstrap over papers, because lessons of one paper are not independent.
-    `gain`, `gain_low`, `gain_high`: this MRR less that of semantic cutting, question by question. A paper that has no
+    `gain`, `gain_low`, `gain_high`: this MRR minus that of semantic chunking, question by question. A paper without a
     passage of its own counts 1/rank as 0.
     """
 
@@ -69,7 +71,7 @@ class Figures:
 
 
 def compare(papers: Sequence[Paper], embedder: Embedder, seeds: Sequence[int] = SEEDS) -> list[Figures]:
-    """All ways of cutting with one embedder; fixed sizes give passages as long, in the mean, as semantic ones."""
+    """All methods of chunking with one embedder; fixed sizes use the mean passage length of semantic chunking."""
 
     def by_meaning(text: str) -> list[str]:
         return [chunk.text for chunk in semantic_chunks([PageText(None, text)], embedder, SEMANTIC)]
@@ -93,7 +95,7 @@ def _cut_by(papers: Sequence[Paper], cutter: Cutter, held: int, seed: int) -> Pa
 
 
 def cut_files(papers: Sequence[Paper], held: int, seed: int, cutter: Cutter) -> Passages:
-    """Cut files of several papers, each without its lesson number `held`; every passage with the paper it is of."""
+    """Chunk files of several papers, each without its lesson number `held`; returns every passage with its paper."""
     order = list(range(len(papers)))
     random.Random(seed).shuffle(order)
     found: Passages = []
@@ -101,7 +103,7 @@ def cut_files(papers: Sequence[Paper], held: int, seed: int, cutter: Cutter) -> 
         text, owners = _file(papers, order[start : start + PAPERS_PER_FILE], held)
         position = 0
         for passage in cutter(text):
-            # An overlapping passage begins before the end of the last one.
+            # An overlapping passage begins before the end of the previous one.
             position = text.index(passage, max(0, position - len(passage)))
             inside = owners[position : position + len(passage)]
             found.append((passage, max(sorted(set(inside)), key=inside.count)))
@@ -110,7 +112,7 @@ def cut_files(papers: Sequence[Paper], held: int, seed: int, cutter: Cutter) -> 
 
 
 def stored_lessons(papers: Sequence[Paper], held: int) -> Passages:
-    """What the library holds out of the box, without every paper's lesson number `held`."""
+    """The entries of the shipped library, without every paper's lesson number `held`."""
     return [
         (f"{paper.title}. {lesson}", index)
         for index, paper in enumerate(papers)
@@ -120,7 +122,7 @@ def stored_lessons(papers: Sequence[Paper], held: int) -> Passages:
 
 
 def _file(papers: Sequence[Paper], indices: Sequence[int], held: int) -> tuple[str, list[int]]:
-    """A file's text and, for each of its characters, the paper it is of."""
+    """A file's text, and for each of its characters the paper that it comes from."""
     text, owners = "", []
     for index in indices:
         kept = [lesson for number, lesson in enumerate(papers[index].lessons) if number != held]
@@ -131,7 +133,9 @@ def _file(papers: Sequence[Paper], indices: Sequence[int], held: int) -> tuple[s
 
 
 def _by_size(papers: Sequence[Paper], length: float, overlap: float) -> Cutter:
-    """Cutting by the size that comes nearest to passages of mean `length`; the last of a file is always shorter."""
+    """The chunk size whose passages have a mean length closest to `length`; the last passage of a file is always
+    shorter.
+    """
 
     def cutter(size: int) -> Cutter:
         return lambda text: [
@@ -163,14 +167,14 @@ def _measure(
             rows = embedder.embed_documents(texts)
             for index, paper in enumerate(papers):
                 if held < len(paper.lessons) and len(paper.lessons) > 1:
-                    # Rounded, so that the last bit of another machine's arithmetic breaks no tie.
+                    # Rounded, so that the last bit of another machine's arithmetic does not break ties.
                     scores = np.round(rows @ embedder.embed_query(paper.lessons[held]), 5)
                     found[turn, index, held] = _reciprocal(scores, np.array(owners), index)
     return found, float(np.mean(lengths))
 
 
 def _reciprocal(scores: NDArray[np.float32], owners: NDArray[np.int_], wanted: int) -> float:
-    """1/rank of `wanted` among the papers by their best passage; ties share the middle place, no passage gives 0."""
+    """1/rank of `wanted` among the papers by their best passage; ties share the mean rank, no passage gives 0."""
     best = {owner: float(scores[owners == owner].max()) for owner in set(owners.tolist())}
     if wanted not in best:
         return 0.0
@@ -200,7 +204,7 @@ def _figures(cutting: str, embedder: Embedder, found: Found, base: Found, mean_c
 
 
 def _interval(found: Found) -> tuple[float, float]:
-    """95 % interval of the mean over questions, papers drawn with replacement."""
+    """95 % interval of the mean over questions, with papers drawn with replacement."""
     sums = np.nansum(found, axis=(0, 2))
     counts = (~np.isnan(found)).sum(axis=(0, 2))
     draws = np.random.default_rng(0).integers(0, len(sums), (4000, len(sums)))
@@ -209,13 +213,13 @@ def _interval(found: Found) -> tuple[float, float]:
 
 
 def chance(papers: Sequence[Paper]) -> tuple[float, float, float]:
-    """Hit@1, hit@5 and MRR of a blind order of the papers."""
+    """Hit@1, hit@5 and MRR of a random order of the papers."""
     n = len(papers)
     return 1 / n, min(1.0, 5 / n), sum(1 / rank for rank in range(1, n + 1)) / n
 
 
 def table(papers: Sequence[Paper], figures: Sequence[Figures]) -> str:
-    """The figures as Markdown, with what they mean."""
+    """The figures as Markdown, with an explanation."""
     from tabulate import tabulate
 
     rows = [

@@ -1,7 +1,7 @@
-"""What a verdict costs: `python -m harness.studies.throughput --kernels 12` writes results/throughput.json and .md.
+"""Seconds per verdict: `python -m harness.studies.throughput --kernels 12` writes results/throughput.json and .md.
 
 Each kernel is a random point of the schedule space that was never compiled here, judged in full with the default suite
-and profile; the wrong twin of each is judged as well, because most of what an evolution writes at first is wrong.
+and profile. A wrong variant of each is judged as well, because most early candidates of an evolution are wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GATES = tuple(Gate)
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One kernel's seconds per gate, and what became of it."""
+    """The seconds per gate and the verdict of one kernel."""
 
     kernel: str
     verdict: str
@@ -34,12 +34,12 @@ class Cost:
 
     @property
     def total_s(self) -> float:
-        """The whole verdict."""
+        """Seconds of the whole verdict."""
         return sum(self.seconds.values())
 
 
 def kernels(count: int, seed: int) -> list[tuple[str, str]]:
-    """Names and sources of `count` random kernels and of their wrong twins, each unlike any other (a fresh comment)."""
+    """Names and sources of `count` random kernels and of their wrong variants, each made unique by a comment."""
     from harness.schedule.model import space
     from harness.schedule.render import render
 
@@ -69,7 +69,7 @@ def _twisted(source: str) -> str:
 
 
 def judge(label: str, source: str, shared: SharedTools) -> Cost:
-    """Judge one kernel in full and take the time of every gate."""
+    """Judge one kernel in full and record the seconds of every gate."""
     inspection = Inspection(Candidate(label, ROOT, source, Manifest()), shared)
     seconds: dict[str, float] = {}
     for gate in GATES:
@@ -83,7 +83,7 @@ def judge(label: str, source: str, shared: SharedTools) -> Cost:
 
 
 def report(costs: list[Cost], machine: str) -> str:
-    """Markdown: the median and the largest seconds per gate, and verdicts per hour, honest and wrong apart."""
+    """Markdown: median and largest seconds per gate, and verdicts per hour, for honest and wrong kernels."""
     lines = [
         "# What a verdict costs",
         "",
@@ -113,7 +113,7 @@ def _cell(seconds: list[float]) -> str:
 
 
 def main() -> None:
-    """Run the benchmark and write both files."""
+    """Run the measurement and write both files."""
     parser = argparse.ArgumentParser(prog="python -m harness.studies.throughput", description=__doc__)
     parser.add_argument(
         "--kernels", type=int, default=12, help="honest kernels; as many wrong ones (default: 12)"

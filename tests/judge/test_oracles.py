@@ -11,7 +11,7 @@ import pytest
 from harness.errors import UserError
 from harness.judge import examine
 from harness.judge.examination import SEED_BITS, Examination, secret_seed
-from harness.judge.oracles import registry
+from harness.judge.oracles import REGISTRY
 from harness.judge.reference import shape_of
 from harness.judge.worker.calls import F32
 from harness.settings import Profile
@@ -137,7 +137,7 @@ def test_what_hypothesis_found_is_tried_first_the_next_time(tmp_path: Path) -> N
         if min(a.shape[0], a.shape[1], b.shape[1]) > 97 and c.size % 2:
             c[0, 0] += 1
 
-    listed = {oracle.name for oracle in registry()} - {"drawn"}
+    listed = {oracle.name for oracle in REGISTRY} - {"drawn"}
 
     def examination(kernel: Kernel) -> Examination:
         return examination_for(
@@ -184,7 +184,7 @@ def test_a_malformed_case_is_one_clear_line(case: str, message: str) -> None:
 
 
 def test_every_oracle_explains_itself() -> None:
-    for oracle in registry():
+    for oracle in REGISTRY:
         text = oracle.check.__doc__ or ""
         assert "Kills" in text
         assert "honest" in text

@@ -1,4 +1,4 @@
-"""Conduct: the same answer to the same question, whatever came before, and nothing left behind."""
+"""Oracles of the conduct gate: repeatable results, no state kept between calls, no threads left running."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ import numpy as np
 from harness.judge import strategies
 from harness.judge.inputs import few_bits, generator, reals, small_integers, whole
 from harness.judge.kernel_runner import KernelRunner, Rejected
-from harness.judge.oracles import Oracle
+from harness.judge.oracles.oracle import Oracle
 from harness.judge.reference import exact_f32, first_wrong, unequal
 from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Counterexample, Gate
 
-# What runs between two equal questions: shapes that use other code paths and leave other things in caches.
+# Shapes that run between two equal products; they use other code paths and leave other data in caches and
+# scratch.
 BETWEEN = (Shape(9, 5, 3), Shape(70, 30, 50), Shape(1, 200, 1))
-# Counters that switch after some calls switch within these; what starts threads at every call is let off earlier.
+# Counters that change behaviour after some number of calls do so within CALLS. A kernel that is slow to call
+# (one that spawns threads each time) gets at least CALLS_AT_LEAST calls and then stops after CALLS_SECONDS.
 CALLS, CALLS_AT_ONCE, CALLS_AT_LEAST, CALLS_SECONDS = 4608, 256, 768, 4.0
-# Products in a row when threads may race.
+# Number of consecutive products when threads may race.
 REPEATS = 12
 
 
 def determinism(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, four times: twice in a row, after other shapes, and in a fresh process; equal in every bit.
 
-    Kills races, uninitialised scratch memory, results that depend on former calls. An honest kernel passes because
-    it sums in a fixed order: splitting rows or columns among threads keeps it. Splitting k among threads that add
-    in the order in which they finish does not, and is rejected here on purpose: nobody could replay its results.
+    Kills races, uninitialised scratch memory and results that depend on earlier calls. An honest kernel passes because
+    it sums in a fixed order, which splitting rows or columns among threads does not change. Splitting k among threads
+    that add in the order in which they finish is rejected on purpose: such results cannot be replayed.
     """
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
@@ -44,7 +46,7 @@ def determinism(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
             runner.close()
         again = runner.product(a, b, seed, Placement.ALIGNED)
         ok = again.view(np.uint32) == first.view(np.uint32)
-        wrong = first_wrong(again, ok, first, f"not the same bits {when}")
+        wrong = first_wrong(again, ok, first, f"results {when} differ in their bits")
         if wrong is not None:
             return wrong
     return None
@@ -53,9 +55,9 @@ def determinism(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
 def fresh_values(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers at the same addresses again and again: one deep element of A or of B changed, all changed, all moved.
 
-    Kills packed copies and outputs that are cached by pointer, by a few sampled values or by a checksum of corners.
-    At a small shape every row of A and of B is changed twice, in either half, so that a checksum that leaves out one
-    row shows as well. An honest kernel passes because it reads what it is given.
+    Kills packed copies and outputs that are cached by pointer, by a few sampled values or by a checksum of corners. At
+    a small shape, every row of A and of B is changed twice, once in each half, so that a checksum that omits one row
+    shows too. An honest kernel passes because it reads its inputs at every call.
     """
     rng = generator(seed)
     a, b = small_integers(rng, shape)
@@ -74,7 +76,7 @@ def fresh_values(runner: KernelRunner, shape: Shape, seed: int) -> Counterexampl
 
 
 def _every_row(runner: KernelRunner, data: tuple[F32, F32], seed: int) -> Counterexample | None:
-    """One element changed in each half of each row of A, then of B, each product verified."""
+    """Change one element in each half of each row of A, then of B, and verify each product."""
     rng = generator(seed + 1)
     for side, x in enumerate(data):
         rows, cols = x.shape
@@ -88,7 +90,7 @@ def _every_row(runner: KernelRunner, data: tuple[F32, F32], seed: int) -> Counte
     return None
 
 
-# Where some hundred products cost nothing.
+# Up to this size, some hundred products cost next to nothing.
 EVERY_ROW_FLOPS = 2 * 70**3
 
 CHANGES = (
@@ -102,7 +104,7 @@ CHANGES = (
 
 
 def _change_one(rng: np.random.Generator, x: F32) -> None:
-    """Another value in one element somewhere inside."""
+    """Give one random element another value, in place."""
     if x.size:
         spot = int(rng.integers(x.size))
         x.flat[spot] = 10 - x.flat[spot] if x.flat[spot] != 5 else 0
@@ -111,7 +113,7 @@ def _change_one(rng: np.random.Generator, x: F32) -> None:
 def races(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Integers, the same product a dozen times in a row, each verified; only where several threads are declared.
 
-    Kills lost updates and tiles that two threads own, which show once in a while. An honest kernel passes because
+    Kills lost updates and tiles that two threads write, which show only occasionally. An honest kernel passes because
     its threads write disjoint parts, or add under a lock, and the order of exact sums does not matter.
     """
     a, b = small_integers(generator(seed), shape)
@@ -124,9 +126,9 @@ def races(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | Non
 
 
 def call_count(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Many calls in one process, each with other data, each verified.
+    """Thousands of calls in one process, each with new data, each verified.
 
-    Kills kernels that do the work only in the first calls. An honest kernel passes because it does not count.
+    Kills kernels that do the work only in the first calls. An honest kernel passes because it does not count calls.
     """
     rng = generator(seed)
     runner.close()
@@ -144,10 +146,10 @@ def call_count(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample 
 
 
 def leftovers(runner: KernelRunner, shape: Shape, seed: int) -> None:
-    """After a product the worker sleeps, and during it one thread's worth of CPU was used if one was declared.
+    """After a product the worker sleeps, and with one declared thread a product uses no more than one core's CPU time.
 
-    Kills threads that go on computing or spin to slow the baseline, and thread pools under the label "1". An honest
-    rayon pool falls asleep within milliseconds. Raises Rejected only for what shows twice in a row.
+    Kills threads that keep computing, threads that spin to slow the baseline, and thread pools in thread class 1. An
+    honest rayon pool falls asleep within milliseconds. Raises Rejected only for what happens twice in a row.
     """
     a, b = small_integers(generator(seed), shape)
     at = At(Gate.CONDUCT, shape, seed)
@@ -166,12 +168,12 @@ def leftovers(runner: KernelRunner, shape: Shape, seed: int) -> None:
 
 
 def blindness(runner: KernelRunner, shape: Shape, seed: int) -> None:
-    """Reals may not take much longer than integers of few bits, which is what the clock must use to be exact.
+    """Reals may not take much longer than integers of few bits.
 
-    Kills kernels that recognise such data and multiply it in short integers, or by tables, for the clock alone. An
-    honest kernel passes because a floating-point multiplication takes as long whatever its operands. The best of
-    several turns on either side is compared, in wall time and in CPU time, and before anybody is accused many more
-    turns in a fresh process say the same.
+    Kills kernels that recognise such integers, which exact checks need, and multiply them in short integers or by
+    tables. An honest kernel passes because a floating-point multiplication takes equally long for all operands. The
+    best of several turns on either side is compared, in wall time and in CPU time; a suspicion must be confirmed by
+    many more turns in a fresh process.
     """
     rng = generator(seed)
     data = (few_bits(rng, shape), (reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)))
@@ -188,9 +190,10 @@ def blindness(runner: KernelRunner, shape: Shape, seed: int) -> None:
 def _slower_on_the_second(
     runner: KernelRunner, data: Sequence[tuple[F32, F32]], seed: int, turns: int
 ) -> float:
-    """Best time on the second data by best time on the first, the smaller figure of wall and CPU time.
+    """Best time on the second data divided by best time on the first, by wall or CPU time, whichever ratio is smaller.
 
-    Ends early once they are alike, and after some seconds. 1.0 where the difference is too small to mean anything.
+    Stops early once both are alike, and after BLIND_SECONDS. Returns 1.0 when the difference is below the clock's
+    noise.
     """
     best = np.full((2, 2), np.inf)
     began = time.monotonic()
@@ -206,20 +209,21 @@ def _slower_on_the_second(
     return ratio if best[1, 0] - best[0, 0] > BLIND_LEAST_NS else 1.0
 
 
-# Turns of the first look and of the second, seconds for each; how alike is alike, and how far apart is an offence.
+# Turns of the first and of the second comparison, seconds for each, the ratio that counts as equal, and the
+# ratio that is rejected.
 BLIND_TURNS, BLIND_SECONDS, BLIND_ALIKE, BLIND_RATIO = (16, 96), 4.0, 1.15, 1.5
 BLIND_SLOW_NS, BLIND_LEAST_NS = 100e6, 100e3
 
-# CPU time per wall time that one thread may use, and what may be beyond that because the two clocks tick apart.
+# CPU time per wall time allowed to one thread, and the nanoseconds by which the two clocks may disagree.
 ONE_THREAD, BEYOND_NS = 1.3, 3_000_000
-# CPU time that the worker may use in the 20 ms in which it should sleep.
+# CPU nanoseconds that an idle worker may use in 20 ms.
 IDLE_NS = 2_000_000
 
 ORACLES = (
-    Oracle("leftovers", Gate.CONDUCT, leftovers, strategies.heavy),
-    Oracle("blindness", Gate.CONDUCT, blindness, strategies.largest_timed),
+    Oracle("leftovers", Gate.CONDUCT, leftovers, strategies.worth_threads, reports_remarks=True),
+    Oracle("blindness", Gate.CONDUCT, blindness, strategies.largest_timed, shrinkable=False),
     Oracle("fresh-values", Gate.CONDUCT, fresh_values, strategies.repeated),
     Oracle("determinism", Gate.CONDUCT, determinism, strategies.repeated),
-    Oracle("races", Gate.CONDUCT, races, strategies.threaded),
-    Oracle("call-count", Gate.CONDUCT, call_count, strategies.counted),
+    Oracle("races", Gate.CONDUCT, races, strategies.for_threads),
+    Oracle("call-count", Gate.CONDUCT, call_count, strategies.for_call_count),
 )

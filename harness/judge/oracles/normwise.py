@@ -1,8 +1,8 @@
-"""The tier of fast bilinear schemes (Strassen and kin): how they are recognised, and what they are held to.
+"""The normwise tier, for fast bilinear schemes (Strassen and kin): how they are recognised, and what they must satisfy.
 
-Such a scheme sums rows of A and columns of B before it multiplies, so that the error of an element depends on
-elements that have no business there. It cannot be componentwise stable (Miller 1975), but it is normwise stable
-(Higham, theorem 23.2; Bini and Lotti 1980). It is recognised by what it does, not by what it looks like.
+Such a scheme adds rows of A and columns of B before it multiplies, so that the error of an element of C depends on
+elements of A and B outside of its row and column. It cannot be componentwise stable (Miller 1975), but it is normwise
+stable (Higham, theorem 23.2; Bini and Lotti 1980). It is recognised by its results, not by its source.
 """
 
 from __future__ import annotations
@@ -15,25 +15,34 @@ import numpy as np
 from harness.judge import strategies
 from harness.judge.inputs import generator, powers_of_two, reals, spread_reals
 from harness.judge.kernel_runner import KernelRunner, same_bits
-from harness.judge.oracles import Oracle
+from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.oracles.special import KINDS, special_data
 from harness.judge.oracles.values import FAR_REACH, SCALE_REACH, graded_reals
-from harness.judge.reference import Mask, first_wrong, normwise_bound, product_f64, rms_unit, unequal
+from harness.judge.reference import (
+    Mask,
+    first_wrong,
+    normwise_bound,
+    product_f64,
+    rms_unit,
+    unequal,
+    worst_element,
+)
 from harness.judge.worker.calls import Placement
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
-# How much larger the exchanged rows are, so that a scheme that sums them with others must lose bits of the others.
+# Factor on the rows that are changed: large enough that a scheme that adds them to other rows loses bits of the
+# others.
 LOUD = np.float32(2.0**12)
 
 
 def crosstalk(runner: KernelRunner, shape: Shape, seed: int, bits: int | None = None) -> bool:
-    """Whether rows of C change bits when only other rows of A change, or columns when only other columns of B do.
+    """Whether rows of C change when only other rows of A change, or columns of C when only other columns of B change.
 
-    True for a fast bilinear scheme, false for any kernel that sums products in an order of its own, and false for a
-    kernel that does not even repeat itself. A scheme may mix as few as two rows of a ragged shape, and in one
-    direction only: so every row is loud once while every other one is quiet, chosen by the bits of their numbers;
-    or only by the first `bits` of them, which is cheap and enough for what halves a large square.
+    True for a fast bilinear scheme; false for a kernel that sums the products of each element in any order, and for a
+    kernel that does not reproduce its own results. A scheme may mix as few as two rows of a ragged shape, and in one
+    direction only. So the changed rows are chosen by each bit of their numbers, which separates any two rows once; with
+    `bits`, only by the highest `bits` of them, which is cheap and enough for a scheme that halves a large square.
     """
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
@@ -53,7 +62,7 @@ def crosstalk(runner: KernelRunner, shape: Shape, seed: int, bits: int | None = 
 
 
 def _halves(extent: int) -> Iterator[Mask]:
-    """For each bit, highest first, the numbers below `extent` that have it and those that have not."""
+    """For each bit, highest first: a mask of the numbers below `extent` that have the bit, and its complement."""
     numbers = np.arange(extent)
     for bit in reversed(range((max(extent, 1) - 1).bit_length())):
         have = numbers >> bit & 1 == 1
@@ -63,7 +72,8 @@ def _halves(extent: int) -> Iterator[Mask]:
 def normwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|.
 
-    Kills short mantissas and wrong elements that hide behind the label "fast scheme".
+    Kills short mantissas and wrong elements in kernels that were classified as a fast scheme. An honest fast scheme
+    passes because it is normwise stable.
     """
     a, b, kind = graded_reals(generator(seed), shape, seed, even=True)
     got = runner.product(a, b, seed)
@@ -73,14 +83,14 @@ def normwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
 
 
 def mean_square(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Reals of any distribution: the mean error of all of C, and how much of it has one sign.
+    """Reals of any distribution: the mean error over all of C, and the share of it that has one sign.
 
-    Kills short mantissas, and constants that are added, by a kernel that mixes rows only to be called a fast scheme.
-    Each level of Strassen's or Winograd's method multiplies the mean error by about 1.6 and 2.1, and there are at
-    most as many levels as the shorter side of C can be halved. Measured with blocks of 1, 4, 16 and 64 (k of 16 to
-    512; unpadded, and padded to a square), in units of rms_unit and by levels: 1.4 (1), 2.9 (2), 7 (4), 32 (6), 86
-    (8). Allowed is twice as much for each level: 2, 4, 16, 64, 256. The mean error with its sign was up to 0.4 of
-    the error; a constant has all of it.
+    Kills short mantissas and added constants in kernels that mix rows only to be classified as a fast scheme. An honest
+    fast scheme passes: each level of Strassen's or Winograd's method multiplies the mean error by about 1.6 or 2.1, and
+    there are at most as many levels as the shorter side of C can be halved. Measured with blocks of 1, 4, 16 and 64 (k
+    of 16 to 512; unpadded, and padded to a square), in units of rms_unit and by levels: 1.4 (1), 2.9 (2), 7 (4), 32
+    (6), 86 (8). The limit is a factor of 2 per level: 2, 4, 16, 64, 256. The signed mean error was at most 0.4 of the
+    mean error; for an added constant it is all of it.
     """
     a, b, name = spread_reals(generator(seed), shape, seed)
     got = runner.product(a, b, seed)
@@ -91,21 +101,20 @@ def mean_square(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     levels = max(min(shape.m, shape.n) - 1, 1).bit_length()
     if mean <= 2.0**levels * unit and (error.size < ENOUGH or bias <= max(ONE_SIGN * mean, unit)):
         return None
-    what = "larger than a fast scheme's" if mean > 2.0**levels * unit else "of one sign"
-    return first_wrong(
-        got, abs(error) < abs(error).max(), want, f"mean error {what} on {name}; worst element"
-    )
+    problem = "larger than a fast scheme's" if mean > 2.0**levels * unit else "of one sign"
+    return worst_element(got, error, want, f"mean error {problem} on {name}")
 
 
-# From how many elements on the mean of the errors says something, and how much of the error it may be.
+# Number of elements from which the sign of the mean error is meaningful, and the largest share it may have.
 ENOUGH, ONE_SIGN = 256, 0.7
 
 
 def uniform_scaling(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """K(2^s·A, 2^t·B) equals 2^(s+t)·K(A, B) bit for bit: true of fast schemes too.
+    """K(2^s·A, 2^t·B) equals 2^(s+t)·K(A, B) bit for bit.
 
-    Kills thresholds on magnitude that hide behind the label "fast scheme". Every second time one side is far up and
-    the other as far down, where a scale that a kernel brings along would overflow.
+    Kills thresholds on magnitude in kernels that were classified as a fast scheme. An honest fast scheme passes because
+    scaling by a power of two commutes with every rounding. Every second time one side is scaled far up and the other as
+    far down, where a scale factor that the kernel introduces itself would overflow.
     """
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
@@ -119,10 +128,11 @@ def uniform_scaling(runner: KernelRunner, shape: Shape, seed: int) -> Counterexa
 
 
 def nonfinite_spread(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """What must be NaN or infinite is not finite; what must be finite is right, or NaN because the sums carried it.
+    """Elements that must be NaN or infinite are not finite; the others are correct, or NaN because sums carried it
+    there.
 
-    Kills masking and saturation. A fast scheme passes: NaN and infinity reach their row or column, and others too.
-    Overflow is left out, because the differences of a fast scheme may cancel what overflows.
+    Kills masking and saturation. An honest fast scheme passes: NaN and infinity reach their row or column, and others
+    too. Overflow is left out, because the differences in a fast scheme may cancel what overflows.
     """
     kind = KINDS[seed % KINDS.index("overflow")]
     a, b, want = special_data(generator(seed), shape, kind)
@@ -132,9 +142,32 @@ def nonfinite_spread(runner: KernelRunner, shape: Shape, seed: int) -> Counterex
 
 
 ORACLES = (
-    Oracle("normwise", Gate.VALUES, normwise, strategies.graded_and_timed),
-    Oracle("mean-square-thin", Gate.VALUES, mean_square, strategies.thin, smallest=1),
-    Oracle("mean-square", Gate.VALUES, mean_square, strategies.precise_and_timed, smallest=1),
-    Oracle("uniform-scaling", Gate.VALUES, uniform_scaling, strategies.precise_and_some),
-    Oracle("nonfinite-spread", Gate.VALUES, nonfinite_spread, strategies.special(5), smallest=1),
+    Oracle("normwise", Gate.VALUES, normwise, strategies.graded_and_timed, AppliesTo.FAST_SCHEME),
+    Oracle(
+        "mean-square-thin",
+        Gate.VALUES,
+        mean_square,
+        strategies.few_rows_or_columns,
+        AppliesTo.FAST_SCHEME,
+        smallest=1,
+    ),
+    Oracle(
+        "mean-square",
+        Gate.VALUES,
+        mean_square,
+        strategies.precise_and_timed,
+        AppliesTo.FAST_SCHEME,
+        smallest=1,
+    ),
+    Oracle(
+        "uniform-scaling", Gate.VALUES, uniform_scaling, strategies.precise_and_some, AppliesTo.FAST_SCHEME
+    ),
+    Oracle(
+        "nonfinite-spread",
+        Gate.VALUES,
+        nonfinite_spread,
+        strategies.special(5),
+        AppliesTo.FAST_SCHEME,
+        smallest=1,
+    ),
 )

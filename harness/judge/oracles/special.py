@@ -1,4 +1,4 @@
-"""Special values: NaN, infinity, signed zero, subnormals, overflow, as IEEE 754 has them."""
+"""Oracles for special values: NaN, infinity, signed zero, subnormals and overflow, as IEEE 754 defines them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from harness.judge import strategies
 from harness.judge.inputs import generator, nonzero, small_integers, whole
 from harness.judge.kernel_runner import KernelRunner, Rejected
-from harness.judge.oracles import Oracle
+from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.reference import exact_f32, first_wrong, unequal
 from harness.judge.worker.calls import F32
 from harness.shapes import Shape
@@ -19,10 +19,10 @@ KINDS = ("NaN in A", "NaN in B", "infinity in A", "infinity in B", "NaN against 
 
 
 def nonfinite(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """One NaN or infinity reaches exactly its row or column, 0·∞ and 0·NaN are NaN, what is too large is infinite.
+    """One NaN or infinity reaches exactly its row or column; 0·∞ and 0·NaN are NaN; overflow gives infinity.
 
-    Kills kernels that skip zeros, mask, saturate, or let a NaN leak into other elements. An honest kernel passes in
-    every order: the rest are small integers, and one non-finite term decides a sum wherever it stands.
+    Kills kernels that skip zeros, mask, saturate, or let a NaN leak into other elements. An honest kernel passes with
+    any order of summation: the other elements are small integers, and one non-finite term determines a sum.
     """
     kind = KINDS[seed % len(KINDS)]
     a, b, want = special_data(generator(seed), shape, kind)
@@ -34,10 +34,10 @@ def nonfinite(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample |
 
 
 def compensates(runner: KernelRunner, seed: int) -> bool:
-    """Whether small terms survive beside large ones, which only compensated or wider sums manage.
+    """Whether small terms survive beside large ones, which only compensated or wider sums achieve.
 
-    Compensated summation (Kahan 1965, Neumaier 1974) subtracts an infinite sum from itself, so that its infinity
-    becomes NaN: the price of its method, and no masking.
+    Compensated summation (Kahan 1965, Neumaier 1974) subtracts an infinite sum from itself, which turns infinity into
+    NaN. That is a property of the method and not masking.
     """
     large, small = 128, 8192
     column = np.concatenate((np.ones(large), np.full(small, 2.0**-25))).astype(np.float32)
@@ -51,7 +51,7 @@ def compensates(runner: KernelRunner, seed: int) -> bool:
 
 
 def special_data(rng: Generator, shape: Shape, kind: str) -> tuple[F32, F32, F32]:
-    """A, B and the product that IEEE 754 demands, for one of KINDS; every extent at least 1."""
+    """A, B and the product that IEEE 754 requires, for one of KINDS; every extent is at least 1."""
     a, b = small_integers(rng, shape)
     if kind == "overflow":
         return _overflow(rng, shape, a, b)
@@ -74,20 +74,20 @@ def special_data(rng: Generator, shape: Shape, kind: str) -> tuple[F32, F32, F32
 
 
 def _some_index(rng: Generator, extent: int) -> int:
-    """The first, the last, any index, or one near the end, where a long sum is in its last block."""
+    """The first index, the last, any, or one near the end, which is in the last block of a long sum."""
     late = int(rng.integers(extent - extent // 5 - 1, extent))
     return (0, extent - 1, int(rng.integers(extent)), late)[int(rng.integers(4))]
 
 
 def _without(line: F32, p: int, axis: int) -> F32:
-    """The line with its p-th element replaced by 0."""
+    """A copy of the line with its p-th element replaced by 0."""
     kept = line.copy()
     kept[(slice(None), p) if axis else (p, slice(None))] = 0
     return kept
 
 
 def _overflow(rng: Generator, shape: Shape, a: F32, b: F32) -> tuple[F32, F32, F32]:
-    """One row of A so large that each of its sums passes 2^128 with terms of one sign; the other rows stay finite."""
+    """One row of A so large that each of its sums exceeds 2^128, with terms of one sign; the other rows stay finite."""
     i = int(rng.integers(shape.m))
     b = np.abs(nonzero(rng, shape.k, shape.n, 3)) * np.float32(4)
     want = exact_f32(a, b)
@@ -98,10 +98,10 @@ def _overflow(rng: Generator, shape: Shape, a: F32, b: F32) -> tuple[F32, F32, F
 
 
 def signed_zero(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Where every honest kernel yields +0, the sign is +: sums of +0 alone, and x·y − x·y.
+    """Sums of +0 alone, and x·y − x·y, are +0.
 
-    Kills kernels that compute −(−A·B) or negate twice. Sums of −0 alone are left out: a kernel that begins with
-    acc = +0 gives +0, one that begins with the first product gives −0, and both are honest.
+    Kills kernels that compute −(−A·B) or negate twice. Sums of −0 alone are left out: a kernel that starts from acc =
+    +0 gives +0, one that starts from the first product gives −0, and both are correct, so that an honest kernel passes.
     """
     rng = generator(seed)
     b = np.abs(nonzero(rng, shape.k, shape.n, 9))
@@ -116,10 +116,10 @@ def signed_zero(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
 
 
 def subnormal(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Integers times 2^-149 and their like: subnormal inputs, subnormal products, and both lifted back to normal.
+    """Integers times 2^-149 and similar scales: subnormal inputs, subnormal products, and both scaled back to normal.
 
     Kills flush-to-zero and denormals-are-zero, clipped exponents, and scaling that overflows. An honest kernel passes
-    in every order, with and without FMA, because all sums are integers times one power of two and so exact.
+    in any order, with and without FMA, because all sums are integers times one power of two and therefore exact.
     """
     rng = generator(seed)
     up, down = _scales(rng, seed)
@@ -132,8 +132,8 @@ def subnormal(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample |
 def subnormal_rows(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """The data of `subnormal` in a few neighbouring rows of A and columns of B, plain integers elsewhere.
 
-    Kills at large shapes what `subnormal` kills at small ones: there all of it would take some machines a hundred
-    times as long. An honest kernel passes because the rows and columns of C do not mix.
+    Kills at large shapes what `subnormal` kills at small ones; with subnormals everywhere, some CPUs would take a
+    hundred times as long. An honest kernel passes because the rows and columns of C do not mix.
     """
     rng = generator(seed)
     up, down = _scales(rng, seed)
@@ -151,14 +151,35 @@ def _scales(rng: Generator, seed: int) -> tuple[int, int]:
 
 
 def _few(rng: Generator, extent: int, exponent: int) -> NDArray[np.int32]:
-    """The exponent for up to eight neighbours, 0 for the others."""
+    """The exponent for up to eight consecutive indices, 0 for the others."""
     numbers = np.arange(extent) - int(rng.integers(max(extent - 8, 1)))
     return np.where((numbers >= 0) & (numbers < 8), exponent, 0).astype(np.int32)
 
 
 ORACLES = (
     Oracle("subnormal", Gate.VALUES, subnormal, strategies.special(0), smallest=1),
-    Oracle("subnormal-rows", Gate.VALUES, subnormal_rows, strategies.large(3), classical=True, smallest=1),
-    Oracle("nonfinite", Gate.VALUES, nonfinite, strategies.special(len(KINDS)), classical=True, smallest=1),
-    Oracle("signed-zero", Gate.VALUES, signed_zero, strategies.special(1), classical=True, smallest=1),
+    Oracle(
+        "subnormal-rows",
+        Gate.VALUES,
+        subnormal_rows,
+        strategies.large(3),
+        applies_to=AppliesTo.CLASSICAL,
+        smallest=1,
+    ),
+    Oracle(
+        "nonfinite",
+        Gate.VALUES,
+        nonfinite,
+        strategies.special(len(KINDS)),
+        applies_to=AppliesTo.CLASSICAL,
+        smallest=1,
+    ),
+    Oracle(
+        "signed-zero",
+        Gate.VALUES,
+        signed_zero,
+        strategies.special(1),
+        applies_to=AppliesTo.CLASSICAL,
+        smallest=1,
+    ),
 )

@@ -1,4 +1,4 @@
-"""Structure: is it the product at all, at every shape, in every element? Exact integers, tolerance nothing."""
+"""Oracles of structure: exact integers at every kind of shape, every element compared bit for bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from harness.judge import strategies
 from harness.judge.inputs import generator, small_integers
 from harness.judge.kernel_runner import KernelRunner
-from harness.judge.oracles import Oracle
+from harness.judge.oracles.oracle import Oracle
 from harness.judge.reference import exact_f32, unequal
 from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape
@@ -20,61 +20,63 @@ from harness.verdict import Counterexample, Gate
 def exact(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Small random integers, compared bit for bit on a poisoned C.
 
-    Kills whatever is not the product: zeros, constants, averages, a transposed operand, missing tiles, tails and
-    blocks, stale or unwritten elements. An honest kernel passes because every partial sum, in whatever order and
-    with or without FMA, is an integer far below 2^24 and so exact.
+    Kills everything that is not the product: zeros, constants, averages, a transposed operand, missing tiles, tails and
+    blocks, stale or unwritten elements. An honest kernel passes because every partial sum, in any order and with or
+    without FMA, is an integer far below 2^24 and therefore exact.
     """
     a, b = small_integers(generator(seed), shape)
-    return unequal(runner.product(a, b, seed), exact_f32(a, b), "integers")
+    return unequal(runner.product(a, b, seed), exact_f32(a, b), "integer data")
 
 
-def exact_together(
+def exact_batch(
     runner: KernelRunner, cases: Sequence[tuple[Shape, int]]
 ) -> tuple[Shape, int, Counterexample] | None:
-    """`exact` for many small cases of one placement in one round trip; the first wrong one."""
+    """`exact` for many small cases of one placement in one round trip; returns the first wrong one."""
     data = [small_integers(generator(seed), shape) for shape, seed in cases]
     for (shape, seed), (a, b), got in zip(cases, data, runner.products(data, cases[0][1]), strict=True):
-        wrong = unequal(got, exact_f32(a, b), "integers")
+        wrong = unequal(got, exact_f32(a, b), "integer data")
         if wrong is not None:
             return shape, seed, wrong
     return None
 
 
 def in_every_placement(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Small random integers, with A, B and C against the upper guard, the lower one, off a line and on one.
+    """Small random integers in each placement: against the upper guard page, the lower one, unaligned and aligned.
 
-    Kills vector loads and stores that believe in an alignment, or check it for one matrix only. An honest kernel
-    passes for the same reason as with any integers.
+    Kills vector loads and stores that assume an alignment, or check it for one matrix only. An honest kernel passes
+    because its result does not depend on addresses.
     """
     a, b = small_integers(generator(seed), shape)
     want = exact_f32(a, b)
     for placement in Placement:
-        wrong = unequal(runner.product(a, b, seed, placement), want, f"integers, {placement.value}")
+        wrong = unequal(
+            runner.product(a, b, seed, placement), want, f"integer data, {placement.value} placement"
+        )
         if wrong is not None:
             return wrong
     return None
 
 
 def off_diagonal(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Integers whose whole product comes from off-diagonal blocks: A = [0 X; Y 0], B = [Z 0; 0 W], C = [0 XW; YZ 0].
+    """Integers with non-zero off-diagonal blocks only: A = [0 X; Y 0], B = [Z 0; 0 W], C = [0 XW; YZ 0].
 
-    Kills kernels that compute only the diagonal blocks, or that guess from them whether there is work to do. An
-    honest kernel passes for the same reason as with any integers.
+    Kills kernels that compute only the diagonal blocks, or that decide from those blocks whether there is work to do.
+    An honest kernel passes for the same reason as in `exact`.
     """
     a, b = small_integers(generator(seed), shape)
     m, k, n = (extent // 2 for extent in shape)
     a[:m, :k] = a[m:, k:] = 0
     b[:k, n:] = b[k:, :n] = 0
-    return unequal(runner.product(a, b, seed), exact_f32(a, b), "off-diagonal blocks")
+    return unequal(runner.product(a, b, seed), exact_f32(a, b), "integers in off-diagonal blocks")
 
 
 def one_hot(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Basis probing: the kernel's bilinear tensor at this shape against the tensor of the product.
+    """Basis probing: the kernel's bilinear tensor at this shape compared with the tensor of the matrix product.
 
-    Up to 600 pairs (E_ip, E_qj) are tried in full: given bilinearity, a complete proof of the structure. Larger
-    shapes are probed with E_ip against random integers and with random integers against E_qj, which tells the same
-    with certainty up to chance. Kills index errors that dense data hides, such as broken short-cuts for sparse rows.
-    An honest kernel passes because all products but one are exact zeros.
+    Up to 600 pairs (E_ip, E_qj) are all tried: for a bilinear kernel, a complete proof of the structure. Larger shapes
+    are sampled, with E_ip against random integers and random integers against E_qj. Kills index errors that dense data
+    hides, such as broken shortcuts for sparse rows. An honest kernel passes because all products but one are exact
+    zeros.
     """
     rng = generator(seed)
     pairs = _basis_pairs(shape) if shape.m * shape.k * shape.k * shape.n <= 600 else _half_pairs(shape, rng)
@@ -98,7 +100,7 @@ def _basis_pairs(shape: Shape) -> list[tuple[F32, F32]]:
 
 
 def _half_pairs(shape: Shape, rng: np.random.Generator) -> list[tuple[F32, F32]]:
-    """At most 48 units in A against full B, and 48 units in B against full A."""
+    """At most 48 unit matrices as A against a full B, and 48 as B against a full A."""
     a, b = small_integers(rng, shape)
     pairs = []
     for spot in rng.permutation(a.size)[:48]:
@@ -120,12 +122,12 @@ def _where(a: F32, b: F32) -> str:
 
 
 def patterns(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Integers with structure on one side or both: repeated rows and columns, constants, ones on a diagonal, a few
-    elements, triangles, bands, nothing at all; and B equal to A or to its transpose; and what only seems to be so.
+    """Integers with structure on one side or both.
 
-    Kills wrong short-cuts for data that looks cheap: low rank, the identity, constants, sparse operands; and those
-    that look at the first rows, or at samples, and believe that the rest is alike. An honest kernel passes for the
-    same reason as with any integers.
+    Repeated rows and columns, constants, ones on a diagonal, few elements, triangles, bands, zeros; B equal to A or to
+    its transpose; and near misses of all these. Kills wrong shortcuts for data that looks cheap: low rank, the
+    identity, constants, sparse operands; and those that inspect the first rows or samples and assume that the rest is
+    alike. An honest kernel passes for the same reason as in `exact`.
     """
     rng = generator(seed)
     a, b = small_integers(rng, shape)
@@ -150,7 +152,7 @@ def patterns(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
 
 
 def _misleading(x: F32) -> dict[str, F32]:
-    """Versions of a matrix that begin, or look in nearly all elements, like one of `_structured`, and are not."""
+    """Near misses of `_structured`: matrices that start like one, or equal one in nearly all elements."""
     first_zero, first_alike, first_lone, begins_alike = x.copy(), x.copy(), x.copy(), x.copy()
     first_zero[:1] = 0
     first_alike[1:2] = x[:1]
@@ -169,7 +171,7 @@ def _misleading(x: F32) -> dict[str, F32]:
 
 
 def _but_one(x: F32) -> F32:
-    """Another value in one element of the last quarter."""
+    """A copy with another value in one element of the last quarter."""
     changed = x.copy()
     if x.size:
         changed.flat[x.size - 1 - x.size // 7] += 1
@@ -177,7 +179,7 @@ def _but_one(x: F32) -> F32:
 
 
 def _structured(rng: np.random.Generator, x: F32) -> dict[str, F32]:
-    """Versions of a matrix of small integers, by what a short-cut would recognise in them."""
+    """Versions of a matrix of small integers, named by the structure that a shortcut might recognise."""
     rows, cols = x.shape
     few = np.zeros_like(x)
     if x.size:
@@ -201,17 +203,17 @@ def _structured(rng: np.random.Generator, x: F32) -> dict[str, F32]:
 
 
 ORACLES = (
-    Oracle("exact", Gate.SHAPES, exact, strategies.first_look),
-    Oracle("off-diagonal", Gate.SHAPES, off_diagonal, strategies.blocks),
-    Oracle("degenerate", Gate.SHAPES, exact, strategies.degenerate, together=exact_together),
+    Oracle("exact", Gate.SHAPES, exact, strategies.first_shape),
+    Oracle("off-diagonal", Gate.SHAPES, off_diagonal, strategies.block_multiples),
+    Oracle("degenerate", Gate.SHAPES, exact, strategies.degenerate, batch=exact_batch),
     Oracle("one-hot", Gate.SHAPES, one_hot, strategies.tiny),
     Oracle("patterns", Gate.SHAPES, patterns, strategies.structured, smallest=1),
-    Oracle("edges", Gate.SHAPES, exact, strategies.edges, together=exact_together),
-    Oracle("extents", Gate.SHAPES, exact, strategies.every_extent, together=exact_together),
-    Oracle("middle", Gate.SHAPES, exact, strategies.middle, patience_s=2.0),
+    Oracle("edges", Gate.SHAPES, exact, strategies.edges, batch=exact_batch),
+    Oracle("extents", Gate.SHAPES, exact, strategies.every_extent, batch=exact_batch),
+    Oracle("medium", Gate.SHAPES, exact, strategies.medium, patience_s=2.0),
     Oracle("placements", Gate.SHAPES, in_every_placement, strategies.misaligned),
-    Oracle("strips", Gate.SHAPES, exact, strategies.strips, elongated=True),
+    Oracle("elongated", Gate.SHAPES, exact, strategies.elongated, elongated=True),
     Oracle("near-timed", Gate.SHAPES, exact, strategies.near_timed),
     Oracle("timed-shapes", Gate.SHAPES, exact, strategies.timed),
-    Oracle("drawn", Gate.SHAPES, exact, strategies.nowhere),
+    Oracle("drawn", Gate.SHAPES, exact, strategies.no_fixed_shapes, searched=True, shrinkable=False),
 )

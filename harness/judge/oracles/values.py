@@ -1,4 +1,4 @@
-"""Precision: is every bit there that f32 promises, in every element, at every scale?"""
+"""Oracles of precision: every bit that f32 promises, in every element, at every scale."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.random import Generator
 from harness.judge import strategies
 from harness.judge.inputs import generator, powers_of_two, reals, spread_reals, whole, wide_integers
 from harness.judge.kernel_runner import KernelRunner
-from harness.judge.oracles import Oracle
+from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.reference import (
     EXACT_LIMIT,
     F64,
@@ -20,26 +20,28 @@ from harness.judge.reference import (
     product_f64,
     rms_unit,
     unequal,
+    worst_element,
 )
 from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
-# Exponents of row and column scales: products keep clear of underflow (2^-126) and overflow (2^127).
+# Range of the exponents of row and column scales: products stay clear of underflow (2^-126) and overflow
+# (2^127).
 SCALE_REACH = 36
-# Where everything is exact, scales reach as far as sums of 24 bits neither overflow nor underflow (nor do the halves
-# into which kernels split their operands, which begins with a multiplication by 2^12 + 1).
+# The same for exact data: sums of 24 bits neither overflow nor underflow, nor do the halves into which kernels
+# split their operands (which starts with a multiplication by 2^12 + 1).
 FAR_REACH = 88
 GRADE_REACH = 16
-# Errors of one sign, on the average over C, in units of the error that is allowed to each element.
+# Limit of the mean signed error over C, in units of the error allowed per element.
 BIAS = 0.02
 
 
 def wide_mantissa(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """12-bit integers times −1, 0, 1: sums need up to 24 bits.
 
-    Kills bf16, f16 and TF32 passed off as f32, in the inputs or in the accumulator. An honest kernel passes because
-    every partial sum is an integer at or under 2^24; three levels of Strassen pass because random signs leave room.
+    Kills bf16, f16 and TF32 in place of f32, in the inputs or in the accumulator. An honest kernel passes because every
+    partial sum is an integer at or below 2^24; three levels of Strassen pass because random signs leave room.
     """
     a, b = wide_integers(generator(seed), shape)
     return unequal(runner.product(a, b, seed), exact_f32(a, b), "12-bit integers times -1, 0, 1")
@@ -48,17 +50,17 @@ def wide_mantissa(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
 def componentwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Reals, plain and graded, against f64: each element within γ_k·(|A|·|B|) plus the underflow term.
 
-    Kills small errors in few elements, short mantissas on data that is not integers, lost small inputs. An honest
+    Kills small errors in few elements, short mantissas on data other than integers, and lost small inputs. An honest
     kernel passes by theorem: the bound holds for any order of summation, with and without FMA (Higham, eq. 3.13).
     """
     a, b, kind = graded_reals(generator(seed), shape, seed)
     return _outside(runner.product(a, b, seed), product_f64(a, b), a, b, kind)
 
 
-def componentwise_together(
+def componentwise_batch(
     runner: KernelRunner, cases: Sequence[tuple[Shape, int]]
 ) -> tuple[Shape, int, Counterexample] | None:
-    """`componentwise` for many small cases of one placement in one round trip; the first wrong one."""
+    """`componentwise` for many small cases of one placement in one round trip; returns the first wrong one."""
     data = [graded_reals(generator(seed), shape, seed) for shape, seed in cases]
     products = runner.products([(a, b) for a, b, _ in data], cases[0][1])
     for (shape, seed), (a, b, kind), got in zip(cases, data, products, strict=True):
@@ -80,15 +82,15 @@ GRADINGS = (
     "k of mixed scale",
     "all gradings at once",
 )
-# From here on one product has to do, in which every third row is graded in another way.
+# From this size on, one product combines all gradings: every third row is graded in another way.
 ALL_AT_ONCE_FLOPS = 2 * 300**3
 
 
 def graded_reals(rng: Generator, shape: Shape, seed: int, even: bool = False) -> tuple[F32, F32, str]:
-    """Reals of one of GRADINGS and of any distribution and scale, as the seed chooses, and what they are.
+    """A, B and a description: reals of one of GRADINGS, of any distribution and scale, as the seed selects.
 
-    Eighty seeds in a row see every combination. The scales of the grading are powers of two. With `even`, the reals
-    are evenly spread over ±1, which is what bounds by the largest element are made for.
+    Eighty consecutive seeds cover every combination. Gradings scale by powers of two. With `even`, the reals are
+    uniform in ±1, the data for which bounds by the largest element are made.
     """
     kind = seed % 4 if shape.flops < ALL_AT_ONCE_FLOPS else 4
     a, b, name = spread_reals(rng, shape, 0 if even else seed // 4)
@@ -109,13 +111,13 @@ def graded_reals(rng: Generator, shape: Shape, seed: int, even: bool = False) ->
 
 
 def rounding(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Reals as people multiply them, at every size: the mean error as small as f32's own, and of either sign.
+    """Reals of practical distributions at every size: the mean error no larger than f32's own, and without a bias.
 
-    Kills shortened mantissas that begin only at large shapes, or only on data that does not look like a test, and
-    results that are cut instead of rounded. A sum of k products t passes through k partial sums s, each of which is
-    rounded by 0.43·u·|s| in the mean square (u²/3 over the mantissas 1 … 2). In the mean over all orders s² is at
-    most Σt² + (Σt)², whatever the distribution, so that an honest kernel, whose errors are random, leaves less than
-    0.43 of rms_unit: 0.22 where it sums one by one, in blocks less. The limit is 1.
+    Kills short mantissas that begin only at large shapes, or only on data that does not look like a test, and results
+    that are truncated instead of rounded. A sum of k products t passes through k partial sums s, each rounded by
+    0.43·u·|s| in the root mean square (u²/3 averaged over mantissas 1 … 2). Averaged over all orders of summation, s²
+    is at most Σt² + (Σt)² for any distribution. So an honest kernel, whose errors are random, stays below 0.43 of
+    rms_unit: 0.22 when it sums one by one, less in blocks. The limit is 1.
     """
     a, b, name = spread_reals(generator(seed), shape, seed)
     got = runner.product(a, b, seed)
@@ -128,18 +130,16 @@ def rounding(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
     mean, bias = float(np.sqrt(np.mean(error**2))), float(abs(np.mean(error * np.sign(want))))
     if mean <= 1 and bias <= BIAS + 3 / np.sqrt(error.size):
         return None
-    what = f"{mean:.1f} of what is allowed" if mean > 1 else f"{bias:.2f} of it in one direction"
-    return first_wrong(
-        got, abs(error) < abs(error).max(), want, f"mean error {what} on {name}; worst element"
-    )
+    problem = f"mean error {mean:.1f} times the limit" if mean > 1 else f"bias of {bias:.2f} of the limit"
+    return worst_element(got, error, want, f"{problem} on {name}")
 
 
 def scaling(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """K(D1·A, B·D2) equals D1·K(A, B)·D2 bit for bit, D1 and D2 diagonal with powers of two.
+    """K(D1·A, B·D2) equals D1·K(A, B)·D2 bit for bit, where D1 and D2 are diagonal with powers of two.
 
-    Kills thresholds on magnitude, scaling by a common maximum, fixed-point tricks, and Strassen-like schemes posing
-    as classical. An honest kernel passes because scaling by powers of two commutes with every rounding, as long as
-    nothing underflows, and both calls have the same shape and placement, hence the same order.
+    Kills thresholds on magnitude, scaling by a common maximum, fixed-point arithmetic, and Strassen-like schemes that
+    pose as classical. An honest kernel passes because scaling by powers of two commutes with every rounding as long as
+    nothing underflows, and both calls have the same shape and placement, hence the same order of summation.
     """
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
@@ -150,11 +150,11 @@ def scaling(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | N
 
 
 def graded(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """K(D1·A·P, Pᵀ·B·D2) equals D1·(A·B)·D2 exactly, A and B integers that fill 24 bits, P a permutation of k.
+    """K(D1·A·P, Pᵀ·B·D2) equals D1·(A·B)·D2 exactly; A and B are integers that fill 24 bits, P permutes k.
 
-    The order of k changes the rounding of an honest kernel on reals, so permutation is demanded where nothing is
-    rounded. Kills shortened mantissas at any k, splits in 16 bits, scaling by a common maximum, and fast schemes,
-    whose sums mix rows of unlike scale.
+    Permuting k changes the rounding of an honest kernel on reals, so it is applied only to data where nothing is
+    rounded. Kills short mantissas at any k, splits into 16 bits, scaling by a common maximum, and fast schemes, whose
+    sums mix rows of different scale.
     """
     rng = generator(seed)
     if rng.integers(2):
@@ -169,7 +169,9 @@ def graded(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | No
 
 
 def _far_scales(rng: Generator, shape: Shape) -> tuple[F32, F32]:
-    """Powers of two for rows and columns: both mixed, one side mixed and far away, or all far away and opposite."""
+    """Powers of two for rows and columns: both mixed; one side mixed and far from 1; or both far from 1 and
+    opposite.
+    """
     middle = SCALE_REACH, SCALE_REACH
     (far_rows, far_cols), shift = (
         (middle, 0),
@@ -182,9 +184,9 @@ def _far_scales(rng: Generator, shape: Shape) -> tuple[F32, F32]:
 
 
 def _filling(rng: Generator, rows: int, k: int) -> F32:
-    """Integers, as large as they can be while the magnitudes of a row sum to at most 2^24.
+    """Integers as large as possible while the magnitudes of each row sum to at most 2^24.
 
-    Every second row has three elements or so, which leaves each of them more than 20 bits however large k is.
+    Every second row has about three non-zero elements, which leaves each of them more than 20 bits for any k.
     """
     x = whole(rng, rows, k, EXACT_LIMIT)
     kept = rng.random((rows, k)) < 3 / max(k, 1)
@@ -193,15 +195,15 @@ def _filling(rng: Generator, rows: int, k: int) -> F32:
         kept[np.arange(rows), rng.integers(0, k, rows)] = True
     x *= kept
     sums = np.abs(x).sum(axis=1, keepdims=True, dtype=np.float64)
-    # Rounding towards zero, so that the sums only get smaller than computed.
+    # Rounds towards zero, so that the sums can only shrink.
     filled: F32 = np.trunc(x * np.minimum(1, EXACT_LIMIT / np.maximum(sums, 1))).astype(np.float32)
     return filled
 
 
 def zero_rows(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Zero rows of A and zero columns of B among reals: there C is exactly zero, elsewhere within the bound.
+    """Zero rows of A and zero columns of B among reals: C is exactly zero there, and within the bound elsewhere.
 
-    Kills short-cuts for zero rows that forget to write, and Strassen-like schemes, which leave a residue. An honest
+    Kills shortcuts for zero rows that forget to write, and Strassen-like schemes, which leave a residue. An honest
     kernel passes because a sum of zeros is zero.
     """
     rng = generator(seed)
@@ -222,12 +224,18 @@ ORACLES = (
         Gate.VALUES,
         componentwise,
         strategies.distributions,
-        classical=True,
-        together=componentwise_together,
+        applies_to=AppliesTo.CLASSICAL,
+        batch=componentwise_batch,
     ),
-    Oracle("componentwise", Gate.VALUES, componentwise, strategies.graded_and_large, classical=True),
-    Oracle("graded", Gate.VALUES, graded, strategies.precise_and_large, classical=True),
-    Oracle("rounding", Gate.VALUES, rounding, strategies.precise_and_large, classical=True),
-    Oracle("scaling", Gate.VALUES, scaling, strategies.precise, classical=True),
-    Oracle("zero-rows", Gate.VALUES, zero_rows, strategies.precise, classical=True),
+    Oracle(
+        "componentwise",
+        Gate.VALUES,
+        componentwise,
+        strategies.graded_and_large,
+        applies_to=AppliesTo.CLASSICAL,
+    ),
+    Oracle("graded", Gate.VALUES, graded, strategies.precise_and_large, applies_to=AppliesTo.CLASSICAL),
+    Oracle("rounding", Gate.VALUES, rounding, strategies.precise_and_large, applies_to=AppliesTo.CLASSICAL),
+    Oracle("scaling", Gate.VALUES, scaling, strategies.precise, applies_to=AppliesTo.CLASSICAL),
+    Oracle("zero-rows", Gate.VALUES, zero_rows, strategies.precise, applies_to=AppliesTo.CLASSICAL),
 )

@@ -1,4 +1,4 @@
-"""From how a worker ended to a verdict: crash, panic, time, memory, or a cheat."""
+"""Turns the end of a worker into a verdict: crash, panic, time-out, out-of-memory, or a cheat."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from harness.verdict import (
     one_line,
 )
 
-# kind, signal, address, stack pointer, system call, access, length of text, three bases: LastWords in wire.rs.
+# The struct LastWords of wire.rs: kind, signal, address, stack pointer, system call, access, length of text,
+# three base addresses.
 _WORDS = struct.Struct("=IIQQqIIQQQ")
 _TEXT_BYTES = 512
 _SIGNALLED, _VIOLATION = 1, 2
@@ -34,11 +35,11 @@ _HOST_FAULTS = (122, 123, 124, 125)
 _NOT_LOADED = 124
 _HOST_SAYS = "roundtable-host: "
 _NO_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|Cannot allocate memory|OutOfMemory")
-# What a panic says when memory ran out: for one more thread, or in a try_reserve that somebody unwraps.
+# Panic messages of std for a lack of memory: spawning a thread, or an unwrapped try_reserve.
 _NO_MEMORY_IN_PANIC = re.compile(
     r"failed to spawn thread: Os \{ code: 1[12]\b|Os \{ code: 12, kind|AllocError \{"
 )
-# What glibc's loader says of a library that is larger than the address space left (elf/dl-map-segments.h).
+# Messages of glibc's loader for a library that is larger than the address space left (elf/dl-map-segments.h).
 _NO_ROOM_TO_LOAD = re.compile(
     r"failed to map segment|cannot map zero-fill pages|[Cc]annot (allocate|create TLS)"
 )
@@ -47,9 +48,9 @@ _PANIC = re.compile(r"panicked at [^\n]*\n?(?P<message>[^\n]*)")
 
 @dataclass(frozen=True, slots=True)
 class WorkerEnd:
-    """Where and under which limits the worker ended, the products that it was given, its page of last words.
+    """How the worker ended: where, under which limits, with which products, and its page of last words.
 
-    `loaded` tells whether the library's own code had already run: from then on no exit code is the host's own.
+    `loaded` says whether the library's own code had already run. From then on, an exit code may be the candidate's.
     """
 
     at: At
@@ -62,7 +63,9 @@ class WorkerEnd:
 
 @dataclass(frozen=True, slots=True)
 class LastWords:
-    """What the host's signal handlers noted. The candidate can write there too: it words a rejection, no more."""
+    """What the host's signal handlers recorded. The candidate can write there too, so it only affects the wording of a
+    rejection.
+    """
 
     kind: int
     address: int
@@ -73,7 +76,7 @@ class LastWords:
 
 
 def verdict(death: Death, case: WorkerEnd) -> Rejection:
-    """What a death means. It always means a rejection; forged last words only change how that is told."""
+    """The rejection for a dead worker. Death always means rejection; forged last words only change its wording."""
     words = _read(case.words)
     if death.late:
         return Timeout(case.limit_s, case.at)
@@ -94,7 +97,7 @@ def _exited(code: int, said: str, case: WorkerEnd) -> Rejection:
 
 
 def _unloadable(detail: str, case: WorkerEnd) -> Rejection:
-    """The loader refused a candidate's library; a BLAS is loaded before the sandbox closes and never comes here."""
+    """The loader refused the candidate's library. A BLAS is loaded before the sandbox closes and never gets here."""
     if _NO_ROOM_TO_LOAD.search(detail):
         return OutOfMemory(case.memory_bytes, case.at)
     if "cannot open shared object file" in detail:
@@ -121,7 +124,8 @@ def _killed(number: int, said: str, words: LastWords, case: WorkerEnd) -> Reject
 
 def _aborted(said: str, case: WorkerEnd) -> Rejection:
     panic = _PANIC.search(said)
-    # The candidate words its panic: only the first line of it counts, and only what std itself would say there.
+    # The candidate controls its panic message, so only the first line counts, and only if std itself would
+    # print it.
     failed = _NO_MEMORY.search(said) if panic is None else _NO_MEMORY_IN_PANIC.search(panic["message"])
     if failed:
         return OutOfMemory(case.memory_bytes, case.at)
@@ -149,7 +153,7 @@ def _bad_access(number: int, words: LastWords, case: WorkerEnd) -> Rejection:
 
 
 def _locate(words: LastWords, slots: Sequence[PlacedSlot]) -> tuple[int, str] | None:
-    """Which matrix (0 = A) an address belongs to, and where in or beside it."""
+    """The matrix (0 = A) that an address belongs to, and the position in it or beside it."""
     best: tuple[int, int, str] | None = None
     for slot in slots:
         for index, array in enumerate((slot.a, slot.b, slot.c)):

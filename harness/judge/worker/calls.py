@@ -1,4 +1,4 @@
-"""What passes between the parent and a worker process: the program to host, its limits, the slots, what a run left."""
+"""Types passed between the parent and a worker process: the program, limits, slots, and the result of a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Placement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A shared library and the symbol to call in it; `trusted` programs (BLAS) are loaded before the sandbox closes."""
+    """A shared library and the symbol to call in it."""
 
     library: Path | None
     symbol: str
@@ -51,13 +51,13 @@ class Program:
 
     @property
     def trusted(self) -> bool:
-        """Only the contract's own ABI is hostile; a BLAS is chosen by the user."""
+        """Whether the library is loaded before the sandbox closes: a BLAS, which the user chose, but never a kernel."""
         return self.abi is not Abi.KERNEL
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """Address space in bytes, the cores the worker is pinned to, the threads it is told to use."""
+    """Address space in bytes, the cores that the worker is pinned to, and the number of threads it is told to use."""
 
     memory_bytes: int
     cores: tuple[int, ...]
@@ -79,7 +79,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The products of one batch: which of `a_count` A and of `b_count` B each multiplies; each has a C of its own."""
+    """The products of one batch. Each multiplies one of `a_count` matrices A by one of `b_count` matrices B into its
+    own C.
+    """
 
     shape: Shape
     a_count: int
@@ -88,12 +90,12 @@ class Layout:
 
     @classmethod
     def apart(cls, shape: Shape, count: int) -> Layout:
-        """Every product has an A and a B of its own."""
+        """A layout in which every product has its own A and B."""
         return cls(shape, count, count, tuple((index, index) for index in range(count)))
 
     @classmethod
     def crossed(cls, shape: Shape, count: int) -> Layout:
-        """Every A with every B: at least `count` products, hardly more, from as few bytes of input as can be."""
+        """A layout that multiplies every A by every B: at least `count` products from the fewest bytes of input."""
         a_bytes, b_bytes = max(shape.m * shape.k, 1), max(shape.k * shape.n, 1)
         grids = [(a, -(-count // a)) for a in range(1, count + 1)]
         close = [(a, b) for a, b in grids if 4 * a * b <= 5 * count]
@@ -102,32 +104,33 @@ class Layout:
 
     @property
     def is_crossed(self) -> bool:
-        """Whether every A meets every B."""
+        """Whether every A is multiplied by every B."""
         return len(self.pairs) == self.a_count * self.b_count
 
     @property
     def bytes(self) -> int:
-        """Of all A, B and C."""
+        """Bytes of all A, B and C."""
         (m, k, n), products = self.shape, len(self.pairs)
         return 4 * (self.a_count * m * k + self.b_count * k * n + products * m * n)
 
     def shuffled(self, rng: np.random.Generator) -> Layout:
-        """The same products in an order of chance."""
+        """The same products in random order."""
         order = rng.permutation(len(self.pairs))
         return Layout(self.shape, self.a_count, self.b_count, tuple(self.pairs[index] for index in order))
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One batch came back. The worker is frozen (SIGSTOP) until its next run, so C is what it was at the stop-clock.
+    """The result of one batch. The worker is frozen (SIGSTOP) until its next run, so C is unchanged since the clock
+    stopped.
 
-    elapsed_ns: wall time seen by the parent, from the write of the command to the arrival of the answer.
-    cpu_ns: CPU time that the whole worker process used meanwhile.
-    threads: threads alive in the worker at the freeze (1 = only the host's own); running_threads: those of them that
-    used CPU in this run.
-    involuntary_switches, steal_ns: disturbance seen meanwhile, for the clock's symmetric rejection.
-    waited_ns: how long the worker's threads, or the parent at the end, were ready to run while others had the core.
-    fp_env_restored: the rounding and flush-to-zero state was as before the call.
+    elapsed_ns: wall time seen by the parent, from writing the command to receiving the answer.
+    cpu_ns: CPU time of the whole worker process during that time.
+    threads: threads alive in the worker when it was frozen (1 = only the host's own).
+    running_threads: those of them that used CPU in this run.
+    involuntary_switches, steal_ns: disturbances during the run.
+    waited_ns: time in which threads of the worker, or the parent at the end, were ready to run but had no core.
+    fp_env_restored: whether rounding mode and flush-to-zero are as before the call.
     """
 
     elapsed_ns: int

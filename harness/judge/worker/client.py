@@ -1,4 +1,4 @@
-"""The worker's client: one sandboxed process hosts one kernel, runs it on shared memory, is frozen in between."""
+"""The client of a worker: starts one sandboxed process, runs its kernel on shared memory, and freezes it in between."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IDLE_LIMIT_S = 2.0
 TABLE_BYTES = 4 << 20
 LAST_WORDS_BYTES = 4096
 
-# The layouts of harness/host/src/wire.rs.
+# The struct layouts of harness/host/src/wire.rs.
 _ORDER = struct.Struct("=QIIII")
 _ANSWER = struct.Struct("=QIIQQ")
 _CALL_WORDS = 6
@@ -36,14 +36,14 @@ _SEALED, _LOADED, _DONE = 1, 2, 3
 
 
 class Worker:
-    """Hosts `program` in a process of its own and calls it on products in shared memory.
+    """Hosts `program` in its own process and calls it on products in shared memory.
 
-    The process runs only between the start and the stop of the clock of `run`; otherwise it is frozen, so what the
-    parent reads in C is what was there when the clock stopped. A worker that died stays dead and repeats why.
-    The thread that makes it must outlive it (the kernel ends the worker together with that thread).
+    The process runs only between start and stop of the clock in `run`; otherwise it is frozen, so that the parent reads
+    C as it was when the clock stopped. A dead worker stays dead and returns the same rejection again. The thread that
+    creates the worker must outlive it, because the operating system kills the worker when that thread ends.
 
-    Raises SandboxError when the sandbox cannot be set up, UserError when a BLAS cannot be loaded,
-    HarnessFaultError when the host itself fails. Not thread-safe. Use as a context manager.
+    Raises SandboxError when the sandbox cannot be set up, UserError when a BLAS cannot be loaded, HarnessFaultError
+    when the host itself fails. Not thread-safe. Use as a context manager.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Worker:
         self.limits = limits
         self._dead: Rejection | None = None
         self._early: Death | None = None
-        # The kernel sends the death signal when this thread ends, not the whole process.
+        # The parent-death signal is sent when this thread ends, not when the process ends.
         self._maker = threading.current_thread()
         self._sequence = 0
         self._layout = 0
@@ -94,12 +94,13 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The worker's process id, for those who watch it."""
+        """Process id of the worker, for those that observe it."""
         return self._process.pid
 
     def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
-        """Lay out one slot per shape; former slots become invalid. The views are writable by the parent only for
-        A and B, by both for C. Raises HarnessFaultError when they do not fit into the capacity.
+        """Lay out one slot per shape; earlier slots become invalid. The parent may write A, B and C; the worker only C.
+
+        Raises HarnessFaultError when they do not fit the capacity.
         """
         sizes = (
             [4 * s.m * s.k for s in shapes],
@@ -109,7 +110,7 @@ class Worker:
         return self._lay_out(shapes, sizes, [(index, index) for index in range(len(shapes))], placement)
 
     def batch(self, layout: Layout) -> list[Slot]:
-        """One slot per product of `layout`, aligned; products that share an A or a B see the same addresses.
+        """One aligned slot per product of `layout`; products that share an A or a B see the same addresses.
 
         Otherwise like `slots`.
         """
@@ -128,7 +129,9 @@ class Worker:
         pairs: Sequence[tuple[int, int]],
         placement: Placement,
     ) -> list[Slot]:
-        """`sizes` in bytes of every A, B and C; product i multiplies the A and B that pairs[i] names into C i."""
+        """Lay out matrices of these `sizes` in bytes; product i multiplies the A and B named by pairs[i] into C number
+        i.
+        """
         self._must_be_open()
         self._settle()
         self._layout += 1
@@ -146,9 +149,9 @@ class Worker:
     def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
         """Call the kernel once per slot, in order, within `limit_s` seconds of wall time for all of them.
 
-        The clock starts before the worker is thawed and stops when its answer arrived. It is stopped at once, before
-        anything is read about it: what it still does then is never longer than the signal takes.
-        With `inspect`, threads and disturbances are read from /proc as well; without, those fields are 0.
+        The clock starts before the worker is resumed and stops when its answer arrives. The worker is stopped at once,
+        before anything is read about it, so that it can keep running only for the time a signal takes. With `inspect`,
+        threads and disturbances are read from /proc as well; without it, those fields are 0.
         """
         self._must_be_open()
         self._settle()
@@ -188,10 +191,10 @@ class Worker:
         )
 
     def idle_cpu_ns(self, settle_s: float = 0.005, window_s: float = 0.02) -> int:
-        """CPU time used in `window_s` without an order, after `settle_s` in which thread pools may fall asleep.
+        """CPU nanoseconds used in `window_s` without an order, after `settle_s` in which thread pools may fall asleep.
 
-        An honest worker sleeps. On a crowded machine the window is prolonged for a thread that wants to run and does
-        not get to. Nothing is timed here and nothing changes but what leftovers do; read C before. 0 when it is dead.
+        An honest worker sleeps. On a busy machine the window is extended for a thread that is ready to run but gets no
+        core. Read C before calling this: threads left running may change it. Returns 0 for a dead worker.
         """
         self._must_be_open()
         if self._dead is not None or self._early is not None or not self._loaded:
@@ -210,12 +213,12 @@ class Worker:
         return used_ns
 
     def close(self) -> None:
-        """Kill the worker's whole process group and free everything. Harmless when called again."""
+        """Kill the worker's process group and free its memory; safe to call twice."""
         if self._closed:
             return
         self._closed = True
         self._process.close()
-        # Views keep a mapping alive; these are ours.
+        # Views keep a mapping alive; drop this object's own.
         self._placed = ()
         self._entries = np.empty(0, np.uint64)
         for region in (*self._regions, self._table, self._words):
@@ -232,7 +235,7 @@ class Worker:
         return arguments if sandboxed else [*arguments, "--unsandboxed"]
 
     def _shared_descriptors(self) -> list[int]:
-        """In the order of wire.rs, from descriptor 5 on."""
+        """The descriptors in the order of wire.rs, from number 5 on."""
         return [
             self._words.descriptor,
             *(region.descriptor for region in self._regions),
@@ -240,7 +243,7 @@ class Worker:
         ]
 
     def _prepare(self, slots: Sequence[Slot]) -> bytes:
-        """Write the table of calls (unless it is still there) and return the order that refers to it."""
+        """Write the table of calls, unless it is unchanged, and return the order that refers to it."""
         self._sequence += 1
         refence = self._open != self._opened
         if slots is not self._placed or refence or not isinstance(slots, tuple):
@@ -262,7 +265,7 @@ class Worker:
         return _ORDER.pack(self._sequence, len(slots), len(self._open) if refence else 0, int(refence), 0)
 
     def _await_seal(self) -> None:
-        """The sandbox is up; nothing of a candidate has run before this."""
+        """Wait until the sandbox is closed; no code of the candidate has run before that."""
         answer = self._process.answer(time.monotonic() + START_LIMIT_S)
         if isinstance(answer, bytes) and self._odd(answer, _SEALED, 0) is None:
             return
@@ -278,7 +281,9 @@ class Worker:
             raise HarnessFaultError("the worker is closed; open a new one")
 
     def _settle(self) -> None:
-        """Wait until the library is loaded (its constructors have run) and freeze, before any input is written."""
+        """Wait until the library is loaded (its constructors have run), then freeze the worker before any input is
+        written.
+        """
         if self._loaded or self._dead is not None or self._early is not None:
             return
         answer = self._process.answer(time.monotonic() + START_LIMIT_S)
@@ -290,12 +295,12 @@ class Worker:
         self._loaded = True
 
     def _forged(self, answer: bytes) -> Death | None:
-        """Ends the worker when its answer to the last order is not the one that was expected."""
+        """End the worker when its answer to the last order is not the expected one."""
         odd = self._odd(answer, _DONE, self._sequence)
         return None if odd is None else self._process.end("forged answer", odd)
 
     def _odd(self, answer: bytes, kind: int, sequence: int) -> str | None:
-        """What is wrong with an answer; None when it is the one that was expected and nothing follows it."""
+        """What is wrong with an answer; None when it is the expected one and nothing follows it."""
         if len(answer) != _ANSWER.size:
             return f"an answer of {len(answer)} bytes"
         got_sequence, got_kind, _, _, rest = _ANSWER.unpack(answer)
@@ -306,7 +311,7 @@ class Worker:
         return None
 
     def _ended(self, death: Death, at: At, limit_s: float) -> Rejection:
-        """Settle what the death means, once and for all."""
+        """Determine the rejection for a dead worker, once."""
         if not self._maker.is_alive():
             raise HarnessFaultError("the thread that made the worker ended first, and the worker with it")
         placed = [slot for slot in self._placed if isinstance(slot, PlacedSlot)]

@@ -1,4 +1,4 @@
-"""How much memory and time an honest kernel may take: generous, because slow and wasteful are not wrong."""
+"""Memory and time limits of a call: generous, because a slow or wasteful kernel is not a wrong one."""
 
 from __future__ import annotations
 
@@ -8,33 +8,37 @@ from collections.abc import Sequence
 from harness.judge.worker.calls import WorkerLimits
 from harness.shapes import Shape
 
-# Packed panels, tables, the allocator's first arena.
+# Packed panels, tables and the allocator's first arena.
 BASE_BYTES = 256 << 20
-# Recursive schemes that keep all seven products of several levels: (7/4)^5 of about four times A + B + C.
+# Copies of A + B + C for recursive schemes that keep all seven products of several levels: (7/4)^5 of about
+# four each.
 COPIES = 64
-# glibc reserves 64 MiB (for a moment 128 MiB) of address space per thread, plus the thread's stack.
+# Address space per thread: glibc reserves 64 MiB (for a moment 128 MiB), plus the thread's stack.
 THREAD_BYTES = 192 << 20
-# A kernel that starts one thread per row is silly and honest; its stacks are address space, hardly memory.
+# A kernel that starts one thread per row is slow but honest; the stacks use address space and hardly any
+# memory.
 STACKS_BYTES = 1024 * (2 << 20)
-# Leaves the machine alive when the formula asks for more than it has.
+# Largest share of the machine's memory, so that the machine survives when the formula gives more.
 SHARE_OF_MACHINE = 0.5
 
-# A textbook loop takes about 10 s at 1024³ on a slow day (2·1024³ flops), more per flop when nothing fits a cache.
+# Speed of a textbook loop on a slow day: about 10 s at 1024³ (2·1024³ flops), slower when nothing fits a cache.
 NAIVE_FLOPS_PER_S = 2 * 1024**3 / 10
 HEADROOM = 4.0
-# A fast scheme that pads its operands to a square, its edge a power of two, does this many of the square's operations.
+# Speed of a fast scheme that pads its operands to a square with a power of two as edge, in flops of the square
+# per second.
 PADDED_FLOPS_PER_S = 1e9
-# Beyond this edge a padded square takes minutes and gigabytes: there the judge forgives instead of waiting.
+# Above this edge a padded square takes minutes and gigabytes; there the judge forgives a time-out instead of
+# waiting.
 LARGEST_PADDED = 2048
-# First call: pages, thread pools, a machine that is busy with something else.
+# Extra seconds of the first call for page faults, thread pools and a busy machine.
 FIRST_S = 3.0
 
 
 def limits_for(shapes: Shape | Sequence[Shape], threads: int, cores: tuple[int, ...]) -> WorkerLimits:
-    """WorkerLimits for a worker that computes products of these shapes, one at a time.
+    """The WorkerLimits for products of these shapes, computed one at a time.
 
-    The memory is address space beyond the regions and the host itself. It grows with the largest A + B + C and stays
-    far below m·k·n floats for large cubes, so that keeping every single product is stopped.
+    The memory limit is address space beyond the regions and the host itself. It grows with the largest A + B + C and
+    stays far below m·k·n floats for large cubes, so that a kernel cannot keep every single product.
     """
     every = [shapes] if isinstance(shapes, Shape) else list(shapes)
     largest = max((s.input_bytes + s.output_bytes for s in every), default=0)
@@ -44,12 +48,14 @@ def limits_for(shapes: Shape | Sequence[Shape], threads: int, cores: tuple[int, 
 
 
 def time_limit_s(shape: Shape, calls: int = 1) -> float:
-    """Wall-clock seconds for `calls` products of this shape: several times what slow honest kernels need."""
+    """Wall-clock seconds for `calls` products of this shape: several times what a slow honest kernel needs."""
     return FIRST_S + HEADROOM * calls * slow_s(shape)
 
 
 def slow_s(shape: Shape) -> float:
-    """Seconds that a slow honest kernel takes: the naive loop, or a scheme that pads to a square of a power of two."""
+    """Seconds that a slow honest kernel takes: the naive loop, or a scheme that pads to a square with a power of two as
+    edge.
+    """
     edge = 1 << (max(shape) - 1).bit_length() if shape.flops else 0
     padded_s = 2 * edge**3 / PADDED_FLOPS_PER_S if edge <= LARGEST_PADDED else 0.0
     return max(shape.flops / NAIVE_FLOPS_PER_S, padded_s)

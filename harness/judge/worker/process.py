@@ -1,4 +1,4 @@
-"""The worker's process: spawned with fixed descriptors, frozen and thawed, always waited for with a deadline."""
+"""The worker's process: spawned with fixed descriptors, frozen and resumed, every wait with a deadline."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from harness.judge.worker import procfs
 from harness.judge.worker.calls import Program, WorkerLimits
 
 FREEZE_LIMIT_S = 10.0
-# How often a long call is looked at, and how many threads are beyond every honest pool.
+# Seconds between two looks at a long call, and a number of threads above that of every honest pool.
 GLANCE_S = 0.05
 MOST_THREADS = 2048
-# How long a worker takes to notice that it was stopped.
+# Seconds that a worker takes to notice a stop signal.
 NOTICE_S = 1e-5
-# A process whose pipe closed is about to be gone; one that closed it on purpose is not.
+# Seconds in which a process whose pipe closed must have ended; one that closed it on purpose does not end.
 DYING_S = 1.0
 SAID_BYTES = 16 << 10
 ANSWER_BYTES = 32
-# Above every number that the child uses, so that no duplicate overwrites the source of the next one.
+# Above all descriptors that the child uses, so that no duplicate overwrites the source of the next one.
 _HIGH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How the worker ended: its wait status, whether we ended it because it was late, what it said (untrusted text).
+    """How the worker ended: wait status, whether it was killed for exceeding its time, and its output (untrusted text).
 
-    `trick` and `evidence` say what it was caught at, when that is why it was ended; both are empty otherwise.
+    `trick` and `evidence` describe a cheat when the worker was ended for one; otherwise both are empty.
     """
 
     status: int
@@ -46,7 +46,7 @@ class Death:
 
 
 class HostProcess:
-    """roundtable-host in a session of its own. Every wait has a deadline; the end is final."""
+    """A roundtable-host process in its own session. Every wait has a deadline; once ended, it stays ended."""
 
     def __init__(
         self, host: Path, arguments: list[str], program: Program, limits: WorkerLimits, shared: Sequence[int]
@@ -77,12 +77,12 @@ class HostProcess:
         self._cpu_clock = (~self.pid << 3) | 2
 
     def order(self, order: bytes) -> None:
-        """Send one order; a worker that is gone is found out by `answer`."""
+        """Send one order; `answer` reports a worker that is gone."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._control, order)
 
     def answer(self, deadline: float) -> bytes | Death:
-        """The next answer (at most 32 bytes), or how the worker ended; time.monotonic() `deadline`."""
+        """The next answer (at most 32 bytes), or how the worker ended; `deadline` is in time.monotonic()."""
         while True:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
@@ -97,24 +97,24 @@ class HostProcess:
                     return os.read(self._answer, ANSWER_BYTES) or self.end()
 
     def has_more(self) -> bool:
-        """Whether something lies in the answer pipe that was not read."""
+        """Whether the answer pipe holds unread bytes."""
         return any(event & select.POLLIN for _, event in self._peek.poll(0))
 
     def thaw(self) -> None:
-        """Let it run."""
+        """Let the process run."""
         os.kill(self.pid, signal.SIGCONT)
 
     def freeze(self) -> Death | None:
-        """Stop every thread and wait until they stand; returns how it ended if it did instead."""
+        """Stop every thread and wait until all have stopped; returns how the process ended if it ended instead."""
         self.halt()
         return self.stand()
 
     def halt(self) -> None:
-        """Tell every thread to stop, without waiting for it."""
+        """Signal every thread to stop, without waiting."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def stand(self) -> Death | None:
-        """Wait until every thread stands; returns how it ended if it did instead."""
+        """Wait until every thread has stopped; returns how the process ended if it ended instead."""
         started = time.monotonic()
         while True:
             status = _state(self.pid, os.WNOHANG | os.WUNTRACED)
@@ -127,11 +127,11 @@ class HostProcess:
             if waited_s > FREEZE_LIMIT_S:
                 self.close()
                 raise HarnessFaultError("the worker could not be stopped; the machine is overloaded")
-            # Asleep at once: where the two share a core, the worker needs it to notice the signal.
+            # Sleep at once: when both share a core, the worker needs it to notice the signal.
             time.sleep(NOTICE_S if waited_s < 1e-3 else 2e-4)
 
     def cpu_ns(self) -> int:
-        """CPU time of all its threads so far; 0 where the system does not tell or it is gone."""
+        """CPU nanoseconds of all its threads so far; 0 where the system does not report them or the process is gone."""
         if sys.platform != "linux":
             return 0
         try:
@@ -140,7 +140,7 @@ class HostProcess:
             return 0
 
     def end(self, trick: str = "", evidence: str = "", *, late: bool = False) -> Death:
-        """Make sure that it is dead, and say how it died. Without a reason, it is expected to be dying by itself."""
+        """Kill the process unless it is dead, and return how it died. Without a reason, it is expected to be dying."""
         if not trick and not late:
             self._wait(DYING_S)
             if self._status is None:
@@ -152,7 +152,7 @@ class HostProcess:
         return Death(status, late, trick, evidence, self._said.decode("utf-8", "replace"))
 
     def headless(self) -> Death | None:
-        """Ends it when its main thread, the host's own, is gone: then somebody else has answered."""
+        """End the process when its main thread, which is the host's, is gone: then some other thread has answered."""
         if not _main_thread_is_gone(self.pid):
             return None
         return self.end("left the process", "its main thread ended, and another one answered in its place")
@@ -163,7 +163,7 @@ class HostProcess:
         return self.end(late=True)
 
     def close(self) -> None:
-        """Kill the whole group and free the descriptors. Harmless when called again."""
+        """Kill the process group and free the descriptors; safe to call twice."""
         if self._finalizer.alive:
             self._kill()
             self._wait(FREEZE_LIMIT_S)
@@ -186,7 +186,7 @@ class HostProcess:
                 time.sleep(2e-4)
 
     def _listen(self) -> None:
-        """Take what it wrote to stdout and stderr, keep the first and the last part of it."""
+        """Read what it wrote to stdout and stderr; keep the first and the last part."""
         for _ in range(64):
             try:
                 chunk = os.read(self._output, 1 << 16)
@@ -202,7 +202,7 @@ class HostProcess:
 
 
 def environment(limits: WorkerLimits, program: Program) -> dict[str, str]:
-    """What the worker may know: how many threads to use, and nothing of the user's."""
+    """The worker's environment: the number of threads to use, and nothing of the user's environment."""
     threads = str(limits.threads)
     names = ("RAYON", "OPENBLAS", "OMP", "MKL", "BLIS", "GOTO")
     told = {f"{name}_NUM_THREADS": threads for name in names} | {"VECLIB_MAXIMUM_THREADS": threads}
@@ -221,15 +221,15 @@ def _spawn(
     except OSError as error:
         raise HarnessFaultError(f"{host}: cannot be started: {error.strerror}") from None
     if sys.platform == "linux" and len(cores) == 1:
-        # Of the batch class, so that on a core that both share an order does not take the core from the parent before
-        # it sleeps: else the parent would seem to have waited for as long as the worker computed.
+        # Batch scheduling, so that on a shared core an order does not preempt the parent before it sleeps.
+        # Otherwise the parent would seem to have waited while the worker computed.
         with contextlib.suppress(OSError):
             os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
     return pid
 
 
 def _state(pid: int, flags: int) -> int | None:
-    """The wait status, None while there is no news. Where somebody else reaped it, it counts as killed."""
+    """The wait status; None while the process lives. If another party has already reaped it, it counts as killed."""
     try:
         reaped, status = os.waitpid(pid, flags)
     except ChildProcessError:
@@ -254,7 +254,7 @@ def _open(ends: list[int], path: Path) -> int:
 
 
 def lift(descriptor: int) -> int:
-    """The same file under a high number; the old number is closed."""
+    """Duplicate a file to a high descriptor number and close the old one."""
     import fcntl
 
     try:
@@ -270,7 +270,7 @@ def _close_all(descriptors: Sequence[int]) -> None:
 
 
 def _end_for_good(pid: int, descriptors: Sequence[int]) -> None:
-    """For a worker that nobody closed: at its garbage collection or at the interpreter's end."""
+    """Finaliser of a worker that was not closed: at garbage collection or at the interpreter's end."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
@@ -279,5 +279,5 @@ def _end_for_good(pid: int, descriptors: Sequence[int]) -> None:
 
 
 def _main_thread_is_gone(pid: int) -> bool:
-    """A process whose main thread called exit alone stands as a zombie until the other threads end."""
+    """Whether the main thread has exited alone; it remains a zombie until the other threads end."""
     return procfs.state(pid) == "Z"

@@ -1,4 +1,4 @@
-"""What /proc tells of a worker: its threads, and what disturbed it."""
+"""Reads /proc about a worker: its threads, and what disturbed it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-# Enough for the longest file read here; of /proc/stat only the first line is wanted.
+# Enough for the longest file read here; only the first line of /proc/stat is needed.
 _MOST_BYTES = 8192
 _SWITCHES = re.compile(r"^nonvoluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
 _STANDING = re.compile(r"^State:\s*[Tt]", re.MULTILINE)
 
 
 class Glance(NamedTuple):
-    """One look at a frozen worker: counters since its start (steal: since the machine's), CPU time of each thread."""
+    """Counters of a frozen worker since its start (steal: since the machine's start), and CPU time of each thread."""
 
     involuntary_switches: int = 0
     steal_ns: int = 0
     thread_cpu_ns: Mapping[str, int] = MappingProxyType({})
 
     def worked_since(self, before: Glance) -> int:
-        """How many threads used CPU between the two looks."""
+        """Number of threads that used CPU between the two readings."""
         return sum(used > before.thread_cpu_ns.get(thread, 0) for thread, used in self.thread_cpu_ns.items())
 
 
 def glance(pid: int) -> Glance:
-    """Look at the threads of a worker that is frozen.
+    """Read the counters of the threads of a frozen worker.
 
-    A thread that is not stopped then is on its way out (std's join does not wait for the last instruction): it is
-    counted for the switches but not as alive.
+    A thread that is not stopped is about to end (std's join does not wait for its last instruction); its switches
+    count, but it does not count as alive.
     """
     switches = 0
     cpu_ns = {}
@@ -47,9 +47,9 @@ def glance(pid: int) -> Glance:
 
 
 def waits(pid: int) -> dict[str, int]:
-    """Nanoseconds so far that each thread of `pid` was ready to run while others had its core.
+    """Nanoseconds so far that each thread of `pid` was ready to run but had no core; key "" is the calling thread.
 
-    Under "" the same of this very thread. The second field of schedstat; nothing where the system does not tell.
+    Read from the second field of schedstat; empty where the system does not report it.
     """
     paths = {thread: f"/proc/{pid}/task/{thread}/schedstat" for thread in _threads(pid)}
     paths[""] = "/proc/thread-self/schedstat"
@@ -58,9 +58,9 @@ def waits(pid: int) -> dict[str, int]:
 
 
 def waited_ns(before: dict[str, int], after: dict[str, int]) -> int:
-    """How much of the time between two `waits` was lost: by the thread that waited longest, and then by this one.
+    """Nanoseconds lost between two `waits`: by the thread that waited longest, plus by the calling thread.
 
-    Parent and worker take turns, so their waiting adds up; the threads of the worker wait at the same time.
+    Parent and worker take turns, so their waits add up; the threads of the worker wait at the same time.
     """
     passed = {name: waited - before.get(name, 0) for name, waited in after.items()}
     ours = passed.pop("", 0)
@@ -68,26 +68,26 @@ def waited_ns(before: dict[str, int], after: dict[str, int]) -> int:
 
 
 def runnable(pid: int) -> bool:
-    """Whether any thread of a worker that is not frozen runs or wants to."""
+    """Whether any thread of a running worker runs or is ready to run."""
     texts = (_text(f"/proc/{pid}/task/{thread}/stat") for thread in _threads(pid))
     stats = (text.rpartition(")")[2].split() for text in texts)
     return any(fields[:1] == ["R"] for fields in stats)
 
 
 def state(pid: int) -> str:
-    """The state of the main thread as one letter; empty when the process is gone or the system does not tell."""
+    """The state of the main thread as one letter; empty when the process is gone or the system does not report it."""
     fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return fields[0] if fields else ""
 
 
 def count_threads(pid: int) -> int:
-    """Threads that are alive; one small read, 0 when the process is gone or the system does not tell."""
+    """Number of threads alive, from one small read; 0 when the process is gone or the system does not report it."""
     fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[17]) if len(fields) > 17 else 0
 
 
 def _threads(pid: int) -> list[str]:
-    """Nothing when the process is gone or the system does not tell."""
+    """The thread ids; none when the process is gone or the system does not report them."""
     try:
         return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  (five times as fast as a Path)
     except OSError:
@@ -95,9 +95,9 @@ def _threads(pid: int) -> list[str]:
 
 
 def _text(path: str) -> str:
-    """Empty when it vanished meanwhile or does not exist on this system.
+    """The content of a file; empty when it vanished or does not exist on this system.
 
-    One system call to read, since a turn of the clock waits for it: pathlib and buffers would take ten times as long.
+    Uses one system call, because a turn of the clock waits for it: pathlib and buffering would take ten times as long.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""Fail closed: asks the host what it can wall off here, before anything untrusted is compiled or run."""
+"""Fails closed: asks the host what it can restrict here, before anything untrusted is compiled or run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WAY_OUT = (
 
 
 def require(host: Path) -> None:
-    """Raise SandboxError, with the reason and the way out, when the host cannot set up its sandbox on this machine."""
+    """Raise SandboxError, with the reason and the remedy, when the host cannot set up its sandbox on this machine."""
     try:
         asked = subprocess.run([host, "probe"], capture_output=True, text=True, timeout=20, check=True)
         found = json.loads(asked.stdout)

@@ -1,4 +1,4 @@
-"""Shared memory between parent and worker: three sealed regions A, B, C and where products lie in them."""
+"""Shared memory between parent and worker: three sealed regions A, B and C, and the placement of products in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.shapes import Shape
 
 PAGE = mmap.PAGESIZE
 LINE = 64
-# Room for fences between many small products; untouched pages cost nothing.
+# Room for guard pages between many small products; untouched pages cost nothing.
 SLACK_BYTES = 64 << 20
 WIDEST_FENCE = 64 << 10
 
@@ -54,13 +54,13 @@ class Capacity:
 
     @property
     def total_bytes(self) -> int:
-        """Of all three regions."""
+        """Bytes of all three regions."""
         return self.a_bytes + self.b_bytes + self.c_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedSlot(Slot):
-    """A slot that knows its byte offsets in the regions and the layout that it belongs to."""
+    """A slot with its byte offsets in the regions and the layout that it belongs to."""
 
     offsets: tuple[int, int, int]
     layout: int
@@ -68,7 +68,7 @@ class PlacedSlot(Slot):
 
 @dataclass(frozen=True, slots=True)
 class OpenRange:
-    """Whole pages of a region (0 = A, 1 = B, 2 = C) that stay accessible in the worker; the rest is fenced off."""
+    """Whole pages of a region (0 = A, 1 = B, 2 = C) that stay accessible in the worker; the rest is protected."""
 
     region: int
     start: int
@@ -76,7 +76,7 @@ class OpenRange:
 
 
 class Region:
-    """One block of shared memory. The worker gets `descriptor`: for A and B one that can never be made writable."""
+    """One block of shared memory. `descriptor` is for the worker; for A and B it can never be mapped writable."""
 
     def __init__(
         self, name: str, capacity_bytes: int, *, writable: bool, slack_bytes: int = SLACK_BYTES
@@ -91,7 +91,7 @@ class Region:
         self._finalizer = weakref.finalize(self, os.close, self.descriptor)
 
     def release(self) -> None:
-        """Close the descriptor; the worker has its own by now. Harmless when called again."""
+        """Close the descriptor once the worker has its own; safe to call twice."""
         self._finalizer()
 
     def view(self, offset: int, rows: int, cols: int) -> F32:
@@ -99,7 +99,7 @@ class Region:
         return np.frombuffer(self.memory, np.float32, rows * cols, offset).reshape(rows, cols)
 
     def close(self) -> None:
-        """Let go of the memory; where somebody still holds a view, it goes with the last one."""
+        """Unmap the memory; where a view is still in use, when the last view is gone."""
         self.release()
         del self.memory
 
@@ -107,10 +107,10 @@ class Region:
 def plan(
     sizes: Sequence[int], placement: Placement, region: Region, index: int
 ) -> tuple[list[int], list[OpenRange]]:
-    """Byte offsets for blocks of `sizes` bytes in `region`, and what must stay open around them.
+    """Byte offsets for blocks of `sizes` bytes in `region`, and the pages around them that must stay accessible.
 
-    Aligned blocks follow each other on 64-byte lines without fences, which is what the clock wants. In the other
-    placements every block has its own pages with a fence on both sides. Raises HarnessFaultError when they do not fit.
+    Aligned blocks follow each other on 64-byte lines without guard pages, as the clock needs. In the other placements
+    every block has its own pages with a guard page on both sides. Raises HarnessFaultError when they do not fit.
     """
     if placement is Placement.ALIGNED:
         offsets, cursor = [], 0
@@ -158,7 +158,7 @@ def _pages(size: int) -> int:
 
 
 def _anonymous_file(name: str, size: int) -> int:
-    """A file without a name; sealed where the system can, so that nobody can shrink it under the parent's feet."""
+    """An anonymous file, sealed where the system supports it, so that nobody can shrink it while the parent uses it."""
     if sys.platform == "linux":
         import fcntl
 
@@ -175,7 +175,7 @@ def _anonymous_file(name: str, size: int) -> int:
 
 
 def _read_only(descriptor: int) -> int:
-    """The same file through a descriptor that gives no writable mapping."""
+    """The same file through a descriptor that cannot be mapped writable."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         try:
             return os.open(f"{folder}/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
