@@ -9,7 +9,7 @@ from harness.announce import Announce
 from harness.errors import UserError
 from harness.minds.protocol import Mind, Minds
 from harness.minds.tuner import BuiltinTuner
-from harness.schedule.model import Space
+from harness.schedule.space import Space
 from harness.settings import Settings
 
 BUILTIN = "builtin"

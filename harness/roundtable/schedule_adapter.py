@@ -13,7 +13,8 @@ from harness.durable import JsonObject
 from harness.errors import UserError
 from harness.machine import Machine
 from harness.roundtable.runlog.candidate_folders import without_none
-from harness.schedule.model import Proposal, Schedule, Space, space
+from harness.schedule.model import Proposal, Schedule
+from harness.schedule.space import Space, space
 from harness.shapes import Shape
 
 # The original ran out of memory at 1024³.

@@ -12,10 +12,9 @@ from typing import Any, cast
 
 from harness.candidate import ThreadClass
 from harness.machine import Machine
-from harness.schedule.model import LANES, REGISTERS, SAFE_TILES, TILES, Isa, Schedule
+from harness.schedule.model import Schedule
+from harness.schedule.vector_units import UNITS, Isa
 
-# Multiply-adds that must be in flight: latency of a fused multiply-add times vector FMAs per cycle, per unit.
-_IN_FLIGHT = {"avx512": 8, "avx2": 10, "neon": 16, "portable": 8}
 _LINE_BYTES = 64
 _FLOAT_BYTES = 4
 _LARGEST_BLOCK_BYTES = 2 << 20
@@ -34,38 +33,11 @@ class Cache:
         return max(_LINE_BYTES, self.bytes // self.ways)
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterTile:
-    """A register tile and why it is one: vectors in use, loads per FMA."""
-
-    mr: int
-    nr: int
-    registers: int
-    loads_per_fma: float
-
-
 def caches(machine: Machine) -> tuple[Cache, Cache, Cache]:
     """L1d, L2 and L3 with their usual associativity at these sizes: systems tell the size, rarely the ways."""
     l1_ways = {32 << 10: 8, 48 << 10: 12, 64 << 10: 4, 128 << 10: 8}.get(machine.l1d_bytes, 8)
     l2_ways = {1280 << 10: 20, 2 << 20: 16, 256 << 10: 4}.get(machine.l2_bytes, 8)
     return Cache(machine.l1d_bytes, l1_ways), Cache(machine.l2_bytes, l2_ways), Cache(machine.l3_bytes, 16)
-
-
-def register_tiles(isa: str) -> list[RegisterTile]:
-    """Every tile that fits the registers of `isa` and keeps enough multiply-adds in flight, fewest loads per FMA first.
-
-    Rows of B take one register per vector and one more holds the repeated element of A. ValueError for an unknown isa.
-    """
-    if isa not in LANES:
-        raise ValueError(f"unknown isa '{isa}'; known: {', '.join(LANES)}")
-    lanes, registers = LANES[isa], REGISTERS[isa]
-    tiles = []
-    for vectors in range(1, 7):
-        for mr in range(1, 31):
-            needed = mr * vectors + vectors + 1
-            if needed <= registers and mr * vectors >= min(_IN_FLIGHT[isa], registers - vectors - 1):
-                tiles.append(RegisterTile(mr, vectors * lanes, needed, (mr + vectors) / (mr * vectors)))
-    return sorted(tiles, key=lambda tile: (tile.loads_per_fma, tile.nr))
 
 
 def first(
@@ -76,7 +48,7 @@ def first(
     `isa` defaults to the machine's widest unit, `family` to packed_intrinsics where there is one, else packed.
     ValueError for names that Schedule does not know or that do not go together.
     """
-    unit = isa or machine.vector
+    unit = cast(Isa, isa or machine.vector)
     chosen = family or ("packed" if unit == "portable" else "packed_intrinsics")
     if chosen in ("naive", "blocked"):
         return Schedule.model_validate({"family": chosen, "isa": unit, "threads": threads}).normalise()
@@ -84,7 +56,7 @@ def first(
     kc = depth(machine, unit, mr, nr)
     values: dict[str, Any] = {
         "family": chosen,
-        "isa": cast(Isa, unit),
+        "isa": unit,
         "mr": mr,
         "nr": nr,
         "kc": kc,
@@ -121,7 +93,7 @@ def block_bytes(machine: Machine, unit: str) -> int:
     return min(l2.bytes * 3 // 4, _LARGEST_BLOCK_BYTES)
 
 
-def tile(machine: Machine, unit: str, family: str) -> tuple[int, int]:
+def tile(machine: Machine, unit: Isa, family: str) -> tuple[int, int]:
     """The register tile to begin with, rows and columns: the first of its list, but one.
 
     Where one multiply-add starts per cycle, loads are plentiful, and the tile of 64 columns reads whole stretches of
@@ -129,8 +101,9 @@ def tile(machine: Machine, unit: str, family: str) -> tuple[int, int]:
     """
     if unit == "avx512" and fmas_per_cycle(machine, unit) == 1:
         return 6, 64
-    tiles = TILES if family == "packed_intrinsics" else SAFE_TILES
-    mr, _, nr = tiles[unit][0].partition("x")
+    facts = UNITS[unit]
+    tiles = facts.tiles if family == "packed_intrinsics" else facts.safe_tiles
+    mr, _, nr = tiles[0].partition("x")
     return int(mr), int(nr)
 
 

@@ -19,13 +19,12 @@ from harness.machine import Machine
 from harness.schedule import recursive
 from harness.schedule.bilinear.scheme import Refutation, Scheme, prove
 from harness.schedule.bilinear.scheme_cost import rms_growth, scheme_cost, traffic_blocks
-from harness.schedule.loops import Loop, deepest_tile, nests, prove_cover, resident_side
-from harness.schedule.model import REGISTERS, Proposal, Schedule
+from harness.schedule.loops import Loop, deepest_tile, prove_cover
+from harness.schedule.model import Proposal, Schedule
+from harness.schedule.nests import nests, resident_side
+from harness.schedule.vector_units import UNITS, registers_needed
 from harness.shapes import Shape
 
-_NEEDS = {"portable": (), "avx2": ("avx2", "fma"), "avx512": ("avx512f", "avx512vl"), "neon": ("neon",)}
-# Multiply-adds in flight that hide the latency: latency of an FMA times vector FMAs per cycle, per unit.
-_IN_FLIGHT = {"avx512": 8, "avx2": 8, "neon": 8, "portable": 8}
 # What a judged kernel may allocate at least: a fixed part, and copies of A + B + C.
 _SPARE_BYTES, _COPIES = 512 << 20, 8
 # Flops saved per byte that a level moves besides: under the first a level cannot pay, under the second it hardly does.
@@ -110,7 +109,7 @@ def facts(subject: Proposal | Schedule, machine: Machine, shapes: Sequence[Shape
         worth = scheme_cost(scheme)
         told.append(f"{outcome}; {worth.additions} block additions, error growth {worth.growth} per level")
     if schedule.kernel in ("packed", "packed_intrinsics"):
-        used, have = registers(schedule), REGISTERS[schedule.isa]
+        used, have = registers(schedule), UNITS[schedule.isa].registers
         told.append(f"the {schedule.tile} tile uses {used} of {have} vector registers of {schedule.isa}")
     paths = " and ".join(nests(schedule))
     told.append(
@@ -124,7 +123,7 @@ def facts(subject: Proposal | Schedule, machine: Machine, shapes: Sequence[Shape
 
 def registers(schedule: Schedule) -> int:
     """Vector registers of the innermost loop: accumulators, one row of B, one repeated element of A."""
-    return schedule.mr * schedule.vectors + schedule.vectors + 1
+    return registers_needed(schedule.mr, schedule.vectors)
 
 
 def _refuse(about: str, text: str) -> Objection:
@@ -144,7 +143,7 @@ def _said(location: tuple[int | str, ...], message: str) -> str:
 
 
 def _unit(s: Schedule, machine: Machine) -> list[Objection]:
-    missing = [name for name in _NEEDS[s.isa] if name not in machine.isa]
+    missing = [name for name in UNITS[s.isa].cpu_features if name not in machine.isa]
     if not missing:
         return []
     have = machine.vector
@@ -158,11 +157,11 @@ def _unit(s: Schedule, machine: Machine) -> list[Objection]:
 def _tile(s: Schedule) -> list[Objection]:
     if s.kernel not in ("packed", "packed_intrinsics"):
         return []
-    used, have = registers(s), REGISTERS[s.isa]
+    used, have = registers(s), UNITS[s.isa].registers
     if used > have:
         count = f"{s.mr * s.vectors}+{s.vectors}+1 = {used}"
         return [_refuse("mr", f"MR={s.mr}, NR={s.nr} needs {count} vector registers; {s.isa} has {have}")]
-    chains, wanted = s.mr * s.vectors, _IN_FLIGHT[s.isa]
+    chains, wanted = s.mr * s.vectors, UNITS[s.isa].fma_chains
     if chains >= wanted:
         return []
     text = (

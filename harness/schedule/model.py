@@ -5,23 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.candidate import ThreadClass, Tier
-from harness.machine import Machine
 from harness.schedule.loops import Loop
+from harness.schedule.vector_units import UNITS, Isa, registers_needed
 
 Family = Literal["naive", "blocked", "packed", "packed_intrinsics", "bilinear"]
-Isa = Literal["portable", "avx2", "avx512", "neon"]
 Packing = Literal["none", "strip", "panel"]
 Choice = str | int | bool
 
-# Lanes of f32 per vector register, and architectural vector registers.
-LANES: dict[str, int] = {"portable": 4, "avx2": 8, "avx512": 16, "neon": 4}
-REGISTERS: dict[str, int] = {"portable": 16, "avx2": 16, "avx512": 32, "neon": 32}
 MAX_SCRATCH_BYTES = 64 << 20
 
 
@@ -112,13 +107,13 @@ class Schedule(BaseModel):
         return self
 
     def _check_tile(self) -> None:
-        lanes, registers = LANES[self.isa], REGISTERS[self.isa]
+        lanes, registers = self.lanes, UNITS[self.isa].registers
         if self.nr % lanes:
             raise ValueError(
                 f"nr = {self.nr} is not a multiple of the {lanes} lanes of {self.isa}; "
                 f"use {lanes}, {2 * lanes}, {3 * lanes} …"
             )
-        needed = self.mr * self.vectors + self.vectors + 1
+        needed = registers_needed(self.mr, self.vectors)
         if needed > registers:
             largest = (registers - 1) // self.vectors - 1
             raise ValueError(
@@ -143,7 +138,7 @@ class Schedule(BaseModel):
     @property
     def lanes(self) -> int:
         """f32 lanes of one vector register."""
-        return LANES[self.isa]
+        return UNITS[self.isa].lanes
 
     @property
     def vectors(self) -> int:
@@ -207,7 +202,7 @@ class Schedule(BaseModel):
     def distance(self, other: Schedule) -> float:
         """How far apart two schedules are: 0 for equal keys; each knob that differs adds |log2 ratio|, a choice 1."""
         mine, theirs = self.normalise().model_dump(mode="json"), other.normalise().model_dump(mode="json")
-        return sum(_gap(mine[name], theirs[name]) for name in mine)
+        return sum(knob_gap(mine[name], theirs[name]) for name in mine)
 
     def differences(self, other: Schedule) -> dict[str, tuple[Any, Any]]:
         """The knobs that differ after normalising, as {name: (mine, theirs)}."""
@@ -225,7 +220,8 @@ _USED: dict[str, set[str]] = {
 }
 
 
-def _gap(mine: Any, theirs: Any) -> float:
+def knob_gap(mine: Any, theirs: Any) -> float:
+    """The distance of two values of a knob: |log2 of the ratio| for sizes (plus one each), else 1; 0 when equal."""
     if mine == theirs:
         return 0.0
     sizes = all(isinstance(value, int) and not isinstance(value, bool) for value in (mine, theirs))
@@ -254,109 +250,3 @@ class Proposal(BaseModel):
         max_length=12,
         description="for free code: your loop nest from the outside in; it must visit every element exactly once",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """One dimension of the search: the Schedule field (or "tile" for mr and nr together) and its choices in order."""
-
-    name: str
-    choices: tuple[Choice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """The points that a tuner may draw on one machine; every combination of choices is a valid Schedule."""
-
-    base: Schedule
-    knobs: tuple[Knob, ...]
-
-    def build(self, choices: dict[str, Choice]) -> Schedule:
-        """The schedule of these choices; knobs left out keep the base's value. ValueError for an unknown knob."""
-        unknown = set(choices) - {knob.name for knob in self.knobs}
-        if unknown:
-            allowed = ", ".join(knob.name for knob in self.knobs)
-            raise ValueError(f"unknown knob {', '.join(sorted(unknown))}; this space has {allowed}")
-        values: dict[str, Any] = self.base.model_dump()
-        for name, choice in choices.items():
-            if name == "tile":
-                mr, _, nr = str(choice).partition("x")
-                values |= {"mr": int(mr), "nr": int(nr)}
-            else:
-                values[name] = choice
-        return Schedule.model_validate(values).normalise()
-
-    def choices_of(self, schedule: Schedule) -> dict[str, Choice]:
-        """For each knob the choice nearest to `schedule`, so that a known point can be handed to a sampler."""
-        return {knob.name: _nearest(knob, schedule) for knob in self.knobs}
-
-
-def _nearest(knob: Knob, schedule: Schedule) -> Choice:
-    value: Choice = schedule.tile if knob.name == "tile" else getattr(schedule, knob.name)
-    if value in knob.choices:
-        return value
-    if isinstance(value, int):
-        return min(knob.choices, key=lambda choice: _gap(int(choice), value))
-    wanted = [int(part) for part in str(value).split("x")] if knob.name == "tile" else []
-    if not wanted:
-        return knob.choices[0]
-    return min(
-        knob.choices,
-        key=lambda c: sum(_gap(int(x), y) for x, y in zip(str(c).split("x"), wanted, strict=True)),
-    )
-
-
-# Register tiles worth trying, best first as published or measured; all leave registers for B and a broadcast.
-TILES: dict[str, tuple[str, ...]] = {
-    "avx512": ("12x32", "6x64", "8x48", "14x32", "9x48", "10x32", "8x32", "13x32", "6x48"),
-    "avx2": ("6x16", "4x24", "5x16", "4x16", "3x24", "2x32"),
-    "neon": ("8x12", "6x16", "8x8", "12x8", "4x16", "5x16"),
-    "portable": ("4x8", "6x8", "4x12", "2x16"),
-}
-# Safe Rust: larger tiles leave the registers, because the compiler gives up promoting the array.
-SAFE_TILES: dict[str, tuple[str, ...]] = {
-    "avx512": ("6x64", "12x32", "8x32", "8x48", "10x32", "6x48"),
-    "avx2": ("6x16", "4x16", "4x24", "5x16", "8x8"),
-    "neon": ("6x8", "8x8", "4x16", "4x8"),
-    "portable": ("4x8", "6x8", "4x12", "2x16"),
-}
-
-
-def space(
-    machine: Machine, threads: ThreadClass = 1, family: str | None = None, isa: str | None = None
-) -> Space:
-    """The search space on `machine`: `family` and `isa` default to the fastest kernels that it can run.
-
-    Every point is a valid schedule that compiles; not every one is fast (some tiles spill when unrolled, some blocks
-    outgrow the caches): that is the tuner's to find out.
-    """
-    from harness.schedule.analytical import first
-
-    base = first(machine, threads, family=family, isa=isa)
-    chosen = base.family
-    if chosen not in ("packed", "packed_intrinsics"):
-        return Space(
-            base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096)))
-        )
-    tiles = TILES[base.isa] if chosen == "packed_intrinsics" else SAFE_TILES[base.isa]
-    knobs = [
-        Knob("tile", tiles),
-        Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
-        Knob("mc", (1, 48, 96, 192, 384, 1024)),
-        Knob("nc", (96, 192, 384, 512, 768, 1024, 2048)),
-        Knob("resident", ("a", "b")),
-        Knob("pack_a", get_args(Packing)),
-        Knob("pack_b", ("panel", "strip")),
-        Knob("direct_edge", (0, 64, 128, 192, 256, 320, 512)),
-    ]
-    if chosen == "packed_intrinsics":
-        knobs += [
-            Knob("unroll", (1, 2, 4, 8)),
-            Knob("prefetch_b", (0, 8, 16)),
-            Knob("prefetch_a", (0, 8)),
-            Knob("prefetch_c", (True, False)),
-        ]
-    if threads == "all":
-        knobs += [Knob("tasks_per_thread", (1, 2, 4)), Knob("parallel_edge", (96, 128, 160, 224))]
-        knobs += [Knob("split", ("grid", "rows", "cols"))] if chosen == "packed_intrinsics" else []
-    return Space(base=base, knobs=tuple(knobs))

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from harness.errors import UserError
+from harness.schedule import template_context
 from harness.schedule.bilinear import schemes, symbolic
 from harness.schedule.bilinear.scheme import CoefficientRow, Scheme, prove
 from harness.schedule.bilinear.scheme import Refutation as _Refutation
@@ -66,8 +67,6 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
 
     Raises UserError when the scheme is refuted, has a coefficient that f32 cannot hold, or cannot be found.
     """
-    from harness.schedule import render as rendering
-
     if schedule.bilinear is None:
         raise UserError("a schedule of family bilinear is needed to render a recursion")
     scheme = scheme_of(schedule.bilinear)
@@ -79,13 +78,18 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
         raise UserError(
             f"{scheme.label}: the coefficient {bad} is not exact in f32; only p/2^q with small p is"
         )
-    inner = rendering.render(inner_schedule(schedule), f"The inner kernel of {title}")
-    told = rendering.context(schedule, title, notes)
+    inner = template_context.render_template(
+        inner_schedule(schedule).normalise(), f"The inner kernel of {title}"
+    )
+    context = template_context.context(schedule, title, notes)
     # The notes are untrusted text, which `context` has already made harmless: they follow its own story.
-    told["story"] = [*_story(scheme, schedule.bilinear), *told["story"][len(rendering.story(schedule)) :]]
-    template = rendering._environment().get_template("bilinear.rs.j2")
-    text = template.render(told | _tables(scheme) | {"b": schedule.bilinear, "inner": inner})
-    return rendering.tidy(text)
+    context["story"] = [
+        *_story(scheme, schedule.bilinear),
+        *context["story"][len(template_context.story(schedule)) :],
+    ]
+    template = template_context.environment().get_template("bilinear.rs.j2")
+    text = template.render(context | _tables(scheme) | {"b": schedule.bilinear, "inner": inner})
+    return template_context.tidy(text)
 
 
 def _story(scheme: Scheme, bilinear: Bilinear) -> list[str]:
@@ -107,10 +111,10 @@ def _tables(scheme: Scheme) -> dict[str, Any]:
         fresh = [index for index, x in enumerate(w) if x and index not in written]
         written.update(fresh)
         if any(u) and any(v) and any(w):
-            told = symbolic.product_line(scheme, t)
+            context = symbolic.product_line(scheme, t)
             products.append(
                 {
-                    "told": told,
+                    "formula": context,
                     "a": _terms(u, scheme.k),
                     "b": _terms(v, scheme.n),
                     "c": _targets(w, scheme.n, fresh),

@@ -27,7 +27,7 @@ from harness.places import ROOT
 from harness.roundtable.conversation.interfaces import MemoryInterface
 from harness.roundtable.evolve import EvolutionResult, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
-from harness.schedule.model import Space
+from harness.schedule.space import Space
 from harness.settings import Settings, default_cache
 from harness.verdict import Accepted, At, Gate, HarnessError, Verdict
 

@@ -40,8 +40,8 @@ class Cost:
 
 def kernels(count: int, seed: int) -> list[tuple[str, str]]:
     """Names and sources of `count` random kernels and of their wrong variants, each made unique by a comment."""
-    from harness.schedule.model import space
     from harness.schedule.render import render
+    from harness.schedule.space import space
 
     rng = random.Random(seed)
     lanes = [space(read(), 1), space(read(), 1, family="packed")]

@@ -11,8 +11,8 @@ import pytest
 from harness.judge import examine
 from harness.judge.examination import Examination, LaunchJudgeWorker
 from harness.judge.oracles import REGISTRY
-from harness.judge.oracles.oracle import AppliesTo
 from harness.judge.oracles.conduct import BETWEEN
+from harness.judge.oracles.oracle import AppliesTo
 from harness.judge.reference import shape_of
 from harness.judge.worker.calls import F32, Ran, Slot
 from harness.settings import Profile

@@ -15,7 +15,8 @@ from harness.schedule.analytical import first
 from harness.schedule.bilinear import compose, schemes, symbolic
 from harness.schedule.bilinear.scheme import Proof, exact, prove
 from harness.schedule.feasible import Objection, Severity, check, facts, read, refusals, registers
-from harness.schedule.model import Proposal, Schedule, space
+from harness.schedule.model import Proposal, Schedule
+from harness.schedule.space import space
 from harness.shapes import Shape
 
 ZEN4 = Machine(

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from harness.machine import Machine
 from harness.schedule.analytical import first
-from harness.schedule.loops import AXES, Loop, covers, fault_at, leaves, nests, pieces, prove_cover
-from harness.schedule.model import LANES, Schedule
+from harness.schedule.loops import AXES, Loop, covers, fault_at, leaves, pieces, prove_cover
+from harness.schedule.model import Schedule
+from harness.schedule.nests import nests
 from harness.schedule.render import render
+from harness.schedule.vector_units import UNITS
 
 EDGES = ["clip", "balanced", "clip_matrix", "drop", "exact"]
 one_axis = st.lists(
@@ -67,7 +69,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
             "family": draw(st.sampled_from(["packed", "packed_intrinsics"])),
             "isa": isa,
             "mr": draw(st.integers(1, 6)),
-            "nr": vectors * LANES[isa],
+            "nr": vectors * UNITS[isa].lanes,
             "kc": draw(st.integers(16, 64)),
             "mc": draw(st.integers(1, 64)),
             "nc": draw(st.integers(4, 128)),

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from harness.machine import Machine
 from harness.schedule import analytical
-from harness.schedule.model import LANES, REGISTERS, SAFE_TILES, TILES, Bilinear, Proposal, Schedule, space
+from harness.schedule.model import Bilinear, Proposal, Schedule
+from harness.schedule.space import space
+from harness.schedule.vector_units import UNITS, Isa, registers_needed
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -135,7 +137,7 @@ def test_the_first_schedule_lies_within_registers_and_caches(name: str, threads:
     where = MACHINES[name]
     first = analytical.first(where, 1 if threads == 1 else "all")
     assert first.isa == where.vector
-    assert first.mr * first.vectors + first.vectors + 1 <= REGISTERS[first.isa]
+    assert registers_needed(first.mr, first.vectors) <= UNITS[first.isa].registers
     micro_panel_of_a = 4 * first.mr * first.kc
     assert micro_panel_of_a <= where.l1d_bytes * 3 // 4
     block_of_b = 4 * first.kc * first.nc
@@ -162,25 +164,11 @@ def test_larger_caches_never_give_smaller_blocks() -> None:
     assert analytical.direct_edge(larger) >= analytical.direct_edge(zen4)
 
 
-@pytest.mark.parametrize("isa", sorted(LANES))
-def test_register_tiles_fit_and_come_with_fewest_loads_first(isa: str) -> None:
-    tiles = analytical.register_tiles(isa)
-    loads = [tile.loads_per_fma for tile in tiles]
-    assert loads == sorted(loads)
-    assert all(tile.registers <= REGISTERS[isa] and tile.nr % LANES[isa] == 0 for tile in tiles)
-    shown = {f"{tile.mr}x{tile.nr}" for tile in tiles}
-    assert {"avx512": "14x32", "avx2": "6x16", "neon": "8x12", "portable": "4x8"}[isa] in shown
-
-
-def test_register_tiles_of_an_unknown_unit_name_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="avx2"):
-        analytical.register_tiles("altivec")
-
-
-@pytest.mark.parametrize("isa", sorted(LANES))
-def test_every_listed_tile_is_a_valid_one(isa: str) -> None:
-    for family, tiles in (("packed_intrinsics", TILES), ("packed", SAFE_TILES)):
-        for tile in tiles[isa] if isa != "portable" or family == "packed" else ():
+@pytest.mark.parametrize("isa", sorted(UNITS))
+def test_every_listed_tile_is_a_valid_one(isa: Isa) -> None:
+    unit = UNITS[isa]
+    for family, tiles in (("packed_intrinsics", unit.tiles), ("packed", unit.safe_tiles)):
+        for tile in tiles if isa != "portable" or family == "packed" else ():
             mr, nr = map(int, tile.split("x"))
             assert Schedule.model_validate({"family": family, "isa": isa, "mr": mr, "nr": nr}).tile == tile
 

@@ -21,9 +21,10 @@ from harness.schedule.analytical import first
 from harness.schedule.bilinear import compose, schemes, symbolic
 from harness.schedule.bilinear.scheme import exact
 from harness.schedule.bilinear.scheme_cost import error_bound
-from harness.schedule.model import LANES, Schedule
+from harness.schedule.model import Schedule
 from harness.schedule.recursive import levels_at, scheme_of, workspace_floats
 from harness.schedule.render import render
+from harness.schedule.vector_units import UNITS
 from harness.settings import Profile, Settings, default_cache
 from harness.shapes import Shape
 from tests.schedule import support as support
@@ -47,7 +48,13 @@ ODD = [
 def schedule(scheme: str = "strassen", threads: Any = 1, **recursion: Any) -> Schedule:
     """A small tile, because the compiler needs seconds for every micro-kernel of a large one."""
     base = first(machine.read(), threads).model_dump()
-    small = {"family": "bilinear", "mr": 3, "nr": LANES[base["isa"]], "parallel_edge": 16, "direct_edge": 16}
+    small = {
+        "family": "bilinear",
+        "mr": 3,
+        "nr": UNITS[base["isa"]].lanes,
+        "parallel_edge": 16,
+        "direct_edge": 16,
+    }
     inner = "packed" if base["isa"] == "portable" else "packed_intrinsics"
     told = {"scheme": scheme, "cutoff": LEAST, "inner": inner} | recursion
     return Schedule.model_validate(base | small | {"bilinear": told})

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from harness import machine
 from harness.judge.worker.calls import Placement
 from harness.schedule import analytical
-from harness.schedule.model import Schedule, space
-from harness.schedule.render import render, tidy
+from harness.schedule.model import Schedule
+from harness.schedule.render import render
+from harness.schedule.space import space
+from harness.schedule.template_context import tidy
 from harness.shapes import Shape
 from tests.schedule.support import build, check_shapes, fill, hosted, run
 from tests.schedule.test_model import drawn

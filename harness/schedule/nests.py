@@ -1,0 +1,34 @@
+"""The loop nests of a schedule's code, as the templates write them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.schedule.loops import Loop
+from harness.schedule.model import Schedule
+
+
+def resident_side(schedule: Schedule) -> Literal["a", "b"]:
+    """Whose micro-panel stays in L1: a strip of B that was packed just in time is always used up at once."""
+    return "b" if schedule.pack_b == "strip" else schedule.resident
+
+
+def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
+    """The loop nests of a schedule's code, by the path that runs them, as the templates write them."""
+    s = schedule
+    if s.kernel == "naive":
+        return {"rows": (Loop(axis="m", step=1), Loop(axis="n", step=1), Loop(axis="k", step=1))}
+    if s.kernel == "blocked":
+        return {"blocks": (Loop(axis="n", step=s.nc), Loop(axis="k", step=s.kc), Loop(axis="m", step=1))}
+    rows = Loop(axis="m", step=s.mr, edge="balanced")
+    columns = Loop(axis="n", step=s.nr)
+    tiles = (rows, columns) if resident_side(s) == "a" else (columns, rows)
+    paths: dict[str, tuple[Loop, ...]] = {"direct": tiles}
+    deep = Loop(axis="k", step=s.kc, edge="balanced")
+    block = Loop(axis="m", step=max(s.mr, s.mc // s.mr * s.mr), edge="balanced")
+    if s.pack_b == "strip":
+        paths["packed"] = (deep, block, *tiles)
+    elif s.pack_a != "none" or s.pack_b != "none":
+        wide = Loop(axis="n", step=max(s.nr, s.nc // s.nr * s.nr), edge="balanced", unit=s.nr)
+        paths["packed"] = (wide, deep, block, *tiles)
+    return paths

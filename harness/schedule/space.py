@@ -1,0 +1,101 @@
+"""The search space of a machine: the knobs that a tuner may turn, and their choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from harness.candidate import ThreadClass
+from harness.machine import Machine
+from harness.schedule.analytical import first
+from harness.schedule.model import Choice, Packing, Schedule, knob_gap
+from harness.schedule.vector_units import UNITS
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One dimension of the search: the Schedule field (or "tile" for mr and nr together) and its choices in order."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The points that a tuner may draw on one machine; every combination of choices is a valid Schedule."""
+
+    base: Schedule
+    knobs: tuple[Knob, ...]
+
+    def build(self, choices: dict[str, Choice]) -> Schedule:
+        """The schedule of these choices; knobs left out keep the base's value. ValueError for an unknown knob."""
+        unknown = set(choices) - {knob.name for knob in self.knobs}
+        if unknown:
+            allowed = ", ".join(knob.name for knob in self.knobs)
+            raise ValueError(f"unknown knob {', '.join(sorted(unknown))}; this space has {allowed}")
+        values: dict[str, Any] = self.base.model_dump()
+        for name, choice in choices.items():
+            if name == "tile":
+                mr, _, nr = str(choice).partition("x")
+                values |= {"mr": int(mr), "nr": int(nr)}
+            else:
+                values[name] = choice
+        return Schedule.model_validate(values).normalise()
+
+    def choices_of(self, schedule: Schedule) -> dict[str, Choice]:
+        """For each knob the choice nearest to `schedule`, so that a known point can be handed to a sampler."""
+        return {knob.name: _nearest(knob, schedule) for knob in self.knobs}
+
+
+def _nearest(knob: Knob, schedule: Schedule) -> Choice:
+    value: Choice = schedule.tile if knob.name == "tile" else getattr(schedule, knob.name)
+    if value in knob.choices:
+        return value
+    if isinstance(value, int):
+        return min(knob.choices, key=lambda choice: knob_gap(int(choice), value))
+    wanted = [int(part) for part in str(value).split("x")] if knob.name == "tile" else []
+    if not wanted:
+        return knob.choices[0]
+    return min(
+        knob.choices,
+        key=lambda c: sum(knob_gap(int(x), y) for x, y in zip(str(c).split("x"), wanted, strict=True)),
+    )
+
+
+def space(
+    machine: Machine, threads: ThreadClass = 1, family: str | None = None, isa: str | None = None
+) -> Space:
+    """The search space on `machine`: `family` and `isa` default to the fastest kernels that it can run.
+
+    Every point is a valid schedule that compiles; not every one is fast (some tiles spill when unrolled, some blocks
+    outgrow the caches): that is the tuner's to find out.
+    """
+    base = first(machine, threads, family=family, isa=isa)
+    chosen = base.family
+    if chosen not in ("packed", "packed_intrinsics"):
+        return Space(
+            base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096)))
+        )
+    unit = UNITS[base.isa]
+    tiles = unit.tiles if chosen == "packed_intrinsics" else unit.safe_tiles
+    knobs = [
+        Knob("tile", tiles),
+        Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
+        Knob("mc", (1, 48, 96, 192, 384, 1024)),
+        Knob("nc", (96, 192, 384, 512, 768, 1024, 2048)),
+        Knob("resident", ("a", "b")),
+        Knob("pack_a", get_args(Packing)),
+        Knob("pack_b", ("panel", "strip")),
+        Knob("direct_edge", (0, 64, 128, 192, 256, 320, 512)),
+    ]
+    if chosen == "packed_intrinsics":
+        knobs += [
+            Knob("unroll", (1, 2, 4, 8)),
+            Knob("prefetch_b", (0, 8, 16)),
+            Knob("prefetch_a", (0, 8)),
+            Knob("prefetch_c", (True, False)),
+        ]
+    if threads == "all":
+        knobs += [Knob("tasks_per_thread", (1, 2, 4)), Knob("parallel_edge", (96, 128, 160, 224))]
+        knobs += [Knob("split", ("grid", "rows", "cols"))] if chosen == "packed_intrinsics" else []
+    return Space(base=base, knobs=tuple(knobs))

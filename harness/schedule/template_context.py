@@ -1,0 +1,180 @@
+"""What the templates may use: a schedule's constants, texts and code fragments, and the Jinja environment."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.schedule.model import Schedule
+from harness.schedule.vector_units import UNITS, Isa
+
+if TYPE_CHECKING:
+    import jinja2
+
+_SPLITS = {
+    "rows": "blocks of rows, one or more per thread",
+    "cols": "blocks of columns, one or more per thread",
+    "grid": "a grid of blocks, shaped so that the tasks together read the least",
+}
+_GRIDS = {
+    "rows": "all tasks down, unless there are too few rows",
+    "cols": "all tasks across, unless there are too few columns",
+    "grid": "the factors of `tasks` that make the tasks read least",
+}
+_PACKS_A = {
+    "none": "A is read in place",
+    "strip": "A is copied row by row into padded rows",
+    "panel": "A is packed k-major in micro-panels",
+}
+_PACKS_B = {
+    "none": "B is read in place",
+    "strip": "B is packed one strip of NR columns at a time, just before its use",
+    "panel": "B is packed a KC x NC block at a time",
+}
+
+
+def render_template(s: Schedule, title: str, notes: str = "") -> str:
+    """The source of kernel.rs for a normalised schedule of any family except bilinear."""
+    template = environment().get_template(f"{s.family}.rs.j2")
+    return tidy(template.render(context(s, title, notes)))
+
+
+def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
+    """What the templates may use; the one place that decides which parts of a template a schedule needs."""
+    packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
+    padded = s.edges == "tile" or s.isa == "neon"
+    return {
+        "s": s,
+        "title": _comment(title)[0],
+        "story": [*story(s), *(["", *_comment(notes)] if notes.strip() else [])],
+        "knobs": knob_lines(s),
+        "threaded": s.threads == "all",
+        "features": UNITS[s.isa].target_features,
+        "register": UNITS[s.isa].register_class,
+        "arch": UNITS[s.isa].arch,
+        "detected": _detected(s.isa),
+        "uses_packed": packs_a or packs_b,
+        "uses_scratch": packs_a or packs_b or padded,
+        "padded": padded,
+        "needs_strips": s.threads == "all" or ((packs_a or packs_b) and s.pack_b != "strip"),
+        "k_major": s.pack_a == "panel",
+        "a_floats": _a_floats(s),
+        "b_floats": _b_floats(s, padded),
+        "b_floats_safe": _b_floats(s, True),
+        "prefetches_c": s.prefetch_c and s.isa != "neon",
+        "prefetches": s.isa != "neon" and (s.prefetch_b > 0 or s.prefetch_a > 0),
+        "prefetch_lines": _prefetch_lines(s),
+        "split_story": _SPLITS[s.split],
+        "grid_story": _GRIDS[s.split],
+    }
+
+
+def tidy(source: str) -> str:
+    """Rust indented by its brackets, without double blank lines or blank lines at the inner edge of a block."""
+    lines: list[str] = []
+    open_brackets: list[
+        int
+    ] = []  # how many levels each open bracket indents: the first of a line 1, the others 0
+    for raw in source.splitlines():
+        line = raw.strip()
+        code = "" if line.startswith("//") else re.sub(r'"[^"]*"|//.*', "", line)
+        leading = len(code) - len(code.lstrip("}])"))
+        if line:
+            if line.startswith("}") and lines and not lines[-1]:
+                lines.pop()
+            depth = sum(open_brackets[: len(open_brackets) - leading])
+            lines.append("    " * depth + line)
+        elif lines and lines[-1] and not lines[-1].endswith("{"):
+            lines.append("")
+        before = len(open_brackets)
+        for character in code:
+            if character in "{[(":
+                open_brackets.append(0)
+            elif character in "}])":
+                open_brackets.pop()
+                before = min(before, len(open_brackets))
+        if len(open_brackets) > before:
+            open_brackets[before] = 1
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def story(s: Schedule) -> list[str]:
+    """What the kernel does, in a few lines for its header."""
+    threads = "one thread" if s.threads == 1 else "all of rayon's threads"
+    if s.kernel == "naive":
+        return [f"The textbook: three loops, {threads}, no regard for caches or vector units."]
+    if s.kernel == "blocked":
+        return [
+            f"Rows of B are scaled and summed, {s.kc} x {s.nc} of B at a time so that they stay in cache; {threads}."
+        ]
+    text = (
+        f"BLIS-style loops around a {s.mr} x {s.nr} register tile "
+        f"({s.vectors} vectors of {s.lanes} floats wide), {threads}. "
+        f"{_PACKS_A[s.pack_a]}; {_PACKS_B[s.pack_b]}."
+    )
+    if s.pack_a != "none" or s.pack_b != "none":
+        text += f" Products of up to {s.direct_edge}^3 skip the packing."
+    return textwrap.wrap(text, 100)
+
+
+def knob_lines(s: Schedule) -> list[str]:
+    """Every knob that matters to this schedule as "name = value", wrapped, then the schedule's key."""
+    values = s.model_dump(mode="json", exclude={"bilinear"}, exclude_defaults=False)
+    shown = [f"{name} = {value}" for name, value in values.items() if name in s.used]
+    return [*textwrap.wrap("Schedule: " + ", ".join(shown) + ".", 100), f"Key: {s.key()}."]
+
+
+def _comment(text: str) -> list[str]:
+    """Untrusted text as comment lines: printable, wrapped, never able to end the comment."""
+    clean = "".join(ch if ch.isprintable() else " " for ch in text)
+    return textwrap.wrap(" ".join(clean.split()), 100) or ["A matrix multiplication."]
+
+
+def _detected(isa: Isa) -> str:
+    names = UNITS[isa].target_features.split(",")
+    macro = "std::arch::is_aarch64_feature_detected" if isa == "neon" else "is_x86_feature_detected"
+    return " && ".join(f'{macro}!("{name}")' for name in names)
+
+
+def _a_floats(s: Schedule) -> str:
+    if s.pack_a == "none":
+        return "0"
+    depth = "(KC.min(job.k).next_multiple_of(16) + 16)" if s.pack_a == "strip" else "KC.min(job.k)"
+    return f"{depth} * MC.min(job.m)"
+
+
+def _b_floats(s: Schedule, padded: bool) -> str:
+    """Floats of the packed block of B; a strip's worth where only a ragged one is packed."""
+    if s.pack_b == "none" and not padded:
+        return "0"
+    columns = "NC.min(job.n.next_multiple_of(NR))" if s.pack_b == "panel" else "NR"
+    return f"(KC.min(job.k) * {columns}).next_multiple_of(16)"
+
+
+def _prefetch_lines(s: Schedule) -> str:
+    """Prefetches of one turn of the k-loop: a line of B per 16 columns and step, a line of A per 16 packed elements."""
+    lines = []
+    for step in range(s.unroll):
+        if s.prefetch_b:
+            for column in range(0, s.nr, 16):
+                lines.append(f"b.wrapping_add({s.prefetch_b + step} * ldb + {column})")
+    if s.prefetch_a and s.pack_a == "panel":
+        for ahead in range(0, s.mr * s.unroll, 16):
+            lines.append(f"a.wrapping_add({s.prefetch_a} * along + {ahead})")
+    return "\n".join(f"                _mm_prefetch::<_MM_HINT_T0>({line}.cast());" for line in lines)
+
+
+@lru_cache(maxsize=1)
+def environment() -> jinja2.Environment:
+    """The Jinja environment of the templates folder; an undefined name in a template is an error."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
