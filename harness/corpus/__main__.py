@@ -1,4 +1,4 @@
-"""`python -m harness.corpus fetch | add | ingest | search | status`: the library of papers from the command line."""
+"""The library of papers from the command line: `python -m harness.corpus fetch | add | ingest | search | status`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.store.command_line import add_memory_options, guarded
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 when done, 1 when some papers failed, 2 with one line on stderr when nothing could be."""
+    """Run one command; returns 0, 1 when some papers failed, or 2 after one line on stderr."""
     parsed = _parser().parse_args(arguments)
     commands = {"fetch": _fetch, "add": _add, "ingest": _ingest, "search": _search, "status": _status}
     return guarded(commands[parsed.command], parsed)
@@ -100,7 +100,7 @@ def _ingest(parsed: argparse.Namespace) -> int:
     files = ingest.sources(papers, parsed.corpus)
     with connect(parsed.memory) as connection:
         library = open_library(connection, embedder, parsed.corpus / "papers.toml")
-        # disable=None: the bar is drawn on a terminal only.
+        # disable=None draws the bar on a terminal only.
         bar = tqdm(files, unit="file", disable=None, leave=False)
         done = ingest.ingest(library, bar, tqdm.write)
         print(

@@ -1,4 +1,4 @@
-"""Cutting texts into passages: by meaning (distance between neighbouring sentences) or, for comparison, by size."""
+"""Splits texts into passages: by meaning (distance between neighbouring sentences) or, for comparison, by size."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class PageText:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How to cut. Lengths in characters; `percentile` of the distances above which a break is set.
+    """How to split. Lengths in characters; `percentile` of the distances above which a passage ends.
 
-    `window`: sentences on each side of a place that are compared; more than one, against jitter.
+    `window`: number of sentences compared on each side of a position; more than one reduces noise.
     """
 
     shortest: int = 200
@@ -40,7 +40,7 @@ class Cut:
 
     @property
     def name(self) -> str:
-        """What is stored with the passages, so that another way of cutting is noticed."""
+        """The name stored with the passages, so that a change of the method is noticed."""
         return f"semantic-v1-{self.shortest}-{self.longest}-{self.window}-{self.percentile:g}"
 
 
@@ -52,7 +52,7 @@ _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\n\s*\n")
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text`, white space normalised, nothing else lost; a blank line ends one as well."""
+    """The sentences of `text` with normalised white space and nothing else lost; a blank line also ends a sentence."""
     parts: list[str] = []
     start = 0
     for match in _END.finditer(text):
@@ -66,12 +66,12 @@ def sentences(text: str) -> list[str]:
 
 
 def semantic_chunks(pages: Sequence[PageText], embedder: Embedder, cut: Cut = Cut()) -> list[Chunk]:
-    """Passages whose sentences belong together; each carries the page of its first sentence.
+    """Passages of related sentences; each has the page of its first sentence.
 
-    A break is set where the cosine distance between the sentences before and those after is above the percentile;
-    passages shorter than `cut.shortest` join the nearer neighbour, longer ones than `cut.longest` are cut at their
-    largest distance. The same text and embedder give the same passages. (After M. Hearst, "TextTiling", 1997, with
-    embeddings, and G. Kamradt, "5 Levels of Text Splitting", 2023, level 4.)
+    A passage ends where the cosine distance between the sentences before and after is above the percentile. Passages
+    shorter than `cut.shortest` join the nearer neighbour; passages longer than `cut.longest` are split at their largest
+    distance. The same text and embedder give the same passages. (After M. Hearst, "TextTiling", 1997, with embeddings,
+    and G. Kamradt, "5 Levels of Text Splitting", 2023, level 4.)
     """
     units = list(_units(pages, cut.longest))
     if not units:
@@ -84,7 +84,9 @@ def semantic_chunks(pages: Sequence[PageText], embedder: Embedder, cut: Cut = Cu
 
 
 def fixed_chunks(pages: Sequence[PageText], size: int = 700, overlap: int = 100) -> list[Chunk]:
-    """Passages of about `size` characters at word boundaries, each repeating `overlap` characters of the last."""
+    """Passages of about `size` characters at word boundaries, each repeating `overlap` characters of the
+    previous one.
+    """
     if not 0 <= overlap < size:
         raise ValueError(f"overlap {overlap} must be smaller than size {size}")
     chunks = []
@@ -102,7 +104,7 @@ def fixed_chunks(pages: Sequence[PageText], size: int = 700, overlap: int = 100)
 
 
 def _units(pages: Sequence[PageText], longest: int) -> Iterator[Chunk]:
-    """Sentences with their pages; one that runs over a page's end stays whole; endless ones are cut at words."""
+    """Sentences with their pages; a sentence across a page break stays whole; very long ones are split at words."""
     held = ""
     held_page: int | None = None
     for position, page in enumerate(pages):
@@ -131,10 +133,10 @@ def _at_words(text: str, longest: int) -> Iterator[str]:
 
 
 def _distances(texts: Sequence[str], embedder: Embedder, window: int) -> NDArray[np.float64]:
-    """Cosine distance between the mean of the `window` sentences up to i and that of the `window` after i.
+    """Cosine distance between the mean of the `window` sentences up to i and that of the `window` sentences after i.
 
-    The two sides share no sentence, so the distance peaks exactly at a change of subject. Rounded, so that no last
-    bit of another machine's arithmetic decides.
+    The two sides share no sentence, so the distance peaks exactly at a change of topic. Rounded, so that the last bit
+    of another machine's arithmetic makes no difference.
     """
     vectors = embedder.embed_documents(texts).astype(np.float64)
     found = np.zeros(max(0, len(texts) - 1))
@@ -147,7 +149,7 @@ def _distances(texts: Sequence[str], embedder: Embedder, window: int) -> NDArray
 
 
 def _breaks(distances: NDArray[np.float64], percentile: float) -> list[int]:
-    """Indices i such that a passage ends after sentence i."""
+    """The indices i such that a passage ends after sentence i."""
     if not len(distances):
         return []
     threshold = float(np.percentile(distances, percentile))
@@ -166,7 +168,7 @@ def _length(units: Sequence[Chunk], start: int, end: int) -> int:
 def _split(
     span: tuple[int, int], units: Sequence[Chunk], distances: NDArray[np.float64], cut: Cut
 ) -> Iterator[tuple[int, int]]:
-    """Cut a span that is too long at its largest distance, preferring cuts that leave both sides long enough."""
+    """Split a long span at its largest distance, preferably where both parts stay long enough."""
     waiting = [span]
     while waiting:
         start, end = waiting.pop()
@@ -184,7 +186,7 @@ def _split(
 def _merge(
     spans: list[tuple[int, int]], units: Sequence[Chunk], distances: NDArray[np.float64], cut: Cut
 ) -> list[tuple[int, int]]:
-    """Join spans that are too short to the nearer neighbour with which they still fit."""
+    """Join short spans to the nearer neighbour with which they still fit."""
     merged = list(spans)
     position = 0
     while position < len(merged):

@@ -1,4 +1,4 @@
-"""From pages as drawn to text that reads: ligatures, hyphens, running heads, page numbers, references."""
+"""Turns extracted pages into running text: ligatures, hyphens, running heads, page numbers, references."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EDGE_LINES = 3
 
 
 def clean(pages: Sequence[PageText]) -> list[PageText]:
-    """The pages' running text; empty pages are left out, numbers of pages stay."""
+    """The pages' running text; empty pages are dropped, page numbers stay."""
     lines = [[_plain(line) for line in page.text.splitlines()] for page in pages]
     lines = _without_running_heads(lines)
     lines = _without_references(lines)
@@ -38,7 +38,9 @@ def clean(pages: Sequence[PageText]) -> list[PageText]:
 
 
 def _plain(line: str) -> str:
-    """Ligatures apart, mathematical alphabets as letters (𝐴 → A), control characters out; ², ≤, Σ, γ stay."""
+    """The text with ligatures resolved and mathematical alphabets as letters (𝐴 → A), without control characters; ², ≤,
+    Σ, γ stay.
+    """
     line = line.translate(_TABLE)
     return "".join(
         unicodedata.normalize("NFKC", c) if 0x1D400 <= ord(c) <= 0x1D7FF else c
@@ -48,9 +50,9 @@ def _plain(line: str) -> str:
 
 
 def _without_running_heads(pages: list[list[str]]) -> list[list[str]]:
-    """Drop arXiv's stamp, page numbers at the edges, and edge lines that come back on several pages.
+    """Remove arXiv's stamp, page numbers at the edges, and edge lines that recur on several pages.
 
-    Three pages are enough: left and right pages often have different heads, and every chapter its own.
+    Three pages suffice, because left and right pages, and chapters, often have different heads.
     """
     seen: Counter[str] = Counter()
     for lines in pages:
@@ -62,7 +64,7 @@ def _without_running_heads(pages: list[list[str]]) -> list[list[str]]:
         gone |= {
             index for index, line in _edges(lines) if seen[_shape(line)] >= least or _PAGE_NUMBER.match(line)
         }
-        # A running head is outside of the text: from the edge inwards, up to the first line that stays.
+        # A running head is at the edge: search from the edge inwards, up to the first line that stays.
         first = next((index for index in range(len(lines)) if index not in gone), len(lines))
         last = next((index for index in reversed(range(len(lines))) if index not in gone), -1)
         result.append([line for line in lines[first : last + 1] if not _STAMP.match(line)])
@@ -70,18 +72,18 @@ def _without_running_heads(pages: list[list[str]]) -> list[list[str]]:
 
 
 def _edges(lines: Sequence[str]) -> list[tuple[int, str]]:
-    """The first and last few lines with words, by index."""
+    """Indices of the first and last few lines that contain words."""
     solid = [(index, line) for index, line in enumerate(lines) if line.strip()]
     return solid if len(solid) <= 2 * _EDGE_LINES else solid[:_EDGE_LINES] + solid[-_EDGE_LINES:]
 
 
 def _shape(line: str) -> str:
-    """A line with its digits levelled, so that running heads with page numbers are alike."""
+    """The line with all digits equal, so that running heads with page numbers match."""
     return re.sub(r"\d+", "0", " ".join(line.split()).lower())
 
 
 def _without_references(pages: list[list[str]]) -> list[list[str]]:
-    """Cut from the last heading "References" to the next appendix or the end; only in the paper's second half."""
+    """Remove from the last heading "References" to the next appendix or the end; only in the paper's second half."""
     places = [
         (p, i) for p, lines in enumerate(pages) for i, line in enumerate(lines) if _REFERENCES.match(line)
     ]
@@ -106,7 +108,7 @@ def _without_references(pages: list[list[str]]) -> list[list[str]]:
 
 
 def _joined(lines: Sequence[str], vocabulary: Counter[str]) -> str:
-    """Lines to paragraphs; a word that was hyphenated at a line's end is put together as the rest spells it."""
+    """Lines joined to paragraphs; a word hyphenated at a line end is joined as it is spelled elsewhere."""
     text = ""
     for line in (line.strip() for line in lines):
         if not line:

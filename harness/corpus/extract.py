@@ -1,4 +1,4 @@
-"""Files to text: PDFs in a process of their own with limits on pages, bytes, time and memory; text directly."""
+"""From files to text: PDFs in a separate process with limits on pages, bytes, time and memory; text files directly."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from harness.errors import UserError
 from harness.places import ROOT
 
 SUFFIXES = (".pdf", ".txt", ".md", ".markdown")
-# Fewer letters than this is a scan or an empty file, not a paper.
+# A file with fewer letters is a scan or empty.
 _LEAST_LETTERS = 80
 
 
 class UnreadableError(UserError):
-    """A file that gives no text; its text names the file and says why, and the file is skipped."""
+    """The file gives no text. The message names the file and the reason; the file is skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractionLimits:
-    """What one file may cost: bytes on disk and of text, pages, seconds, bytes of address space."""
+    """Limits for one file: bytes on disk and of text, pages, seconds, bytes of address space."""
 
     file_bytes: int = 100 << 20
     text_bytes: int = 20 << 20
@@ -39,7 +39,7 @@ class ExtractionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """Cleaned pages that have text, the title that the file claims, and how many of its pages gave nothing."""
+    """Cleaned pages with text, the title given by the file, and the number of pages without text."""
 
     title: str | None
     pages: tuple[PageText, ...]
@@ -49,8 +49,8 @@ class Extracted:
 def extract(path: Path, limits: ExtractionLimits = ExtractionLimits()) -> Extracted:
     """Read a PDF, text or Markdown file.
 
-    Raises UnreadableError for an unknown kind, and for a file that is too large, empty, encrypted, scanned, broken,
-    or that needs more pages, time or memory than `limits` allow.
+    Raises UnreadableError for an unknown type, and for a file that is too large, empty, encrypted, scanned or broken,
+    or that exceeds the page, time or memory limit.
     """
     try:
         size = path.stat().st_size
@@ -86,7 +86,9 @@ def _text(path: Path, limits: ExtractionLimits) -> Extracted:
 
 
 def _without_markdown(text: str) -> str:
-    """The words of Markdown: no images, link targets, comments or marks; headings become paragraphs, code stays."""
+    """The words of Markdown without images, link targets, comments and marks; headings become paragraphs, code
+    stays.
+    """
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
@@ -96,7 +98,7 @@ def _without_markdown(text: str) -> str:
 
 
 def _pdf(path: Path, limits: ExtractionLimits) -> Extracted:
-    """Run the worker on a PDF; whatever happens to it becomes one line."""
+    """Run the worker on a PDF; any failure of it becomes one line."""
     with path.open("rb") as file:
         if b"%PDF-" not in file.read(1024):
             raise UnreadableError(f"{path}: not a PDF (no %PDF- at its beginning)")
@@ -144,5 +146,5 @@ def _answer(path: Path, code: int, output: bytes, limits: ExtractionLimits) -> E
 
 
 def _one_line(text: str) -> str:
-    """At most 300 printable characters; what comes out of a file may hold a terminal's escape sequences."""
+    """At most 300 printable characters, because text from a file may contain terminal escape sequences."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]

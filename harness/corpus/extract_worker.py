@@ -1,6 +1,6 @@
-"""The process that reads one PDF: sets its own limits, then lets pypdf at it; answers in one line of JSON.
+"""The process that reads one PDF: sets its own limits, runs pypdf, and prints one line of JSON.
 
-`python -m harness.corpus.extract_worker PATH LIMITS`; the parent (extract.py) holds the deadline.
+`python -m harness.corpus.extract_worker PATH LIMITS`; the parent (extract.py) enforces the deadline.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def main(path: Path, limits: dict[str, float]) -> dict[str, Any]:
-    """{"title", "pages": [[number, text], …], "total"} or {"refused": why}."""
+    """Print {"title", "pages": [[number, text], …], "total"} or {"refused": reason}."""
     _limit(limits)
     try:
         return read(path, limits)
@@ -36,12 +36,14 @@ def _limit(limits: dict[str, float]) -> None:
         try:
             resource.setrlimit(kind, (value, hard))
         except (ValueError, OSError):
-            # macOS knows RLIMIT_AS but does not take it; the deadline and pypdf's own limits remain.
+            # macOS knows RLIMIT_AS but rejects it; the deadline and pypdf's own limits remain.
             continue
 
 
 def read(path: Path, limits: dict[str, float]) -> dict[str, Any]:
-    """What `main` returns, within the limits on pages and text; those on time and memory are the process's."""
+    """The result that `main` prints, within the limits on pages and text; time and memory are limited by the
+    process.
+    """
     import pypdf
     from pypdf.errors import DependencyError
 
@@ -56,7 +58,7 @@ def read(path: Path, limits: dict[str, float]) -> dict[str, Any]:
         raise
     except (
         Exception
-    ) as error:  # pypdf raises what its parsing happens to meet: KeyError, TypeError, AttributeError …
+    ) as error:  # pypdf raises whatever its parsing meets: KeyError, TypeError, AttributeError …
         return {"refused": f"broken ({_reason(error)})"}
     if total > limits["pages"]:
         return {"refused": f"has {total} pages, more than {int(limits['pages'])}"}
@@ -68,7 +70,7 @@ def read(path: Path, limits: dict[str, float]) -> dict[str, Any]:
             text = _page(reader.pages[number - 1])
         except MemoryError:
             raise
-        except Exception as error:  # one bad page does not spoil the others
+        except Exception as error:  # one bad page must not affect the others
             trouble = _reason(error)
             continue
         room -= len(text.encode("utf-8", "replace"))
@@ -102,7 +104,7 @@ def _title(reader: Any) -> str:
         title = str((reader.metadata or {}).get("/Title") or "").strip()
     except MemoryError:
         raise
-    except Exception:  # a broken information dictionary is as good as none
+    except Exception:  # a broken information dictionary counts as none
         return ""
     return " ".join(title.split())[:300]
 

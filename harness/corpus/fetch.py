@@ -1,4 +1,4 @@
-"""Downloading papers from arXiv politely: pauses, resumed parts, checks, whole files or none."""
+"""Downloads papers from arXiv at arXiv's pace: pauses, resumed downloads, checks, complete files only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     import httpx
 
-# arXiv sets this host aside for programs: https://info.arxiv.org/help/bulk_data.html
+# arXiv's host for programs: https://info.arxiv.org/help/bulk_data.html
 ARXIV = "https://export.arxiv.org"
 STATE_FILE = "fetched.json"
 MAX_BYTES = 100 << 20
@@ -31,7 +31,7 @@ _USER_AGENT = "matmul-round-table/0.1 (one paper every few seconds; python -m ha
 
 @dataclass(frozen=True, slots=True)
 class Politeness:
-    """Where from and how gently: seconds between requests, tries per paper, seconds of silence that are too long."""
+    """The server and the pace: seconds between requests, tries per paper, seconds of silence before giving up."""
 
     base_url: str = ARXIV
     pause_s: float = 3.0
@@ -43,7 +43,7 @@ class Politeness:
 
 @dataclass(slots=True)
 class Fetched:
-    """What a fetch did, by paper id; `failed` with the reason."""
+    """The result of a fetch, by paper id; `failed` with the reason."""
 
     downloaded: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
@@ -52,20 +52,20 @@ class Fetched:
 
 
 class _RefusedError(Exception):
-    """One paper cannot be had; the others may."""
+    """One paper is not available; others may be."""
 
 
 class _CutOffError(Exception):
-    """The transfer broke; trying again goes on where it ended."""
+    """The transfer broke off; the next try continues there."""
 
 
 def fetch(
     papers: Iterable[Paper], folder: Path, how: Politeness, say: Announce, progress: bool = False
 ) -> Fetched:
-    """Bring the papers that arXiv has into `folder`, skipping those that are there and whole.
+    """Download the papers that arXiv has into `folder`, skipping complete ones.
 
-    Raises UserError when the network, the server or the disk fail for all; what was downloaded stays, and a part
-    is resumed by the next call. A failure of one paper is told in the result and does not stop the others.
+    Raises UserError when the network, the server or the disk fail for all papers. Downloaded files stay, and a partial
+    file is resumed by the next call. The failure of one paper is part of the result and does not stop the others.
     """
     private_folder(folder)
     done = Fetched()
@@ -93,12 +93,12 @@ def fetch(
 
 
 def pdf_path(paper: Paper, folder: Path) -> Path:
-    """Where the paper's PDF lies in `folder`."""
+    """The path of the paper's PDF in `folder`."""
     return folder / f"{paper.file_stem}.pdf"
 
 
 class _State:
-    """fetched.json: id → sha256, size, time; a file that does not match it is fetched again."""
+    """The file fetched.json: id → sha256, size, time. A PDF that does not match its entry is fetched again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -114,7 +114,7 @@ class _State:
             ) from None
 
     def whole(self, paper: Paper, folder: Path) -> bool:
-        """Whether the PDF is there as it was recorded; one that somebody put there by hand is checked and recorded."""
+        """Whether the PDF is there as recorded; a file that was copied in by hand is checked and recorded."""
         path = pdf_path(paper, folder)
         if not path.is_file():
             return False
@@ -136,7 +136,7 @@ class _State:
 
 
 def _download(client: httpx.Client, paper: Paper, folder: Path, how: Politeness, progress: bool) -> Path:
-    """The paper's file, whole and checked; parts are kept between tries and between calls."""
+    """Download and check one paper; partial files are kept between tries and between calls."""
     part = folder / f"{paper.file_stem}.part"
     url = f"{how.base_url.rstrip('/')}/pdf/{paper.arxiv}"
     for left in range(how.tries - 1, -1, -1):
@@ -162,7 +162,7 @@ def _download(client: httpx.Client, paper: Paper, folder: Path, how: Politeness,
 
 
 def _transfer(client: httpx.Client, url: str, part: Path, how: Politeness, label: str | None) -> None:
-    """One request, appended to the part where the server confirms that it is the same file."""
+    """One request; the body is appended to the partial file if the server confirms that it is the same file."""
     import httpx
 
     have = part.stat().st_size if part.exists() and _tag(part).exists() else 0
@@ -193,7 +193,7 @@ def _transfer(client: httpx.Client, url: str, part: Path, how: Politeness, label
 
 
 def _check_status(answer: httpx.Response, url: str, how: Politeness) -> None:
-    """Turn everything but 200 and 206 into what it means for this paper or for all."""
+    """Raise the error that a status other than 200 and 206 means, for this paper or for all."""
     code = answer.status_code
     if code in (200, 206):
         return
@@ -227,14 +227,14 @@ def _retry_after_s(value: str) -> float:
 
 
 def _write(answer: httpx.Response, part: Path, at: int, label: str | None) -> None:
-    """The body into the part from byte `at` on; its length must be what the server said."""
+    """Append the body to the partial file from byte `at`; its length must match the server's statement."""
     from tqdm import tqdm
 
     tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
     length = answer.headers.get("Content-Length", "")
     total = at + int(length) if length.isdigit() else None
     try:
-        # A weak tag does not promise the same bytes, so such a part is not resumed.
+        # A weak tag does not guarantee the same bytes, so such a partial file is not resumed.
         if tag and not tag.startswith("W/"):
             write_whole(_tag(part), tag)
         else:
@@ -252,7 +252,8 @@ def _write(answer: httpx.Response, part: Path, at: int, label: str | None) -> No
             ) as bar,
         ):
             file.seek(at)
-            # Blocks as they arrive: a chunk size would hold back, and at a cut-off lose, what has come.
+            # Blocks as they arrive: a fixed chunk size would delay data and lose it when the transfer breaks
+            # off.
             for block in answer.iter_raw():
                 file.write(block)
                 bar.update(len(block))
@@ -270,7 +271,7 @@ def _write(answer: httpx.Response, part: Path, at: int, label: str | None) -> No
 
 
 def _complaint(path: Path) -> str | None:
-    """Why `path` is not a whole PDF, or None."""
+    """Why `path` is not a complete PDF; None when it is."""
     with path.open("rb") as file:
         if b"%PDF-" not in file.read(1024):
             return "is not a PDF"
@@ -284,7 +285,7 @@ def _tag(part: Path) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One fetch per folder."""
+    """Allow one fetch per folder at a time."""
     from filelock import FileLock, Timeout
 
     try:

@@ -1,4 +1,6 @@
-"""Files into the library: found, named, read, cut, embedded; only what is new or changed, and only whole documents."""
+"""Brings files into the library: find, identify, read, split, embed; only new or changed ones, and only whole
+documents.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from harness.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to be ingested and the paper that it is; title None where only the file can tell it."""
+    """A file to ingest and its paper; title None when only the file states it."""
 
     path: Path
     paper_id: str
@@ -29,7 +31,7 @@ class Source:
 
 @dataclass(slots=True)
 class Ingested:
-    """What an ingest did: paper ids stored and unchanged, files skipped with the reason, passages stored."""
+    """The result of an ingest: paper ids stored and unchanged, files skipped with the reason, passages stored."""
 
     stored: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -39,7 +41,7 @@ class Ingested:
 
 
 def sources(papers: Iterable[Paper], corpus: Path) -> list[Source]:
-    """The files under corpus/pdf that the manifest names, and everything readable under corpus/own."""
+    """The files under corpus/pdf that the manifest names, and all readable files under corpus/own."""
     found = []
     for paper in papers:
         path = pdf_path(paper, corpus / "pdf")
@@ -53,10 +55,10 @@ def sources(papers: Iterable[Paper], corpus: Path) -> list[Source]:
 
 
 def ingest(library: PaperLibrary, files: Iterable[Source], say: Announce, cut: Cut = Cut()) -> Ingested:
-    """Store what is new or changed since the last time, and take out own files that are gone.
+    """Store what is new or changed since the last time, and remove own files that no longer exist.
 
-    A document is known by the hash of its content and the way it was cut. One that a kill left incomplete is done
-    again. Files that cannot be read are named and skipped. Raises UserError when the store fails.
+    A document is identified by the hash of its content and the splitting method. One that a kill left incomplete is
+    ingested again. Unreadable files are reported and skipped. Raises UserError when the store fails.
     """
     done = Ingested()
     known = library.documents()
@@ -86,9 +88,9 @@ def ingest(library: PaperLibrary, files: Iterable[Source], say: Announce, cut: C
 
 
 def _forget(library: PaperLibrary, wanted: set[str], done: Ingested, say: Announce) -> None:
-    """Take out earlier versions of what was stored now, and own files that are no longer there.
+    """Remove earlier versions of the documents just stored, and own files that no longer exist.
 
-    Papers of the manifest stay without their file, because a shared library may have them from another machine.
+    Papers of the manifest stay even without a file, because a shared library may have them from another machine.
     """
     current = set(done.stored) | set(done.unchanged)
     for content, document in library.documents().items():
@@ -100,10 +102,10 @@ def _forget(library: PaperLibrary, wanted: set[str], done: Ingested, say: Announ
 
 
 def add(path: Path, papers: Iterable[Paper], corpus: Path, say: Announce) -> int:
-    """Copy a file, or all readable files of a folder, into the corpus; says how many.
+    """Copy a file, or all readable files of a folder, into the corpus; returns their number.
 
-    A PDF whose name holds a manifest paper's id ("2212.01175.pdf", "10.1145_3458817.3476166.pdf") becomes that
-    paper, everything else an own document. Raises UserError when there is nothing to read or no space.
+    A PDF whose name contains a manifest paper's id ("2212.01175.pdf", "10.1145_3458817.3476166.pdf") becomes that
+    paper; others become own documents. Raises UserError when there is nothing to read or no space.
     """
     if not path.exists():
         raise UserError(f"{path}: not there; give a PDF, text or Markdown file, or a folder with some")
@@ -134,7 +136,7 @@ def _bare(name: str) -> str:
 
 
 def _copy(file: Path, target: Path, corpus: Path) -> None:
-    """Copy whole or not at all."""
+    """Copy a file in one step."""
     private_folder(corpus / target.relative_to(corpus).parts[0])
     draft = target.with_name(f".{target.name}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""Reading order: from a page's text fragments with their places to its text, one column after the other."""
+"""Reading order: from a page's positioned text fragments to its text, one column after the other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-# A share of the page's width: where the second column may begin.
+# Range, as shares of the page width, in which a second column may begin.
 _RIGHT_FROM, _RIGHT_TO = 0.42, 0.72
 _TOLERANCE_PT = 3.0
 _LEAST_LINES = 5
@@ -16,7 +16,7 @@ _LEAST_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """Text drawn at once; x, y of its baseline's start and its font size, in points."""
+    """A fragment of text; x, y of the start of its baseline, and its font size, in points."""
 
     text: str
     x: float
@@ -25,15 +25,15 @@ class Fragment:
 
     @property
     def end(self) -> float:
-        """Where it ends, estimated: half an em per character is the mean of Latin text."""
+        """Estimated end of the fragment: half an em per character, the mean of Latin text."""
         return self.x + 0.5 * self.size * len(self.text.strip())
 
 
 def page_text(fragments: Sequence[Fragment], width: float, plain: str) -> str:
     """The page's text in reading order.
 
-    `plain` is the text in drawing order, which is right for one column and for most typesetters. Only where two
-    columns were drawn line by line across is it sorted, and only if no character is lost by that.
+    `plain` is the text in drawing order, which is right for one column and for most typesetters. It is reordered only
+    when two columns were drawn line by line across the page, and only if no character is lost.
     """
     solid = [fragment for fragment in fragments if fragment.text.strip()]
     right = _second_column(solid, width)
@@ -47,7 +47,7 @@ def page_text(fragments: Sequence[Fragment], width: float, plain: str) -> str:
 
 
 def _second_column(fragments: Sequence[Fragment], width: float) -> float | None:
-    """Where the second column begins: a place at which many lines start, as many do at one on the left."""
+    """The x at which the second column begins: many lines start there, and as many start at one x on the left."""
     starts: Counter[int] = Counter()
     previous: Fragment | None = None
     for fragment in fragments:
@@ -72,20 +72,20 @@ def _second_column(fragments: Sequence[Fragment], width: float) -> float | None:
 
 
 def _side(fragment: Fragment, right: float, width: float) -> str:
-    """In which column a fragment lies: "L", "R", or "W" when it runs across both."""
+    """The column of a fragment: "L", "R", or "W" when it spans both."""
     if fragment.x >= right - 2 * _TOLERANCE_PT:
         return "R"
     return "W" if fragment.end > right + 0.15 * width else "L"
 
 
 def _interleaved(sides: Sequence[str]) -> bool:
-    """Whether drawing jumps back from right to left more often than a few headings explain."""
+    """Whether drawing jumps from right to left more often than a few headings explain."""
     columns = [side for side in sides if side != "W"]
     return sum(a == "R" and b == "L" for a, b in pairwise(columns)) > 3
 
 
 def _by_columns(fragments: Sequence[Fragment], sides: Sequence[str]) -> str:
-    """Bands between lines across the page; in each band the left column, then the right one, both as drawn."""
+    """Bands between lines that span the page; in each band the left column, then the right one, in drawing order."""
     out: list[Fragment] = []
     band: dict[str, list[Fragment]] = {"L": [], "R": []}
     for fragment, side in zip(fragments, sides, strict=True):

@@ -1,4 +1,4 @@
-"""The manifest of papers, corpus/papers.toml: read, checked, and named by line when something is wrong."""
+"""Reads and checks corpus/papers.toml, the manifest of papers; errors name the line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _DOI = re.compile(r"doi:10\.\d{4,9}/[^\s\"'<>]+")
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """One paper: `id` is "arXiv:…" or "doi:…"; `lessons` are own-words sentences that stand without the paper."""
+    """One paper: `id` is "arXiv:…" or "doi:…"; `lessons` are sentences in our own words that are clear without the
+    paper.
+    """
 
     id: str
     title: str
@@ -41,15 +43,15 @@ class Paper:
 
     @property
     def file_stem(self) -> str:
-        """A file name without suffix: the id with nothing but letters, digits, dots and dashes."""
+        """A file name without suffix: the id reduced to letters, digits, dots and dashes."""
         return re.sub(r"[^A-Za-z0-9.-]+", "_", self.id)
 
 
 def read(path: Path = MANIFEST) -> tuple[Paper, ...]:
     """The papers in the order of the file.
 
-    Raises UserError, with line and id, for a missing or unreadable file, bad TOML, missing or unknown keys,
-    malformed or duplicate ids, and papers without lessons.
+    Raises UserError, with line and id, for a missing or unreadable file, bad TOML, missing or unknown keys, malformed
+    or duplicate ids, and papers without lessons.
     """
     try:
         with path.open("rb") as file:
@@ -84,7 +86,7 @@ def parse(text: str, where: str) -> tuple[Paper, ...]:
     for index, entry in enumerate(entries):
         line = lines[index] if len(lines) == len(entries) else 1
         paper = _paper(entry, f"{where}:{line}")
-        # arXiv numbers and DOIs do not distinguish case, and v2 is the same paper.
+        # arXiv numbers and DOIs are case-insensitive, and v2 is the same paper.
         key = re.sub(r"(?<=\d)v\d+$", "", paper.id.lower()) if paper.arxiv else paper.id.lower()
         if key in papers:
             raise UserError(f"{where}:{line}: the id '{paper.id}' appears twice; every paper is listed once")
@@ -100,7 +102,7 @@ def _paper(entry: dict[str, object], where: str) -> Paper:
     if unknown := sorted(set(entry) - set(allowed)):
         raise UserError(f"{where}: paper '{name}': unknown key '{unknown[0]}'; allowed: {', '.join(allowed)}")
     try:
-        # As JSON, because strict checking in Python would want a Paper to begin with.
+        # As JSON, because strict validation of Python objects would require a Paper instance.
         paper = _adapter().validate_json(json.dumps(entry, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]

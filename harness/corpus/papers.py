@@ -1,4 +1,4 @@
-"""The library of papers: lessons out of the box, passages of ingested papers, found by what they say."""
+"""The library of papers: shipped lessons and passages of ingested papers, found by meaning."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PassageKind = Literal["lesson", "passage"]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What a search found: an own-words lesson or a passage of a paper with its page (from 1; None without pages).
+    """A search result: a lesson, or a passage of a paper with its page (from 1; None without pages).
 
-    `score` is the cosine similarity to the query, 1 is the same.
+    `score` is the cosine similarity to the query, 1 for identical direction.
     """
 
     paper_id: str
@@ -36,7 +36,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage on its way in: text and page (from 1; None for texts without pages)."""
+    """A passage to store: text and page (from 1; None for texts without pages)."""
 
     text: str
     page: int | None
@@ -44,7 +44,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file in the library: hash of its content, the paper it is, how it was cut, passages in place and expected."""
+    """An ingested file: content hash, paper, splitting method, number of passages stored and expected."""
 
     content: str
     paper_id: str
@@ -55,14 +55,14 @@ class Document:
 
     @property
     def complete(self) -> bool:
-        """Whether every passage arrived; a kill in the middle leaves an incomplete one, which is ingested again."""
+        """Whether every passage was stored; after a kill, an incomplete document is ingested again."""
         return self.present == self.expected
 
 
 def open_library(
     connection: Connection, embedder: Embedder, papers: Path = manifest.MANIFEST
 ) -> PaperLibrary:
-    """The library in an open store, with the manifest's lessons brought up to date in it.
+    """The library in an open store, with the manifest's lessons brought up to date.
 
     Raises UserError for a malformed manifest, another version's collection or a store that cannot be written.
     """
@@ -72,7 +72,7 @@ def open_library(
 
 
 class PaperLibrary:
-    """Lessons and passages in one Chroma collection of an open connection (which is closed by whoever opened it)."""
+    """Lessons and passages in one Chroma collection. The connection is closed by its owner."""
 
     def __init__(self, connection: Connection, embedder: Embedder) -> None:
         self.embedder = embedder
@@ -80,18 +80,18 @@ class PaperLibrary:
         self._collection: Collection = connection.collection(KIND, embedder)
 
     def search(self, query: str, k: int, kind: PassageKind | None = None) -> list[Passage]:
-        """The k passages nearest to `query`, best first; lessons and passages unless `kind` chooses."""
+        """The k passages nearest to `query`, best first; lessons and passages unless `kind` selects one."""
         equal: dict[str, Scalar] = {"type": kind} if kind else {}
         return [_passage(hit.row, hit.score) for hit in self._collection.query(query, k, equal)]
 
     def count(self, kind: PassageKind | None = None) -> int:
-        """How many lessons and passages there are, or how many of one kind."""
+        """The number of lessons and passages, or of one kind."""
         if kind is None:
             return self._collection.count()
         return len(self._collection.rows(equal={"type": kind}))
 
     def sync_lessons(self, papers: Iterable[Paper]) -> None:
-        """Make the stored lessons those of `papers`: add the missing, remove what the manifest no longer says."""
+        """Make the stored lessons equal to those of `papers`: add missing ones, remove others."""
         wanted = {row.id: row for paper in papers for row in _lessons(paper)}
         stored = {row.id for row in self._collection.rows(equal={"type": "lesson"})}
         self._collection.upsert([row for key, row in wanted.items() if key not in stored])
@@ -100,7 +100,7 @@ class PaperLibrary:
                 collection.delete_ids(stale)
 
     def documents(self) -> dict[str, Document]:
-        """Every ingested file by the hash of its content, complete or not."""
+        """Every ingested file by its content hash, complete or not."""
         found: dict[str, Document] = {}
         for row in self._collection.rows(equal={"type": "passage"}):
             content = str(row.metadata["document"])
@@ -116,7 +116,7 @@ class PaperLibrary:
         return found
 
     def add(self, content: str, paper_id: str, title: str, cut: str, chunks: Sequence[Chunk]) -> None:
-        """Store a file's passages in place of earlier ones of the same content; on disk when this returns."""
+        """Store a file's passages in place of earlier ones with the same content; on disk when this returns."""
         self.remove(content)
         rows = []
         for number, chunk in enumerate(chunks):
@@ -134,7 +134,9 @@ class PaperLibrary:
         self._collection.upsert(rows)
 
     def remove(self, content: str) -> None:
-        """Take a file's passages out, in every embedder's collection, so that switching does not bring them back."""
+        """Remove a file's passages from every embedder's collection, so that switching embedders does not
+        restore them.
+        """
         for collection in self._all():
             collection.delete({"document": content})
 
@@ -143,7 +145,7 @@ class PaperLibrary:
 
 
 def _lessons(paper: Paper) -> list[StoredRow]:
-    """One row per lesson; the title is embedded with it, because a lesson leaves unsaid what its paper is about."""
+    """One row per lesson, embedded together with the title, because a lesson omits its paper's topic."""
     rows = []
     for lesson in paper.lessons:
         metadata: dict[str, Scalar] = {

@@ -1,1 +1,1 @@
-"""What is remembered, in Chroma: accepted kernels and papers."""
+"""The memory of accepted kernels."""

@@ -1,4 +1,4 @@
-"""`python -m harness.memory export FILE | import FILE | status`: the kernel memory from the command line."""
+"""The kernel memory from the command line: `python -m harness.memory export FILE | import FILE | status`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.store.command_line import add_memory_options, guarded
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 when done, 2 with one line on stderr when it could not be."""
+    """Run one command; returns 0, or 2 after one line on stderr."""
     return guarded(_run, _parser().parse_args(arguments))
 
 
@@ -39,7 +39,7 @@ def _run(parsed: argparse.Namespace) -> int:
     from harness.store import embedders
 
     if parsed.command == "import":
-        exchange.read_kernels(parsed.file)  # A bad file is told before a store is opened or made.
+        exchange.read_kernels(parsed.file)  # A bad file is reported before a store is opened or created.
     with open_memory(parsed.memory, embedders.make(parsed.embedder)) as memory:
         if parsed.command == "export":
             print(f"exported {exchange.export_kernels(memory, parsed.file)} kernels to {parsed.file}")

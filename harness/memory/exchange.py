@@ -1,4 +1,4 @@
-"""Accepted kernels as JSON lines: shared between machines, each with the fingerprint of the one that measured it."""
+"""Accepted kernels as JSON lines for exchange between machines, each with the fingerprint of the measuring machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_BYTES = 1 << 30
 
 
 def export_kernels(memory: KernelMemory, path: Path) -> int:
-    """Write every kernel to `path`, one JSON object per line, the whole file or nothing; says how many."""
+    """Write every kernel to `path`, one JSON object per line, in one step; returns the number of kernels."""
     kernels = memory.everything()
     write_whole(path, "".join(f"{kernel.to_json()}\n" for kernel in kernels))
     return len(kernels)
@@ -30,14 +30,14 @@ def read_kernels(path: Path) -> list[KernelRecord]:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give a file written by export") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}); give a file written by export") from None
-    # Only "\n": the other separators that splitlines knows may stand inside a JSON string.
+    # Only "\n": a JSON string may contain the other separators of splitlines().
     lines = enumerate(text.split("\n"), 1)
     return [kernel_record.parse(line, f"{path}:{number}") for number, line in lines if line.strip()]
 
 
 def import_kernels(memory: KernelMemory, path: Path) -> int:
-    """Bring in what `path` has newer or more; nothing unless every line is good. Says how many were new.
+    """Import the kernels of `path` that are new or newer here; returns the number of new ones.
 
-    Can be repeated: what is already there stays as it is. Raises UserError as read_kernels does.
+    Imports nothing unless every line is valid. Importing again changes nothing. Raises UserError as read_kernels does.
     """
     return memory.reconcile(read_kernels(path))

@@ -1,4 +1,4 @@
-"""One accepted kernel as it is remembered: frozen record, id, JSON form, the text it is found by."""
+"""The record of one accepted kernel: a frozen type, its id, its JSON form, and the text by which it is found."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _DOC_CHARACTERS = 1500
 
 @dataclass(frozen=True, slots=True)
 class KernelRecord:
-    """An accepted kernel and its measurement; `ratio` = t_blas / t_kernel over the suite, 95 % interval.
+    """An accepted kernel with its measurement; `ratio` = t_blas / t_kernel over the suite, with a 95 % interval.
 
-    `machine` is the fingerprint, `machine_class` the kind, `machine_record` everything that was read.
-    `when_utc` is ISO 8601 with microseconds and +00:00, so that text order is time order.
+    `machine` is the fingerprint, `machine_class` the kind of machine, `machine_record` all facts. `when_utc` is ISO
+    8601 with microseconds and +00:00, so that text order is time order.
     """
 
     name: str
@@ -59,7 +59,7 @@ class KernelRecord:
 
     @property
     def id(self) -> str:
-        """By content: the same source on the same machine, toolchain and thread count is one entry."""
+        """A content hash: the same source on the same machine, toolchain and thread count is one entry."""
         parts = (self.source_hash, self.machine, self.toolchain, str(self.threads))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
@@ -69,8 +69,8 @@ class KernelRecord:
         return max((timing.gflops for timing in self.per_shape), default=0.0)
 
     def text(self) -> str:
-        """What is embedded: name, proposal, schedule, machine, and the words of the source's comments."""
-        # A proposal carries its schedule too; once is enough.
+        """The embedded text: name, proposal, schedule, machine, and the words of the source's comments."""
+        # The proposal contains the schedule, which is added separately.
         proposal = _words({key: value for key, value in (self.proposal or {}).items() if key != "schedule"})
         schedule = _words(self.schedule or {})
         vector = str(self.machine_record.get("vector", ""))
@@ -81,7 +81,9 @@ class KernelRecord:
         return "\n".join((self.name, proposal, schedule, facts, " ".join(lines)))[:_DOC_CHARACTERS]
 
     def to_json(self) -> str:
-        """One line of JSON with the format's version; HarnessFaultError for what JSON cannot carry."""
+        """One line of JSON with the format's version; raises HarnessFaultError for values that JSON cannot
+        represent.
+        """
         try:
             return json.dumps(
                 {"format": FORMAT} | asdict(self), allow_nan=False, ensure_ascii=False, sort_keys=True
@@ -91,9 +93,9 @@ class KernelRecord:
 
 
 def distance(kernel: KernelRecord, machine_class: str | None) -> int:
-    """How foreign a kernel's machine is: 0 the same kind, 1 another CPU with the same vector unit, 2 any other.
+    """Distance of a kernel's machine: 0 for the same class, 1 for another CPU with the same vector unit, 2 otherwise.
 
-    0 for all when no `machine_class` is asked for. A class reads "CPU / architecture vector / cores".
+    0 for all when `machine_class` is None. A class reads "CPU / architecture vector / cores".
     """
     if machine_class is None or kernel.machine_class == machine_class:
         return 0
@@ -116,9 +118,9 @@ def build(
     model: str | None = None,
     when_utc: str | None = None,
 ) -> KernelRecord:
-    """The record of an accepted kernel; nothing but an Accepted can become one.
+    """The record of an accepted kernel; only an Accepted can become one.
 
-    Raises HarnessFaultError when the score is not a number, because then the clock is broken.
+    Raises HarnessFaultError when the score is not a number, which would be a bug of the clock.
     """
     score = _score(accepted, name)
     kernel = KernelRecord(
@@ -144,12 +146,12 @@ def build(
         machine_record=machine.as_record(),
         per_shape=score.per_shape,
     )
-    # Once through JSON, so that what the caller holds equals what will be read back.
+    # Through JSON once, so that the returned record equals what will be read back.
     return parse(kernel.to_json(), name)
 
 
 def _score(accepted: Accepted, name: str) -> Score:
-    """The score of what was really accepted; the type is checked at run time too, because this is the memory's door."""
+    """The score of an Accepted; checked at run time too, because everything in the memory passes here."""
     if not isinstance(accepted, Accepted):
         raise HarnessFaultError(
             f"{name}: only an accepted kernel is remembered, not {type(accepted).__name__}"
@@ -163,7 +165,7 @@ def _score(accepted: Accepted, name: str) -> Score:
 
 
 def parse(line: str, where: str) -> KernelRecord:
-    """Read one line of JSON; `where` ("file.jsonl:7") begins the UserError of a malformed line."""
+    """Parse one line of JSON; `where` ("file.jsonl:7") begins the UserError for a malformed line."""
     from pydantic import ValidationError
 
     try:
@@ -207,7 +209,7 @@ def _adapter() -> TypeAdapter[KernelRecord]:
 
 
 def _check(found: KernelRecord, where: str) -> None:
-    """What types cannot say: ordered positive interval, printable name, bounded source, threads, UTC."""
+    """Checks that types cannot express: ordered positive interval, printable name, bounded source, threads, UTC."""
     if not 0 < found.ratio_low <= found.ratio_high or found.ratio <= 0:
         raise UserError(f"{where}: ratio_low, ratio, ratio_high must be positive and in order")
     if not 0 < len(found.name) <= 255 or not found.name.isprintable():
@@ -232,7 +234,7 @@ def _no_constant(name: str) -> float:
 
 
 def _words(data: dict[str, Any], prefix: str = "") -> str:
-    """Nested plain data as "key value" words, numbers kept, for the embedder to find."""
+    """Nested plain data as "key value" words, including numbers, for the embedder."""
     parts = []
     for key, value in data.items():
         label = f"{prefix}{key}".replace("_", " ")

@@ -1,4 +1,4 @@
-"""The memory of kernels: only accepted ones, best and latest first for this kind of machine."""
+"""The memory of accepted kernels: stores them, and returns the best and the latest for this kind of machine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ KIND = "kernels"
 
 
 def open_memory(where: str, embedder: Embedder | None = None) -> KernelMemory:
-    """Open the kernel memory at `where`, a folder or "http://host:port"; hashed n-grams without an embedder.
+    """Open the kernel memory at `where`, a folder or "http://host:port"; the default embedder is hashed n-grams.
 
-    Raises UserError when the folder is open elsewhere or not writable, no server answers, or the stored
-    collection belongs to another version.
+    Raises UserError when the folder is open elsewhere or not writable, no server answers, or the stored collection
+    belongs to another version.
     """
     connection = connect(where)
     try:
@@ -56,10 +56,10 @@ class KernelMemory:
         generation: int | None = None,
         model: str | None = None,
     ) -> KernelRecord:
-        """Store an accepted kernel and return what was stored; it is on disk when this returns.
+        """Store an accepted kernel and return its record; on disk when this returns.
 
-        The same source, machine, toolchain and thread count is one entry: the newest measurement
-        replaces the older. Raises UserError when the store cannot be written.
+        The same source, machine, toolchain and thread count is one entry: the newest measurement replaces the older
+        one. Raises UserError when the store cannot be written.
         """
         kernel = kernel_record.build(
             accepted,
@@ -78,13 +78,13 @@ class KernelMemory:
         return kernel
 
     def put(self, kernels: Iterable[KernelRecord]) -> None:
-        """Store records that were accepted before; those with the same id are replaced."""
+        """Store records of accepted kernels; those with the same id are replaced."""
         self._collection.upsert(
             [_row(kernel) for kernel in {kernel.id: kernel for kernel in kernels}.values()]
         )
 
     def reconcile(self, kernels: Iterable[KernelRecord]) -> int:
-        """Add what is missing or older here, as after a kill between record file and memory; how many."""
+        """Add the records that are missing or older here, for example after a kill; returns their number."""
         stamps = self._collection.stamps()
         wanted = {kernel.id: kernel for kernel in kernels if stamps.get(kernel.id, "") < kernel.when_utc}
         self.put(wanted.values())
@@ -93,10 +93,10 @@ class KernelMemory:
     def best(
         self, n: int, machine_class: str | None = None, threads: int | None = None, tier: str | None = None
     ) -> list[KernelRecord]:
-        """At most n kernels, the highest lower end of the ratio's interval first, one entry per source.
+        """At most n kernels by the lower end of the ratio's interval, highest first, one entry per source.
 
-        The lower end, because the highest ratio of many noisy ones is the luckiest. `machine_class` comes
-        before all other kinds; `threads` and `tier` are strict.
+        The lower end is used because among many noisy ratios the highest is the luckiest. Kernels of `machine_class`
+        come before all others; `threads` and `tier` must match.
         """
         equal: dict[str, Scalar] = {}
         if threads is not None:
@@ -111,7 +111,7 @@ class KernelMemory:
         return list(first.values())[: max(n, 0)]
 
     def latest(self, n: int, machine_class: str | None = None) -> list[KernelRecord]:
-        """At most n kernels, the newest first; those of `machine_class` before all others."""
+        """At most n kernels, the newest first; those of `machine_class` come before all others."""
         found = sorted(self.everything(), key=lambda kernel: kernel.when_utc, reverse=True)
         found.sort(key=lambda kernel: distance(kernel, machine_class))
         return found[: max(n, 0)]
@@ -125,7 +125,9 @@ class KernelMemory:
         return found[-1] if found else None
 
     def similar(self, text: str, n: int, machine_class: str | None = None) -> list[KernelRecord]:
-        """At most n kernels described most like `text` (words or Rust), those of `machine_class` first."""
+        """At most n kernels whose description is most similar to `text` (words or Rust); those of `machine_class`
+        first.
+        """
         near: list[KernelRecord] = []
         if machine_class is not None:
             near = [
@@ -138,15 +140,15 @@ class KernelMemory:
         return near[: max(n, 0)]
 
     def everything(self) -> list[KernelRecord]:
-        """All kernels, in the order of their ids."""
+        """All kernels, ordered by id."""
         return sorted((_kernel(row) for row in self._collection.rows()), key=lambda kernel: kernel.id)
 
     def count(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return self._collection.count()
 
     def close(self) -> None:
-        """Close the connection and free its lock."""
+        """Close the connection and release its lock."""
         self.connection.close()
 
     def __enter__(self) -> Self:
@@ -159,7 +161,7 @@ class KernelMemory:
 
 
 def _row(kernel: KernelRecord) -> StoredRow:
-    """Flat metadata to select by; the whole record as JSON in one field, the only one that is read back."""
+    """Flat metadata for filters, plus the whole record as JSON in one field, the only one that is read back."""
     metadata: dict[str, Scalar] = {
         "name": kernel.name,
         "source_hash": kernel.source_hash,

@@ -1,1 +1,1 @@
-"""Who thinks: the built-in tuner, llama.cpp in process, an OpenAI-compatible local server."""
+"""The minds of the agents: the built-in tuner, llama.cpp in process, or a local OpenAI-compatible server."""

@@ -1,4 +1,4 @@
-"""JSON out of a language model's answer: thoughts, fences and chatter around it, small slips inside it mended."""
+"""Extracts JSON from a language model's answer: removes reasoning, fences and prose, and corrects small mistakes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _CLOSED_ONLY = re.compile(r"\A.*?</(think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
-# A string, or a comma that nothing follows before a bracket closes.
+# A string, or a comma directly before a closing bracket.
 _TRAILING_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
 _LINE_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*', re.DOTALL)
 _CONSTANTS = {"None": "null", "True": "true", "False": "false"}
@@ -17,18 +17,18 @@ MAX_CHARACTERS = 200_000
 
 
 class NotJsonError(Exception):
-    """No JSON object could be read; the text says why, for the model to hear."""
+    """No JSON object could be read; the text says why, as feedback for the model."""
 
 
 def without_thoughts(answer: str) -> str:
-    """The answer without <think> blocks; one that only closes is cut off from the start."""
+    """The answer without <think> blocks; if only the closing tag exists, everything before it is removed."""
     return _CLOSED_ONLY.sub("", _THOUGHT.sub("", answer))
 
 
 def find_object(answer: str) -> dict[str, Any]:
-    """The last complete JSON object of the answer that is not inside another one; slips are mended.
+    """The last complete JSON object of the answer that is not inside another one, with small mistakes corrected.
 
-    Raises NotJsonError when there is none, or it was cut off.
+    Raises NotJsonError when there is none, or when it was cut off.
     """
     text = without_thoughts(answer)[:MAX_CHARACTERS]
     found: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ def find_object(answer: str) -> dict[str, Any]:
 
 
 def _end(text: str, start: int) -> int | None:
-    """Just behind the bracket that closes the one at `start`; brackets in strings do not count."""
+    """The position after the bracket that closes the one at `start`; brackets in strings are ignored."""
     depth, inside, index = 0, False, start
     while index < len(text):
         ch = text[index]
@@ -79,7 +79,7 @@ def _end(text: str, start: int) -> int | None:
 
 
 def _parse(text: str) -> Any:
-    """JSON; else JSON with the usual slips taken out: comments, trailing commas, Python's constants."""
+    """Parse JSON, if necessary without comments, trailing commas and Python constants."""
     for candidate in (text, _mended(text)):
         try:
             return json.loads(candidate, strict=False)

@@ -13,14 +13,14 @@ from harness.schedule.space import Space
 from harness.settings import Settings
 
 BUILTIN = "builtin"
-# Proposals are checked by computing and kernels by the judge: a model would have nothing to decide there.
+# These agents compute or call the judge, so that a model would have nothing to decide.
 COMPUTING = ("verifier", "tester")
 
 
 def open_minds(settings: Settings, lanes: Sequence[Space], say: Announce, seed: int) -> Minds:
-    """The minds that the settings name; one model named twice is loaded once.
+    """The minds that the settings name; a model that is named twice is loaded once.
 
-    Raises UserError in one line: unknown model, missing extra or file, not a GGUF, too little memory, server down.
+    Raises UserError with one line: unknown model, missing extra or file, not a GGUF, too little memory, server down.
     """
     tuner = BuiltinTuner(lanes, seed)
     if settings.replay is not None:
@@ -40,7 +40,7 @@ def open_minds(settings: Settings, lanes: Sequence[Space], say: Announce, seed: 
 
 
 def open_model(model: str, settings: Settings, say: Announce) -> Mind:
-    """One language model; raises UserError when `model` names none, or it cannot be opened."""
+    """One language model; raises UserError when `model` does not name one or it cannot be opened."""
     if model.startswith(("http://", "https://")):
         from harness.minds.server import ServerMind
 

@@ -1,4 +1,4 @@
-"""The chat format of a loaded GGUF: its own template where it has one, and a plain one where it has none."""
+"""The chat format of a loaded GGUF: its own template, or a plain format when it has none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PLAIN = "### {role}:\n{content}\n\n"
 
 
 class ChatFormat:
-    """From messages to tokens. Templates that know no system role get it in front of the first user message."""
+    """From messages to tokens. For templates without a system role, the system text precedes the first user message."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -17,11 +17,11 @@ class ChatFormat:
 
     @property
     def stops(self) -> list[str]:
-        """What ends an answer besides the model's own end tokens; only the plain format needs something."""
+        """Texts that end an answer besides the model's own end tokens; only the plain format needs them."""
         return [] if self._formatter else ["### User:", "### System:"]
 
     def prompt(self, chat: list[dict[str, str]]) -> list[int]:
-        """The tokens of a chat, ready for the answer to begin."""
+        """The tokens of a chat, up to the beginning of the answer."""
         if self._formatter is None:
             text = "".join(_PLAIN.format(role=m["role"].title(), content=m["content"]) for m in chat)
             return self._tokenize(text + "### Assistant:\n", add_bos=True, special=False)
@@ -41,7 +41,7 @@ class ChatFormat:
         return tokens
 
     def _knows_system(self) -> bool:
-        """Mixtral's and Gemma's templates raise for a system message, some others leave it out without a word."""
+        """Whether the template supports a system message: Mixtral's and Gemma's raise, some others silently drop it."""
         import jinja2
 
         marker = "a-system-text-that-no-template-holds"

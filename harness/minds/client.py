@@ -17,19 +17,20 @@ Count = Callable[[str, str], int]
 Extras = Callable[[Question], dict[str, Any]]
 
 TEMPERATURE = 0.7
-# What chat templates add around two messages; only used where the real template cannot be asked.
+# Tokens that chat templates add around two messages; used only when the real template is not available.
 _TEMPLATE_TOKENS = 24
-# Code and JSON have fewer characters per token than prose; erring on this side wastes context instead of exceeding it.
+# Lower than for prose, because code and JSON have fewer characters per token. Too low a value wastes context
+# but does not exceed it.
 _BYTES_PER_TOKEN = 2.5
 
 
 def estimate(system: str, user: str) -> int:
-    """Tokens of a prompt, on the safe side, for models whose tokenizer is out of reach."""
+    """A conservative estimate of a prompt's tokens, for models whose tokenizer is not available."""
     return int(len((system + user).encode()) / _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
 
 
 def plain_extras(question: Question) -> dict[str, Any]:
-    """What every client understands: seed, length, temperature."""
+    """Arguments that every client supports: seed, length, temperature."""
     return {"seed": question.seed, "max_tokens": question.max_tokens, "temperature": TEMPERATURE}
 
 
@@ -87,7 +88,7 @@ class ClientMind:
             messages, extra_create_args=self._extras(question), cancellation_token=token
         )
         result: CreateResult | None = None
-        # To its end, even behind the result: some clients tidy up there.
+        # Read to the end, beyond the result, because some clients clean up there.
         async for piece in stream:
             if isinstance(piece, CreateResult):
                 result = piece

@@ -1,4 +1,4 @@
-"""A GGUF file before it is loaded: is it one, does it fit into memory, and what identifies it."""
+"""Checks a GGUF file before it is loaded: format, size compared with memory, identity."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from harness.errors import UserError
 
 MAGIC = b"GGUF"
 _EDGE = 1 << 20
-# Weights, the key-value cache and compute buffers of a usual context.
+# Memory relative to the file size: weights, key-value cache and compute buffers of a usual context.
 _OVERHEAD = 1.1
 
 
 def check(path: Path) -> Path:
-    """The file, ready to be loaded; raises UserError when it is missing, no GGUF, or larger than the free memory."""
+    """The path, checked; raises UserError when the file is missing, not a GGUF, or larger than the free memory."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -44,7 +44,7 @@ def check(path: Path) -> Path:
 
 
 def available_bytes() -> int | None:
-    """Memory that can be had without swapping, or None where the system does not tell."""
+    """Bytes available without swapping; None where the system does not report it."""
     if sys.platform == "linux":
         try:
             for line in Path("/proc/meminfo").read_text().splitlines():
@@ -59,7 +59,7 @@ def available_bytes() -> int | None:
 
 
 def identity(path: Path) -> str:
-    """Sixteen hexadecimal digits over size, head and tail: reading 30 GB for a name would take a minute."""
+    """Sixteen hexadecimal digits over size, head and tail: hashing 30 GB would take a minute."""
     digest = hashlib.sha256(str(path.stat().st_size).encode())
     with path.open("rb") as file:
         digest.update(file.read(_EDGE))
@@ -68,14 +68,14 @@ def identity(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-# GGUF value types by number: the struct format of fixed sizes; 8 is a string, 9 an array.
+# GGUF value types by number: the struct format of fixed-size types; 8 is a string, 9 an array.
 _FIXED = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _MOST_KEYS = 4096
 
 
 def trained_context(path: Path) -> int | None:
-    """The context length that the model was trained for, from the file's head; None when it does not say.
+    """The context length that the model was trained for, from the file's header; None when it is not stated.
 
     Layout: magic, version u32, tensors u64, keys u64, then per key its name, a type u32 and the value
     (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
@@ -99,7 +99,7 @@ def _string(file: BinaryIO) -> bytes:
 
 
 def _value(file: BinaryIO, kind: int) -> object:
-    """One value; the elements of an array are passed over, they may be a vocabulary of 200,000 words."""
+    """One value; elements of arrays are skipped, because they may be a vocabulary of 200,000 words."""
     if kind == _STRING:
         return _string(file)
     if kind == _ARRAY:

@@ -1,4 +1,4 @@
-"""hf:REPO:FILE: a model from the Hugging Face hub, downloaded once and from then on taken from the local cache."""
+"""hf:REPO:FILE: a model from the Hugging Face hub, downloaded once and then taken from the local cache."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from harness.errors import UserError
 
 
 def fetch(model: str, say: Callable[[str], None]) -> Path:
-    """The local path of `hf:REPO:FILE`; the network is asked only when the file is not here yet.
+    """The local path of `hf:REPO:FILE`; the network is used only when the file is not in the cache.
 
-    Raises UserError when the name is malformed, the extra is missing, or the file can be had neither here nor there.
+    Raises UserError when the name is malformed, the extra is missing, or the file is neither in the cache nor on the
+    hub.
     """
     parts = model.split(":", 2)
     if len(parts) != 3 or "/" not in parts[1] or not parts[2].lower().endswith(".gguf"):

@@ -1,4 +1,4 @@
-"""llama.cpp in this process: an autogen-core ChatCompletionClient with one model, one worker and a grammar."""
+"""llama.cpp in this process: an autogen-core ChatCompletionClient with one model, one worker thread and a grammar."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ from harness.minds.client import ClientMind, plain_extras
 from harness.minds.protocol import Question
 
 
-class Said:
-    """An answer as it grows. llama-cpp-python's own loop turns the whole answer back into text for every token, which
-    takes minutes at a few hundred tokens; here each token's bytes are added once.
+class GrowingAnswer:
+    """An answer during generation; each token's bytes are added once.
+
+    llama-cpp-python's own loop converts the whole answer back to text for every token, which takes minutes at a few
+    hundred tokens.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -46,8 +48,8 @@ class Said:
         # A character may be spread over several tokens.
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def hear(self, piece: bytes) -> str:
-        """Add one token's bytes; returns the characters that they complete. A stop text ends the answer before it."""
+    def add(self, piece: bytes) -> str:
+        """Add one token's bytes and return the characters completed by them. A stop text ends the answer before it."""
         self.tokens += 1
         fresh = self._decoder.decode(piece)
         self.text += fresh
@@ -60,9 +62,10 @@ class Said:
 
 _END = object()
 _USEFUL_CONTEXT = 2048
-# Below this, llama.cpp's threads spin longer for each other than they compute: on a busy machine 100 times as long.
+# Below this model size, llama.cpp's threads spin longer for each other than they compute: 100 times as long on
+# a busy machine.
 _SMALL_BYTES = 64 << 20
-# A cancelled model stops within one layer's computation.
+# Seconds; a cancelled model stops within the computation of one layer.
 _STOP_S = 30.0
 
 
@@ -71,7 +74,7 @@ class LlamaMind(ClientMind):
 
     @classmethod
     def open(cls, path: Path, context_tokens: int, gpu_layers: int, say: Callable[[str], None]) -> LlamaMind:
-        """Check and load the file; raises UserError in one line for whatever is wrong with it or the installation."""
+        """Check and load the file; raises UserError with one line when the file or the installation is not usable."""
         gguf_file.check(path)
         client = LlamaCppClient(path, context_tokens, gpu_layers)
         say(f"{path.name} loaded: context {client.context_tokens} tokens")
@@ -90,7 +93,7 @@ def _schema(question: Question) -> dict[str, Any]:
 
 
 class LlamaCppClient(ChatCompletionClient):
-    """One loaded model. llama.cpp is not thread-safe, so everything that touches it runs on one worker thread.
+    """One loaded model. llama.cpp is not thread-safe, so all calls run on one worker thread.
 
     `extra_create_args`: seed, max_tokens, temperature, and schema, a JSON schema that becomes the grammar.
     """
@@ -115,7 +118,7 @@ class LlamaCppClient(ChatCompletionClient):
         return int(self._model.n_ctx())
 
     def count_prompt(self, system: str, user: str) -> int:
-        """Tokens of a prompt as the model will see it; of `user` alone when `system` is empty."""
+        """Tokens of a prompt as the model receives it; of `user` alone when `system` is empty."""
         if not system:
             return len(self._format.tokens_of(user))
         return len(self._format.prompt(_chat(system, user)))
@@ -130,7 +133,9 @@ class LlamaCppClient(ChatCompletionClient):
         extra_create_args: Mapping[str, Any] = {},
         cancellation_token: CancellationToken | None = None,
     ) -> AsyncGenerator[str | CreateResult, None]:
-        """Stream the answer's pieces, then the result. Closing the stream or cancelling the token stops the model."""
+        """Stream the pieces of the answer, then the result. Closing the stream or cancelling the token stops
+        the model.
+        """
         if tools:
             raise ValueError("tools are not used at this table")
 
@@ -188,7 +193,7 @@ class LlamaCppClient(ChatCompletionClient):
         stop: threading.Event,
         emit: Callable[[Any], None],
     ) -> CreateResult:
-        """On the worker thread: run the model and hand out the pieces."""
+        """On the worker thread: run the model and pass on the pieces."""
         try:
             return self._complete(chat, args, stop, emit)
         finally:
@@ -209,19 +214,19 @@ class LlamaCppClient(ChatCompletionClient):
         if (seed := args.get("seed")) is not None:
             self._model.set_seed(seed)
         most = min(int(args.get("max_tokens", self.context_tokens)), self.context_tokens - len(prompt))
-        said = Said(self._format.stops)
+        said = GrowingAnswer(self._format.stops)
         grammar = _grammar(args.get("schema"))
         try:
             for token in self._model.generate(prompt, temp=args.get("temperature", 0.7), grammar=grammar):
                 if stop.is_set() or self._ends(token):
                     said.finish = "length" if stop.is_set() else "stop"
                     break
-                if piece := said.hear(self._model.detokenize([token])):
+                if piece := said.add(self._model.detokenize([token])):
                     emit(piece)
                 if said.tokens >= most or said.finish == "stop":
                     break
         except RuntimeError:
-            # An aborted llama_decode is reported as an error; any other is one.
+            # An aborted llama_decode is reported as an error, too; any other error is real.
             if not stop.is_set():
                 raise
         return self._result(said, len(prompt))
@@ -231,7 +236,7 @@ class LlamaCppClient(ChatCompletionClient):
 
         return bool(llama_cpp.llama_vocab_is_eog(self._model._model.vocab, token))
 
-    def _result(self, said: Said, prompt_tokens: int) -> CreateResult:
+    def _result(self, said: GrowingAnswer, prompt_tokens: int) -> CreateResult:
         self._last = RequestUsage(prompt_tokens, said.tokens)
         self._usage.prompt_tokens += prompt_tokens
         self._usage.completion_tokens += said.tokens
@@ -262,7 +267,7 @@ class LlamaCppClient(ChatCompletionClient):
     def remaining_tokens(
         self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = []
     ) -> int:
-        """What the context leaves for the answer."""
+        """Tokens that the context leaves for the answer."""
         return self.context_tokens - self.count_tokens(messages)
 
     @property
@@ -292,7 +297,8 @@ def _load(path: Path, context_tokens: int, gpu_layers: int) -> Any:
         ) from None
     trained = gguf_file.trained_context(path)
     if trained is not None and trained < _USEFUL_CONTEXT:
-        # Rather worse answers than none: less than this holds not even the task.
+        # With less context than this, not even the task fits; a longer context gives worse answers, but
+        # answers.
         trained = None
     threads = len(usable_cores()) if path.stat().st_size > _SMALL_BYTES else 1
     try:
@@ -312,7 +318,7 @@ def _load(path: Path, context_tokens: int, gpu_layers: int) -> Any:
 
 
 class _Abort:
-    """Holds the callback alive; `event` decides whether llama.cpp goes on."""
+    """Keeps the callback alive; `event` decides whether llama.cpp continues."""
 
     def __init__(self, event: threading.Event) -> None:
         self.event = event
@@ -320,7 +326,7 @@ class _Abort:
 
 
 def _abort_when(model: Any, event: threading.Event) -> _Abort:
-    """Let a set event stop llama.cpp in the middle of a long prompt, which no loop around it could."""
+    """Let an event stop llama.cpp in the middle of a long prompt, which a loop around it cannot do."""
     import llama_cpp
 
     abort = _Abort(event)
@@ -342,7 +348,7 @@ def _chat(system: str, user: str) -> list[dict[str, str]]:
 
 
 def _plain(messages: Sequence[LLMMessage]) -> list[dict[str, str]]:
-    """The roles that chat templates know; only text is said at this table."""
+    """The roles that chat templates support; messages contain text only."""
     plain = []
     for message in messages:
         said = "assistant" if message.type == "AssistantMessage" else "user"

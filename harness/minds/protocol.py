@@ -1,4 +1,4 @@
-"""What a mind is: a tuner that chooses numbers, or a language model that answers a prompt. One of each agent's own."""
+"""The two kinds of minds: a tuner that chooses schedules, and a language model that answers a prompt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A schedule to try next: from which trial it comes (None for the model's own) and why, in a line."""
+    """A schedule to try next: the trial that it is derived from (None for the analytical model) and a one-line
+    reason.
+    """
 
     schedule: JsonObject
     parent: str | None
@@ -37,11 +39,11 @@ class Tuned:
 
 @runtime_checkable
 class Tuner(Protocol):
-    """Chooses the next schedule from what was measured; never one that was tried."""
+    """Chooses the next schedule from the trials so far; never one that was tried."""
 
     @property
     def name(self) -> str:
-        """As it stands in records."""
+        """The name in records."""
         ...
 
     def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
@@ -61,33 +63,33 @@ class Answer:
 
 
 class PromptTooLongError(UserError):
-    """The model has less context than was thought, and its mind knows better now: fit the prompt anew."""
+    """The model has less context than assumed; its mind now knows the real size, so the prompt must be fitted again."""
 
 
 class LanguageMind(Protocol):
-    """A language model behind a prompt. Errors that a person can mend are UserError; nothing else is raised."""
+    """A language model. It raises UserError for errors that a person can fix, and nothing else."""
 
     @property
     def name(self) -> str:
-        """As it stands in records: the file's name or the server's model."""
+        """The name in records: the file's name or the server's model."""
         ...
 
     @property
     def model_hash(self) -> str:
-        """Identifies the weights as well as can be known."""
+        """A hash that identifies the weights as far as they can be known."""
         ...
 
     @property
     def context_tokens(self) -> int:
-        """Tokens that prompt and answer may have together."""
+        """Maximum tokens of prompt and answer together."""
         ...
 
     def count(self, system: str, user: str) -> int:
-        """Tokens of the whole prompt, chat template included, by the model's own tokenizer where there is one."""
+        """Tokens of the whole prompt including the chat template, by the model's own tokenizer where available."""
         ...
 
     async def ask(self, question: Question, progress: Progress) -> Answer:
-        """Think. `progress` hears the number of tokens so far, now and then."""
+        """Answer the question. `progress` is called with the number of tokens so far, from time to time."""
         ...
 
     async def close(self) -> None:
@@ -112,13 +114,13 @@ Mind: TypeAlias = "Tuner | LanguageMind"
 
 @dataclass
 class Minds:
-    """Who thinks for whom. `stand_in` is the tuner that helps out when a language model has used up its attempts."""
+    """The mind of each agent. `stand_in` is the tuner that takes over when a model has used up its attempts."""
 
     stand_in: Tuner
     by_role: Mapping[str, Mind] = field(default_factory=dict)
 
     def of(self, role: str) -> Mind:
-        """The mind of that agent, the one of "*" when it has none of its own, else the tuner."""
+        """The agent's own mind, else the one under "*", else the tuner."""
         return self.by_role.get(role) or self.by_role.get("*") or self.stand_in
 
     async def close(self) -> None:

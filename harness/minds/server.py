@@ -22,15 +22,15 @@ _ANSWER_S = 1800.0
 
 
 class ServerMind(ClientMind):
-    """A model behind a URL. `#NAME` at its end chooses one of several models, as Ollama and LM Studio serve them."""
+    """A model behind a URL. `#NAME` at its end selects one of several models, as served by Ollama and LM Studio."""
 
-    # How far down the list of forms this server has driven us.
+    # Index into _FORMS; increased when the server refuses a form.
     _form = 0
     _correction = 1.0
 
     @classmethod
     def open(cls, url: str, context_tokens: int, say: Callable[[str], None]) -> ServerMind:
-        """Look whether the server is there and what it serves; raises UserError when it is not, or serves nothing."""
+        """Check that the server is there and which models it has; raises UserError when it is down or has none."""
         address, _, wanted = url.partition("#")
         base = address.rstrip("/")
         base = base if urlsplit(base).path else f"{base}/v1"
@@ -38,14 +38,14 @@ class ServerMind(ClientMind):
         root = base.removesuffix("/v1")
         context = min(context_tokens, _context(root) or context_tokens)
         say(f"{model} at {base}: context {context} tokens")
-        # llama-cpp-python's server calls a model by its path.
+        # llama-cpp-python's server names a model by its path.
         name = Path(model).name if model.endswith(".gguf") else model
         return cls(_client(base, model), name, context, model_hash=f"{base}#{model}", count=_counter(root))
 
     async def ask(self, question: Question, progress: Progress) -> Answer:
-        """See LanguageMind; a server that refuses one way of asking for JSON is asked the next way from then on.
+        """See LanguageMind. When the server refuses one form of requesting JSON, the next form is used from then on.
 
-        Raises PromptTooLongError when the server says that the prompt exceeds its context.
+        Raises PromptTooLongError when the server reports that the prompt exceeds its context.
         """
         import openai
 
@@ -53,7 +53,7 @@ class ServerMind(ClientMind):
         self._extras = lambda asked: plain_extras(asked) | form(asked)
         try:
             with warnings.catch_warnings():
-                # An empty answer is dealt with below.
+                # An empty answer is handled below.
                 warnings.filterwarnings("ignore", message="No text content or tool calls")
                 answer = await super().ask(question, progress)
             return answer if answer.text.strip() else await self._ask_at_once(question, answer)
@@ -71,7 +71,7 @@ class ServerMind(ClientMind):
         return await self.ask(question, progress)
 
     async def _ask_at_once(self, question: Question, nothing: Answer) -> Answer:
-        """Some servers hide a refusal in an empty stream and tell it only when they are not asked to stream."""
+        """Ask without streaming: some servers hide a refusal in an empty stream."""
         from autogen_core.models import LLMMessage, SystemMessage, UserMessage
 
         messages: list[LLMMessage] = [
@@ -86,11 +86,11 @@ class ServerMind(ClientMind):
         return self._answer(question, result, "", nothing.duration_s)
 
     def count(self, system: str, user: str) -> int:
-        """See LanguageMind; estimates are corrected by what the server counted when it refused a prompt."""
+        """See LanguageMind; estimates are corrected by the count that a server reported when it refused a prompt."""
         return int(super().count(system, user) * self._correction)
 
     def _learn(self, question: Question, refusal: str) -> None:
-        """Raise PromptTooLongError when that is what the server complains of, and believe its numbers."""
+        """Raise PromptTooLongError when the server complains about the prompt's length, and use its numbers."""
         if not re.search(r"context", refusal, re.IGNORECASE):
             return
         limit = re.search(r"context\D{0,40}(\d{3,})", refusal)
@@ -117,7 +117,7 @@ def _json_object(question: Question) -> dict[str, Any]:
 
 
 def _unconstrained(question: Question) -> dict[str, Any]:
-    """The prompt has the schema; what comes back is read with care."""
+    """Without a constraint: the prompt contains the schema, and the answer is parsed tolerantly."""
     return {}
 
 
@@ -167,7 +167,7 @@ def _choose(url: str, wanted: str, served: Sequence[str]) -> str:
 
 
 def _context(root: str) -> int | None:
-    """llama-server tells its context; others do not."""
+    """The context size; llama-server reports it, others do not."""
     try:
         told = _get(f"{root}/props")
         return int(told["default_generation_settings"]["n_ctx"])
@@ -176,7 +176,7 @@ def _context(root: str) -> int | None:
 
 
 def _counter(root: str) -> Callable[[str, str], int]:
-    """llama-server's own tokenizer where it is offered, else an estimate on the safe side."""
+    """llama-server's own tokenizer where available, else a conservative estimate."""
 
     def exact(system: str, user: str) -> int:
         answer = _get(f"{root}/tokenize", {"content": f"{system}\n{user}"})
@@ -189,14 +189,14 @@ def _counter(root: str) -> Callable[[str, str], int]:
     return exact
 
 
-# The chat template's own tokens, which /tokenize does not see.
+# Tokens of the chat template, which /tokenize does not include.
 _MARGIN = 32
 
 
 def _get(url: str, body: dict[str, Any] | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
-    # No proxy: the server is local, and a proxy in the environment would only hide it.
+    # Without a proxy: the server is local, and a proxy from the environment could not reach it.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=_LOOK_S) as answer:
         return json.loads(answer.read())

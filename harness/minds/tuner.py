@@ -1,10 +1,10 @@
-"""The built-in tuner: first what the analytical model says, then what was measured. Needs no model and no download.
+"""The built-in tuner: the analytical model first, then measurements. Needs no model and no download.
 
-Order of thought, per lane (a lane is one search space: the fastest family, safe Rust, a narrower vector unit …):
+Order of proposals, per lane (a lane is one search space: the fastest family, safe Rust, a narrower vector unit …):
 
 1. The analytical schedule.
-2. A short plan of single and double steps away from it, in the order of what usually pays.
-3. From then on in turns a step away from the best kernel, and Optuna's tree-structured Parzen estimator over all.
+2. A short plan of single and double steps away from it, in the order of what usually pays off.
+3. From then on alternately a step away from the best kernel, and Optuna's tree-structured Parzen estimator.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.schedule.space import Knob, Space
 if TYPE_CHECKING:
     import optuna
 
-# As many judged kernels of a lane as are planned before measurements decide alone.
+# Number of judged kernels per lane that follow the plan before measurements alone decide.
 PLANNED = 5
 _ASKS = 64
 
@@ -36,8 +36,10 @@ class BuiltinTuner:
         self._seed = seed
 
     def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
-        """See Tuner; the first slot of a generation works on the fastest lane, further ones take the others in turn."""
-        known = _Known(trials)
+        """See Tuner. The first slot of a generation uses the fastest lane, the others take turns over the remaining
+        lanes.
+        """
+        known = _KnownTrials(trials)
         for lane in self._order(generation, slot):
             found = self._in_lane(lane, known, len(known.schedules) + slot)
             if found is not None:
@@ -52,7 +54,7 @@ class BuiltinTuner:
         start = (generation - 1 + slot - 1) % len(others)
         return others[start:] + others[:start] + lanes[:1]
 
-    def _in_lane(self, lane: Space, known: _Known, count: int) -> Tuned | None:
+    def _in_lane(self, lane: Space, known: _KnownTrials, count: int) -> Tuned | None:
         rng = random.Random(f"{self._seed}/{count}")
         here = [pair for pair in known.schedules if _belongs(lane, pair[1])]
         if len(here) < PLANNED:
@@ -72,8 +74,8 @@ class BuiltinTuner:
         return None
 
 
-class _Known:
-    """The trials with their schedules read; a trial whose schedule this version cannot read is left out."""
+class _KnownTrials:
+    """The trials with their schedules parsed; trials whose schedule this version cannot parse are left out."""
 
     def __init__(self, trials: Sequence[Trial]) -> None:
         self.schedules: list[tuple[Trial, Schedule]] = []
@@ -84,7 +86,7 @@ class _Known:
         self.keys = {schedule.key() for _, schedule in self.schedules}
 
     def nearest_name(self, schedule: Schedule) -> str | None:
-        """The accepted trial that is most alike: the parent in the record."""
+        """The accepted trial nearest to the schedule, recorded as its parent."""
         accepted = [(trial, other) for trial, other in self.schedules if trial.ratio is not None]
         return min(accepted, key=lambda pair: pair[1].distance(schedule))[0].name if accepted else None
 
@@ -120,8 +122,9 @@ def _belongs(lane: Space, schedule: Schedule) -> bool:
 def _plan(lane: Space) -> Iterator[tuple[Schedule, str]]:
     """The analytical schedule and steps away from it.
 
-    The model's depth of block is a lower end (published kernels use up to 2.5 times that), and which of two good tiles
-    wins depends on the core: so the depth and the tile are varied first, together with the small-size cut-off.
+    The model's block depth is a lower end (published kernels use up to 2.5 times as much), and which of two good tiles
+    is faster depends on the core. So depth and tile are varied first, together with the limit below which packing is
+    skipped.
     """
     base = lane.choices_of(lane.base)
     yield lane.base.normalise(), "the analytical model for this machine's registers and caches"
@@ -146,7 +149,7 @@ def _plan(lane: Space) -> Iterator[tuple[Schedule, str]]:
 
 
 def _shift(knob: Knob | None, base: dict[str, Choice], by: int) -> dict[str, Choice]:
-    """That knob moved along its ladder; empty when it cannot move."""
+    """The knob moved along its ladder of choices; empty when it cannot move."""
     if knob is None:
         return {}
     index = knob.choices.index(base[knob.name])
@@ -155,7 +158,7 @@ def _shift(knob: Knob | None, base: dict[str, Choice], by: int) -> dict[str, Cho
 
 
 def _other(knob: Knob | None, base: dict[str, Choice], which: int) -> dict[str, Choice]:
-    """Another choice of that knob, the `which`-th in its order of merit."""
+    """Another choice of the knob, number `which` in its order of preference."""
     others = [choice for choice in knob.choices if choice != base[knob.name]] if knob else []
     return {knob.name: others[which]} if knob and which < len(others) else {}
 
@@ -165,7 +168,7 @@ def _is_ladder(knob: Knob) -> bool:
 
 
 def _steps(lane: Space, best: Schedule, rng: random.Random) -> Iterator[tuple[Schedule, str]]:
-    """Neighbours of the best kernel: one knob a step away, in random order, then two knobs at once."""
+    """Neighbours of the best kernel: one knob changed by one step, in random order, then two knobs at once."""
     at = lane.choices_of(best)
     moves: list[dict[str, Choice]] = []
     for knob in lane.knobs:
@@ -184,7 +187,7 @@ def _steps(lane: Space, best: Schedule, rng: random.Random) -> Iterator[tuple[Sc
 
 
 def _sample(lane: Space, here: list[tuple[Trial, Schedule]], tried: set[str], seed: int) -> Schedule | None:
-    """Ask Optuna's TPE after telling it every judged kernel of the lane; a rejected one is told as pruned."""
+    """Ask Optuna's TPE after giving it every judged kernel of the lane; rejected ones count as pruned."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -219,7 +222,7 @@ def _told(
 
 
 def _distribution(knob: Knob) -> Any:
-    """A ladder of sizes keeps its order: the sampler sees the rung, not the name."""
+    """A distribution for a knob; sizes keep their order, so the sampler sees the index, not the name."""
     import optuna
 
     if _is_ladder(knob) and len(knob.choices) > 1:

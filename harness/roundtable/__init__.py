@@ -1,1 +1,1 @@
-"""The agents: Proposer, Verifier, Coder, Tester and the silent Manager."""
+"""The round table: Proposer, Verifier, Coder, Tester and the silent Manager evolve kernels."""

@@ -1,4 +1,4 @@
-"""One evolution: seats the agents at a SingleThreadedAgentRuntime, lets the Manager drive, ends cleanly."""
+"""One evolution: registers the agents with a SingleThreadedAgentRuntime, starts the Manager, and shuts down cleanly."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from harness.verdict import Verdict
 if TYPE_CHECKING:
     from autogen_core import SingleThreadedAgentRuntime
 
-# The agents' own shutdown takes milliseconds; this is only there so that a bug cannot hang the session.
+# Seconds. The agents shut down within milliseconds; the limit only keeps a bug from hanging the session.
 _SHUTDOWN_S = 10.0
-# The first of January 2020, UTC: where the run ids begin to count.
+# 1 January 2020, UTC, in seconds: the origin of run ids.
 _EPOCH_S = 1577836800
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateOutcome:
-    """One judged candidate of the run; `verdict` is None when the run was ended before it was judged."""
+    """One candidate of the run; `verdict` is None when the run ended before it was judged."""
 
     name: str
     generation: int
@@ -56,7 +56,7 @@ class CandidateOutcome:
 
 @dataclass(frozen=True, slots=True)
 class EvolutionResult:
-    """What an evolution left: candidates in the order in which they were written, what was spent, why it ended."""
+    """The result of an evolution: candidates in the order in which they were written, what was spent, why it ended."""
 
     run_id: str
     seed: int
@@ -93,12 +93,13 @@ async def evolve(
     """Evolve `settings.generate` generations of `settings.population` proposals each.
 
     judge: blocking, from candidate to verdict; called in this thread inside the Tester's handler.
-    minds: who thinks; or a function from the run's seed to them, because a resumed run goes on with its own seed.
-    say: one line of progress for a person.
-    Raises UserError for what a person can mend (also what a mind or the memory raises), KeyboardInterrupt on Ctrl-C;
-    whatever happened until then stands in results/local/<run id>/ and `--resume` goes on from there.
+    minds: the models, or a function from the run's seed to them, because a resumed run continues with its own seed.
+    say: prints one line of progress.
+
+    Raises UserError for everything a person can fix, including errors of models and memory, and KeyboardInterrupt on
+    Ctrl-C. Whatever happened until then is in results/local/<run id>/, and `--resume` continues from there.
     """
-    from harness.roundtable.runlog import recover
+    from harness.roundtable import recover
 
     story = journal.read(journal.latest_unfinished(settings.results)) if settings.resume else None
     head = story.head if story else _head(settings, machine, toolchain, run_id)
@@ -107,11 +108,13 @@ async def evolve(
     else:
         say(f"going on with run {head.run_id}: {len(story.messages)} steps are done")
     thinking = minds(head.seed) if callable(minds) else minds
-    table = _lay(settings, story, head, judge, thinking, memory, library, machine, say, toolchain, schedules)
+    table = _open_table(
+        settings, story, head, judge, thinking, memory, library, machine, say, toolchain, schedules
+    )
     try:
         if story:
             recover.restore(settings, story)
-        await _converse(table)
+        await _run_agents(table)
         if table.interruption is not None:
             raise table.interruption
         table.journal.end(table.ended, table.spending.tokens, table.spending.spent_s)
@@ -136,7 +139,7 @@ def _head(settings: Settings, machine: Machine, toolchain: str, run_id: str) -> 
     )
 
 
-def _lay(
+def _open_table(
     settings: Settings,
     story: RunHistory | None,
     head: RunHeader,
@@ -149,7 +152,7 @@ def _lay(
     toolchain: str,
     schedules: ScheduleInterface | None,
 ) -> Table:
-    """Open the run's files and lay everything on the table."""
+    """Open the run's files and collect the services of this run."""
     from harness.roundtable.schedule_adapter import ScheduleAdapter
 
     here = settings.results / head.run_id
@@ -180,29 +183,29 @@ def _lay(
     )
 
 
-async def _converse(table: Table) -> None:
-    """Run the agents until the Manager asks for nothing more; an exception of any handler comes out here."""
-    # Spans of every message are of no use to anybody here, and an exporter would want a network.
+async def _run_agents(table: Table) -> None:
+    """Run the agents until the Manager requests nothing more; re-raises an exception of any handler."""
+    # Nobody uses spans of every message here, and an exporter would need a network.
     os.environ.setdefault("AUTOGEN_DISABLE_RUNTIME_TRACING", "true")
     from autogen_core import SingleThreadedAgentRuntime, TopicId
 
-    # The runtime logs a traceback for what is re-raised below anyway, and a person shall see one line.
+    # The runtime logs a traceback for exceptions that are re-raised below, and a person should see one line.
     logging.getLogger("autogen_core").setLevel(logging.CRITICAL)
     runtime = SingleThreadedAgentRuntime(ignore_unhandled_exceptions=False)
-    await _seat(runtime, table)
+    await _register_agents(runtime, table)
     others = asyncio.all_tasks()
     runtime.start()
     try:
         await runtime.publish_message(Begin(run_id=table.run_id), TopicId(Role.MANAGER.value, table.run_id))
         await runtime.stop_when_idle()
     finally:
-        await _settle(asyncio.all_tasks() - others)
+        await _cancel_tasks(asyncio.all_tasks() - others)
 
 
-async def _settle(left: set[asyncio.Task[Any]]) -> None:
-    """End what an interrupted conversation left running.
+async def _cancel_tasks(left: set[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks that an interrupted conversation left running.
 
-    Not by runtime.close(): it empties the queue first, and every handler that ends after that raises ValueError.
+    runtime.close() is not used: it empties the queue first, and then every handler that ends raises ValueError.
     """
     for task in left:
         task.cancel()
@@ -210,11 +213,11 @@ async def _settle(left: set[asyncio.Task[Any]]) -> None:
         await asyncio.wait(left, timeout=_SHUTDOWN_S)
     for task in left:
         if task.done() and not task.cancelled():
-            # Raised already by stop_when_idle, or a consequence of the end.
+            # Already raised by stop_when_idle, or a consequence of the cancellation.
             task.exception()
 
 
-async def _seat(runtime: SingleThreadedAgentRuntime, table: Table) -> None:
+async def _register_agents(runtime: SingleThreadedAgentRuntime, table: Table) -> None:
     from autogen_core import TypeSubscription
 
     from harness.roundtable.agents.base import GROUP_TOPIC, BaseMatMulAgent
@@ -287,7 +290,7 @@ def _shown(path: Path, root: Path) -> str:
 
 
 def new_run_id() -> str:
-    """Six digits to base 36: hundredths of a minute since 2020, so that names sort by time and still fit a table."""
+    """Six digits in base 36: hundredths of a minute since 2020, so that names sort by time and are short."""
     import time
 
     moment = int((time.time() - _EPOCH_S) / 0.6)

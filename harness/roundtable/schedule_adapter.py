@@ -1,4 +1,4 @@
-"""The schedule room bound to one machine and one thread class: what the agents ask of it, in plain types."""
+"""Adapts harness.schedule to the agents: plain types, one machine, one thread class."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from harness.schedule.model import Proposal, Schedule
 from harness.schedule.space import Space, space
 from harness.shapes import Shape
 
-# The original ran out of memory at 1024³.
+# The first experiment ran out of memory at 1024³.
 ORIGINAL = Shape(1024, 1024, 1024)
 
 
 class ScheduleAdapter:
-    """See ports.Workshop. `shapes` are what will be timed: proposals are checked against them."""
+    """See interfaces.ScheduleInterface. `shapes` are the timed shapes, against which proposals are checked."""
 
     def __init__(self, machine: Machine, threads: ThreadClass, shapes: Sequence[Shape] = (ORIGINAL,)) -> None:
         self.machine = machine
@@ -30,7 +30,7 @@ class ScheduleAdapter:
         self.shapes = tuple(shapes)
 
     def lanes(self) -> list[Space]:
-        """The search spaces: the fastest family first, then what differs from it in tier, vector unit or algorithm."""
+        """The search spaces: the fastest family first, then those that differ in tier, vector unit or algorithm."""
         found = [space(self.machine, self.threads)]
         if found[0].base.family != "packed":
             found.append(space(self.machine, self.threads, family="packed"))
@@ -39,25 +39,25 @@ class ScheduleAdapter:
         return found
 
     def key(self, schedule: JsonObject) -> str:
-        """See Workshop; a schedule that is none has no key that another one shares."""
+        """See ScheduleInterface; an invalid schedule gets a key that no other schedule has."""
         return Schedule.model_validate(schedule).key()
 
     def render(self, proposal: JsonObject) -> str:
-        """See Workshop."""
+        """See ScheduleInterface."""
         from harness.schedule.render import render
 
         notes = "\n".join(str(proposal[key]) for key in ("expected_effect", "why") if proposal.get(key))
         return render(Schedule.model_validate(proposal["schedule"]), str(proposal["algorithm"]), notes)
 
     def objections(self, proposal: JsonObject) -> list[str]:
-        """See Workshop; the proof itself lives in the schedule room."""
+        """See ScheduleInterface; harness.schedule.feasible does the checks."""
         from harness.schedule import feasible
 
         read = Proposal.model_validate(proposal)
         return feasible.refusals(feasible.check(read, self.machine, self.shapes, self.threads))
 
     def facts(self, proposal: JsonObject) -> list[str]:
-        """See Workshop."""
+        """See ScheduleInterface."""
         from harness.schedule import feasible
 
         read = Proposal.model_validate(proposal)
@@ -65,11 +65,11 @@ class ScheduleAdapter:
         return [scratch, *feasible.facts(read, self.machine, self.shapes)]
 
     def proposal_schema(self) -> JsonObject:
-        """See Workshop."""
+        """See ScheduleInterface."""
         return Proposal.model_json_schema()
 
     def read_proposal(self, answer: JsonObject) -> JsonObject:
-        """See Workshop; knobs that are left out are the analytical model's, texts are made fit to print."""
+        """See ScheduleInterface; missing knobs are taken from the analytical model, and texts are made printable."""
         given = dict(without_none(answer))
         for field, most in _longest().items():
             if isinstance(given.get(field), str):
@@ -86,7 +86,7 @@ class ScheduleAdapter:
         return plain
 
     def _completed(self, schedule: JsonObject) -> JsonObject:
-        """The given knobs over those of the analytical model for that family and vector unit."""
+        """The given knobs, completed by those of the analytical model for the same family and vector unit."""
         bilinear = schedule.get("bilinear")
         family = (
             bilinear.get("inner", "packed_intrinsics")
@@ -96,13 +96,13 @@ class ScheduleAdapter:
         try:
             base = space(self.machine, self.threads, family=family, isa=schedule.get("isa")).base
         except (ValueError, KeyError, UserError):
-            # No family or no unit that the model knows: the types will say so.
+            # A family or unit that the model does not know; validation will report it.
             return schedule
         completed: JsonObject = without_none(base.model_dump(mode="json"))
         return completed | schedule
 
     def tier(self, proposal: JsonObject) -> Tier:
-        """See Workshop."""
+        """See ScheduleInterface."""
         return Schedule.model_validate(proposal["schedule"]).tier
 
 
@@ -112,13 +112,13 @@ def _explain(problem: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without control and direction characters: the texts become comments, where rustc refuses some of them."""
+    """The text without control and direction characters: texts become comments, in which rustc rejects some of them."""
     return "".join(ch if ch.isprintable() or ch == "\n" else " " for ch in text).strip()
 
 
 @cache
 def _longest() -> dict[str, int]:
-    """The texts of a proposal that are limited, with their limits in characters, as the types say."""
+    """The length-limited texts of a proposal, with their limits in characters, read from the types."""
     properties = Proposal.model_json_schema()["properties"]
     limits = {name: [spec, *spec.get("anyOf", ())] for name, spec in properties.items()}
     return {

@@ -1,1 +1,1 @@
-"""The space of kernels: schedules, bilinear schemes, Rust templates, the renderer."""
+"""The space of kernels: schedules, bilinear schemes, checks before compiling, and Rust templates."""

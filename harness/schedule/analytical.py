@@ -1,7 +1,7 @@
-"""The first proposal without any measurement: tile and blocks from this machine's registers and caches.
+"""The first proposal, without measurements: register tile and cache blocks from this machine's registers and caches.
 
-After Low, Igual, Smith, Quintana-Orti: "Analytical Modeling Is Enough for High-Performance BLIS" (ACM TOMS 2016),
-with the vector side along the columns, because C is row-major.
+After Low, Igual, Smith, Quintana-Orti: "Analytical Modeling Is Enough for High-Performance BLIS" (ACM TOMS 2016), with
+vectors along the columns, because C is row-major.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Cache:
 
 
 def caches(machine: Machine) -> tuple[Cache, Cache, Cache]:
-    """L1d, L2 and L3 with their usual associativity at these sizes: systems tell the size, rarely the ways."""
+    """L1d, L2 and L3 with the usual associativity for these sizes, because systems report the size but rarely
+    the ways.
+    """
     l1_ways = {32 << 10: 8, 48 << 10: 12, 64 << 10: 4, 128 << 10: 8}.get(machine.l1d_bytes, 8)
     l2_ways = {1280 << 10: 20, 2 << 20: 16, 256 << 10: 4}.get(machine.l2_bytes, 8)
     return Cache(machine.l1d_bytes, l1_ways), Cache(machine.l2_bytes, l2_ways), Cache(machine.l3_bytes, 16)
@@ -43,9 +45,9 @@ def caches(machine: Machine) -> tuple[Cache, Cache, Cache]:
 def first(
     machine: Machine, threads: ThreadClass = 1, *, family: str | None = None, isa: str | None = None
 ) -> Schedule:
-    """The schedule to begin with on `machine`.
+    """The first schedule for `machine`.
 
-    `isa` defaults to the machine's widest unit, `family` to packed_intrinsics where there is one, else packed.
+    `isa` defaults to the machine's widest unit, `family` to packed_intrinsics where there is one, else packed. Raises
     ValueError for names that Schedule does not know or that do not go together.
     """
     unit = cast(Isa, isa or machine.vector)
@@ -75,17 +77,17 @@ def first(
 
 
 def fmas_per_cycle(machine: Machine, unit: str) -> int:
-    """Vector multiply-adds that one core starts per cycle; AMD's family 25 (Zen 4) pairs two halves for 512 bits."""
+    """Vector FMAs that one core starts per cycle. AMD's family 25 (Zen 4) executes 512 bits in two halves."""
     if unit == "avx512":
         return 1 if "family 25 " in machine.cpu else 2
     return 4 if unit == "neon" else 2
 
 
 def block_bytes(machine: Machine, unit: str) -> int:
-    """Bytes of the packed block of B, which streams past the resident panel of A.
+    """Bytes of the packed block of B, which streams past the resident micro-panel of A.
 
-    A core that starts one multiply-add per cycle leaves the prefetchers time to bring B from L3, and the block may be
-    twice L2: A is copied and C is updated less often. A faster core would outrun L3, so there B stays in L2.
+    On a core that starts one FMA per cycle, the prefetchers have time to bring B from L3, so the block may be twice L2:
+    A is packed and C updated less often. On a faster core L3 would be the bottleneck, so B stays in L2.
     """
     _, l2, l3 = caches(machine)
     if fmas_per_cycle(machine, unit) == 1:
@@ -94,10 +96,10 @@ def block_bytes(machine: Machine, unit: str) -> int:
 
 
 def tile(machine: Machine, unit: Isa, family: str) -> tuple[int, int]:
-    """The register tile to begin with, rows and columns: the first of its list, but one.
+    """Rows and columns of the first register tile: the best of the unit's list, with one exception.
 
-    Where one multiply-add starts per cycle, loads are plentiful, and the tile of 64 columns reads whole stretches of
-    B: it was the fastest at small sizes whose operands no cache held yet, and level elsewhere (measured on Zen 4).
+    Where one FMA starts per cycle, loads are cheap, and the tile of 64 columns reads long stretches of B: on Zen 4 it
+    was fastest at small sizes with cold operands, and equal elsewhere.
     """
     if unit == "avx512" and fmas_per_cycle(machine, unit) == 1:
         return 6, 64
@@ -108,13 +110,13 @@ def tile(machine: Machine, unit: Isa, family: str) -> tuple[int, int]:
 
 
 def depth(machine: Machine, unit: str, mr: int, nr: int) -> int:
-    """KC in elements. At most 512, beyond which C costs nothing any more, and no deeper than half the block of B is
-    wide: every row of A is copied once per block.
+    """KC in elements: at most 512, above which updating C costs next to nothing, and at most half the width of B's
+    block, because every row of A is packed once per block.
 
-    Where several multiply-adds start per cycle, the micro-panel of A (mr x KC) and the strip of B (KC x nr) share L1,
-    as Low et al. have it: if both do not fit, the strip that passes by drives out the panel that should stay (at 1024^3
-    on a core with 48 KiB, KC 256 gave 1.13 x BLAS, 384 1.07 and 512 0.96). A core that starts one per cycle leaves the
-    hardware prefetchers time to hide that, and there the panel of A alone counts.
+    Where several FMAs start per cycle, the micro-panel of A (mr × KC) and the strip of B (KC × nr) share L1, as in Low
+    et al.: if both do not fit, the passing strip evicts the panel that should stay (at 1024³ on a core with 48 KiB: KC
+    256 gave 1.13 × BLAS, 384 1.07 and 512 0.96). A core that starts one FMA per cycle leaves the hardware prefetchers
+    time to hide that, and only the panel of A counts.
     """
     l1, _, _ = caches(machine)
     together = mr if fmas_per_cycle(machine, unit) == 1 else mr + nr
@@ -124,13 +126,13 @@ def depth(machine: Machine, unit: str, mr: int, nr: int) -> int:
 
 
 def columns(machine: Machine, unit: str, nr: int, kc: int) -> int:
-    """NC in elements: what the block of B holds at this depth, in whole strips."""
+    """NC in elements: the columns that the block of B holds at this depth, in whole strips."""
     wide = _down(block_bytes(machine, unit) / (kc * _FLOAT_BYTES), nr)
     return max(4 * nr, min(wide, 4096 // nr * nr))
 
 
 def direct_edge(machine: Machine) -> int:
-    """Edge of the largest cube whose B fills half of L2: up to there the prefetchers make packing needless."""
+    """Edge of the largest cube whose B fills half of L2; up to that size, prefetching makes packing unnecessary."""
     return min(320, int(math.sqrt(machine.l2_bytes / (2 * _FLOAT_BYTES))))
 
 

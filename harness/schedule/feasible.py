@@ -1,7 +1,7 @@
-"""What speaks against a proposal before a compiler is bothered: sentences with numbers, fit to go back to a model.
+"""Objections to a proposal before it is compiled: sentences with numbers, suitable to be sent back to a model.
 
-A refusal means that the proposal cannot work, or cannot be what was meant, on this machine; advice means that it will
-work and why it should be slow. Only refusals stop a proposal.
+A refusal means that the proposal cannot work, or cannot be what was meant, on this machine. Advice means that it will
+work and why it is probably slow. Only refusals stop a proposal.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ from harness.schedule.nests import nests, resident_side
 from harness.schedule.vector_units import UNITS, registers_needed
 from harness.shapes import Shape
 
-# What a judged kernel may allocate at least: a fixed part, and copies of A + B + C.
+# Memory that a judged kernel may allocate at least: a fixed part, and copies of A + B + C.
 _SPARE_BYTES, _COPIES = 512 << 20, 8
-# Flops saved per byte that a level moves besides: under the first a level cannot pay, under the second it hardly does.
+# Flops saved per additional byte moved by a level of recursion: below the first a level cannot pay off, below
+# the second it hardly does.
 _HOPELESS, _DOUBTFUL = 0.5, 4.0
-# The judge allows fast schemes an error of 32·(k+16)·u·max|A|·max|B|, against about 1·k·u of a classical sum.
+# Error growth over the classical sum. The judge allows fast schemes 32·(k+16)·u·max|A|·max|B|; a classical sum
+# has about 1·k·u.
 _ALLOWED_GROWTH, _NOTABLE_GROWTH = 32.0, 8.0
 
 
 class Severity(StrEnum):
-    """Refused: goes back to the Proposer. Advice: is told, and nothing is stopped."""
+    """Refused: the proposal goes back to the Proposer. Advice: reported, and nothing is stopped."""
 
     REFUSED = "refused"
     ADVICE = "advice"
@@ -53,7 +55,7 @@ class Objection:
 
 
 def read(data: Mapping[str, Any]) -> Proposal | list[Objection]:
-    """A proposal from plain types, or why it is none: unknown keys, tiles that do not fit the registers …"""
+    """Parse a proposal; returns the objections instead when it is malformed: unknown keys, tiles that do not fit …"""
     try:
         return Proposal.model_validate(dict(data))
     except ValidationError as error:
@@ -69,10 +71,10 @@ def check(
     threads: ThreadClass | None = None,
     memory_bytes: int | None = None,
 ) -> list[Objection]:
-    """Everything that speaks against `subject` on `machine` for the suite's shapes, refusals first.
+    """All objections to `subject` on `machine` for the suite's shapes, refusals first.
 
-    threads: the thread class that is wanted, if it is fixed. memory_bytes: what a kernel may allocate; by default
-    what the judge grants at least, 512 MiB and eight times A + B + C of the largest shape.
+    threads: the required thread class, if any. memory_bytes: what a kernel may allocate; by default the least that the
+    judge grants, 512 MiB plus eight times A + B + C of the largest shape.
     """
     schedule = subject.schedule if isinstance(subject, Proposal) else subject
     found = [
@@ -90,12 +92,12 @@ def check(
 
 
 def refusals(objections: Sequence[Objection]) -> list[str]:
-    """The sentences that stop a proposal."""
+    """The texts of the refusals."""
     return [str(objection) for objection in objections if objection.severity is Severity.REFUSED]
 
 
 def facts(subject: Proposal | Schedule, machine: Machine, shapes: Sequence[Shape]) -> list[str]:
-    """What was proved about a proposal without refusals, and the advice; short lines for the record and the Coder.
+    """What was proved about a proposal without refusals, and the advice, as short lines for the record and the Coder.
 
     Raises UserError when the scheme of a bilinear proposal cannot be read or is refuted.
     """
@@ -122,7 +124,7 @@ def facts(subject: Proposal | Schedule, machine: Machine, shapes: Sequence[Shape
 
 
 def registers(schedule: Schedule) -> int:
-    """Vector registers of the innermost loop: accumulators, one row of B, one repeated element of A."""
+    """Vector registers of the micro-kernel: accumulators, one row of B, one broadcast element of A."""
     return registers_needed(schedule.mr, schedule.vectors)
 
 
@@ -193,7 +195,9 @@ def _threads(
 
 
 def _caches(s: Schedule, machine: Machine, shapes: Sequence[Shape]) -> list[Objection]:
-    """What the loop nest wants to find again in the caches, at the largest extents of the suite."""
+    """Objections about blocks that exceed the cache level in which the loop nest needs them, at the suite's largest
+    extents.
+    """
     if s.kernel not in ("packed", "packed_intrinsics") or (s.pack_a == "none" and s.pack_b == "none"):
         return []
     m, k, n = (max((shape[axis] for shape in shapes), default=1 << 14) for axis in range(3))
@@ -254,7 +258,7 @@ def _workspace_bytes(s: Schedule, shape: Shape) -> int:
     try:
         scheme = recursive.scheme_of(s.bilinear)
     except UserError:
-        return 0  # said once, by _recursion
+        return 0  # reported once, by _recursion
     levels = recursive.levels_at(scheme, s.bilinear, shape)
     return 4 * recursive.workspace_floats(scheme, levels, *shape)
 
@@ -267,7 +271,7 @@ def _cover(s: Schedule, shapes: Sequence[Shape]) -> list[Objection]:
 
 
 def _own_loops(nest: Sequence[Loop], s: Schedule) -> list[Objection]:
-    """A loop nest that the proposal brings along, for free code around a tile of mr x nr."""
+    """Objections to a proposal's own loop nest, for free code around a tile of mr × nr."""
     found = [_refuse("loops", f"your loop nest: {fault}") for fault in prove_cover(nest)]
     for axis, limit in (("m", s.mr), ("n", s.nr)) if s.kernel not in ("naive", "blocked") else ():
         deepest = deepest_tile(nest, "m" if axis == "m" else "n")

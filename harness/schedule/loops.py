@@ -1,9 +1,9 @@
-"""Loop nests as data: which part of each axis every loop visits, and whether the tiles cover the product exactly once.
+"""Loop nests as data, and the proof that their tiles cover the product exactly once.
 
-A nest is a list of loops from the outside in. Each loop cuts the interval that the loops around it left of its axis;
-pieces of one axis do not depend on the other axes, so the tiles partition [0,m)×[0,n)×[0,k) if and only if, axis by
-axis, the innermost pieces partition [0,size). That is decided for all sizes by the rules below, and a nest that is
-wrong is shown by a size, an index and how often the index is visited.
+A nest is a list of loops from the outermost to the innermost. Each loop cuts the interval that the loops around it
+leave of its axis. The pieces of one axis do not depend on the other axes, so the tiles partition [0,m)×[0,n)×[0,k) if
+and only if, for each axis, the innermost pieces partition [0,size). The rules below decide this for all sizes. A wrong
+nest is shown by a size, an index and how often that index is visited.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ AXES: tuple[LoopAxis, ...] = ("m", "k", "n")
 class Loop(BaseModel):
     """One loop: it walks along `axis` in pieces of `step`.
 
-    What happens to the last piece, by `edge`: clip ends it with the block around it; balanced makes all pieces as
-    equal as can be (in multiples of `unit`, the last one clipped); clip_matrix ends it only with the whole matrix;
-    drop leaves an incomplete piece out (as chunks_exact does); exact runs every piece in full, beyond the end too.
+    `edge` determines the last piece. clip: it ends with the block around it. balanced: all pieces are as equal as
+    possible (in multiples of `unit`, the last one clipped). clip_matrix: it ends with the whole matrix only. drop: an
+    incomplete piece is left out (as by chunks_exact). exact: every piece has full length, even beyond the end.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,7 +38,7 @@ class Loop(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """At this size of the axis, index `index` is visited `times` times (index = size: beyond the end of the matrix)."""
+    """At this size of the axis, `index` is visited `times` times (index = size: beyond the end of the matrix)."""
 
     axis: LoopAxis
     size: int
@@ -54,7 +54,7 @@ class Fault:
 
 
 def pieces(loop: Loop, block: IndexRange, size: int) -> list[IndexRange]:
-    """The pieces into which the loop cuts `block` of an axis of `size`; they may be wrong, that is the point."""
+    """The pieces into which the loop cuts `block` of an axis of `size`; a wrong loop gives wrong pieces."""
     start, stop = block
     if stop <= start:
         return []
@@ -66,7 +66,9 @@ def pieces(loop: Loop, block: IndexRange, size: int) -> list[IndexRange]:
 
 
 def _balanced(start: int, stop: int, step: int, unit: int) -> list[IndexRange]:
-    """The templates' `cuts` (unit 1) and `strips` (unit NR): the fewest pieces of at most step, nearly equal."""
+    """As in the templates' functions `cuts` (unit 1) and `strips` (unit NR): the fewest pieces of at most step, nearly
+    equal.
+    """
     units = -(-(stop - start) // unit)
     count = -(-units // max(1, step // unit))
     size, longer = divmod(units, count)
@@ -75,7 +77,7 @@ def _balanced(start: int, stop: int, step: int, unit: int) -> list[IndexRange]:
 
 
 def leaves(nest: Sequence[Loop], axis: LoopAxis, size: int) -> list[IndexRange]:
-    """The innermost pieces of one axis, in the order in which the nest reaches them."""
+    """The innermost pieces of one axis, in the order in which the nest visits them."""
     blocks = [(0, size)] if size else []
     for loop in nest:
         if loop.axis == axis:
@@ -84,7 +86,7 @@ def leaves(nest: Sequence[Loop], axis: LoopAxis, size: int) -> list[IndexRange]:
 
 
 def fault_at(nest: Sequence[Loop], axis: LoopAxis, size: int) -> Fault | None:
-    """Count every index of one axis at one size; the first that is not visited exactly once."""
+    """Count the visits of every index of one axis at one size; returns the first index not visited exactly once."""
     visits = [0] * (size + 1)
     beyond = size
     for start, stop in leaves(nest, axis, size):
@@ -100,12 +102,12 @@ def fault_at(nest: Sequence[Loop], axis: LoopAxis, size: int) -> Fault | None:
 def covers(nest: Sequence[Loop], axis: LoopAxis) -> bool:
     """Whether the innermost pieces partition [0,size) for every size, by induction from the outside in.
 
-    clip and balanced partition whatever interval they are given. drop and exact do so only if their step divides the
-    length of every interval that can reach them, and sizes are free: only for step 1. clip_matrix may run over the
-    end of the block around it, unless every such block begins on a multiple of its step and is as long or ends with
-    the matrix: so unless it is outermost or its step divides the fixed step of the loop around it.
+    clip and balanced partition any interval. drop and exact do so only if their step divides the length of every
+    interval that can reach them, and since sizes are arbitrary: only with step 1. clip_matrix may run past the end of
+    the block around it, unless every such block begins at a multiple of its step and is equally long or ends with the
+    matrix; that holds if it is outermost or if its step divides the fixed step of the loop around it.
     """
-    # The length that all blocks but the matrix's last have: None when they vary, 0 for the whole axis.
+    # The common length of all blocks but the matrix's last: None when they vary, 0 for the whole axis.
     fixed: int | None = 0
     for loop in (each for each in nest if each.axis == axis):
         if loop.edge in ("drop", "exact") and loop.step != 1:
@@ -118,9 +120,9 @@ def covers(nest: Sequence[Loop], axis: LoopAxis) -> bool:
 
 
 def prove_cover(nest: Sequence[Loop], sizes: Sequence[tuple[int, int, int]] = ()) -> list[Fault]:
-    """One fault per axis that is not covered exactly once, at a size that shows it; empty is a proof.
+    """One fault per axis that is not covered exactly once, at a size that shows it; empty when the cover is proved.
 
-    sizes: (m, k, n) of shapes that are counted one by one besides, so that the proof does not rest on the rules alone.
+    sizes: (m, k, n) of shapes that are also counted index by index, so that the proof does not rest on the rules alone.
     """
     faults = []
     for position, axis in enumerate(AXES):
@@ -136,12 +138,12 @@ def prove_cover(nest: Sequence[Loop], sizes: Sequence[tuple[int, int, int]] = ()
 
 
 def _telling_sizes(nest: Sequence[Loop]) -> list[int]:
-    """Where a wrong nest shows: small sizes, and sizes at and beside multiples of the steps."""
+    """Sizes at which a wrong nest shows: small ones, and multiples of the steps with their neighbours."""
     beside = {loop.step * times + offset for loop in nest for times in range(1, 4) for offset in range(-2, 3)}
     return sorted(size for size in beside | set(range(1, 65)) if size > 0)
 
 
 def deepest_tile(nest: Sequence[Loop], axis: LoopAxis) -> int | None:
-    """The largest piece that the innermost loop over an axis hands on; None when no loop cuts the axis."""
+    """The largest piece that the innermost loop over an axis produces; None when no loop cuts the axis."""
     steps = [loop.step for loop in nest if loop.axis == axis]
     return min(steps) if steps else None

@@ -1,4 +1,4 @@
-"""The space of kernels: one typed Schedule, what a Proposal says about it, and which points a machine can run."""
+"""The types Schedule (how a kernel computes C = A·B) and Proposal (a schedule with its reasons)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_SCRATCH_BYTES = 64 << 20
 
 
 class Bilinear(BaseModel):
-    """Strassen-like recursion around an inner packed kernel that takes the schedule's other knobs."""
+    """Strassen-like recursion around an inner packed kernel, which uses the schedule's other knobs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,8 +41,8 @@ class Bilinear(BaseModel):
 class Schedule(BaseModel):
     """How C = A·B is computed: tile, cache blocks, packing, edges, threads. Sizes count f32 elements.
 
-    The knobs are those of the BLIS loop nest: a register tile of mr rows × nr columns, cache blocks kc (depth),
-    mc (rows), nc (columns). C is row-major, so the vectors run along the columns.
+    The knobs are those of the BLIS loop nest: a register tile of mr rows × nr columns, and cache blocks kc (depth), mc
+    (rows) and nc (columns). C is row-major, so vectors run along the columns.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -132,7 +132,7 @@ class Schedule(BaseModel):
 
     @property
     def kernel(self) -> str:
-        """The family of the code that multiplies: the inner one of a bilinear schedule, else the family itself."""
+        """The family of the code that multiplies: the inner one of a bilinear schedule, else the schedule's own."""
         return self.bilinear.inner if self.bilinear is not None else self.family
 
     @property
@@ -163,11 +163,11 @@ class Schedule(BaseModel):
 
     @property
     def tile(self) -> str:
-        """The register tile as people write it, "14x32"."""
+        """ "unsafe" with intrinsics; everything else is compiled under forbid(unsafe_code)."""
         return f"{self.mr}x{self.nr}"
 
     def normalise(self) -> Schedule:
-        """The same kernel with every knob that its family ignores at its default and blocks rounded to the tile."""
+        """The register tile as text, for example "14x32"."""
         used = self.used | {"bilinear"}
         kept = {name: value for name, value in self.model_dump().items() if name in used}
         if "mr" in used and "mc" in used:
@@ -178,7 +178,9 @@ class Schedule(BaseModel):
 
     @property
     def used(self) -> set[str]:
-        """The knobs that make a difference to this schedule's code."""
+        """The same kernel with every knob that its family ignores at its default, and with blocks rounded to
+        the tile.
+        """
         used = _USED[self.kernel] | {"family"}
         if self.threads == 1:
             used -= {"split", "tasks_per_thread", "parallel_edge"}
@@ -188,24 +190,26 @@ class Schedule(BaseModel):
             used -= {"direct_edge", "kc", "mc", "nc"}
             masked = self.kernel == "packed_intrinsics" and self.edges == "mask" and self.isa != "neon"
             used -= {"scratch"} if masked else set()
-        if self.pack_b == "strip":  # always walks down the strip that it has just packed
+        if self.pack_b == "strip":  # The knobs that affect this schedule's code.
             used -= {"nc", "resident"}
-        if self.isa == "neon":  # stable Rust has no prefetch there, and no masks
+        if self.isa == "neon":  # the strip just packed is always used up at once
             used -= {"prefetch_a", "prefetch_b", "prefetch_c", "edges"}
         return used if self.pack_a == "panel" else used - {"prefetch_a"}
 
     def key(self) -> str:
-        """Sixteen hexadecimal digits of the normalised content: equal exactly for schedules that render alike."""
+        """Stable Rust has neither prefetch nor masks there"""
         text = json.dumps(self.normalise().model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def distance(self, other: Schedule) -> float:
-        """How far apart two schedules are: 0 for equal keys; each knob that differs adds |log2 ratio|, a choice 1."""
+        """Sixteen hexadecimal digits of the normalised content; equal exactly for schedules with equal code."""
         mine, theirs = self.normalise().model_dump(mode="json"), other.normalise().model_dump(mode="json")
         return sum(knob_gap(mine[name], theirs[name]) for name in mine)
 
     def differences(self, other: Schedule) -> dict[str, tuple[Any, Any]]:
-        """The knobs that differ after normalising, as {name: (mine, theirs)}."""
+        """The distance of two schedules: 0 for equal keys; |log2 ratio| for each size that differs, 1 for each other
+        choice.
+        """
         mine, theirs = self.normalise().model_dump(mode="json"), other.normalise().model_dump(mode="json")
         return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
 
@@ -229,7 +233,7 @@ def knob_gap(mine: Any, theirs: Any) -> float:
 
 
 class Proposal(BaseModel):
-    """What a mind proposes: the kernel, and why it should be faster."""
+    """What the Proposer proposes: a kernel, and why it should be faster."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -9,12 +9,12 @@ from harness.schedule.model import Schedule
 
 
 def resident_side(schedule: Schedule) -> Literal["a", "b"]:
-    """Whose micro-panel stays in L1: a strip of B that was packed just in time is always used up at once."""
+    """The matrix whose micro-panel stays in L1; a strip of B that was packed just in time is always used up at once."""
     return "b" if schedule.pack_b == "strip" else schedule.resident
 
 
 def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
-    """The loop nests of a schedule's code, by the path that runs them, as the templates write them."""
+    """The loop nests of a schedule's code, by the name of the code path."""
     s = schedule
     if s.kernel == "naive":
         return {"rows": (Loop(axis="m", step=1), Loop(axis="n", step=1), Loop(axis="k", step=1))}

@@ -1,4 +1,4 @@
-"""From a proved bilinear scheme to kernel.rs: recursion over the packed kernel that the other templates render."""
+"""From a proved bilinear scheme to kernel.rs: recursion around a packed kernel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MANTISSA = 1 << 24
 
 
 def scheme_of(bilinear: Bilinear) -> Scheme:
-    """The scheme that a schedule names or brings along; UserError when there is none. It still has to be proved."""
+    """The scheme that a schedule names or contains; raises UserError when there is none. It still has to be proved."""
     if bilinear.program.strip():
         return symbolic.parse(bilinear.program, bilinear.scheme)
     return schemes.named(bilinear.scheme)
@@ -35,7 +35,7 @@ def inner_schedule(schedule: Schedule) -> Schedule:
 
 
 def inexact(scheme: Scheme) -> Fraction | None:
-    """The first coefficient that f32 cannot hold exactly, if any."""
+    """The first coefficient that f32 cannot represent exactly, if any."""
     for factor in (scheme.u, scheme.v, scheme.w):
         for row in factor:
             for x in row:
@@ -45,7 +45,7 @@ def inexact(scheme: Scheme) -> Fraction | None:
 
 
 def levels_at(scheme: Scheme, bilinear: Bilinear, shape: Shape) -> int:
-    """How many levels the kernel recurses at a shape."""
+    """The number of levels that the kernel recurses at a shape."""
     (m, k, n), levels = shape, 0
     while levels < bilinear.levels and min(m, k, n) >= bilinear.cutoff:
         m, k, n = -(-m // scheme.m), -(-k // scheme.k), -(-n // scheme.n)
@@ -65,7 +65,7 @@ def workspace_floats(scheme: Scheme, levels: int, m: int, k: int, n: int) -> int
 def render(schedule: Schedule, title: str, notes: str = "") -> str:
     """The source of kernel.rs for a schedule of family bilinear.
 
-    Raises UserError when the scheme is refuted, has a coefficient that f32 cannot hold, or cannot be found.
+    Raises UserError when the scheme is refuted, has a coefficient that f32 cannot represent, or cannot be found.
     """
     if schedule.bilinear is None:
         raise UserError("a schedule of family bilinear is needed to render a recursion")
@@ -82,7 +82,7 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
         inner_schedule(schedule).normalise(), f"The inner kernel of {title}"
     )
     context = template_context.context(schedule, title, notes)
-    # The notes are untrusted text, which `context` has already made harmless: they follow its own story.
+    # The notes are untrusted text, already made harmless by `context`; they follow this template's own summary.
     context["story"] = [
         *_story(scheme, schedule.bilinear),
         *context["story"][len(template_context.story(schedule)) :],
@@ -104,7 +104,7 @@ def _story(scheme: Scheme, bilinear: Bilinear) -> list[str]:
 
 
 def _tables(scheme: Scheme) -> dict[str, Any]:
-    """Products as the template wants them: terms (block row, block column, coefficient), and which write C first."""
+    """The products for the template: terms (block row, block column, coefficient), and which of them write C first."""
     written: set[int] = set()
     products = []
     for t, (u, v, w) in enumerate(zip(scheme.u, scheme.v, scheme.w, strict=True)):

@@ -14,7 +14,7 @@ from harness.schedule.vector_units import UNITS
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One dimension of the search: the Schedule field (or "tile" for mr and nr together) and its choices in order."""
+    """One dimension of the search: a field of Schedule (or "tile" for mr and nr together) and its choices in order."""
 
     name: str
     choices: tuple[Choice, ...]
@@ -28,7 +28,7 @@ class Space:
     knobs: tuple[Knob, ...]
 
     def build(self, choices: dict[str, Choice]) -> Schedule:
-        """The schedule of these choices; knobs left out keep the base's value. ValueError for an unknown knob."""
+        """The schedule of these choices; missing knobs keep the base's value. Raises ValueError for an unknown knob."""
         unknown = set(choices) - {knob.name for knob in self.knobs}
         if unknown:
             allowed = ", ".join(knob.name for knob in self.knobs)
@@ -43,7 +43,7 @@ class Space:
         return Schedule.model_validate(values).normalise()
 
     def choices_of(self, schedule: Schedule) -> dict[str, Choice]:
-        """For each knob the choice nearest to `schedule`, so that a known point can be handed to a sampler."""
+        """The choice nearest to `schedule` for each knob, so that a known point can be given to a sampler."""
         return {knob.name: _nearest(knob, schedule) for knob in self.knobs}
 
 
@@ -65,10 +65,10 @@ def _nearest(knob: Knob, schedule: Schedule) -> Choice:
 def space(
     machine: Machine, threads: ThreadClass = 1, family: str | None = None, isa: str | None = None
 ) -> Space:
-    """The search space on `machine`: `family` and `isa` default to the fastest kernels that it can run.
+    """The search space on `machine`; `family` and `isa` default to the fastest kernels that it can run.
 
-    Every point is a valid schedule that compiles; not every one is fast (some tiles spill when unrolled, some blocks
-    outgrow the caches): that is the tuner's to find out.
+    Every point is a valid schedule that compiles. Not every one is fast: some tiles spill when unrolled, some blocks
+    exceed the caches. Finding out is the tuner's task.
     """
     base = first(machine, threads, family=family, isa=isa)
     chosen = base.family

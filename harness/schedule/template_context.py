@@ -43,7 +43,7 @@ def render_template(s: Schedule, title: str, notes: str = "") -> str:
 
 
 def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
-    """What the templates may use; the one place that decides which parts of a template a schedule needs."""
+    """The variables of the templates; the only place that decides which parts of a template a schedule needs."""
     packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
     padded = s.edges == "tile" or s.isa == "neon"
     return {
@@ -73,11 +73,11 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
 
 
 def tidy(source: str) -> str:
-    """Rust indented by its brackets, without double blank lines or blank lines at the inner edge of a block."""
+    """Rust indented by its brackets, without double blank lines or blank lines at the inner edges of a block."""
     lines: list[str] = []
     open_brackets: list[
         int
-    ] = []  # how many levels each open bracket indents: the first of a line 1, the others 0
+    ] = []  # levels that each open bracket indents: the first of a line 1, the others 0
     for raw in source.splitlines():
         line = raw.strip()
         code = "" if line.startswith("//") else re.sub(r'"[^"]*"|//.*', "", line)
@@ -102,7 +102,7 @@ def tidy(source: str) -> str:
 
 
 def story(s: Schedule) -> list[str]:
-    """What the kernel does, in a few lines for its header."""
+    """A short description of the kernel for its header."""
     threads = "one thread" if s.threads == 1 else "all of rayon's threads"
     if s.kernel == "naive":
         return [f"The textbook: three loops, {threads}, no regard for caches or vector units."]
@@ -121,14 +121,14 @@ def story(s: Schedule) -> list[str]:
 
 
 def knob_lines(s: Schedule) -> list[str]:
-    """Every knob that matters to this schedule as "name = value", wrapped, then the schedule's key."""
+    """Every knob that affects this schedule as "name = value", wrapped, followed by the schedule's key."""
     values = s.model_dump(mode="json", exclude={"bilinear"}, exclude_defaults=False)
     shown = [f"{name} = {value}" for name, value in values.items() if name in s.used]
     return [*textwrap.wrap("Schedule: " + ", ".join(shown) + ".", 100), f"Key: {s.key()}."]
 
 
 def _comment(text: str) -> list[str]:
-    """Untrusted text as comment lines: printable, wrapped, never able to end the comment."""
+    """Untrusted text as comment lines: printable, wrapped, unable to end the comment."""
     clean = "".join(ch if ch.isprintable() else " " for ch in text)
     return textwrap.wrap(" ".join(clean.split()), 100) or ["A matrix multiplication."]
 
@@ -147,7 +147,7 @@ def _a_floats(s: Schedule) -> str:
 
 
 def _b_floats(s: Schedule, padded: bool) -> str:
-    """Floats of the packed block of B; a strip's worth where only a ragged one is packed."""
+    """Floats of the packed block of B; one strip's worth where only a ragged strip is packed."""
     if s.pack_b == "none" and not padded:
         return "0"
     columns = "NC.min(job.n.next_multiple_of(NR))" if s.pack_b == "panel" else "NR"
@@ -155,7 +155,9 @@ def _b_floats(s: Schedule, padded: bool) -> str:
 
 
 def _prefetch_lines(s: Schedule) -> str:
-    """Prefetches of one turn of the k-loop: a line of B per 16 columns and step, a line of A per 16 packed elements."""
+    """The prefetches of one iteration of the k-loop: a line of B per 16 columns and step, a line of A per 16 packed
+    elements.
+    """
     lines = []
     for step in range(s.unroll):
         if s.prefetch_b:

@@ -1,4 +1,4 @@
-"""One Chroma collection: rows in, rows and hits out, every error of the store translated."""
+"""A Chroma collection: writes rows, reads rows and hits, and translates the store's errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """One stored entry: its id, the text that is embedded, flat metadata."""
+    """One stored entry: its id, the embedded text, and flat metadata."""
 
     id: str
     document: str
@@ -25,14 +25,14 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row that a query found; `score` is the cosine similarity, 1 is the same direction."""
+    """A row found by a query; `score` is the cosine similarity, 1 for the same direction."""
 
     row: StoredRow
     score: float
 
 
 class Collection:
-    """One Chroma collection with rows in and out; writing the same row twice changes nothing."""
+    """One Chroma collection; writing the same row twice changes nothing."""
 
     def __init__(self, raw: Any, embedder: Embedder | None, where: str) -> None:
         self._raw = raw
@@ -41,7 +41,7 @@ class Collection:
         self.name = str(raw.name)
 
     def upsert(self, rows: Sequence[StoredRow]) -> None:
-        """Embed and store; every batch of at most 256 rows is on disk as a whole when the call returns."""
+        """Embed and store rows in batches of at most 256; each batch is on disk as a whole when the call returns."""
         if self._embedder is None:
             raise ValueError(f"{self.name} was opened without its embedder")
         for start in range(0, len(rows), BATCH):
@@ -69,7 +69,7 @@ class Collection:
         return [StoredRow(key, document or "", metadata or {}) for key, document, metadata in zipped]
 
     def stamps(self) -> dict[str, str]:
-        """Every id with its "stamp", a text that grows when the row is renewed ("" where there is none)."""
+        """Every id with its "stamp", a text that sorts later when the row is renewed ("" for rows without one)."""
         with translated(self._where):
             found = self._raw.get(include=["metadatas"])
         return {
@@ -112,13 +112,13 @@ class Collection:
                 self._raw.delete(ids=list(ids[start : start + BATCH]))
 
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         with translated(self._where):
             return int(self._raw.count())
 
 
 def conditions(equal: Mapping[str, Scalar]) -> dict[str, Any] | None:
-    """Chroma's `where`: nothing, one condition, or several under an explicit $and."""
+    """Chroma's `where` argument: nothing, one condition, or several under an explicit $and."""
     parts = [{key: {"$eq": value}} for key, value in sorted(equal.items())]
     if len(parts) > 1:
         return {"$and": parts}
@@ -126,7 +126,9 @@ def conditions(equal: Mapping[str, Scalar]) -> dict[str, Any] | None:
 
 
 def nonzero(vectors: Vectors) -> Vectors:
-    """Cosine distance is undefined for a zero row (a text without words); it gets a fixed direction."""
+    """The rows with a fixed direction in place of zero rows (texts without words), whose cosine distance is
+    undefined.
+    """
     empty = ~vectors.any(axis=1)
     if empty.any():
         vectors = vectors.copy()

@@ -1,4 +1,4 @@
-"""What the command lines of the memory and of the corpus share: their options, their errors in one line."""
+"""Options and error handling shared by the command lines of memory and corpus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_MEMORY = str(RESULTS / "local" / "memory")
 
 
 def add_memory_options(parser: argparse.ArgumentParser) -> None:
-    """--memory and --embedder, with their defaults in the help."""
+    """Add --memory and --embedder, with their defaults in the help."""
     parser.add_argument(
         "--memory",
         default=DEFAULT_MEMORY,
@@ -40,7 +40,7 @@ def guarded(command: Callable[[argparse.Namespace], int], parsed: argparse.Names
         print("interrupted; what is done stays, run the command again to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader (head, less) had enough; the interpreter's own flush at exit must not complain either.
+        # The reader (head, less) closed the pipe; keep the interpreter's flush at exit from failing too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code

@@ -1,4 +1,4 @@
-"""The way to Chroma: embedded in one process or over HTTP; collections that carry version and embedder."""
+"""Opens Chroma, embedded in one process or over HTTP; collections record their version and embedder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from harness.store.faults import damaged, first_line, translated
 SCHEMA = 1
 LOCK_FILE = "roundtable.lock"
 OWNER_FILE = "roundtable.owner.json"
-# sync_threshold: Chroma 1.5 writes its vector index as several files in place, and a kill in the middle makes the
-# whole collection unreadable for good (seen: "Failed to apply logs to the hnsw segment writer"). Below the threshold
-# nothing but SQLite is written, and each opening builds the index anew from there, 0.4 s per thousand rows.
+# Chroma 1.5 writes its vector index as several files in place, and a kill during that makes the whole
+# collection permanently unreadable ("Failed to apply logs to the hnsw segment writer"). Below sync_threshold
+# only SQLite is written, and each opening rebuilds the index from there, 0.4 s per thousand rows.
 HNSW: Mapping[str, str | int] = {
     "space": "cosine",
     "sync_threshold": 10_000_000,
@@ -32,7 +32,7 @@ HNSW: Mapping[str, str | int] = {
 
 
 class Connection:
-    """An open store. Embedded (a folder, locked by this process) or a server started by `chroma run`."""
+    """An open store: a folder, locked by this process, or a server started by `chroma run`."""
 
     def __init__(self, where: str, client: Any, lock: Any | None) -> None:
         self.where = where
@@ -41,14 +41,14 @@ class Connection:
 
     @property
     def embedded(self) -> bool:
-        """Whether the store lives in this process."""
+        """Whether the store runs in this process."""
         return self._lock is not None
 
     def collection(self, kind: str, embedder: Embedder) -> Collection:
-        """The collection of `kind` ("kernels", "papers") in the space of `embedder`, made when missing.
+        """The collection of `kind` ("kernels", "papers") for `embedder`, created when missing.
 
-        What other embedders' collections of this kind hold is re-embedded from its stored text, never mixed.
-        Raises UserError when the stored version, embedder or dimension is not the expected one.
+        Rows of this kind in other embedders' collections are re-embedded from their stored text, never mixed. Raises
+        UserError when the stored version, embedder or dimension is not the expected one.
         """
         name = f"{kind}-{slug(embedder.name)}"
         expected: dict[str, Scalar] = {
@@ -68,7 +68,7 @@ class Connection:
         return collection
 
     def siblings(self, kind: str, collection: Collection) -> list[Collection]:
-        """The collections of this kind in other embedders' spaces, to read and to delete from."""
+        """The collections of this kind for other embedders, to read and to delete from."""
         with translated(self.where):
             names = sorted(str(found.name) for found in self._client.list_collections())
             others = [name for name in names if name.startswith(f"{kind}-") and name != collection.name]
@@ -81,7 +81,7 @@ class Connection:
         if not exists:
             from chromadb.errors import ChromaError
 
-            # Another client of the same server may have made it since the list was read; any other reason shows
+            # Another client of the same server may have created it in the meantime; any other error appears
             # again when it is opened.
             with suppress(ChromaError):
                 self._client.create_collection(
@@ -100,7 +100,7 @@ class Connection:
                 )
 
     def _adopt(self, collection: Collection, kind: str, other: str) -> None:
-        """Copy rows that the other space has and this one has not, or has in an older state."""
+        """Copy the rows that another embedder's collection has and this one lacks or has in an older state."""
         from tqdm import tqdm
 
         raw = self._client.get_collection(other, embedding_function=None)
@@ -111,13 +111,13 @@ class Connection:
         source = Collection(raw, None, self.where)
         theirs, ours = source.stamps(), collection.stamps()
         wanted = [key for key, stamp in theirs.items() if key not in ours or ours[key] < stamp]
-        # A model takes minutes for thousands of texts; disable=None: the bar is drawn on a terminal only.
+        # A model takes minutes for thousands of texts; disable=None draws the bar on a terminal only.
         batches = range(0, len(wanted), BATCH)
         for start in tqdm(batches, desc=f"embedding anew in {collection.name}", disable=None, leave=False):
             collection.upsert(source.rows(ids=wanted[start : start + BATCH]))
 
     def close(self) -> None:
-        """Let go of the store and of its lock; a second call does nothing."""
+        """Close the store and release its lock; safe to call twice."""
         try:
             self._client.close()
         finally:
@@ -134,7 +134,7 @@ class Connection:
 
 
 def connect(where: str) -> Connection:
-    """Open the store at `where`: a folder (made when missing), or "http://host:port" of a `chroma run`.
+    """Open the store at `where`: a folder (created when missing), or "http://host:port" of a `chroma run`.
 
     Raises UserError when another process has the folder open, it cannot be written, or no server answers.
     """
@@ -192,7 +192,8 @@ def _open_client(folder: Path) -> Any:
         try:
             return chromadb.PersistentClient(str(folder.resolve()), settings=_settings())
         except (ValueError, AttributeError, RuntimeError) as error:
-            # A store that does not open leaves Chroma's own client half made, which then fails in its own ways.
+            # A store that does not open leaves Chroma's client half initialised, which then fails in other
+            # ways.
             raise damaged(str(folder), first_line(error)) from None
 
 
@@ -216,7 +217,7 @@ def _take_lock(folder: Path) -> Any:
 
 
 def _owner(folder: Path) -> str:
-    """Who holds the lock, as far as can be read; the file is only a hint, the lock is the truth."""
+    """The process that holds the lock, as far as it can be read; the file is only a hint, the lock decides."""
     try:
         return f"process {int(json.loads((folder / OWNER_FILE).read_text())['pid'])}"
     except (OSError, ValueError, KeyError, TypeError):

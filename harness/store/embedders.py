@@ -1,4 +1,4 @@
-"""Embedders: text to unit vectors, offline by hashed n-grams or with a sentence-transformers model."""
+"""Embedders: from text to unit vectors, offline by hashed n-grams or with a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def _warn(line: str) -> None:
 
 
 class Embedder(Protocol):
-    """Turns texts into rows of unit length; the name stands for the space, two spaces never share one."""
+    """Turns texts into unit vectors. The name identifies the vector space; different spaces have different names."""
 
     @property
     def name(self) -> str:
-        """What the collection carries, for example "hashed-v1-1024"."""
+        """The name that a collection records, for example "hashed-v1-1024"."""
 
     @property
     def dimension(self) -> int:
@@ -43,10 +43,10 @@ class Embedder(Protocol):
 
     @property
     def announcement(self) -> str:
-        """One line for a person: what is used, and what could be."""
+        """One line for a person: the embedder in use, and the alternative."""
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """float32, (len(texts), dimension), rows of length 1 (or 0 for a text without any word)."""
+        """float32, (len(texts), dimension), rows of length 1 (or 0 for a text without words)."""
 
     def embed_query(self, text: str) -> Vectors:
         """float32, (dimension,), length 1 (or 0)."""
@@ -55,8 +55,8 @@ class Embedder(Protocol):
 def make(spec: str, say: Callable[[str], None] = _warn) -> Embedder:
     """The embedder that `spec` names: "hashed", a folder with a sentence-transformers model, or a hub name.
 
-    `say` hears of a download before it begins. Raises UserError when the extra is not installed, or the model is
-    neither here nor reachable.
+    `say` reports a download before it begins. Raises UserError when the extra is not installed, or the model is neither
+    local nor reachable.
     """
     if spec in ("", HASHED, "builtin"):
         return HashedEmbedder()
@@ -64,13 +64,13 @@ def make(spec: str, say: Callable[[str], None] = _warn) -> Embedder:
 
 
 def slug(name: str) -> str:
-    """`name` inside a Chroma collection's name: readable characters and a short hash to keep it unique."""
+    """`name` as part of a Chroma collection's name: readable characters plus a short hash that makes it unique."""
     readable = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")[:40]
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 _WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
-# Words without a topic of their own.
+# Words without a topic.
 _STOP_WORDS = """a an and are as at be been but by can do for from has have how if in into is it its more most no
 not of on only or out over so than that the their them then there these they this to under up use used using very
 was were what when where which while who why will with without you your"""
@@ -80,9 +80,9 @@ _STOP = frozenset(_STOP_WORDS.split())
 class HashedEmbedder:
     """Signed feature hashing of words, word pairs and character n-grams; no weights, no download.
 
-    Weinberger et al., "Feature Hashing for Large Scale Multitask Learning" (2009): feature f adds ±w to the
-    coordinate h(f) mod d. Own forty lines instead of scikit-learn's HashingVectorizer, because that would
-    bring scikit-learn and scipy (about 100 MB) into the base installation for this alone.
+    Weinberger et al., "Feature Hashing for Large Scale Multitask Learning" (2009): feature f adds ±w to the coordinate
+    h(f) mod d. Implemented here in forty lines because scikit-learn's HashingVectorizer would bring scikit-learn and
+    scipy (about 100 MB) into the base installation.
     """
 
     announcement = (
@@ -121,8 +121,8 @@ class HashedEmbedder:
 def _features(text: str) -> Iterator[tuple[str, float]]:
     """Words, pairs of neighbouring words, and the 3- to 5-grams inside words, each with its weight.
 
-    The weights are round numbers; `python -m harness.studies.retrieval` measures what they find. Weighting by
-    rarity in the corpus gained two points there and was left out: the space would change with every paper.
+    The weights are round numbers; `python -m harness.studies.retrieval` measures their effect. Weighting by rarity in
+    the corpus gained two points there and was left out, because the vector space would change with every paper.
     """
     words = [word for word in _WORD.findall(text.lower()) if word not in _STOP]
     for word in words:
@@ -137,7 +137,7 @@ def _features(text: str) -> Iterator[tuple[str, float]]:
 
 
 class SentenceEmbedder:
-    """A sentence-transformers model, by folder or by hub name; loaded when it is made."""
+    """A sentence-transformers model, by folder or by hub name; loaded on construction."""
 
     def __init__(self, spec: str, say: Callable[[str], None] = _warn) -> None:
         self._model = _load(spec, say)
@@ -161,13 +161,13 @@ class SentenceEmbedder:
         return np.ascontiguousarray(rows, np.float32)
 
     def embed_query(self, text: str) -> Vectors:
-        """See Embedder; with the prefix that the model's authors ask for."""
+        """See Embedder; adds the prefix that the model's authors recommend for queries."""
         row: Vectors = self.embed_documents([self._prefix + text])[0]
         return row
 
 
 def _load(spec: str, say: Callable[[str], None]) -> Any:
-    """The model; a folder is read, a hub name is taken from the local cache, else from the hub."""
+    """Load the model: from a folder, from the local cache of the hub, or else from the hub."""
     try:
         loader: Any = import_module("sentence_transformers").SentenceTransformer
     except ImportError:
@@ -195,7 +195,7 @@ def _load(spec: str, say: Callable[[str], None]) -> Any:
 
 
 def _hub_silence() -> str:
-    """Why the hub does not answer, or ""; asked first, because the hub's client tries for more than a minute."""
+    """Why the hub does not answer, or ""; checked first, because the hub's client retries for more than a minute."""
     import httpx
 
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
@@ -219,7 +219,7 @@ def _read_model(loader: Any, path: str, spec: str) -> Any:
 
 
 def _identity(spec: str) -> str:
-    """The name of the space: the hub's name, or a folder's last part and a hash of what is in it."""
+    """The name of the vector space: the hub's name, or a folder's name and a hash of its content."""
     folder = Path(spec).expanduser()
     if not folder.is_dir():
         return spec

@@ -1,4 +1,4 @@
-"""What Chroma, SQLite, the disk and the network complain of, as one line for a person."""
+"""Errors of Chroma, SQLite, the disk and the network as one line for a person."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.errors import UserError
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Chroma's, SQLite's and the network's errors as one line for a person."""
+    """Context manager that turns errors of Chroma, SQLite and the network into a UserError with one line."""
     import httpx
     from chromadb.errors import ChromaError
 
@@ -32,7 +32,7 @@ def translated(where: str) -> Iterator[None]:
 
 
 def damaged(where: str, reason: str) -> UserError:
-    """The error for a store whose files were changed by something else than Chroma."""
+    """The error for a store whose files were changed by another program than Chroma."""
     return UserError(
         f"the memory at {where} cannot be opened ({reason}); if its files are damaged, move them away and bring back "
         "what was exported: python -m harness.memory import FILE"

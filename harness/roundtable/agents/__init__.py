@@ -1,1 +1,1 @@
-"""The agents, their prompts, and what they need to think."""
+"""The five agents, their prompts, and the functions with which they query a model and read its answers."""

@@ -1,4 +1,6 @@
-"""A diverse archive: the best kernel of every niche (algorithm × ISA × thread class × tier); parents come from it."""
+"""An archive of diverse kernels: the best of every niche (algorithm × ISA × thread class × tier); parents come
+from it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from harness.durable import JsonObject
 
 
 class Niche(NamedTuple):
-    """Kernels of one niche compete with each other only."""
+    """Kernels compete only with kernels of the same niche."""
 
     algorithm: str
     isa: str
@@ -23,7 +25,7 @@ class Niche(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One accepted kernel: `ratio_low` ranks, because the highest ratio of many noisy ones is the luckiest."""
+    """One accepted kernel, ranked by `ratio_low`, because among many noisy ratios the highest is the luckiest."""
 
     name: str
     source: str
@@ -36,7 +38,7 @@ class Entry:
 
     @property
     def niche(self) -> Niche:
-        """Free code has no schedule: its algorithm's name and "free" stand for it."""
+        """Free code has no schedule; its niche is its algorithm's name and "free"."""
         threads = "1 thread" if self.threads == 1 else "all threads"
         if self.schedule is None:
             return Niche(f"free: {self.algorithm}"[:60], "any", threads, self.tier)
@@ -51,7 +53,7 @@ class Entry:
 
 
 class Archive:
-    """Elites by niche, the fastest first."""
+    """The best kernel of each niche, the fastest first."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         best: dict[Niche, Entry] = {}
@@ -61,5 +63,7 @@ class Archive:
         self.elites: Sequence[Entry] = sorted(best.values(), key=lambda entry: (-entry.ratio_low, entry.name))
 
     def parent(self, slot: int) -> Entry | None:
-        """The first proposal of a generation starts from the best kernel, each further one from the next niche's."""
+        """The parent of a proposal: the best kernel for the first of a generation, the next niche's best for each
+        further one.
+        """
         return self.elites[slot % len(self.elites)] if self.elites else None

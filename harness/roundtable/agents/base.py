@@ -1,4 +1,4 @@
-"""BaseMatMulAgent: what the five have in common. They are asked on their own topic and answer to the whole table."""
+"""BaseMatMulAgent: what the five agents share. Each is asked on its own topic and announces events to all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GROUP_TOPIC = "round-table"
 
 
 class BaseMatMulAgent(RoutedAgent):
-    """One seat. An exception in a handler ends the run: the runtime re-raises it when it stops."""
+    """One agent. An exception in a handler ends the run: the runtime re-raises it when it stops."""
 
     role: ClassVar[Role]
 
@@ -23,18 +23,20 @@ class BaseMatMulAgent(RoutedAgent):
 
     @message_handler
     async def on_group_chat(self, message: GroupChatMessage, ctx: MessageContext) -> None:
-        """Everybody hears what is said."""
+        """Receives every announced event."""
         await self.hear(message)
 
     async def hear(self, message: GroupChatMessage) -> None:
-        """What was said stays on the table, where the agents look it up; so only the Manager acts on it here."""
+        """React to an event. Events are kept in the table, where the agents look them up; only the Manager overrides
+        this.
+        """
 
     async def announce(self, turn: ProposalSlot, event: Event) -> None:
-        """Record the event, then tell everybody."""
+        """Record the event, then publish it to all agents."""
         message = GroupChatMessage(sender=self.role, turn=turn, content=event)
-        self.table.say_to_all(message)
+        self.table.publish(message)
         await self.publish_message(message, TopicId(GROUP_TOPIC, self.table.run_id))
 
     async def request(self, role: Role, message: Message) -> None:
-        """Ask one agent."""
+        """Send a request to one agent."""
         await self.publish_message(message, TopicId(role.value, self.table.run_id))

@@ -1,4 +1,4 @@
-"""The Coder: from parameters to Rust by template, or free code by a language model, repaired when it is rejected."""
+"""The Coder: renders a template or lets a language model write free code, and has rejected kernels repaired."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.minds.protocol import Tuner
 from harness.roundtable.agents import coding, context
 from harness.roundtable.agents.base import BaseMatMulAgent
-from harness.roundtable.agents.coding import Written
+from harness.roundtable.agents.coding import WrittenKernel
 from harness.roundtable.agents.rust_answer import NoKernelError
 from harness.roundtable.conversation.messages import TEMPLATE, Coded, CodeRequest, GaveUp, NotCoded, Role
 from harness.roundtable.runlog import candidate_folders, transcript
@@ -18,7 +18,7 @@ from harness.verdict import one_line
 
 
 class CoderAgent(BaseMatMulAgent):
-    """Answers a request with Coded, NotCoded or, when there is no template for a proposal, GaveUp."""
+    """Answers a request with Coded, NotCoded or, when a proposal has no template, GaveUp."""
 
     role: ClassVar[Role] = Role.CODER
 
@@ -39,12 +39,13 @@ class CoderAgent(BaseMatMulAgent):
             )
         await self.announce(message.turn, event)
         if isinstance(event, Coded):
-            # After the journal: a kill in between leaves a line from which the folder can be written again.
+            # After the journal entry, from which the folder can be written again if the process is killed in
+            # between.
             candidate_folders.write(
                 self.table.settings.candidates, event.candidate, event.source, event.manifest
             )
 
-    async def _write(self, message: CodeRequest) -> Written:
+    async def _write(self, message: CodeRequest) -> WrittenKernel:
         mind = self.table.minds.of(self.role)
         free = message.coding != TEMPLATE and not message.template_only
         if not free or (isinstance(mind, Tuner) and self.table.replay is None):
@@ -52,12 +53,12 @@ class CoderAgent(BaseMatMulAgent):
         where = transcript.key(self.role, message.turn, message.attempt)
         return await coding.write(self.table, None if isinstance(mind, Tuner) else mind, message, where)
 
-    def _by_template(self, message: CodeRequest) -> Written:
+    def _by_template(self, message: CodeRequest) -> WrittenKernel:
         try:
             source = self.table.schedules.render(message.proposal)
         except UserError as error:
             raise NoKernelError(f"no template: {error}") from None
-        return Written(source, TEMPLATE, message.model, message.prompt_hash)
+        return WrittenKernel(source, TEMPLATE, message.model, message.prompt_hash)
 
     def _twin(self, source: str) -> str | None:
         for attempt in context.attempts(self.table):
@@ -65,7 +66,7 @@ class CoderAgent(BaseMatMulAgent):
                 return attempt.coded.candidate
         return None
 
-    def _coded(self, message: CodeRequest, written: Written) -> Coded:
+    def _coded(self, message: CodeRequest, written: WrittenKernel) -> Coded:
         count = sum(isinstance(heard.content, Coded) for heard in self.table.events)
         candidate = candidate_folders.name(self.table.run_id, count + 1)
         parents = [message.failed.candidate] if message.failed else message.parents

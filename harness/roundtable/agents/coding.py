@@ -1,4 +1,4 @@
-"""How the Coder asks a language model for Rust: the whole file, one region, or the repair of what was rejected."""
+"""The Coder's questions to a language model: a whole file, one region, or the repair of a rejected kernel."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _JUDGE_CHARACTERS = 3000
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A kernel and how it came about: "template", "whole file" or the region that was written freely."""
+class WrittenKernel:
+    """A kernel and its origin: "template", "whole file" or the name of the region that was written freely."""
 
     source: str
     how: str
@@ -31,10 +31,10 @@ class Written:
     prompt_hash: str
 
 
-async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, where: str) -> Written:
+async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, where: str) -> WrittenKernel:
     """Free code for a proposal, or the repair of a rejected kernel.
 
-    Raises NoKernelError when the answer holds no usable Rust, UserError when the model cannot be asked.
+    Raises NoKernelError when the answer contains no usable Rust, UserError when the model cannot be queried.
     """
     base = message.failed.source if message.failed else _template(table, message)
     region = (
@@ -62,12 +62,12 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
                 table, mind, where, system, _parts(message, base, region), ANSWER_TOKENS
             )
         except prompt.ContextTooSmallError as error:
-            # A proposal that this model cannot code costs the free hand, not the run.
+            # A proposal that this model cannot code loses its free code; the run goes on.
             raise NoKernelError(str(error)) from None
         text, cut_off, model = asked.text, asked.cut_off, mind.name
         hashed = transcript.prompt_hash(system, asked.prompt)
     source = _source(text, base, region, cut_off)
-    return Written(source, region or WHOLE_FILE, model, hashed)
+    return WrittenKernel(source, region or WHOLE_FILE, model, hashed)
 
 
 def _source(text: str, base: str, region: str | None, cut_off: bool) -> str:
@@ -131,7 +131,7 @@ def _repair(failed: Failed) -> Part:
 
 
 def evidence(failed: Failed) -> str:
-    """What the judge holds against a kernel: diagnostics, the rule that was broken, the first wrong element."""
+    """The judge's evidence against a kernel: diagnostics, the violated rule, or the first wrong element."""
     verdict: Verdict = codec.from_plain(failed.verdict)
     match verdict:
         case CompileError(diagnostics=diagnostics):
@@ -144,7 +144,7 @@ def evidence(failed: Failed) -> str:
 
 
 def tier(source: str) -> Tier:
-    """Free code without the word `unsafe` is built under forbid(unsafe_code); the compiler is the one who checks."""
+    """ "safe" for free code without the word `unsafe`, which rustc then compiles under forbid(unsafe_code)."""
     return "unsafe" if re.search(r"\bunsafe\b", source) else "safe"
 
 

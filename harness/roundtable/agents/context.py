@@ -1,4 +1,4 @@
-"""What the Proposer knows when it thinks: accepted kernels, what was tried, what failed and why."""
+"""The Proposer's knowledge: accepted kernels, what was tried, what failed and why."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _EVERYTHING = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One judged kernel of this session."""
+    """One judged kernel of this run."""
 
     coded: Coded
     verdict: Verdict
 
     @property
     def summary(self) -> str:
-        """One line: what was tried and what came of it."""
+        """One line: what was tried, and the result."""
         proposal = self.coded.manifest.get("proposal") or {}
         idea = f"{self.coded.candidate} ({proposal.get('algorithm', '?')})"
         return f"{idea}: {name(self.verdict)}: {describe(self.verdict)}"
@@ -38,7 +38,7 @@ def attempts(table: Table) -> list[Attempt]:
 
 
 def archive(table: Table) -> Archive:
-    """The elites of this machine class and thread class; before any was accepted here, those of other machines."""
+    """The best kernels of this machine class and thread class; as long as there are none, those of other machines."""
     kept = list(table.memory.best(_EVERYTHING, table.machine.machine_class, table.threads))
     here = [one for one in kept if one.machine_class == table.machine.machine_class]
     return Archive(_entry(one) for one in here or kept)
@@ -58,9 +58,9 @@ def _entry(one: RememberedKernel) -> Entry:
 
 
 def trials(table: Table) -> list[Trial]:
-    """Judged template kernels of this machine and thread class, oldest first: what the tuner learns from.
+    """Judged template kernels of this machine and thread class, oldest first, from which the tuner learns.
 
-    A rejected one counts as failed; of an inconclusive one nothing is concluded.
+    A rejected kernel counts as failed; nothing is learned from an inconclusive one.
     """
     wanted = table.machine.machine_class
     past = [one for one in reversed(table.memory.latest(_EVERYTHING, wanted)) if one.machine_class == wanted]

@@ -1,4 +1,6 @@
-"""Has this been tried? By content (the schedule's key, the source's hash) and, for ideas in words, by likeness."""
+"""Recognises proposals that were tried before: by the schedule's key, by the source's hash, or by similar
+descriptions.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,16 @@ from harness.roundtable.conversation.messages import TEMPLATE, Coded, Proposed
 if TYPE_CHECKING:
     from harness.store.embedders import Embedder
 
-# Cosine of two descriptions above which they say the same; measured on paraphrases and knob changes in the tests.
+# Cosine similarity above which two descriptions count as the same; measured on paraphrases and knob changes in
+# the tests.
 ALIKE = 0.97
 
 
 @dataclass
-class Tried:
-    """What this machine and thread class has seen: schedule keys and descriptions of free ideas, by name."""
+class TriedProposals:
+    """What was tried on this machine and thread class: schedule keys and descriptions of free code, by
+    candidate name.
+    """
 
     keys: dict[str, str] = field(default_factory=dict)
     ideas: dict[str, str] = field(default_factory=dict)
@@ -26,8 +31,8 @@ class Tried:
     key_of: Any = None
 
     @classmethod
-    def of(cls, table: Table) -> Tried:
-        """From the memory (this machine class and thread count) and from this run."""
+    def of(cls, table: Table) -> TriedProposals:
+        """Collected from the memory (this machine class and thread count) and from this run."""
         tried = cls(embedder=getattr(table.memory, "embedder", None), key_of=table.schedules.key)
         here = table.machine.machine_class
         for one in table.memory.best(1_000_000, here, table.threads):
@@ -48,7 +53,7 @@ class Tried:
             self.ideas[name] = describe(proposal, how, self.key_of)
 
     def recognise(self, event: Proposed) -> str | None:
-        """Why the proposal is no news, or None."""
+        """Why the proposal is a duplicate; None when it is new."""
         if event.coding == TEMPLATE:
             name = self.keys.get(self.key_of(event.proposal["schedule"]))
             return f"exactly this schedule was tried as {name}; change at least one knob" if name else None
@@ -68,7 +73,9 @@ class Tried:
 
 
 def describe(proposal: JsonObject, coding: str, key_of: Any) -> str:
-    """A free idea in words; the schedule's key stands in front, so the same words about another schedule differ."""
+    """The description of free code; it starts with the schedule's key, so that the same words for another schedule
+    differ.
+    """
     return (
         f"{key_of(proposal['schedule'])} {coding}: {proposal.get('algorithm', '')}. {proposal.get('why', '')}"
     )

@@ -1,4 +1,6 @@
-"""MatMulManager: silent. Keeps the order Proposer → Verifier → Coder → Tester and the budgets; ends the run cleanly."""
+"""MatMulManager: keeps the order Proposer → Verifier → Coder → Tester and the budgets, and ends the run. It never
+speaks.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from harness.roundtable.conversation.progress import Request, SlotProgress
 
 
 class MatMulManager(BaseMatMulAgent):
-    """Asks whoever is next; says nothing itself. Its state is a fold of what was said: a resumed run just goes on."""
+    """Sends the next request. Its state is a fold of the events, so a resumed run continues from them."""
 
     role: ClassVar[Role] = Role.MANAGER
 
@@ -38,16 +40,16 @@ class MatMulManager(BaseMatMulAgent):
             for slot in range(table.population)
         }
         for message in table.events:
-            self._states[message.turn].hear(message.content)
+            self._states[message.turn].apply(message.content)
 
     @message_handler
     async def on_begin(self, message: Begin, ctx: MessageContext) -> None:
-        """Ask for the first open step."""
+        """Send the first open request."""
         await self._next()
 
     async def hear(self, message: GroupChatMessage) -> None:
-        """Fold in what was said and ask for the step that follows."""
-        self._states[message.turn].hear(message.content)
+        """Apply the event and send the request that follows."""
+        self._states[message.turn].apply(message.content)
         await self._next()
 
     async def _next(self) -> None:
@@ -57,7 +59,7 @@ class MatMulManager(BaseMatMulAgent):
             request = state.next_request(table.settings.budget, writes_freely)
             if request is None:
                 continue
-            # What was accepted is remembered even when the budget is used up meanwhile.
+            # An accepted kernel is stored even when the budget was used up in the meantime.
             if not isinstance(request, RememberRequest) and (reason := table.spending.exhausted()):
                 table.ended = reason
                 table.say(f"manager: {reason}; what was accepted is kept")

@@ -1,4 +1,4 @@
-"""Prompts: files with a version, parts with priorities, shortened in order until the whole fits the context."""
+"""Prompts: versioned files, and parts with priorities that are shortened in order until the prompt fits the context."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from harness.errors import HarnessFaultError, UserError
 
 _HEADER = re.compile(r"\A<!-- (?P<name>[\w-]+), version (?P<version>\d+) -->\n")
-# What a part is shortened to before it is dropped, as shares of its lines.
+# Shares of a part's lines to which it is shortened before it is dropped.
 _SHARES = (0.5, 0.25)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of a prompt. Priority 0 is indispensable; of the others, the highest number is shortened first.
+    """One part of a prompt. Priority 0 is never shortened; among the others, the highest number is shortened first.
 
-    `whole` parts (code, a schema) are of no use cut in half: they stay or go. `shorter` are texts that may take the
-    place of the full one, the longest first.
+    `whole` parts (code, a schema) are useless when cut, so they are kept or dropped. `shorter` are texts that may
+    replace the full one, the longest first.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Part:
 
     @property
     def steps(self) -> list[tuple[str, str]]:
-        """How the part gives way, step by step: what is left, and a word for it."""
+        """The stages in which the part is reduced: the remaining text, and a word that describes it."""
         cuts = (
             []
             if self.whole or self.shorter
@@ -46,18 +46,18 @@ class ContextTooSmallError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """The prompt that fits, and what it cost: one line per part that was shortened or dropped."""
+class FittedPrompt:
+    """The prompt that fits, and one note per part that was shortened or dropped."""
 
     text: str
     tokens: int
     dropped: list[str]
 
 
-def fit(parts: Sequence[Part], count: Callable[[str], int], room: int) -> Fitted:
-    """Join the parts, shortening those of the highest priority number first until `count` is at most `room`.
+def fit(parts: Sequence[Part], count: Callable[[str], int], room: int) -> FittedPrompt:
+    """Join the parts, shortening those with the highest priority number first until `count` is at most `room`.
 
-    Raises ContextTooSmallError when the indispensable parts alone are too long.
+    Raises ContextTooSmallError when the parts of priority 0 alone are too long.
     """
     kept = {part.name: part.text for part in parts if part.text.strip()}
     dropped: list[str] = []
@@ -74,7 +74,7 @@ def fit(parts: Sequence[Part], count: Callable[[str], int], room: int) -> Fitted
             f"the model's context is too small: the shortest prompt needs {tokens} tokens and {room} are free; "
             "use a model with a larger context, or raise --context"
         )
-    return Fitted(_join(parts, kept), tokens, dropped)
+    return FittedPrompt(_join(parts, kept), tokens, dropped)
 
 
 def _join(parts: Sequence[Part], kept: dict[str, str]) -> str:
@@ -90,7 +90,7 @@ def _shorten(text: str, share: float) -> str:
 
 
 def quote(name: str, text: str, limit: int = 4000) -> str:
-    """Untrusted text as data: fenced by tags that it cannot close, unprintable characters taken out."""
+    """Untrusted text as data: enclosed in tags that it cannot close, without unprintable characters."""
     clean = "".join(ch if ch.isprintable() or ch in "\n\t" else "�" for ch in text)
     clean = re.sub(r"<(?=\s*/?\s*data\b)", "‹", clean, flags=re.IGNORECASE)
     if len(clean) > limit:
@@ -99,7 +99,7 @@ def quote(name: str, text: str, limit: int = 4000) -> str:
 
 
 def load(name: str, **values: Any) -> str:
-    """The prompt file `name` filled in; a placeholder without a value is an error, so prompts and code cannot drift."""
+    """The prompt file `name` with its placeholders filled in; a placeholder without a value is an error."""
     import jinja2
 
     text, _ = _read(name)
@@ -108,7 +108,7 @@ def load(name: str, **values: Any) -> str:
 
 
 def version(name: str) -> str:
-    """ "proposer v1": stands in records with the prompt's hash."""
+    """Name and version, for example "proposer v1", as recorded with the prompt's hash."""
     return f"{name} v{_read(name)[1]}"
 
 

@@ -1,4 +1,4 @@
-"""The Proposer: thinks of the next kernel, by numbers (the tuner) or in words (a language model), never twice."""
+"""The Proposer: proposes the next kernel, by the tuner or a language model, and never the same one twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.durable import JsonObject
 from harness.minds.protocol import Trial, Tuner
 from harness.roundtable.agents import context, proposing
 from harness.roundtable.agents.base import BaseMatMulAgent
-from harness.roundtable.agents.duplicates import Tried
+from harness.roundtable.agents.duplicates import TriedProposals
 from harness.roundtable.conversation.messages import GaveUp, Proposed, ProposeRequest, Role, SentBack
 from harness.roundtable.runlog import transcript
 from harness.verdict import one_line
@@ -25,11 +25,11 @@ class ProposerAgent(BaseMatMulAgent):
 
     @message_handler
     async def on_propose(self, message: ProposeRequest, ctx: MessageContext) -> None:
-        """Think, check that it is new, announce."""
+        """Propose a kernel, check that it is new, and announce it."""
         where = transcript.key(self.role, message.turn, message.attempt)
         event = self._replayed(where) if self.table.replay else await self._think(message, where)
         if not isinstance(event, GaveUp):
-            self.table.transcript.came_of_it(where, event)
+            self.table.transcript.record_outcome(where, event)
         self._tell(message, event)
         await self.announce(message.turn, event)
 
@@ -45,7 +45,7 @@ class ProposerAgent(BaseMatMulAgent):
             return self._tune(mind, message)
         event = await proposing.ask(self.table, mind, message, where)
         if isinstance(event, Proposed):
-            known = Tried.of(self.table).recognise(event)
+            known = TriedProposals.of(self.table).recognise(event)
             if known is not None:
                 return SentBack(by="memory", reasons=[known])
         return event
@@ -76,14 +76,14 @@ class ProposerAgent(BaseMatMulAgent):
         )
 
     def _related(self, why: str) -> list[str]:
-        """The papers that say most about the step: a tuner does not read, but whoever looks at its kernel does."""
+        """The passages most relevant to the tuner's step, for readers of the kernel; the tuner does not use them."""
         if self.table.library is None:
             return []
         query = f"fast f32 matrix multiplication kernel on a CPU: {why}"
         return list(dict.fromkeys(p.paper_id for p in self.table.library.search(query, _RELATED)))
 
     def _refused(self, trials: list[Trial]) -> list[Trial]:
-        """Proposals of this run that never became a template kernel: to the tuner, failed trials."""
+        """Proposals of this run that never became a template kernel; the tuner counts them as failed trials."""
         key = self.table.schedules.key
         known = {key(trial.schedule) for trial in trials}
         found = []

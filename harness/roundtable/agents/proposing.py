@@ -1,4 +1,4 @@
-"""How the Proposer asks a language model: what goes into the prompt, and what its answer must be."""
+"""The Proposer's question to a language model: the parts of the prompt, and the schema of the answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.roundtable.runlog import transcript
 from harness.verdict import Accepted
 
 CODINGS = (TEMPLATE, *REGIONS, WHOLE_FILE)
-# A proposal is a page of JSON; thinking models need room before it.
+# A proposal is a page of JSON; reasoning models need room before it.
 ANSWER_TOKENS = 1536
 
 
@@ -34,7 +34,7 @@ def title(schedule: JsonObject) -> str:
 
 
 def answer_schema(table: Table) -> JsonObject:
-    """The Proposal's schema, generated from its types, with the choice of who codes."""
+    """The Proposal's JSON schema, generated from its types, plus the choice of who codes."""
     schema = json.loads(json.dumps(table.schedules.proposal_schema()))
     schema["properties"] = {"coding": {"enum": list(CODINGS), "type": "string"}} | schema["properties"]
     schema["required"] = ["coding", *schema.get("required", [])]
@@ -43,7 +43,7 @@ def answer_schema(table: Table) -> JsonObject:
 
 
 async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: str) -> Proposed | SentBack:
-    """One question to the model; an unusable answer is a SentBack that says what was wrong with it."""
+    """Ask the model once; an unusable answer becomes a SentBack that says what was wrong."""
     schema = answer_schema(table)
     system = prompt.load(
         "proposer",
@@ -68,7 +68,7 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
     parent = proposal.get("parent")
     return Proposed(
         proposal=proposal,
-        # A parent that a model made up is no lineage.
+        # Drop a parent that the model made up.
         parents=[parent] if parent in known else [],
         model=mind.name,
         prompt_hash=transcript.prompt_hash(system, asked.prompt),
@@ -83,7 +83,7 @@ _PASSAGES = 4
 
 
 def parts(table: Table, message: ProposeRequest) -> list[Part]:
-    """The prompt's parts, in reading order; the priorities say what goes first when the context is small."""
+    """The prompt's parts in reading order; priorities determine what is shortened first when the context is small."""
     task = f"This is {message.turn} of {table.generations}. Propose one kernel."
     refused = "\n".join(f"- {reason}" for reason in message.sent_back[-6:])
     return [
@@ -104,7 +104,7 @@ def parts(table: Table, message: ProposeRequest) -> list[Part]:
 
 
 def _schema(schema: JsonObject) -> Part:
-    """A model that answers under a grammar can do without it, if it must; one that does not cannot, so it goes last."""
+    """The schema as a part: optional for a model that answers under a grammar, dropped last for one that does not."""
     full, brief = thinking.compact(schema), thinking.without_descriptions(thinking.compact(schema))
     text = "The schema of your answer:\n{}"
     return Part("schema", text.format(json.dumps(full)), 1, shorter=(text.format(json.dumps(brief)),))

@@ -1,4 +1,4 @@
-"""Regions of a kernel that can be written freely while the rest stays: found by the names of its functions."""
+"""Regions of a kernel that may be rewritten while the rest stays, identified by function names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.errors import UserError
 from harness.roundtable.agents.rust_answer import NoKernelError, blocks
 
-# Which functions make up a region, by name. Templates and most hand-written kernels follow these names.
+# The functions of each region, by name. Templates and most hand-written kernels use these names.
 REGIONS: dict[str, re.Pattern[str]] = {
     "micro-kernel": re.compile(r"micro|kernel_\w+|\w*_kernel|accumulate", re.IGNORECASE),
     "packing": re.compile(r"pack_\w+|copy_\w+", re.IGNORECASE),
@@ -24,7 +24,7 @@ _LEADING = re.compile(r"(?:^[ \t]*(?:///|//|#\[)[^\n]*\n)*[^\n]*\Z", re.MULTILIN
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function item: its name and where it stands, documentation and attributes included."""
+    """One function item: its name and position, documentation and attributes included."""
 
     name: str
     start: int
@@ -32,7 +32,9 @@ class Function:
 
 
 def functions(source: str) -> list[Function]:
-    """The functions of a source, in order; a nested one belongs to its outer one. Comments and strings do not count."""
+    """The functions of a source, in order; nested functions belong to the outer one. Comments and strings are
+    ignored.
+    """
     found: list[Function] = []
     masked = _TOKEN.sub(lambda m: m[0] if m[0] in "{};" else re.sub(r"[^\n]", " ", m[0]), source)
     for match in _FN.finditer(masked):
@@ -47,7 +49,9 @@ def functions(source: str) -> list[Function]:
 
 
 def _body_end(masked: str, start: int) -> int | None:
-    """Just behind the closing brace of the body that begins after `start`; None for a declaration without body."""
+    """The position after the closing brace of the body that begins after `start`; None for a declaration without a
+    body.
+    """
     depth = 0
     for token in re.finditer(r"[{};]", masked[start:]):
         if token[0] == "{":
@@ -64,7 +68,7 @@ def _body_end(masked: str, start: int) -> int | None:
 
 
 def members(source: str, region: str) -> list[Function]:
-    """The functions of a region; `matmul` itself, the contract, is never one."""
+    """The functions of a region; never `matmul` itself, which is fixed by the contract."""
     pattern = REGIONS[region]
     return [fn for fn in functions(source) if fn.name != "matmul" and pattern.fullmatch(fn.name)]
 
@@ -75,15 +79,15 @@ def available(source: str) -> list[str]:
 
 
 def text(source: str, region: str) -> str:
-    """The region's functions, with what documents them."""
+    """The source of the region's functions, with their documentation."""
     return "\n\n".join(source[fn.start : fn.end] for fn in members(source, region))
 
 
 def replace(source: str, region: str, answer: str) -> str:
     """The kernel with the region's functions replaced by the last complete block of the answer.
 
-    Raises NoKernelError when the answer has no complete block or leaves out a function that others call, UserError
-    when the kernel has no such region.
+    Raises NoKernelError when the answer has no complete block or omits a function that others call, UserError when the
+    kernel has no such region.
     """
     old = members(source, region)
     if not old:
@@ -97,7 +101,7 @@ def replace(source: str, region: str, answer: str) -> str:
     names = {fn.name for fn in new}
     if missing := [fn.name for fn in old if fn.name not in names]:
         raise NoKernelError(f"the region must still define {', '.join(f'`{name}`' for name in missing)}")
-    # A model that gives the whole file back has changed more than was asked: only the region's own functions count.
+    # If the model returned the whole file, only the region's own functions are taken from it.
     kept = {fn.name for fn in functions(source)} - {fn.name for fn in old}
     code = "\n\n".join(closed[-1][fn.start : fn.end] for fn in new if fn.name not in kept)
     changed = source

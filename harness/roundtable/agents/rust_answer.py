@@ -1,4 +1,4 @@
-"""Rust out of a language model's answer: fenced code among chatter, thoughts, halves and several blocks."""
+"""Extracts Rust from a language model's answer: fenced code among prose, reasoning, partial and several blocks."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _OTHER_LANGUAGES = frozenset(
 
 
 class NoKernelError(Exception):
-    """The answer holds no usable Rust; the text says what was missing, for the Coder to hear."""
+    """The answer contains no usable Rust; the text says what is missing, as feedback for the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeBlock:
-    """One fenced block: its code and whether the closing fence was there."""
+    """One fenced block: its code, and whether the closing fence was there."""
 
     code: str
     closed: bool
 
 
 def blocks(answer: str) -> list[CodeBlock]:
-    """The fenced blocks that may be Rust, in order; a fence that never closes runs to the end of the answer."""
+    """The fenced blocks that may be Rust, in order; an unclosed fence extends to the end of the answer."""
     found = []
     for match in _FENCE.finditer(without_thoughts(answer)):
         if match[2].lower() not in _OTHER_LANGUAGES:
@@ -40,9 +40,9 @@ def blocks(answer: str) -> list[CodeBlock]:
 
 
 def whole_file(answer: str) -> str:
-    """kernel.rs from an answer: the last complete block that defines `fn matmul`, alone or joined with helper blocks.
+    """kernel.rs from an answer: the last complete block that defines `fn matmul`, joined with helper blocks if needed.
 
-    Models explain and correct themselves, so the last word counts. Raises NoKernelError that says what is missing.
+    Models explain and correct themselves, so the last version counts. Raises NoKernelError that says what is missing.
     """
     found = blocks(answer)
     closed = [block.code for block in found if block.closed]
@@ -66,7 +66,7 @@ def whole_file(answer: str) -> str:
 
 
 def _completed(main: str, closed: list[str]) -> str:
-    """`main` with the helpers that it calls but only other blocks define."""
+    """`main` plus the helpers that it calls and that only other blocks define."""
     parts = [main]
     for code in closed:
         defined = set(re.findall(r"\bfn\s+(\w+)", code))

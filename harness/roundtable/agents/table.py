@@ -1,4 +1,4 @@
-"""What lies on the table: the services that every agent may use in one run."""
+"""The Table: the services and the conversation of one run, shared by all agents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.verdict import Verdict
 
 @dataclass
 class Table:
-    """One run's services. `events` is the conversation so far, earlier sessions of a resumed run included."""
+    """The services of one run. `events` is the conversation so far, including earlier sessions of a resumed run."""
 
     run_id: str
     seed: int
@@ -49,12 +49,12 @@ class Table:
 
     @property
     def threads(self) -> int:
-        """How many threads a kernel of this run's class is timed with."""
+        """Number of threads with which kernels of this run's thread class are timed."""
         return len(self.machine.cores) if self.settings.threads == "all" else 1
 
-    def say_to_all(self, message: GroupChatMessage) -> None:
-        """On disk first, then part of the conversation."""
-        self.journal.say(message, self.spending.tokens, self.spending.spent_s)
+    def publish(self, message: GroupChatMessage) -> None:
+        """Write the event to the journal, then append it to the conversation."""
+        self.journal.record(message, self.spending.tokens, self.spending.spent_s)
         self.events.append(message)
 
     def judged(self) -> list[Judged]:

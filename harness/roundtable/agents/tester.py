@@ -1,4 +1,4 @@
-"""The Tester: puts a candidate before the judge, marks its folder with the outcome, and remembers what was accepted."""
+"""The Tester: has candidates judged, marks their folders with the outcome, and stores accepted ones in the memory."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, descr
 
 
 class TesterAgent(BaseMatMulAgent):
-    """Believes the judge and nobody else."""
+    """Relays the judge's verdict; no model is asked."""
 
     role: ClassVar[Role] = Role.TESTER
 
     @message_handler
     async def on_judge(self, message: JudgeRequest, ctx: MessageContext) -> None:
-        """Announce Judged. The call blocks: the judge owns the machine while it measures."""
+        """Announce Judged. The call blocks, because the judge needs the machine for itself while it measures."""
         candidate = self._candidate(message.candidate)
         try:
             with interruptible():
                 verdict = self.table.judge(candidate)
         except (KeyboardInterrupt, SystemExit) as interruption:
-            # Thrown through the event loop it would tear the runtime's tasks apart; so everybody goes home first.
+            # Raised through the event loop, it would destroy the runtime's tasks; so it is kept until they have
+            # ended.
             self.table.interruption = interruption
             return
         self.table.verdicts[candidate.name] = verdict
@@ -53,7 +54,7 @@ class TesterAgent(BaseMatMulAgent):
 
     @message_handler
     async def on_remember(self, message: RememberRequest, ctx: MessageContext) -> None:
-        """Write to the memory, announce RememberedIt."""
+        """Write to the memory and announce RememberedIt."""
         verdict = codec.from_plain(message.verdict)
         if not isinstance(verdict, Accepted):
             raise HarnessFaultError(
@@ -78,7 +79,7 @@ class TesterAgent(BaseMatMulAgent):
         raise HarnessFaultError(f"{candidate}: to be judged, but nobody wrote it")
 
     def _candidate(self, name_: str) -> Candidate:
-        """The folder; written again from the journal when a kill came between the two."""
+        """The candidate's folder; written again from the journal if the process was killed between the two."""
         coded = self._coded(name_)
         return candidate_folders.write(self.table.settings.candidates, name_, coded.source, coded.manifest)
 
@@ -86,7 +87,7 @@ class TesterAgent(BaseMatMulAgent):
 def remember(
     memory: MemoryInterface, coded: Coded, verdict: Accepted, machine: Machine, toolchain: str, suite: str
 ) -> str:
-    """Write an accepted candidate to the memory; returns its id. Doing it twice changes nothing."""
+    """Write an accepted candidate to the memory and return its id; idempotent."""
     proposal = coded.manifest.get("proposal") or {}
     kept = memory.record(
         verdict,
@@ -96,7 +97,7 @@ def remember(
         toolchain=toolchain,
         suite=suite,
         proposal=proposal,
-        # Free code has left its schedule behind, so its timing says nothing about that schedule.
+        # Free code no longer matches the proposed schedule, so its timing says nothing about that schedule.
         schedule=proposal.get("schedule") if coded.how == TEMPLATE else None,
         parents=tuple(coded.manifest.get("parents", ())),
         generation=coded.manifest.get("generation"),
@@ -106,13 +107,13 @@ def remember(
 
 
 def mark(settings: Settings, coded: Coded, verdict: Verdict, machine: str, toolchain: str) -> None:
-    """Write the outcome into the candidate's folder; doing it twice changes nothing."""
+    """Write the outcome into the candidate's folder; idempotent."""
     outcome = outcome_keys(verdict, machine, toolchain, settings.suite)
     candidate_folders.rewrite_manifest(settings.candidates / coded.candidate, coded.manifest | outcome)
 
 
 def outcome_keys(verdict: Verdict, machine: str, toolchain: str, suite: str) -> dict[str, Any]:
-    """What candidate.toml says about the outcome: a claim, or the gate that rejects; nothing when nothing was shown."""
+    """The keys of candidate.toml for an outcome: a claim, or the rejecting gate; none when it was inconclusive."""
     match verdict:
         case Accepted(score=score):
             claim = {"machine": machine, "toolchain": toolchain, "baseline": score.baseline, "suite": suite}
@@ -128,7 +129,7 @@ def outcome_keys(verdict: Verdict, machine: str, toolchain: str, suite: str) -> 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C raises at once inside the block.
+    """Within the block, Ctrl-C raises KeyboardInterrupt at once.
 
     asyncio.run answers the first Ctrl-C by cancelling its main task, which a blocking call would never notice.
     """

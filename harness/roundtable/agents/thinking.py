@@ -13,16 +13,16 @@ from harness.roundtable.agents import prompt
 from harness.roundtable.agents.prompt import Part
 from harness.roundtable.agents.table import Table
 
-# Below this an answer is not worth asking for.
+# An answer with fewer tokens than this is not requested.
 LEAST_ANSWER_TOKENS = 64
 _SHOWN_EVERY_TOKENS = 256
-# A server tells its context only when it refuses.
+# Attempts to fit the prompt again, because some servers reveal their context size only when they refuse.
 _REFITS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the model said, whether it was cut off, and the prompt that it saw."""
+class Exchange:
+    """The model's answer, whether it was cut off, and the hash of its prompt."""
 
     text: str
     prompt: str
@@ -37,8 +37,8 @@ async def ask(
     parts: Sequence[Part],
     answer_tokens: int,
     schema: JsonObject | None = None,
-) -> Asked:
-    """Fit the prompt, ask, pay, record.
+) -> Exchange:
+    """Fit the prompt, query the model, charge the budget, and record the exchange.
 
     Raises UserError when even the shortest prompt does not fit the model's context or the model cannot be reached.
     """
@@ -50,9 +50,9 @@ async def ask(
         except PromptTooLongError:
             if attempt == _REFITS:
                 raise
-    table.spending.pay(answer.prompt_tokens + answer.answer_tokens)
-    table.transcript.answered(where, question, answer, mind.name, mind.model_hash, dropped)
-    return Asked(answer.text, question.user, answer.finish == "length")
+    table.spending.add_tokens(answer.prompt_tokens + answer.answer_tokens)
+    table.transcript.record_answer(where, question, answer, mind.name, mind.model_hash, dropped)
+    return Exchange(answer.text, question.user, answer.finish == "length")
 
 
 def _question(
@@ -64,7 +64,7 @@ def _question(
     answer_tokens: int,
     schema: JsonObject | None,
 ) -> tuple[Question, list[str]]:
-    """The fitted question, and what had to be left out of it."""
+    """The fitted question, and notes about what was left out."""
     least = min(answer_tokens, max(LEAST_ANSWER_TOKENS, mind.context_tokens // 4))
     fitted = prompt.fit(parts, lambda text: mind.count(system, text), mind.context_tokens - least)
     room = min(answer_tokens, mind.context_tokens - fitted.tokens)
@@ -82,7 +82,7 @@ def _question(
 
 
 def seed_of(seed: int, where: str) -> int:
-    """A seed of its own for each question: repeatable, and different from question to question."""
+    """A seed for each question: repeatable, and different from question to question."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{where}".encode()).digest()[:4], "big") & 0x7FFF_FFFF
 
 
@@ -103,10 +103,10 @@ _LONGEST_LIST = 4
 
 
 def compact(schema: Any) -> Any:
-    """The schema as a grammar and a prompt need it: without titles, defaults, and limits that a grammar cannot count.
+    """The schema without titles, defaults, and limits that a grammar cannot count.
 
-    A text of at most 400 characters would be 400 nested rules of llama.cpp's grammar; the answer's token limit ends
-    a text that does not end, and the types check what comes back.
+    A text of at most 400 characters would be 400 nested rules in llama.cpp's grammar. The token limit of the answer
+    ends an endless text, and the types check the result.
     """
     if isinstance(schema, list):
         return [compact(item) for item in schema]
@@ -124,7 +124,7 @@ def compact(schema: Any) -> Any:
 
 
 def without_descriptions(schema: Any) -> Any:
-    """The schema with its words taken out, for small contexts."""
+    """The schema without descriptions, for small contexts."""
     if isinstance(schema, list):
         return [without_descriptions(item) for item in schema]
     if not isinstance(schema, dict):
@@ -142,9 +142,9 @@ _MOST_CHOICES = 130
 
 
 def countable(schema: Any) -> Any:
-    """The schema with every bounded whole number as a list of choices: llama.cpp's grammars know no bounds.
+    """The schema with every bounded integer as a list of choices, because llama.cpp's grammars have no bounds.
 
-    Long ranges keep the steps that make sense for block sizes: each up to 32, then in steps of 16, 32 and 256.
+    Long ranges are thinned out to useful block sizes: each up to 32, then in steps of 16, 32 and 256.
     """
     if isinstance(schema, list):
         return [countable(item) for item in schema]

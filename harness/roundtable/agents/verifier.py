@@ -1,4 +1,4 @@
-"""The Verifier: says before any compiler is bothered whether a proposal can work. It computes; no model is asked."""
+"""The Verifier: decides before compiling whether a proposal can work. It computes and asks no model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.verdict import one_line
 
 
 class VerifierAgent(BaseMatMulAgent):
-    """Proves bilinear algorithms and checks schedules; a no carries its reasons back to the Proposer."""
+    """Proves bilinear schemes and checks schedules; a refusal returns its reasons to the Proposer."""
 
     role: ClassVar[Role] = Role.VERIFIER
 

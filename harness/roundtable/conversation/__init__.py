@@ -1,1 +1,1 @@
-"""What the agents say to each other, and which step comes next."""
+"""Messages of the agents, the next step that follows from them, budgets, and interfaces to other rooms."""

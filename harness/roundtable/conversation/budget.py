@@ -1,4 +1,4 @@
-"""What the run may spend and has spent: tokens over all minds, minutes over all sessions of the run."""
+"""The budgets of a run: tokens over all models, minutes over all sessions of the run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.settings import Budget
 
 
 class Spending:
-    """Counts tokens and time; a resumed run goes on from what the journal says was spent."""
+    """Counts tokens and time; a resumed run starts from the amounts in its journal."""
 
     def __init__(self, budget: Budget, tokens: int = 0, spent_s: float = 0.0) -> None:
         self.budget = budget
@@ -33,12 +33,12 @@ class Spending:
             None if self.budget.max_minutes is None else max(0.0, self.budget.max_minutes * 60 - self.spent_s)
         )
 
-    def pay(self, tokens: int) -> None:
-        """Add tokens, of prompt and answer alike."""
+    def add_tokens(self, tokens: int) -> None:
+        """Add the tokens of a prompt and its answer."""
         self.tokens += tokens
 
     def exhausted(self) -> str | None:
-        """Which budget is used up, as a line for the person, or None."""
+        """The budget that is used up, as a line for a person; None when there is none."""
         if self.left_tokens == 0:
             return f"the budget of {self.budget.max_tokens} tokens is used up (--max-tokens)"
         if self.left_s == 0:

@@ -1,4 +1,4 @@
-"""What the round table needs from other rooms, as protocols: memory, papers, kernels from schedules, the judge."""
+"""Protocols for the services of other rooms: memory, paper library, schedules, judge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Judge: TypeAlias = Callable[[Candidate], Verdict]
 
 
 class RememberedKernel(Protocol):
-    """One accepted kernel as the memory gives it back; `schedule` is None for free code."""
+    """One accepted kernel from the memory; `schedule` is None for free code."""
 
     @property
     def name(self) -> str: ...
@@ -41,12 +41,12 @@ class RememberedKernel(Protocol):
 
 
 class MemoryInterface(Protocol):
-    """Accepted kernels only. `record` is idempotent: the same candidate recorded twice stands there once."""
+    """The memory of accepted kernels. `record` is idempotent: recording the same candidate twice stores it once."""
 
     def best(
         self, n: int, machine_class: str | None = None, threads: int | None = None, tier: str | None = None
     ) -> Sequence[RememberedKernel]:
-        """The n fastest by the lower end of the ratio's interval, those of this machine class first."""
+        """The n fastest by the lower end of the ratio's interval; those of this machine class come first."""
         ...
 
     def latest(self, n: int, machine_class: str | None = None) -> Sequence[RememberedKernel]:
@@ -68,12 +68,12 @@ class MemoryInterface(Protocol):
         generation: int | None = None,
         model: str | None = None,
     ) -> RememberedKernel:
-        """Remember an accepted candidate; on disk when this returns."""
+        """Store an accepted candidate; on disk when this returns."""
         ...
 
 
 class PassageInterface(Protocol):
-    """A piece of a paper that a search found."""
+    """A passage of a paper, found by a search."""
 
     @property
     def paper_id(self) -> str: ...
@@ -86,7 +86,7 @@ class PassageInterface(Protocol):
 
 
 class LibraryInterface(Protocol):
-    """The papers."""
+    """The library of papers."""
 
     def search(self, query: str, k: int) -> Sequence[PassageInterface]:
         """The k passages nearest to the query, best first."""
@@ -94,10 +94,10 @@ class LibraryInterface(Protocol):
 
 
 class ScheduleInterface(Protocol):
-    """From parameters to Rust: the schedule room bound to one machine and one thread class."""
+    """From parameters to Rust, for one machine and one thread class."""
 
     def key(self, schedule: JsonObject) -> str:
-        """Equal for two schedules if and only if they mean the same kernel."""
+        """Equal for two schedules exactly if they give the same kernel."""
         ...
 
     def render(self, proposal: JsonObject) -> str:
@@ -113,13 +113,13 @@ class ScheduleInterface(Protocol):
         ...
 
     def proposal_schema(self) -> JsonObject:
-        """JSON schema of a proposal, generated from the types."""
+        """The JSON schema of a proposal, generated from the types."""
         ...
 
     def read_proposal(self, answer: JsonObject) -> JsonObject:
-        """Validate an answer in that schema and return it complete; raises UserError that names the field."""
+        """Validate an answer in that schema and complete it; raises UserError that names the field."""
         ...
 
     def tier(self, proposal: JsonObject) -> Tier:
-        """ "safe" or "unsafe": what the template for this proposal is built as."""
+        """ "safe" or "unsafe": the tier in which this proposal's template is compiled."""
         ...

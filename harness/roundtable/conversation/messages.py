@@ -1,4 +1,4 @@
-"""What the agents say to each other: pydantic messages, each plain enough to stand in the journal as it is."""
+"""The messages of the agents: pydantic models in plain types, written to the journal unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WHOLE_FILE = "whole file"
 
 
 class Role(StrEnum):
-    """The seats at the table; also the agents' types and the topics on which they are asked."""
+    """The agents; each value is also the agent's type and the topic on which it is asked."""
 
     MANAGER = "manager"
     PROPOSER = "proposer"
@@ -28,7 +28,7 @@ class Message(BaseModel):
 
 
 class ProposalSlot(Message):
-    """Which candidate of the run is being worked on: generation from 1, slot from 0 within the population."""
+    """The candidate being worked on: generation from 1, slot from 0 within the population."""
 
     generation: int = Field(ge=1)
     slot: int = Field(ge=0)
@@ -41,17 +41,17 @@ class ProposalSlot(Message):
 
 
 class ProposeRequest(Message):
-    """Proposer: think of a kernel. `sent_back` are the reasons of refusals in this turn, oldest first."""
+    """To the Proposer: propose a kernel. `sent_back` holds the reasons of refusals in this slot, oldest first."""
 
     turn: ProposalSlot
     attempt: int
     sent_back: list[str] = Field(default_factory=list)
-    # The stand-in (the built-in tuner) proposes when a mind has used up its attempts.
+    # The stand-in (the built-in tuner) proposes when a model has used up its attempts.
     stand_in: bool = False
 
 
 class VerifyRequest(Message):
-    """Verifier: can this work at all?"""
+    """To the Verifier: can this proposal work?"""
 
     turn: ProposalSlot
     attempt: int
@@ -59,7 +59,7 @@ class VerifyRequest(Message):
 
 
 class CodeRequest(Message):
-    """Coder: write the kernel; with `failed` set, repair that one instead. `template_only` forbids free code."""
+    """To the Coder: write the kernel; with `failed` set, repair that one instead. `template_only` forbids free code."""
 
     turn: ProposalSlot
     attempt: int
@@ -75,14 +75,14 @@ class CodeRequest(Message):
 
 
 class JudgeRequest(Message):
-    """Tester: put the candidate before the judge."""
+    """To the Tester: have the candidate judged."""
 
     turn: ProposalSlot
     candidate: str
 
 
 class RememberRequest(Message):
-    """Tester: write the accepted candidate to the memory."""
+    """To the Tester: store the accepted candidate in the memory."""
 
     turn: ProposalSlot
     candidate: str
@@ -90,7 +90,7 @@ class RememberRequest(Message):
 
 
 class Failed(Message):
-    """A kernel that was rejected, with what the judge said: quoted to the Coder as data, never as instruction."""
+    """A rejected kernel with its verdict; quoted to the Coder as data, never as an instruction."""
 
     candidate: str
     source: str
@@ -101,7 +101,7 @@ class Failed(Message):
 
 
 class Proposed(Message):
-    """A well-formed proposal that was not tried before."""
+    """A well-formed, new proposal."""
 
     kind: Literal["proposed"] = "proposed"
     proposal: dict[str, Any]
@@ -123,14 +123,14 @@ class SentBack(Message):
 
 
 class Verified(Message):
-    """Nothing speaks against the proposal; `facts` says what was proved."""
+    """No objections to the proposal; `facts` says what was proved."""
 
     kind: Literal["verified"] = "verified"
     facts: list[str]
 
 
 class Coded(Message):
-    """A kernel stands in its folder. Source and manifest are here too, so a lost folder can be written again."""
+    """A kernel is in its folder. Source and manifest are included, so that a lost folder can be written again."""
 
     kind: Literal["coded"] = "coded"
     candidate: str
@@ -141,7 +141,7 @@ class Coded(Message):
 
 
 class NotCoded(Message):
-    """The Coder's answer held no usable kernel."""
+    """The Coder's answer contained no usable kernel."""
 
     kind: Literal["not_coded"] = "not_coded"
     reasons: list[str]
@@ -156,7 +156,7 @@ class Judged(Message):
 
 
 class RememberedIt(Message):
-    """The accepted candidate stands in the memory under this id."""
+    """The accepted candidate is in the memory under this id."""
 
     kind: Literal["remembered"] = "remembered"
     candidate: str
@@ -164,7 +164,7 @@ class RememberedIt(Message):
 
 
 class GaveUp(Message):
-    """The turn ends without (another) candidate."""
+    """The slot ends without (another) candidate."""
 
     kind: Literal["gave_up"] = "gave_up"
     reason: str
@@ -177,7 +177,7 @@ Event = Annotated[
 
 
 class GroupChatMessage(Message):
-    """One contribution to the conversation: who, in which turn, what happened."""
+    """One event of the conversation: the sender, the slot, and what happened."""
 
     sender: Role
     turn: ProposalSlot
@@ -185,7 +185,7 @@ class GroupChatMessage(Message):
 
 
 class Begin(Message):
-    """Wakes the Manager."""
+    """Starts the Manager."""
 
     run_id: str
 

@@ -1,4 +1,6 @@
-"""Where each turn stands, folded from the events, and the one next step that follows: pure, so a restart is a fold."""
+"""The state of each slot as a fold of its events, and the next request that follows: pure, so a restart repeats the
+fold.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from harness.roundtable.conversation.messages import (
 )
 from harness.settings import Budget
 
-# Verdicts that say nothing against the kernel's text: there is nothing for a Coder to repair.
+# Verdicts that say nothing against the kernel's source, so that there is nothing to repair.
 _NOT_REPAIRABLE = frozenset({"Accepted", "Inconclusive", "HarnessError"})
 
 Request: TypeAlias = ProposeRequest | VerifyRequest | CodeRequest | JudgeRequest | RememberRequest
@@ -34,7 +36,7 @@ Request: TypeAlias = ProposeRequest | VerifyRequest | CodeRequest | JudgeRequest
 
 @dataclass
 class SlotProgress:
-    """One turn as its events left it."""
+    """The state of one slot after its events so far."""
 
     turn: ProposalSlot
     attempts: int = 0
@@ -47,8 +49,8 @@ class SlotProgress:
     remembered: bool = False
     gave_up: str | None = None
 
-    def hear(self, event: Event) -> None:
-        """Fold one event in."""
+    def apply(self, event: Event) -> None:
+        """Apply one event."""
         match event:
             case Proposed():
                 self.proposed, self.facts = event, None
@@ -72,7 +74,7 @@ class SlotProgress:
                 self.gave_up = reason
 
     def next_request(self, budget: Budget, coder_is_language_model: bool) -> Request | None:
-        """The one thing to do now, or None when the turn is over."""
+        """The next request; None when the slot is finished."""
         if self.gave_up is not None:
             return None
         if len(self.coded) > len(self.judged):

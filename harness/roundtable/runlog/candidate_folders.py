@@ -1,4 +1,4 @@
-"""Candidate folders as the agents write them: whole or not at all, under names that no other run uses."""
+"""Candidate folders as the agents write them: complete or not at all, with names that no other run uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFIX = "gen-"
 
 
 def name(run_id: str, number: int) -> str:
-    """ "gen-<run id>-007": unique across runs because run ids are."""
+    """The folder's name, "gen-<run id>-007"; unique across runs because run ids are."""
     return f"{PREFIX}{run_id}-{number:03d}"
 
 
@@ -28,7 +28,7 @@ def manifest_toml(manifest: dict[str, Any]) -> str:
 
 
 def without_none(value: Any) -> Any:
-    """Plain types with every None left out, as TOML has none."""
+    """The mapping without None values, which TOML does not have."""
     if isinstance(value, dict):
         return {str(key): without_none(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
@@ -37,9 +37,9 @@ def without_none(value: Any) -> Any:
 
 
 def write(candidates: Path, candidate: str, source: str, manifest: dict[str, Any]) -> Candidate:
-    """Write both files into a hidden folder beside, then rename it: a kill leaves no half candidate.
+    """Write both files into a hidden sibling folder, then rename it, so that a kill leaves no partial candidate.
 
-    A folder of that name that already stands is the same step done before the kill; it is left as it is.
+    An existing folder of that name is the same step done before a kill; it is left unchanged.
     """
     target = candidates / candidate
     if not target.exists():
@@ -74,6 +74,6 @@ def rewrite_manifest(target: Path, manifest: dict[str, Any]) -> None:
 
 
 def sweep(candidates: Path) -> None:
-    """Remove what a killed writer left behind."""
+    """Remove the hidden folders that killed writers left behind."""
     for stale in candidates.glob(".writing-*"):
         shutil.rmtree(stale, ignore_errors=True)

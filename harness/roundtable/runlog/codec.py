@@ -1,4 +1,4 @@
-"""Verdicts as plain types and back, so that a journal line can be acted on after a restart."""
+"""Converts verdicts to plain types and back, so that a journal can be used after a restart."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _CLASSES = {cls.__name__: cls for cls in (Accepted, *get_args(Rejection))}
 
 
 def to_plain(verdict: Verdict) -> dict[str, Any]:
-    """The fields of the verdict and, under "verdict", its name."""
+    """The fields of the verdict, plus its class name under "verdict"."""
     return {"verdict": name(verdict)} | asdict(verdict)
 
 
 def from_plain(plain: dict[str, Any]) -> Verdict:
-    """What `to_plain` was given; raises ValueError when the name or a field is unknown."""
+    """The verdict that `to_plain` was given; raises ValueError when the name or a field is unknown."""
     fields = dict(plain)
     kind = fields.pop("verdict", None)
     if kind not in _CLASSES:

@@ -1,4 +1,4 @@
-"""The run's journal: one JSON line per event, on disk before anybody hears of it; a restart reads it back."""
+"""The journal of a run: one JSON line per event, on disk before any agent receives it; a restart reads it back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRANSCRIPT = "transcript.jsonl"
 
 
 class RunHeader(BaseModel):
-    """First line: what the run was asked for. A resumed run goes on with these, not with new ones."""
+    """The first line: the parameters of the run. A resumed run uses these, not new ones."""
 
     run_id: str
     generations: int
@@ -31,7 +31,7 @@ class RunHeader(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """A journal read back; `spent_s` is how long the run had worked when it was interrupted."""
+    """A journal read back; `spent_s` is the working time, in seconds, up to the interruption."""
 
     head: RunHeader
     messages: list[GroupChatMessage]
@@ -41,23 +41,23 @@ class RunHistory:
 
 
 class Journal:
-    """Writes the story of one run under `folder`."""
+    """Writes the journal of one run in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lines = JsonLines(folder / JOURNAL)
 
     def begin(self, head: RunHeader) -> None:
-        """The first line."""
+        """Write the first line."""
         self._lines.append({"what": "begin"} | head.model_dump())
 
-    def say(self, message: GroupChatMessage, tokens: int, spent_s: float) -> None:
-        """One event, with what the run had spent by then."""
+    def record(self, message: GroupChatMessage, tokens: int, spent_s: float) -> None:
+        """Write one event, with the tokens and seconds spent so far."""
         record = {"what": "event", "tokens": tokens, "spent_s": round(spent_s, 3)}
         self._lines.append(record | {"message": message.model_dump(mode="json")})
 
     def end(self, reason: str, tokens: int, spent_s: float) -> None:
-        """The last line; without it, the run can be resumed."""
+        """Write the last line; a journal without it can be resumed."""
         self._lines.append({"what": "end", "reason": reason, "tokens": tokens, "spent_s": round(spent_s, 3)})
 
     def close(self) -> None:
@@ -86,13 +86,13 @@ def read(folder: Path) -> RunHistory:
 
 
 def latest_unfinished(results: Path) -> Path:
-    """The newest run folder whose journal has no end; raises UserError when there is none."""
+    """The newest run folder whose journal has no last line; raises UserError when there is none."""
     runs = sorted(results.glob(f"*/{JOURNAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for run in runs:
         try:
             if read(run.parent).ended is None:
                 return run.parent
         except UserError:
-            # Killed before its first line was whole, or of another version: nothing in it to go on with.
+            # Killed before its first line was complete, or of another version: it cannot be resumed.
             continue
     raise UserError(f"--resume: no interrupted evolution under {results}; start one with --generate N")

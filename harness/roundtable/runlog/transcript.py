@@ -17,12 +17,12 @@ OUTCOME = "outcome"
 
 
 def key(role: str, turn: ProposalSlot, attempt: int) -> str:
-    """Which answer this is: stable between a run and its replay, because it names the place in the run."""
+    """The key of an answer; it names the position in the run, so it is the same in a run and in its replay."""
     return f"{role} g{turn.generation} s{turn.slot} a{attempt}"
 
 
 def prompt_hash(system: str, user: str) -> str:
-    """Sixteen hexadecimal digits of the prompt, as recorded in candidate.toml."""
+    """Sixteen hexadecimal digits of the prompt's hash, as recorded in candidate.toml."""
     return hashlib.sha256(f"{system}\0{user}".encode()).hexdigest()[:16]
 
 
@@ -34,10 +34,10 @@ class Transcript:
         self._lines = JsonLines(path)
         self._lines.append({"what": "begin", "run_id": run_id})
 
-    def answered(
+    def record_answer(
         self, where: str, question: Question, answer: Answer, model: str, model_hash: str, dropped: list[str]
     ) -> None:
-        """One exchange with a language model."""
+        """Write one exchange with a language model."""
         self._lines.append(
             {
                 "what": ANSWER,
@@ -58,8 +58,10 @@ class Transcript:
             }
         )
 
-    def came_of_it(self, where: str, event: Proposed | SentBack) -> None:
-        """What the Proposer made of it: tuners have no prompt, and a duplicate depends on what the memory held then."""
+    def record_outcome(self, where: str, event: Proposed | SentBack) -> None:
+        """Write the Proposer's result: tuners have no prompt, and duplicates depend on the memory's content at that
+        time.
+        """
         self._lines.append({"what": OUTCOME, "key": where, "event": event.model_dump(mode="json")})
 
     def close(self) -> None:
@@ -68,7 +70,7 @@ class Transcript:
 
 
 class Replay:
-    """Answers from a transcript. Names of the recorded run are translated into names of this one."""
+    """Answers from a transcript; names of the recorded run are translated into names of this run."""
 
     def __init__(self, path: Path, run_id: str) -> None:
         records = read_lines(path)
@@ -80,14 +82,14 @@ class Replay:
         self._outcomes = {r["key"]: r["event"] for r in records if r.get("what") == OUTCOME}
 
     def outcome(self, where: str) -> Proposed | SentBack | None:
-        """What came of that turn's question, or None when the transcript ends before it."""
+        """The recorded result of that slot's question; None when the transcript ends before it."""
         event = self._outcomes.get(where)
         if event is None:
             return None
         return (Proposed if event["kind"] == "proposed" else SentBack).model_validate(self._renamed(event))
 
     def answer(self, where: str) -> tuple[Answer, str, str] | None:
-        """The recorded answer, the name of the model that gave it, and the hash of the prompt that it saw."""
+        """The recorded answer, the name of the model that gave it, and the hash of its prompt."""
         record = self._answers.get(where)
         if record is None:
             return None

@@ -1,6 +1,6 @@
-"""New bilinear schemes from proved ones: rotation, transpose, Kronecker product, direct sum, change of basis.
+"""Builds bilinear schemes from others: rotation, transpose, Kronecker product, direct sum, change of basis.
 
-Each construction keeps a right scheme right; all the same, what they return is proved like any other scheme.
+Each construction preserves correctness, but its result must be proved like any other scheme.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Matrix: TypeAlias = tuple[CoefficientRow, ...]
 
 
 def classical(m: int, k: int, n: int) -> Scheme:
-    """The textbook rule ⟨m,k,n;m·k·n⟩: one product per (i, p, j)."""
+    """The textbook algorithm ⟨m,k,n;m·k·n⟩: one product per (i, p, j)."""
     require_size("classical", m, k, n)
     triples = [(i, p, j) for i in range(m) for p in range(k) for j in range(n)]
     return Scheme(
@@ -47,7 +47,7 @@ def transpose(scheme: Scheme, name: str | None = None) -> Scheme:
 
 
 def kronecker(outer: Scheme, inner: Scheme, name: str | None = None) -> Scheme:
-    """⟨m₁m₂,k₁k₂,n₁n₂;r₁r₂⟩: the inner scheme multiplies the blocks of the outer one, in one flat scheme."""
+    """⟨m₁m₂,k₁k₂,n₁n₂;r₁r₂⟩: the inner scheme multiplies the blocks of the outer one, as one flat scheme."""
     m, k, n = outer.m * inner.m, outer.k * inner.k, outer.n * inner.n
     require_size(name or f"{outer.name}*{inner.name}", m, k, n)
     pairs = (("m", "k"), ("k", "n"), ("m", "n"))
@@ -61,7 +61,7 @@ def kronecker(outer: Scheme, inner: Scheme, name: str | None = None) -> Scheme:
 
 
 def direct_sum(axis: TensorAxis, parts: Sequence[Scheme], name: str | None = None) -> Scheme:
-    """Schemes side by side along one axis: along n each has its own columns of C, along k they add up.
+    """Schemes side by side along one axis: along n each computes its own columns of C, along k their results add up.
 
     Raises UserError when the parts differ in another axis.
     """
@@ -89,9 +89,9 @@ def direct_sum(axis: TensorAxis, parts: Sequence[Scheme], name: str | None = Non
 
 
 def change_basis(scheme: Scheme, p: Matrix, q: Matrix, r: Matrix, name: str | None = None) -> Scheme:
-    """The scheme in other bases (de Groote, 1978): it runs on P·A·Q⁻¹ and Q·B·R⁻¹ and returns P⁻¹·C'·R.
+    """The scheme in another basis (de Groote, 1978): it multiplies P·A·Q⁻¹ by Q·B·R⁻¹ and returns P⁻¹·C'·R.
 
-    p (m×m), q (k×k), r (n×n). Raises UserError when one of them has no inverse.
+    p (m×m), q (k×k), r (n×n). Raises UserError when one of them is singular.
     """
     p_inverse, q_inverse, r_inverse = inverse(p), inverse(q), inverse(r)
     u = tuple(_sandwich(_transpose(p), row, _transpose(q_inverse), scheme.k) for row in scheme.u)
@@ -102,7 +102,7 @@ def change_basis(scheme: Scheme, p: Matrix, q: Matrix, r: Matrix, name: str | No
 
 
 def inverse(matrix: Matrix) -> Matrix:
-    """The exact inverse by Gauss and Jordan; UserError when the matrix is singular."""
+    """The exact inverse by Gauss-Jordan elimination; raises UserError when the matrix is singular."""
     size = len(matrix)
     rows = [[*row, *_unit(size, i)] for i, row in enumerate(matrix)]
     for column in range(size):
@@ -120,7 +120,7 @@ def inverse(matrix: Matrix) -> Matrix:
 
 
 def _sandwich(left: Matrix, row: CoefficientRow, right: Matrix, columns: int) -> CoefficientRow:
-    """CoefficientRow-major coefficients of left·X·right, where `row` holds X with so many columns."""
+    """Row-major coefficients of left·X·right, where `row` holds X with the given number of columns."""
     x = tuple(row[i : i + columns] for i in range(0, len(row), columns))
     return tuple(value for line in _times(_times(left, x), right) for value in line)
 
@@ -156,7 +156,7 @@ def _product_row(x: CoefficientRow, y: CoefficientRow, shape: Sequence[int]) -> 
 def _placed(
     row: CoefficientRow, columns: int, width: int, top: int, left: int, height: int
 ) -> CoefficientRow:
-    """The coefficient matrix `row` placed at (top, left) of a zero matrix height × width."""
+    """The coefficient matrix `row` placed at (top, left) of a zero matrix of height × width."""
     wide = [Fraction(0)] * (height * width)
     for index, value in enumerate(row):
         i, j = divmod(index, columns)

@@ -27,10 +27,10 @@ from harness.errors import UserError
 
 CoefficientRow: TypeAlias = tuple[Fraction, ...]
 Factor: TypeAlias = tuple[CoefficientRow, ...]
-# ExactNumber integers: int64 where no sum can overflow, Python's own otherwise.
+# Exact integers: int64 where no sum can overflow, Python integers otherwise.
 ExactNumber: TypeAlias = npt.NDArray[Any]
 
-# They keep a proof within a second and 100 MB whatever a stranger supplies; ⟨8,8,8;343⟩ is inside.
+# Limits that keep a proof below one second and 100 MB for any input; ⟨8,8,8;343⟩ is within them.
 MAX_DIMENSION = 12
 MAX_RANK = 1024
 MAX_BITS = 32
@@ -40,7 +40,7 @@ _MAX_BIG_WORK = 1 << 25
 
 
 def require_size(label: str, m: int, k: int, n: int) -> None:
-    """Raise UserError unless ⟨m,k,n⟩ is within what is proved here; before anything of that size is built."""
+    """Raise UserError unless a proof of ⟨m,k,n⟩ is within the limits; called before anything of that size is built."""
     if not 1 <= min(m, k, n) <= max(m, k, n) <= MAX_DIMENSION or m * k * n > MAX_RANK:
         raise UserError(
             f"{label}: dimensions must be 1 to {MAX_DIMENSION} with m·k·n at most {MAX_RANK}; "
@@ -90,7 +90,7 @@ class Scheme:
 
     @property
     def label(self) -> str:
-        """For people: "strassen ⟨2,2,2;7⟩"."""
+        """The text for people, for example "strassen ⟨2,2,2;7⟩"."""
         return f"{self.name} ⟨{self.m},{self.k},{self.n};{self.rank}⟩"
 
     @property
@@ -100,7 +100,7 @@ class Scheme:
         return all(x.denominator & (x.denominator - 1) == 0 for f in factors for row in f for x in row)
 
     def as_data(self) -> dict[str, Any]:
-        """Plain types for JSON and TOML, integers or "p/q"; `schemes.from_data` reads it back."""
+        """Plain JSON and TOML types, with integers or "p/q"; `schemes.from_data` reads them back."""
         head: dict[str, Any] = {"name": self.name, "m": self.m, "k": self.k, "n": self.n}
         if self.source:
             head["source"] = self.source
@@ -123,7 +123,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Refutation:
-    """The first Brent equation that fails (in the order a, b, c; row-major) and how many fail in all.
+    """The first Brent equation that fails (in the order a, b, c; row-major), and the number of equations that fail.
 
     a, b, c: 1-based (row, column) of the three blocks in the equation.
     """
@@ -139,7 +139,7 @@ class Refutation:
 
     @property
     def equation(self) -> str:
-        """In symbols: "a12·b21 must contribute 1 to c11, but the scheme gives -1"."""
+        """The equation in symbols, for example "a12·b21 must contribute 1 to c11, but the scheme gives -1"."""
         a, b, c = (symbol(self.scheme, *pair) for pair in (("a", self.a), ("b", self.b), ("c", self.c)))
         return f"{a}·{b} must contribute {self.expected} to {c}, but the scheme gives {self.got}"
 
@@ -149,7 +149,7 @@ class Refutation:
 
 
 def symbol(scheme: Scheme, letter: str, at: tuple[int, int]) -> str:
-    """The name of a block: "a12", and "a1_12" where an index may have two digits. `at` is 1-based."""
+    """The name of a block: "a12", or "a1_12" where an index may have two digits. `at` is 1-based."""
     joint = "" if max(scheme.m, scheme.k, scheme.n) < 10 else "_"
     return f"{letter}{at[0]}{joint}{at[1]}"
 
@@ -157,7 +157,7 @@ def symbol(scheme: Scheme, letter: str, at: tuple[int, int]) -> str:
 def prove(scheme: Scheme) -> Proof | Refutation:
     """Check all (m·k)·(k·n)·(m·n) Brent equations in exact integer arithmetic over the common denominators.
 
-    Raises UserError when coefficients with wild denominators would make that take minutes.
+    Raises UserError when very large denominators would make that take minutes.
     """
     (u, du), (v, dv), (w, dw) = (_integers(factor) for factor in (scheme.u, scheme.v, scheme.w))
     # No partial sum exceeds r·max|u|·max|v|·max|w|: below 2⁶² int64 is exact, above it Python's integers.
@@ -208,7 +208,7 @@ def _integers(factor: Factor) -> tuple[list[list[int]], int]:
 
 
 def exact(rows: Sequence[Sequence[int | str | Fraction]]) -> Factor:
-    """Rows of exact coefficients from integers, "p/q" and Fractions; floats are not exact and refused.
+    """Rows of exact coefficients from integers, "p/q" and Fractions; floats are refused because they are not exact.
 
     Raises UserError that names the row and the coefficient.
     """
@@ -218,7 +218,7 @@ def exact(rows: Sequence[Sequence[int | str | Fraction]]) -> Factor:
 def _coefficient(value: object, row: int) -> Fraction:
     if isinstance(value, int | Fraction) and not isinstance(value, bool):
         return Fraction(value)
-    # The length limit keeps "1e999999999" and the like from becoming an integer of gigabytes.
+    # The length limit prevents "1e999999999" and the like from becoming an integer of gigabytes.
     if isinstance(value, str) and len(value) <= 48 and "e" not in value.lower():
         try:
             return Fraction(value.strip())

@@ -1,4 +1,4 @@
-"""What a proved bilinear scheme costs and how far it lets rounding errors grow."""
+"""The cost of a proved bilinear scheme, and the growth of its rounding errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from harness.schedule.bilinear.scheme import Factor, Scheme
 
-# One linear form: coefficient by variable; variables above the inputs are shared sums.
+# Coefficient by variable; variables numbered above the inputs are shared sums.
 LinearForm: TypeAlias = dict[int, Fraction]
 UNIT_ROUNDOFF = 2.0**-24
 
@@ -32,7 +32,7 @@ class SchemeCost:
 
 
 def scheme_cost(scheme: Scheme) -> SchemeCost:
-    """Work all of them out, exactly where they are rational."""
+    """Compute all figures, exactly where they are rational."""
     size = scheme.m * scheme.k * scheme.n
     return SchemeCost(
         additions=sum(max(0, len(form) - 1) for group in _groups(scheme) for form in group),
@@ -43,7 +43,7 @@ def scheme_cost(scheme: Scheme) -> SchemeCost:
 
 
 def shared_additions(scheme: Scheme) -> int:
-    """Block additions once common sums are computed once, found greedily: 15 for Winograd's variant."""
+    """Block additions when common sums are computed once, found greedily: 15 for Winograd's variant."""
     return sum(_shared(group) for group in _groups(scheme))
 
 
@@ -56,7 +56,7 @@ def growth(scheme: Scheme) -> Fraction:
 
 
 def rms_growth(scheme: Scheme) -> float:
-    """Growth per level when rounding errors are independent: the root of Σ W²·‖U_t‖₂²·‖V_t‖₂², worst c_xy."""
+    """Growth per level when rounding errors are independent: the root of Σ W²·‖U_t‖₂²·‖V_t‖₂², for the worst c_xy."""
     weight = [_squares(u) * _squares(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
     columns = zip(*scheme.w, strict=True)
     worst = max(sum((x * x * e for x, e in zip(c, weight, strict=True)), Fraction(0)) for c in columns)
@@ -64,9 +64,9 @@ def rms_growth(scheme: Scheme) -> float:
 
 
 def traffic_blocks(scheme: Scheme) -> float:
-    """What one level reads and writes besides its products, in units of a whole matrix (edges all alike).
+    """Blocks read and written by one level besides its products, in units of a whole matrix (all edges equal).
 
-    Every sum reads its terms and is written; every product is read for each target; targets after the first of a
+    Every sum reads its terms and is written once; every product is read once per target; targets after the first of a
     block of C are read and written.
     """
     terms_u, terms_v, terms_w = (sum(_count(row) for row in f) for f in (scheme.u, scheme.v, scheme.w))
@@ -89,7 +89,7 @@ def error_bound(scheme: Scheme, levels: int, depth_k: int) -> float:
 
 
 def _depth(scheme: Scheme) -> int:
-    """Roundings on the longest path: terms of a c_xy and the most terms of U_t and V_t in its products."""
+    """Roundings on the longest path: the terms of a c_xy plus the most terms of U_t and V_t in its products."""
     inputs = [_count(u) + _count(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
     deepest = 0
     for column in zip(*scheme.w, strict=True):
@@ -119,9 +119,9 @@ def _forms(rows: Factor) -> list[LinearForm]:
 
 
 def _shared(forms: list[LinearForm]) -> int:
-    """Additions after greedy elimination of common pairs (Paar 1997), pairs taken up to scaling.
+    """Additions after greedy elimination of common pairs (Paar 1997), where pairs are equal up to a factor.
 
-    The pair x·s + y·t that occurs most often becomes a new variable until none occurs twice.
+    The most frequent pair x·s + y·t becomes a new variable, until no pair occurs twice.
     """
     live = [dict(form) for form in _distinct(forms)]
     fresh = 1 + max((index for form in live for index in form), default=0)
@@ -145,7 +145,7 @@ def _shared(forms: list[LinearForm]) -> int:
 
 
 def _distinct(forms: list[LinearForm]) -> list[LinearForm]:
-    """Forms that differ by more than a factor: a sum used twice is computed once."""
+    """The forms that differ by more than a factor: a sum that is used twice is computed once."""
     seen: dict[tuple[tuple[int, Fraction], ...], LinearForm] = {}
     for form in forms:
         if form:

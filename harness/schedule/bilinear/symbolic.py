@@ -1,14 +1,14 @@
-"""Bilinear schemes as people write them: "M1 = (a11 + a22)(b11 + b22); …; c11 = M1 + M4 - M5 + M7".
+"""Reads and writes bilinear schemes in symbols: "M1 = (a11 + a22)(b11 + b22); …; c11 = M1 + M4 - M5 + M7".
 
-A line (or a part between semicolons) gives one name one expression over names that were defined before it:
+A line (or a part between semicolons) defines one name by an expression over names defined before it:
 
     expression = ["+"|"-"] term { ("+"|"-") term }
     term       = factor { ["*"|"/"] factor }
     factor     = number | block | name | "(" expression ")"
 
-Blocks are a11, A_{1,2}, a[1,2], a₁₂, b1_12 …, counted from 1 (or all from 0). Intermediate sums may
-have names. Blocks do not commute, so a product is a form in a's times a form in b's, in this
-order. A first line such as ⟨2,2,2;7⟩ is optional and checked. Comments begin with # or //.
+Blocks are a11, A_{1,2}, a[1,2], a₁₂, b1_12 …, counted from 1 (or all from 0). Intermediate sums may have names. Blocks
+do not commute, so a product is a form in a's times a form in b's, in this order. A first line such as ⟨2,2,2;7⟩ is
+optional and checked. Comments begin with # or //.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A linear form over one kind of thing: blocks, products by index or, for a number, the key 0."""
+    """A linear form over blocks, over products by index, or (a number) over the key 0."""
 
     kind: Kind
     terms: Mapping[BlockName | int, Fraction]
@@ -56,14 +56,14 @@ class Form:
         return self.terms.get(_ONE, Fraction(0))
 
     def scaled(self, by: Fraction) -> Form:
-        """Every coefficient times `by`; zeros vanish."""
+        """Every coefficient times `by`; zero coefficients are dropped."""
         return Form(self.kind, {key: x * by for key, x in self.terms.items() if x * by})
 
 
 def parse(text: str, name: str = "inline", source: str = "") -> Scheme:
-    """Read a scheme from its symbolic form; the result still has to be proved.
+    """Parse a scheme in symbolic form; the result still has to be proved.
 
-    Raises UserError naming the line and what is wrong with it.
+    Raises UserError that names the line and the problem.
     """
     if len(text) > MAX_CHARS:
         raise UserError(f"{name}: a scheme's text may have {MAX_CHARS} characters, this one has {len(text)}")
@@ -96,7 +96,7 @@ def _sum(scheme: Scheme, letter: str, row: CoefficientRow, columns: int) -> str:
 
 
 def linear(terms: Sequence[tuple[Fraction, str]]) -> str:
-    """A sum as people write it: "a11 - 1/2 a12"."""
+    """A sum in symbols, for example "a11 - 1/2 a12"."""
     text = ""
     for x, name in terms:
         if x:
@@ -105,7 +105,7 @@ def linear(terms: Sequence[tuple[Fraction, str]]) -> str:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """(line number, statement): comments, fences and bullets taken off, continuation lines joined."""
+    """(line number, statement) with comments, fences and bullets removed and continuation lines joined."""
     pending: tuple[int, str] | None = None
     for number, raw in enumerate(_without_markup(text).splitlines(), start=1):
         for part in raw.split(";") if "=" in raw else [raw]:
@@ -123,7 +123,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_markup(text: str) -> str:
-    """Plain signs and names: comments, LaTeX and bold marks taken off, M_{1} and M_1 written as M1."""
+    """The text without comments, LaTeX and bold marks, with M_{1} and M_1 written as M1."""
     text = unicodedata.normalize("NFKC", text).translate(_SAME).replace("**", " ")
     text = re.sub(r"\\(?:cdot|times|ast)\b", "*", text)
     text = re.sub(r"\\(?:left|right|quad|begin\{\w+\*?\}|end\{\w+\*?\}|[\\,;!\[\]()])|&", " ", text)
@@ -133,7 +133,7 @@ def _without_markup(text: str) -> str:
 
 @dataclass(slots=True)
 class _Reader:
-    """The names defined so far, the blocks with the line of their first use, the distinct products."""
+    """The state of the parser: names defined so far, the line in which each block was first used, distinct products."""
 
     name: str
     line: int = 0
@@ -143,7 +143,7 @@ class _Reader:
     products: dict[tuple[frozenset[tuple[BlockName | int, Fraction]], ...], int] = field(default_factory=dict)
 
     def read(self, number: int, statement: str) -> None:
-        """Take in one header or one assignment."""
+        """Process one header or one assignment."""
         self.line = number
         header = _HEADER.fullmatch(statement)
         if header and not self.names:
@@ -173,14 +173,16 @@ class _Reader:
         return block
 
     def block(self, text: str) -> BlockName:
-        """The block that a token such as a12, A[1,2] or a_{12} names; remembers where it was first used."""
+        """The block named by a token such as a12, A[1,2] or a_{12}; remembers the line of its first use."""
         digits = re.findall(r"\d+", text)
         row, column = (int(x) for x in (digits if len(digits) == 2 else digits[0]))
         self.blocks.setdefault((text[0].lower(), row, column), self.line)
         return (text[0].lower(), row, column)
 
     def product(self, left: Form, right: Form) -> Form:
-        """A number scales, a form in a's times a form in b's is a block product, all else is refused."""
+        """The product of two forms: a number scales; a form in a's times a form in b's is a block product; others are
+        refused.
+        """
         if left.kind == "number":
             return right.scaled(left.value)
         if right.kind == "number":
@@ -210,11 +212,11 @@ class _Reader:
         return Form(left.kind, {key: x for key, x in terms.items() if x})
 
     def fail(self, what: str) -> NoReturn:
-        """Raise the UserError for the present line."""
+        """Raise a UserError for the current line."""
         raise UserError(f"{self.name}, line {self.line}: {what}")
 
     def scheme(self, source: str) -> Scheme:
-        """The tensors, once all lines are read."""
+        """The scheme's tensors, after all lines were read."""
         m, k, n = self._dimensions()
         base = 0 if any(0 in block[1:] for block in self.blocks) else 1
         outputs = [("c", x + base, y + base) for x in range(m) for y in range(n)]
@@ -254,7 +256,7 @@ def _rows(shape: BlockName, base: int, forms: list[dict[BlockName | int, Fractio
 
 
 class _Expression:
-    """Recursive descent over one right-hand side."""
+    """A recursive-descent parser for one right-hand side."""
 
     def __init__(self, reader: _Reader, text: str) -> None:
         self.reader, self.at, self.depth = reader, 0, 0

@@ -33,7 +33,7 @@ _MAX_DEPTH = 8
 
 
 def available() -> tuple[str, ...]:
-    """The names of the schemes that ship, sorted; classical_MxKxN is understood besides."""
+    """The names of the shipped schemes, sorted; classical_MxKxN is accepted as well."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
@@ -78,7 +78,7 @@ def from_text(text: str, form: str = "", name: str = "inline") -> Scheme:
 
 
 def from_data(table: Mapping[str, Any], depth: int = 0) -> Scheme:
-    """Build the scheme that a table describes; see the head of this file. Raises UserError."""
+    """Build the scheme that a table describes, see the module docstring. Raises UserError."""
     name, source = str(table.get("name", "inline"))[:80], str(table.get("source", ""))
     unknown = sorted(set(table) - _KEYS)
     forms = [key for key in _FORMS if key in table]

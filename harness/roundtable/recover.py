@@ -1,4 +1,6 @@
-"""After a kill: makes folders, journals and memory agree again, for a run that goes on and for those that do not."""
+"""Recovery after a kill: makes candidate folders, journals and memory agree again, for resumed and for
+abandoned runs.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from harness.verdict import Accepted
 
 
 def restore(settings: Settings, story: RunHistory) -> None:
-    """Write folders that were announced but not written, and mark outcomes that were recorded but not marked."""
+    """Write the folders that were announced but not written, and mark the outcomes that were recorded but not
+    marked.
+    """
     settings = replace(settings, suite=story.head.suite)
     coded = _coded(story)
     for one in coded.values():
@@ -39,9 +43,9 @@ def restore(settings: Settings, story: RunHistory) -> None:
 def catch_up(
     settings: Settings, memory: MemoryInterface, machine: Machine, say: Callable[[str], None]
 ) -> None:
-    """Bring what interrupted runs on this machine had accepted into the memory, whether or not they are resumed.
+    """Store the accepted kernels of interrupted runs on this machine in the memory, resumed or not.
 
-    Folders are marked where they still stand; one that somebody removed stays removed.
+    Folders that still exist are marked; a folder that somebody removed stays removed.
     """
     for path in sorted(settings.results.glob(f"*/{journal.JOURNAL}")):
         story = _unfinished(path.parent)
@@ -61,14 +65,16 @@ def catch_up(
 
 
 def _note(run: Path, story: RunHistory, turn: ProposalSlot, event: RememberedIt) -> None:
-    """So that it is not done again, and a resumed run knows."""
+    """Record it in the journal, so that it is not repeated and a resumed run knows about it."""
     written = Journal(run)
-    written.say(GroupChatMessage(sender=Role.TESTER, turn=turn, content=event), story.tokens, story.spent_s)
+    written.record(
+        GroupChatMessage(sender=Role.TESTER, turn=turn, content=event), story.tokens, story.spent_s
+    )
     written.close()
 
 
 def _unfinished(run: Path) -> RunHistory | None:
-    """The story of an interrupted run; None for a finished one and for one that cannot be read."""
+    """The history of an interrupted run; None for a finished or unreadable one."""
     try:
         story = journal.read(run)
     except UserError:
