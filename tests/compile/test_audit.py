@@ -21,7 +21,8 @@ from harness.judge.worker.limits import limits_for
 from harness.machine import usable_cores
 from harness.shapes import Shape
 from harness.verdict import At, Gate, OutOfMemory, PolicyViolation
-from tests.compile.honest_kernels import HONEST, PLAIN, SIGNATURE
+from tests.compile.honest_kernels import HONEST
+from tests.compile.plain_kernel import PLAIN, SIGNATURE
 from tests.compile.support import built, tools
 
 x86_linux = pytest.mark.skipif(

@@ -14,10 +14,11 @@ from harness.compile import policy
 from harness.compile.audit import AuditReport
 from harness.compile.policy import PolicyReport
 from harness.verdict import Gate, PolicyViolation
-from tests.compile.harmless import HARMLESS
-from tests.compile.honest_kernels import HONEST, PLAIN
+from tests.compile.honest_kernels import HONEST
+from tests.compile.plain_kernel import PLAIN
+from tests.compile.refused_sources import BROKEN, TRICKS
 from tests.compile.support import inspector, through
-from tests.compile.tricks import BROKEN, TRICKS
+from tests.compile.suspicious_but_allowed import HARMLESS
 
 
 def check(source: str, tier: str = "unsafe") -> PolicyReport | PolicyViolation:

@@ -19,7 +19,8 @@ import pytest
 from harness.compile import compile_cache, diagnostics, limited_process, rustc
 from harness.compile.rustc import CompiledKernel, Tools
 from harness.verdict import CompileError, Gate, OutOfMemory, Timeout
-from tests.compile.honest_kernels import HONEST, PLAIN, SIGNATURE
+from tests.compile.honest_kernels import HONEST
+from tests.compile.plain_kernel import PLAIN, SIGNATURE
 from tests.compile.support import built, tools
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the jail is Landlock's, which only Linux has")

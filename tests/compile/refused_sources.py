@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tests.compile.guises import GUISES
+from tests.compile.refused_disguises import GUISES
 
 # Not awaited when spawned on.
 POOL = "fn pool() -> &'static rayon::ThreadPool { todo!() }"
