@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tests.house.tree import Prose, modules, prose, words
 
 # Names that no file here defines: the suffix of AVX-512 FP16 intrinsics.
-ELSEWHERE = frozenset(["sgemm", "sblat3", "isort"])
+ELSEWHERE = frozenset({"_sh"})
 PRODUCTS = frozenset({"AsmLexer", "GitHub", "HashingVectorizer", "TextTiling"})
 CAMEL_CASE = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 CODE = re.compile(r"`([^`\n]+)`")
