@@ -1,16 +1,16 @@
-//! Run 2 of the original experiment, retold: faster than anything before, and wrong.
+//! Run 2 of the original experiment, rewritten: faster than runs 0 and 1, but wrong.
 //!
-//! The idea was good: compute C in small tiles, so that a tile's sums stay close to the CPU. But the tile was stored
-//! without its place in C. All tiles of a product landed on top of each other in the first few cache lines, one
-//! small buffer that was always hot, overwritten again and again, while the rest of a million elements was never
-//! touched. The cache misses of run 1 were gone, and so was the product.
+//! C is computed in small tiles, so that the sums of a tile stay in registers. But the index at which a tile is stored
+//! lacks the tile's position: every tile overwrites the first one. The kernel is fast because it writes only a few cache
+//! lines, and most of C is never written.
 //!
-//! Kept as an exhibit: the gate `shapes` poisons C before the call, and all but the first tile stays poison.
+//! The gate `shapes` rejects it: it fills C with poison values (NaN or huge) before the call and still finds them
+//! everywhere outside of the first tile.
 
-/// The tile: TILE x TILE elements of C. A product no larger than that even comes out right.
+/// Edge of a tile of C. Products of at most one tile are right.
 const TILE: usize = 8;
 
-/// Multiplies A (m x k) by B (k x n), tile by tile, into the first tile of C: that is the flaw.
+/// Multiplies A (m x k) by B (k x n), but stores every tile in the first tile of C. That is the bug.
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     for i in (0..m).step_by(TILE) {
         for j in (0..n).step_by(TILE) {
@@ -26,7 +26,7 @@ pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])
                 }
             }
             for (r, row) in sums.iter().enumerate().take(rows) {
-                // Row r of which tile? It should be (i + r) * n + j.
+                // The bug: the index should be (i + r) * n + j.
                 c[r * n..r * n + cols].copy_from_slice(&row[..cols]);
             }
         }

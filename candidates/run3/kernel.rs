@@ -1,29 +1,29 @@
-//! Run 3 of the original experiment, retold: right, and twice as fast as run 1 (359 ms at 1024 x 1024, on a Mac).
+//! Run 3 of the original experiment, rewritten: right, and twice as fast as run 1 (359 ms at 1024 x 1024 on a Mac).
 //!
-//! What the table had learnt by now:
+//! It uses what the earlier runs showed:
 //!
-//! - from run 1: walk along the rows of B, with the vector unit, and keep several sums in flight;
-//! - from run 2: a tile of C belongs where it belongs;
-//! - from its own first try, which ran out of memory at 1024: every task had made itself copies of A and B. Here
-//!   a task copies one strip of B at a time, sixteen columns, and works it off before it takes the next. Threads
-//!   share the rows of C out among themselves.
+//! - Run 1 was slow: this kernel reads B along its rows with vector loads and keeps several independent sums.
+//! - Run 2 stored tiles in the wrong place: this kernel stores each tile at its position in C.
+//! - Its own first version ran out of memory at 1024 x 1024, because every task copied A and B. Now a task copies one
+//!   strip of 16 columns of B at a time and uses it for all its rows. The threads divide the rows of C.
 //!
-//! The original knew NEON only. This one speaks AVX on x86-64 as well, asks the CPU before it does, and falls back
-//! to plain Rust where neither is there.
+//! The original used only NEON. This version also uses AVX on x86-64 if the CPU has it, and falls back to portable Rust
+//! on other CPUs.
 
 use rayon::prelude::*;
 
-/// The register tile: ROWS rows of C, COLS columns. Vectors per row differ, the tile does not.
+/// The register tile: ROWS x COLS elements of C, for all vector widths.
 const ROWS: usize = 4;
 const COLS: usize = 16;
 
-/// Products of up to this many multiply-adds stay on one thread: waking the others costs more than they would do.
+/// One thread if m*k*n is at most this: waking the others would cost more than it saves.
 const SERIAL: usize = 128 * 128 * 128;
 
-/// Computes ROWS x COLS of C (rows n apart) at full depth: rows of A from `a` (k apart), a strip of B (COLS apart).
+/// A micro-kernel: one ROWS x COLS tile of C (rows n apart) over all of k, from ROWS rows of A (k apart) and a packed
+/// strip of B (rows COLS apart).
 type Tile = fn(k: usize, n: usize, a: &[f32], strip: &[f32], c: &mut [f32]);
 
-/// Multiplies A (m x k) by B (k x n) into C (m x n). The former content of C is never read.
+/// Multiplies A (m x k) by B (k x n) into C (m x n). C is overwritten.
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     if m == 0 || n == 0 {
         return;
@@ -37,12 +37,12 @@ pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])
     if threads == 1 {
         return band(k, n, a, b, c, tile);
     }
-    // Twice as many bands as threads, so that one that is held up does not hold up all.
+    // Twice as many bands as threads, to balance the load if one thread is slow.
     let rows = m.div_ceil(2 * threads).next_multiple_of(ROWS);
     c.par_chunks_mut(rows * n).zip(a.par_chunks(rows * k)).for_each(|(c, a)| band(k, n, a, b, c, tile));
 }
 
-/// The tile that this CPU runs fastest.
+/// The fastest micro-kernel that this CPU can run.
 fn fastest() -> Tile {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx") && is_x86_feature_detected!("fma") {
@@ -55,7 +55,7 @@ fn fastest() -> Tile {
     plain
 }
 
-/// Some whole rows of C: tiles while they fit, then what is left at the right and at the bottom, float by float.
+/// Computes some full rows of C: full tiles first, then the ragged columns and rows without tiles.
 fn band(k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32], tile: Tile) {
     let (down, across) = (c.len() / n / ROWS * ROWS, n / COLS * COLS);
     let mut strip = vec![0.0f32; if down > 0 && across > 0 { k * COLS } else { 0 }];
@@ -72,7 +72,7 @@ fn band(k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32], tile: Tile) {
     rest(k, n, &a[down * k..], b, lower, 0);
 }
 
-/// The columns of C from `from` on, a row of B at a time.
+/// Computes the columns of C from `from` on; each row is a sum of scaled rows of B.
 fn rest(k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32], from: usize) {
     if from == n || c.is_empty() {
         return;
@@ -88,7 +88,7 @@ fn rest(k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32], from: usize) {
     }
 }
 
-/// The tile without a vector unit that we know of; the compiler may still find one.
+/// The portable micro-kernel, without intrinsics; the compiler may vectorise it.
 fn plain(k: usize, n: usize, a: &[f32], strip: &[f32], c: &mut [f32]) {
     let mut sums = [[0.0f32; COLS]; ROWS];
     for p in 0..k {
@@ -113,10 +113,10 @@ mod avx {
     const LANES: usize = 8;
     const VECTORS: usize = COLS / LANES;
 
-    /// See `Tile`. Checks once what the loop relies on.
+    /// A micro-kernel, see `Tile`. The assertion checks all bounds that the loop relies on.
     pub fn tile(k: usize, n: usize, a: &[f32], strip: &[f32], c: &mut [f32]) {
         assert!(a.len() >= ROWS * k && strip.len() >= k * COLS && c.len() >= (ROWS - 1) * n + COLS);
-        // SAFETY: `fastest` has asked the CPU, and the line above has checked the slices.
+        // SAFETY: `fastest` has checked the CPU features, and the assertion has checked the lengths.
         unsafe { sums(k, n, a.as_ptr(), strip.as_ptr(), c.as_mut_ptr()) }
     }
 
@@ -124,7 +124,7 @@ mod avx {
     unsafe fn sums(k: usize, n: usize, a: *const f32, strip: *const f32, c: *mut f32) {
         let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
         for p in 0..k {
-            // SAFETY: p < k, and the caller has checked that k rows are there.
+            // SAFETY: p < k, and the caller has checked the lengths of A and of the strip.
             unsafe {
                 let line = strip.add(p * COLS);
                 let line: [__m256; VECTORS] = [_mm256_loadu_ps(line), _mm256_loadu_ps(line.add(LANES))];
@@ -138,7 +138,7 @@ mod avx {
         }
         for (r, row) in sums.iter().enumerate() {
             for (v, &sum) in row.iter().enumerate() {
-                // SAFETY: as above, for ROWS rows of C.
+                // SAFETY: the caller has checked the length of C.
                 unsafe { _mm256_storeu_ps(c.add(r * n + v * LANES), sum) };
             }
         }
@@ -153,10 +153,10 @@ mod neon {
     const LANES: usize = 4;
     const VECTORS: usize = COLS / LANES;
 
-    /// See `Tile`. Checks once what the loop relies on.
+    /// A micro-kernel, see `Tile`. The assertion checks all bounds that the loop relies on.
     pub fn tile(k: usize, n: usize, a: &[f32], strip: &[f32], c: &mut [f32]) {
         assert!(a.len() >= ROWS * k && strip.len() >= k * COLS && c.len() >= (ROWS - 1) * n + COLS);
-        // SAFETY: `fastest` has asked the CPU, and the line above has checked the slices.
+        // SAFETY: `fastest` has checked the CPU features, and the assertion has checked the lengths.
         unsafe { sums(k, n, a.as_ptr(), strip.as_ptr(), c.as_mut_ptr()) }
     }
 
@@ -164,7 +164,7 @@ mod neon {
     unsafe fn sums(k: usize, n: usize, a: *const f32, strip: *const f32, c: *mut f32) {
         let mut sums = [[vdupq_n_f32(0.0); VECTORS]; ROWS];
         for p in 0..k {
-            // SAFETY: p < k, and the caller has checked that k rows are there.
+            // SAFETY: p < k, and the caller has checked the lengths of A and of the strip.
             unsafe {
                 let mut line = [vdupq_n_f32(0.0); VECTORS];
                 for (v, y) in line.iter_mut().enumerate() {
@@ -180,7 +180,7 @@ mod neon {
         }
         for (r, row) in sums.iter().enumerate() {
             for (v, &sum) in row.iter().enumerate() {
-                // SAFETY: as above, for ROWS rows of C.
+                // SAFETY: the caller has checked the length of C.
                 unsafe { vst1q_f32(c.add(r * n + v * LANES), sum) };
             }
         }

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.durable import JsonObject
 from harness.minds.protocol import Trial, Tuned
-from harness.schedule.model import Choice, Schedule
-from harness.schedule.space import Knob, Space
+from harness.schedule.model import Schedule
+from harness.schedule.space import Choice, Knob, Space
 
 if TYPE_CHECKING:
     import optuna

@@ -1,1 +1,1 @@
-"""The space of kernels: schedules, bilinear schemes, checks before compiling, and Rust templates."""
+"""Descriptions of kernels: schedules, bilinear schemes, checks before compiling, and Rust rendered from templates."""

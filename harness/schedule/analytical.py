@@ -1,7 +1,7 @@
-"""The first proposal, without measurements: register tile and cache blocks from this machine's registers and caches.
+"""The first schedule, computed without measurement from the machine's vector registers and caches.
 
-After Low, Igual, Smith, Quintana-Orti: "Analytical Modeling Is Enough for High-Performance BLIS" (ACM TOMS 2016), with
-vectors along the columns, because C is row-major.
+Based on Low, Igual, Smith, Quintana-Orti: "Analytical Modeling Is Enough for High-Performance BLIS" (ACM TOMS 2016).
+Vectors run along the columns here, because C is row-major.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from typing import Any, cast
 
 from harness.candidate import ThreadClass
 from harness.machine import Machine
+from harness.schedule.families import FAMILIES
 from harness.schedule.model import Schedule
-from harness.schedule.vector_units import UNITS, Isa
+from harness.schedule.vector_units import Isa
 
 _LINE_BYTES = 64
 _FLOAT_BYTES = 4
+# Largest packed block of B, however large the caches are.
 _LARGEST_BLOCK_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """One cache level: size in bytes and associativity."""
+    """One cache level: its size in bytes and its associativity."""
 
     bytes: int
     ways: int
 
     @property
     def way_bytes(self) -> int:
-        """Bytes in one way: the number of sets times the line."""
+        """Bytes in one way: the number of sets times the line size."""
         return max(_LINE_BYTES, self.bytes // self.ways)
 
 
 def caches(machine: Machine) -> tuple[Cache, Cache, Cache]:
-    """L1d, L2 and L3 with the usual associativity for these sizes, because systems report the size but rarely
-    the ways.
-    """
+    """L1d, L2 and L3 caches. The system reports only sizes, so the associativity is the usual one for each size."""
     l1_ways = {32 << 10: 8, 48 << 10: 12, 64 << 10: 4, 128 << 10: 8}.get(machine.l1d_bytes, 8)
     l2_ways = {1280 << 10: 20, 2 << 20: 16, 256 << 10: 4}.get(machine.l2_bytes, 8)
     return Cache(machine.l1d_bytes, l1_ways), Cache(machine.l2_bytes, l2_ways), Cache(machine.l3_bytes, 16)
@@ -45,20 +45,21 @@ def caches(machine: Machine) -> tuple[Cache, Cache, Cache]:
 def first(
     machine: Machine, threads: ThreadClass = 1, *, family: str | None = None, isa: str | None = None
 ) -> Schedule:
-    """The first schedule for `machine`.
+    """The schedule to try first on `machine`.
 
-    `isa` defaults to the machine's widest unit, `family` to packed_intrinsics where there is one, else packed. Raises
-    ValueError for names that Schedule does not know or that do not go together.
+    `isa` defaults to the machine's widest vector unit, `family` to packed_intrinsics, or to packed if the unit is
+    portable. KeyError for an unknown `isa` of a tiled family; ValueError for any other name or combination that
+    Schedule refuses.
     """
-    unit = cast(Isa, isa or machine.vector)
+    unit = isa or machine.vector
     chosen = family or ("packed" if unit == "portable" else "packed_intrinsics")
-    if chosen in ("naive", "blocked"):
+    if chosen in FAMILIES and not FAMILIES[chosen].tiled:
         return Schedule.model_validate({"family": chosen, "isa": unit, "threads": threads}).normalise()
     mr, nr = tile(machine, unit, chosen)
     kc = depth(machine, unit, mr, nr)
     values: dict[str, Any] = {
         "family": chosen,
-        "isa": unit,
+        "isa": cast(Isa, unit),
         "mr": mr,
         "nr": nr,
         "kc": kc,
@@ -77,17 +78,18 @@ def first(
 
 
 def fmas_per_cycle(machine: Machine, unit: str) -> int:
-    """Vector FMAs that one core starts per cycle. AMD's family 25 (Zen 4) executes 512 bits in two halves."""
+    """Vector FMAs that one core starts per cycle; 1 on Zen 4 (AMD family 25), which splits a 512-bit FMA in halves."""
     if unit == "avx512":
         return 1 if "family 25 " in machine.cpu else 2
     return 4 if unit == "neon" else 2
 
 
 def block_bytes(machine: Machine, unit: str) -> int:
-    """Bytes of the packed block of B, which streams past the resident micro-panel of A.
+    """Bytes of the packed block of B (KC x NC), which is streamed past the resident micro-panel of A.
 
-    On a core that starts one FMA per cycle, the prefetchers have time to bring B from L3, so the block may be twice L2:
-    A is packed and C updated less often. On a faster core L3 would be the bottleneck, so B stays in L2.
+    With one FMA per cycle the hardware prefetchers can bring B from L3 in time, so the block may be twice as large as
+    L2; larger blocks mean that A is copied and C is updated less often. With more FMAs per cycle L3 is too slow, so the
+    block stays in L2.
     """
     _, l2, l3 = caches(machine)
     if fmas_per_cycle(machine, unit) == 1:
@@ -95,28 +97,29 @@ def block_bytes(machine: Machine, unit: str) -> int:
     return min(l2.bytes * 3 // 4, _LARGEST_BLOCK_BYTES)
 
 
-def tile(machine: Machine, unit: Isa, family: str) -> tuple[int, int]:
-    """Rows and columns of the first register tile: the best of the unit's list, with one exception.
+def tile(machine: Machine, unit: str, family: str) -> tuple[int, int]:
+    """(MR, NR) of the register tile to try first: the first in the family's list, except on cores like Zen 4.
 
-    Where one FMA starts per cycle, loads are cheap, and the tile of 64 columns reads long stretches of B: on Zen 4 it
-    was fastest at small sizes with cold operands, and equal elsewhere.
+    With one 512-bit FMA per cycle there are loads to spare, and a 6x64 tile reads B in longer contiguous runs. On Zen 4
+    it was the fastest tile at small sizes with cold caches, and as fast as the others elsewhere (measured).
     """
     if unit == "avx512" and fmas_per_cycle(machine, unit) == 1:
         return 6, 64
-    facts = UNITS[unit]
-    tiles = facts.tiles if family == "packed_intrinsics" else facts.safe_tiles
-    mr, _, nr = tiles[0].partition("x")
+    tiled = family if family in FAMILIES and FAMILIES[family].needs_unsafe else "packed"
+    mr, _, nr = FAMILIES[tiled].tiles[unit][0].partition("x")
     return int(mr), int(nr)
 
 
 def depth(machine: Machine, unit: str, mr: int, nr: int) -> int:
-    """KC in elements: at most 512, above which updating C costs next to nothing, and at most half the width of B's
-    block, because every row of A is packed once per block.
+    """KC in elements, between 192 and 512.
 
-    Where several FMAs start per cycle, the micro-panel of A (mr × KC) and the strip of B (KC × nr) share L1, as in Low
-    et al.: if both do not fit, the passing strip evicts the panel that should stay (at 1024³ on a core with 48 KiB: KC
-    256 gave 1.13 × BLAS, 384 1.07 and 512 0.96). A core that starts one FMA per cycle leaves the hardware prefetchers
-    time to hide that, and only the panel of A counts.
+    Beyond 512 the updates of C cost almost nothing. KC also stays below half the width of the block of B, because every
+    row of A is copied once per block.
+
+    With several FMAs per cycle, the micro-panel of A (mr x KC) and the strip of B (KC x nr) must both fit L1, as in
+    Low et al.; otherwise the streamed strip evicts the panel that should stay. Measured at 1024^3 on a core with 48 KiB
+    of L1: KC = 256 reached 1.13 x BLAS, 384 1.07 x and 512 0.96 x. With one FMA per cycle the hardware prefetchers hide
+    those misses, so only the panel of A has to fit.
     """
     l1, _, _ = caches(machine)
     together = mr if fmas_per_cycle(machine, unit) == 1 else mr + nr
@@ -126,13 +129,13 @@ def depth(machine: Machine, unit: str, mr: int, nr: int) -> int:
 
 
 def columns(machine: Machine, unit: str, nr: int, kc: int) -> int:
-    """NC in elements: the columns that the block of B holds at this depth, in whole strips."""
+    """NC in elements, a multiple of nr: the width at which the packed block of B has `block_bytes`."""
     wide = _down(block_bytes(machine, unit) / (kc * _FLOAT_BYTES), nr)
     return max(4 * nr, min(wide, 4096 // nr * nr))
 
 
 def direct_edge(machine: Machine) -> int:
-    """Edge of the largest cube whose B fills half of L2; up to that size, prefetching makes packing unnecessary."""
+    """Edge of the largest cube that is multiplied without packing: its B fills half of L2, and at most 320."""
     return min(320, int(math.sqrt(machine.l2_bytes / (2 * _FLOAT_BYTES))))
 
 

@@ -1,7 +1,7 @@
-"""Objections to a proposal before it is compiled: sentences with numbers, suitable to be sent back to a model.
+"""Checks of a proposal before anything is compiled; the objections are sentences with numbers for a model to read.
 
-A refusal means that the proposal cannot work, or cannot be what was meant, on this machine. Advice means that it will
-work and why it is probably slow. Only refusals stop a proposal.
+A refusal says that the proposal cannot work on this machine or makes no sense there, and stops it. Advice says why a
+working proposal will probably be slow, and stops nothing.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from harness.machine import Machine
 from harness.schedule import recursive
 from harness.schedule.bilinear.scheme import Refutation, Scheme, prove
 from harness.schedule.bilinear.scheme_cost import rms_growth, scheme_cost, traffic_blocks
+from harness.schedule.loop_nests import nests, resident_side
 from harness.schedule.loops import Loop, deepest_tile, prove_cover
 from harness.schedule.model import Proposal, Schedule
-from harness.schedule.nests import nests, resident_side
-from harness.schedule.vector_units import UNITS, registers_needed
+from harness.schedule.vector_units import FMAS_IN_FLIGHT, UNITS, tile_registers
 from harness.shapes import Shape
 
-# Memory that a judged kernel may allocate at least: a fixed part, and copies of A + B + C.
+# What the judge lets a kernel allocate at least: a fixed number of bytes plus so many times A + B + C.
 _SPARE_BYTES, _COPIES = 512 << 20, 8
-# Flops saved per additional byte moved by a level of recursion: below the first a level cannot pay off, below
-# the second it hardly does.
-_HOPELESS, _DOUBTFUL = 0.5, 4.0
-# Error growth over the classical sum. The judge allows fast schemes 32·(k+16)·u·max|A|·max|B|; a classical sum
-# has about 1·k·u.
-_ALLOWED_GROWTH, _NOTABLE_GROWTH = 32.0, 8.0
+# Flops saved per byte moved by one level of recursion: below the first a proposal is refused, below the second advised
+# against.
+_REFUSED_FLOPS_PER_BYTE, _DOUBTFUL_FLOPS_PER_BYTE = 0.5, 4.0
+# Error growth over the classical sum: above the first a proposal is refused, above the second it gets advice. The judge
+# allows fast schemes an error of 32·(k+16)·u·max|A|·max|B|; a classical sum has about 1·k·u.
+_REFUSED_GROWTH, _NOTABLE_GROWTH = 32.0, 8.0
 
 
 class Severity(StrEnum):
-    """Refused: the proposal goes back to the Proposer. Advice: reported, and nothing is stopped."""
+    """REFUSED sends the proposal back to the Proposer; ADVICE is only reported."""
 
     REFUSED = "refused"
     ADVICE = "advice"
@@ -44,7 +44,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """One sentence with numbers; `about` is the part of the proposal that it concerns ("isa", "kc", "bilinear" …)."""
+    """One sentence with numbers; `about` names the field that it concerns ("isa", "kc", "bilinear" …)."""
 
     severity: Severity
     about: str
@@ -55,12 +55,13 @@ class Objection:
 
 
 def read(data: Mapping[str, Any]) -> Proposal | list[Objection]:
-    """Parse a proposal; returns the objections instead when it is malformed: unknown keys, tiles that do not fit …"""
+    """A Proposal from plain types, or the objections to it: unknown keys, tiles that exceed the registers and so on."""
     try:
         return Proposal.model_validate(dict(data))
     except ValidationError as error:
         return [
-            _refuse(_where(e["loc"]), _said(e["loc"], str(e["msg"]))) for e in error.errors(include_url=False)
+            _refuse(_path(e["loc"]), _field_message(e["loc"], str(e["msg"])))
+            for e in error.errors(include_url=False)
         ]
 
 
@@ -71,10 +72,10 @@ def check(
     threads: ThreadClass | None = None,
     memory_bytes: int | None = None,
 ) -> list[Objection]:
-    """All objections to `subject` on `machine` for the suite's shapes, refusals first.
+    """All objections to `subject` on `machine` for the shapes of the suite, refusals first.
 
-    threads: the required thread class, if any. memory_bytes: what a kernel may allocate; by default the least that the
-    judge grants, 512 MiB plus eight times A + B + C of the largest shape.
+    threads: the thread class of the session, if it is fixed. memory_bytes: how much a kernel may allocate; the default
+    is the judge's lowest limit, 512 MiB plus eight times A + B + C, for each shape.
     """
     schedule = subject.schedule if isinstance(subject, Proposal) else subject
     found = [
@@ -97,35 +98,30 @@ def refusals(objections: Sequence[Objection]) -> list[str]:
 
 
 def facts(subject: Proposal | Schedule, machine: Machine, shapes: Sequence[Shape]) -> list[str]:
-    """What was proved about a proposal without refusals, and the advice, as short lines for the record and the Coder.
+    """What is proved about a proposal without refusals, then the advice; short lines for the record and the Coder.
 
-    Raises UserError when the scheme of a bilinear proposal cannot be read or is refuted.
+    Raises UserError if the scheme of a bilinear proposal cannot be read or is refuted.
     """
     schedule = subject.schedule if isinstance(subject, Proposal) else subject
-    told = []
+    proved = []
     if schedule.bilinear is not None:
         scheme = recursive.scheme_of(schedule.bilinear)
         outcome = prove(scheme)
         if isinstance(outcome, Refutation):
             raise UserError(str(outcome))
-        worth = scheme_cost(scheme)
-        told.append(f"{outcome}; {worth.additions} block additions, error growth {worth.growth} per level")
-    if schedule.kernel in ("packed", "packed_intrinsics"):
-        used, have = registers(schedule), UNITS[schedule.isa].registers
-        told.append(f"the {schedule.tile} tile uses {used} of {have} vector registers of {schedule.isa}")
+        cost = scheme_cost(scheme)
+        proved.append(f"{outcome}; {cost.additions} block additions, error growth {cost.growth} per level")
+    if schedule.tiled:
+        used, have = tile_registers(schedule.mr, schedule.vectors), UNITS[schedule.isa].registers
+        proved.append(f"the {schedule.tile} tile uses {used} of {have} vector registers of {schedule.isa}")
     paths = " and ".join(nests(schedule))
-    told.append(
+    proved.append(
         f"the loop nest ({paths}) covers every element of C and every k exactly once, proved for all sizes"
     )
     return [
-        *told,
+        *proved,
         *(f"advice: {o}" for o in check(subject, machine, shapes) if o.severity is Severity.ADVICE),
     ]
-
-
-def registers(schedule: Schedule) -> int:
-    """Vector registers of the micro-kernel: accumulators, one row of B, one broadcast element of A."""
-    return registers_needed(schedule.mr, schedule.vectors)
 
 
 def _refuse(about: str, text: str) -> Objection:
@@ -136,12 +132,12 @@ def _advise(about: str, text: str) -> Objection:
     return Objection(Severity.ADVICE, about, text)
 
 
-def _where(location: tuple[int | str, ...]) -> str:
+def _path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location) or "proposal"
 
 
-def _said(location: tuple[int | str, ...], message: str) -> str:
-    return f"{_where(location)}: {message.removeprefix('Value error, ')}"
+def _field_message(location: tuple[int | str, ...], message: str) -> str:
+    return f"{_path(location)}: {message.removeprefix('Value error, ')}"
 
 
 def _unit(s: Schedule, machine: Machine) -> list[Objection]:
@@ -157,18 +153,18 @@ def _unit(s: Schedule, machine: Machine) -> list[Objection]:
 
 
 def _tile(s: Schedule) -> list[Objection]:
-    if s.kernel not in ("packed", "packed_intrinsics"):
+    if not s.tiled:
         return []
-    used, have = registers(s), UNITS[s.isa].registers
+    used, have = tile_registers(s.mr, s.vectors), UNITS[s.isa].registers
     if used > have:
         count = f"{s.mr * s.vectors}+{s.vectors}+1 = {used}"
         return [_refuse("mr", f"MR={s.mr}, NR={s.nr} needs {count} vector registers; {s.isa} has {have}")]
-    chains, wanted = s.mr * s.vectors, UNITS[s.isa].fma_chains
+    chains, wanted = s.mr * s.vectors, FMAS_IN_FLIGHT
     if chains >= wanted:
         return []
     text = (
-        f"MR={s.mr}, NR={s.nr} keeps {chains} independent accumulators; fused multiply-adds of 4 cycles latency, "
-        f"two per cycle, need {wanted}, so at most {100 * chains // wanted}% of peak can be reached"
+        f"MR={s.mr}, NR={s.nr} keeps {chains} independent accumulators; FMAs with 4 cycles of latency, "
+        f"2 per cycle, need {wanted}, so the kernel reaches at most {100 * chains // wanted}% of peak"
     )
     return [(_refuse if 4 * chains <= wanted else _advise)("mr", text)]
 
@@ -185,7 +181,10 @@ def _threads(
         )
     if s.threads == "all" and len(machine.cores) == 1:
         found.append(
-            _advise("threads", "threads = all on a machine with 1 core only adds the cost of waking threads")
+            _advise(
+                "threads",
+                "threads = all only adds the cost of waking threads on a machine with 1 core; use threads = 1",
+            )
         )
     largest = max((shape.m * shape.k * shape.n for shape in shapes), default=0)
     if s.threads == "all" and shapes and largest <= s.parallel_edge**3:
@@ -195,10 +194,8 @@ def _threads(
 
 
 def _caches(s: Schedule, machine: Machine, shapes: Sequence[Shape]) -> list[Objection]:
-    """Objections about blocks that exceed the cache level in which the loop nest needs them, at the suite's largest
-    extents.
-    """
-    if s.kernel not in ("packed", "packed_intrinsics") or (s.pack_a == "none" and s.pack_b == "none"):
+    """Objections to blocks that do not fit the caches they should stay in, at the largest extents of the suite."""
+    if not s.tiled or (s.pack_a == "none" and s.pack_b == "none"):
         return []
     m, k, n = (max((shape[axis] for shape in shapes), default=1 << 14) for axis in range(3))
     kc, mc, nc = min(s.kc, k), min(s.mc, m), min(s.nc if s.pack_b != "strip" else s.nr, n)
@@ -231,10 +228,10 @@ def _memory(
     s: Schedule, machine: Machine, shapes: Sequence[Shape], memory_bytes: int | None
 ) -> list[Objection]:
     threads = len(machine.cores) if s.threads == "all" else 1
-    packs = s.scratch_bytes * threads if s.kernel in ("packed", "packed_intrinsics") else 0
+    packs = s.scratch_bytes * threads if s.tiled else 0
     worst: tuple[float, Shape, int, int] | None = None
     for shape in shapes:
-        allowed = memory_bytes if memory_bytes is not None else _SPARE_BYTES + _COPIES * _floats_bytes(shape)
+        allowed = memory_bytes if memory_bytes is not None else _SPARE_BYTES + _COPIES * _operand_bytes(shape)
         need = packs + _workspace_bytes(s, shape)
         if allowed < need and (worst is None or need / max(1, allowed) > worst[0]):
             worst = (need / max(1, allowed), shape, need, allowed)
@@ -248,7 +245,7 @@ def _memory(
     return [_refuse("scratch", text)]
 
 
-def _floats_bytes(shape: Shape) -> int:
+def _operand_bytes(shape: Shape) -> int:
     return shape.input_bytes + shape.output_bytes
 
 
@@ -258,7 +255,7 @@ def _workspace_bytes(s: Schedule, shape: Shape) -> int:
     try:
         scheme = recursive.scheme_of(s.bilinear)
     except UserError:
-        return 0  # reported once, by _recursion
+        return 0  # _recursion reports it
     levels = recursive.levels_at(scheme, s.bilinear, shape)
     return 4 * recursive.workspace_floats(scheme, levels, *shape)
 
@@ -271,15 +268,15 @@ def _cover(s: Schedule, shapes: Sequence[Shape]) -> list[Objection]:
 
 
 def _own_loops(nest: Sequence[Loop], s: Schedule) -> list[Objection]:
-    """Objections to a proposal's own loop nest, for free code around a tile of mr × nr."""
+    """Objections to the loop nest of a proposal with hand-written code around a tile of mr x nr."""
     found = [_refuse("loops", f"your loop nest: {fault}") for fault in prove_cover(nest)]
-    for axis, limit in (("m", s.mr), ("n", s.nr)) if s.kernel not in ("naive", "blocked") else ():
+    for axis, limit in (("m", s.mr), ("n", s.nr)) if s.tiled else ():
         deepest = deepest_tile(nest, "m" if axis == "m" else "n")
         if deepest is None or deepest > limit:
-            handed = (
+            innermost = (
                 f"the innermost step over {axis} is {deepest}" if deepest else f"no loop runs over {axis}"
             )
-            found.append(_refuse("loops", f"your loop nest: {handed}, but the tile takes at most {limit}"))
+            found.append(_refuse("loops", f"your loop nest: {innermost}, but the tile takes at most {limit}"))
     return found
 
 
@@ -301,7 +298,7 @@ def _recursion(s: Schedule, shapes: Sequence[Shape]) -> list[Objection]:
         return [
             _refuse(
                 "bilinear",
-                f"{scheme.label} saves nothing: the textbook rule has {classical} products as well",
+                f"{scheme.label} saves nothing: the classical algorithm has {classical} products, it has {scheme.rank}",
             )
         ]
     return [*_cutoff(s, scheme, shapes), *_accuracy(s, scheme)]
@@ -321,14 +318,14 @@ def _cutoff(s: Schedule, scheme: Scheme, shapes: Sequence[Shape]) -> list[Object
     moved = 4 * cutoff**2 * traffic_blocks(scheme)
     text = (
         f"at the cutoff of {cutoff}, {scheme.label} saves {saved / 1e6:.0f} Mflop for "
-        f"{moved / 1e6:.0f} MB of additions, {saved / moved:.1f} flop per byte"
+        f"{moved / 1e6:.0f} MB of traffic for additions, {saved / moved:.1f} flop per byte"
     )
-    if saved / moved < _HOPELESS:
-        least = int(cutoff * _HOPELESS * moved / saved) + 1
-        return [_refuse("bilinear", f"{text}: that cannot pay; use a cutoff of at least {least}")]
+    if saved / moved < _REFUSED_FLOPS_PER_BYTE:
+        least = int(cutoff * _REFUSED_FLOPS_PER_BYTE * moved / saved) + 1
+        return [_refuse("bilinear", f"{text}: that cannot be faster; use a cutoff of at least {least}")]
     return (
         [_advise("bilinear", f"{text}: break-even is usually at 4 to 10")]
-        if saved / moved < _DOUBTFUL
+        if saved / moved < _DOUBTFUL_FLOPS_PER_BYTE
         else []
     )
 
@@ -341,6 +338,10 @@ def _accuracy(s: Schedule, scheme: Scheme) -> list[Objection]:
         f"{scheme.label}, {levels} level(s): rounding errors grow about {typical:.0f} times over the classical sum "
         f"(bound: {float(scheme_cost(scheme).growth / scheme.k) ** levels:.0f} times)"
     )
-    if typical > _ALLOWED_GROWTH:
-        return [_refuse("bilinear", f"{text}; at most {_ALLOWED_GROWTH:.0f} would pass the normwise bound")]
+    if typical > _REFUSED_GROWTH:
+        return [
+            _refuse(
+                "bilinear", f"{text}; the judge's normwise bound allows at most {_REFUSED_GROWTH:.0f} times"
+            )
+        ]
     return [_advise("bilinear", text)] if typical > _NOTABLE_GROWTH else []

@@ -1,9 +1,9 @@
-"""Loop nests as data, and the proof that their tiles cover the product exactly once.
+"""Loop nests as data, and a proof that a nest computes every element of the product exactly once.
 
-A nest is a list of loops from the outermost to the innermost. Each loop cuts the interval that the loops around it
-leave of its axis. The pieces of one axis do not depend on the other axes, so the tiles partition [0,m)×[0,n)×[0,k) if
-and only if, for each axis, the innermost pieces partition [0,size). The rules below decide this for all sizes. A wrong
-nest is shown by a size, an index and how often that index is visited.
+A nest is a list of loops, outermost first. Each loop cuts the interval of its axis that the enclosing loops hand to it.
+The pieces of one axis do not depend on the other axes, so the tiles partition [0,m)×[0,n)×[0,k) if and only if on each
+axis the innermost pieces partition [0,size). `covers` decides that for all sizes. For a wrong nest `prove_cover`
+reports a size, an index and how often that index is visited.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ AXES: tuple[LoopAxis, ...] = ("m", "k", "n")
 
 
 class Loop(BaseModel):
-    """One loop: it walks along `axis` in pieces of `step`.
+    """One loop over `axis` in pieces of `step`.
 
-    `edge` determines the last piece. clip: it ends with the block around it. balanced: all pieces are as equal as
-    possible (in multiples of `unit`, the last one clipped). clip_matrix: it ends with the whole matrix only. drop: an
-    incomplete piece is left out (as by chunks_exact). exact: every piece has full length, even beyond the end.
+    `edge` says what happens to an incomplete last piece. clip: it ends where the enclosing block ends. balanced: all
+    pieces have nearly equal lengths, in multiples of `unit`, and the last one is clipped. clip_matrix: it ends only
+    where the matrix ends. drop: it is left out, as by Rust's chunks_exact. exact: it has full length and may run past
+    the end.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,7 +39,7 @@ class Loop(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """At this size of the axis, `index` is visited `times` times (index = size: beyond the end of the matrix)."""
+    """At this `size` of the axis, `index` is visited `times` times; index >= size is past the end of the matrix."""
 
     axis: LoopAxis
     size: int
@@ -54,7 +55,7 @@ class Fault:
 
 
 def pieces(loop: Loop, block: IndexRange, size: int) -> list[IndexRange]:
-    """The pieces into which the loop cuts `block` of an axis of `size`; a wrong loop gives wrong pieces."""
+    """The pieces into which the loop cuts `block`; for a wrong loop they overlap, leave gaps or run past `size`."""
     start, stop = block
     if stop <= start:
         return []
@@ -66,9 +67,7 @@ def pieces(loop: Loop, block: IndexRange, size: int) -> list[IndexRange]:
 
 
 def _balanced(start: int, stop: int, step: int, unit: int) -> list[IndexRange]:
-    """As in the templates' functions `cuts` (unit 1) and `strips` (unit NR): the fewest pieces of at most step, nearly
-    equal.
-    """
+    """The fewest nearly equal pieces of at most `step`: the Rust functions `cuts` (unit 1) and `strips` (unit NR)."""
     units = -(-(stop - start) // unit)
     count = -(-units // max(1, step // unit))
     size, longer = divmod(units, count)
@@ -77,7 +76,7 @@ def _balanced(start: int, stop: int, step: int, unit: int) -> list[IndexRange]:
 
 
 def leaves(nest: Sequence[Loop], axis: LoopAxis, size: int) -> list[IndexRange]:
-    """The innermost pieces of one axis, in the order in which the nest visits them."""
+    """The innermost pieces of one axis, in execution order."""
     blocks = [(0, size)] if size else []
     for loop in nest:
         if loop.axis == axis:
@@ -86,7 +85,7 @@ def leaves(nest: Sequence[Loop], axis: LoopAxis, size: int) -> list[IndexRange]:
 
 
 def fault_at(nest: Sequence[Loop], axis: LoopAxis, size: int) -> Fault | None:
-    """Count the visits of every index of one axis at one size; returns the first index not visited exactly once."""
+    """The first index of one axis that is not visited exactly once at this size, found by counting, or None."""
     visits = [0] * (size + 1)
     beyond = size
     for start, stop in leaves(nest, axis, size):
@@ -100,14 +99,14 @@ def fault_at(nest: Sequence[Loop], axis: LoopAxis, size: int) -> Fault | None:
 
 
 def covers(nest: Sequence[Loop], axis: LoopAxis) -> bool:
-    """Whether the innermost pieces partition [0,size) for every size, by induction from the outside in.
+    """Whether the innermost pieces partition [0,size) for every size, by induction from the outermost loop inwards.
 
     clip and balanced partition any interval. drop and exact do so only if their step divides the length of every
-    interval that can reach them, and since sizes are arbitrary: only with step 1. clip_matrix may run past the end of
-    the block around it, unless every such block begins at a multiple of its step and is equally long or ends with the
-    matrix; that holds if it is outermost or if its step divides the fixed step of the loop around it.
+    interval they get; as sizes are arbitrary, only step 1 qualifies. clip_matrix may run past the end of its enclosing
+    block. It is right if it is outermost, or if its step divides the fixed step of the enclosing loop: then every block
+    starts on a multiple of its step, and is a multiple of it long or ends with the matrix.
     """
-    # The common length of all blocks but the matrix's last: None when they vary, 0 for the whole axis.
+    # Length of every enclosing block except the last: 0 stands for the whole axis, None for lengths that vary.
     fixed: int | None = 0
     for loop in (each for each in nest if each.axis == axis):
         if loop.edge in ("drop", "exact") and loop.step != 1:
@@ -120,15 +119,15 @@ def covers(nest: Sequence[Loop], axis: LoopAxis) -> bool:
 
 
 def prove_cover(nest: Sequence[Loop], sizes: Sequence[tuple[int, int, int]] = ()) -> list[Fault]:
-    """One fault per axis that is not covered exactly once, at a size that shows it; empty when the cover is proved.
+    """One fault for each axis that is not covered exactly once; an empty list is a proof for all sizes.
 
-    sizes: (m, k, n) of shapes that are also counted index by index, so that the proof does not rest on the rules alone.
+    sizes: shapes (m, k, n) at which every index is also counted, as a check that does not depend on `covers`.
     """
     faults = []
     for position, axis in enumerate(AXES):
         own = [loop for loop in nest if loop.axis == axis]
         if not covers(nest, axis):
-            shown = (fault_at(own, axis, size) for size in _telling_sizes(own))
+            shown = (fault_at(own, axis, size) for size in _sizes_to_count(own))
         else:
             shown = (fault_at(own, axis, shape[position]) for shape in sizes)
         found = next((fault for fault in shown if fault is not None), None)
@@ -137,13 +136,13 @@ def prove_cover(nest: Sequence[Loop], sizes: Sequence[tuple[int, int, int]] = ()
     return faults
 
 
-def _telling_sizes(nest: Sequence[Loop]) -> list[int]:
-    """Sizes at which a wrong nest shows: small ones, and multiples of the steps with their neighbours."""
+def _sizes_to_count(nest: Sequence[Loop]) -> list[int]:
+    """Sizes at which a wrong nest fails: 1 to 64, and those within 2 of small multiples of the steps."""
     beside = {loop.step * times + offset for loop in nest for times in range(1, 4) for offset in range(-2, 3)}
     return sorted(size for size in beside | set(range(1, 65)) if size > 0)
 
 
 def deepest_tile(nest: Sequence[Loop], axis: LoopAxis) -> int | None:
-    """The largest piece that the innermost loop over an axis produces; None when no loop cuts the axis."""
+    """The longest innermost piece of an axis; None if no loop runs over the axis."""
     steps = [loop.step for loop in nest if loop.axis == axis]
     return min(steps) if steps else None

@@ -1,4 +1,7 @@
-"""From a proved bilinear scheme to kernel.rs: recursion around a packed kernel."""
+"""Kernels of family bilinear: a proved scheme as Rust recursion around a packed kernel.
+
+The schemes themselves are in `harness.schedule.bilinear`, which knows neither schedules nor templates.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,26 @@ from fractions import Fraction
 from typing import Any
 
 from harness.errors import UserError
-from harness.schedule import template_context
 from harness.schedule.bilinear import schemes, symbolic
-from harness.schedule.bilinear.scheme import CoefficientRow, Scheme, prove
-from harness.schedule.bilinear.scheme import Refutation as _Refutation
+from harness.schedule.bilinear.scheme import CoefficientRow, Refutation, Scheme, prove
 from harness.schedule.bilinear.scheme_cost import growth
 from harness.schedule.model import Bilinear, Schedule
+from harness.schedule.rust_source import context, fill, render_classical, story
 from harness.shapes import Shape
 
-# A coefficient must be exact in f32: at most 24 bits over a power of two.
-_MANTISSA = 1 << 24
+# f32 holds every integer up to 2^24 exactly, and such an integer over a power of two.
+_LARGEST_EXACT_INTEGER = 1 << 24
 
 
 def scheme_of(bilinear: Bilinear) -> Scheme:
-    """The scheme that a schedule names or contains; raises UserError when there is none. It still has to be proved."""
+    """The scheme of a schedule, from its `program` if it has one, else by name; not yet proved. Raises UserError."""
     if bilinear.program.strip():
         return symbolic.parse(bilinear.program, bilinear.scheme)
     return schemes.named(bilinear.scheme)
 
 
 def inner_schedule(schedule: Schedule) -> Schedule:
-    """The packed schedule that multiplies the blocks."""
+    """The schedule of the packed kernel that multiplies the blocks."""
     if schedule.bilinear is None:
         return schedule
     values = schedule.model_dump() | {"family": schedule.bilinear.inner, "bilinear": None}
@@ -35,17 +37,17 @@ def inner_schedule(schedule: Schedule) -> Schedule:
 
 
 def inexact(scheme: Scheme) -> Fraction | None:
-    """The first coefficient that f32 cannot represent exactly, if any."""
+    """The first coefficient that is not exact in f32, or None."""
     for factor in (scheme.u, scheme.v, scheme.w):
         for row in factor:
             for x in row:
-                if x.denominator & (x.denominator - 1) or abs(x.numerator) > _MANTISSA:
+                if x.denominator & (x.denominator - 1) or abs(x.numerator) > _LARGEST_EXACT_INTEGER:
                     return x
     return None
 
 
 def levels_at(scheme: Scheme, bilinear: Bilinear, shape: Shape) -> int:
-    """The number of levels that the kernel recurses at a shape."""
+    """Levels of recursion that the kernel uses at `shape`; mirrors the Rust function `levels`."""
     (m, k, n), levels = shape, 0
     while levels < bilinear.levels and min(m, k, n) >= bilinear.cutoff:
         m, k, n = -(-m // scheme.m), -(-k // scheme.k), -(-n // scheme.n)
@@ -54,7 +56,7 @@ def levels_at(scheme: Scheme, bilinear: Bilinear, shape: Shape) -> int:
 
 
 def workspace_floats(scheme: Scheme, levels: int, m: int, k: int, n: int) -> int:
-    """Floats of workspace for `levels` of recursion: per level one sum of each input's blocks and one product."""
+    """Floats of workspace for `levels` of recursion: per level one block sum of A, one of B, and one block product."""
     total = 0
     for _ in range(levels):
         m, k, n = (-(-extent // parts) for extent, parts in ((m, scheme.m), (k, scheme.k), (n, scheme.n)))
@@ -62,59 +64,53 @@ def workspace_floats(scheme: Scheme, levels: int, m: int, k: int, n: int) -> int
     return total
 
 
-def render(schedule: Schedule, title: str, notes: str = "") -> str:
+def render_recursion(schedule: Schedule, title: str, notes: str = "") -> str:
     """The source of kernel.rs for a schedule of family bilinear.
 
-    Raises UserError when the scheme is refuted, has a coefficient that f32 cannot represent, or cannot be found.
+    Raises UserError if the scheme is unknown, refuted, or has a coefficient that is not exact in f32.
     """
     if schedule.bilinear is None:
-        raise UserError("a schedule of family bilinear is needed to render a recursion")
+        raise UserError("family = bilinear is needed to render a recursion")
     scheme = scheme_of(schedule.bilinear)
     outcome = prove(scheme)
-    if isinstance(outcome, _Refutation):
+    if isinstance(outcome, Refutation):
         raise UserError(str(outcome))
     bad = inexact(scheme)
     if bad is not None:
         raise UserError(
             f"{scheme.label}: the coefficient {bad} is not exact in f32; only p/2^q with small p is"
         )
-    inner = template_context.render_template(
-        inner_schedule(schedule).normalise(), f"The inner kernel of {title}"
-    )
-    context = template_context.context(schedule, title, notes)
-    # The notes are untrusted text, already made harmless by `context`; they follow this template's own summary.
-    context["story"] = [
-        *_story(scheme, schedule.bilinear),
-        *context["story"][len(template_context.story(schedule)) :],
-    ]
-    template = template_context.environment().get_template("bilinear.rs.j2")
-    text = template.render(context | _tables(scheme) | {"b": schedule.bilinear, "inner": inner})
-    return template_context.tidy(text)
+    inner = render_classical(inner_schedule(schedule).normalise(), f"The inner kernel of {title}")
+    values = context(schedule, title, notes)
+    # `context` put the packed kernel's summary first and the notes, made safe for a comment, after it. Only the summary
+    # is replaced.
+    values["story"] = [*_story(scheme, schedule.bilinear), *values["story"][len(story(schedule)) :]]
+    return fill("bilinear.rs.j2", values | _tables(scheme) | {"b": schedule.bilinear, "inner": inner})
 
 
 def _story(scheme: Scheme, bilinear: Bilinear) -> list[str]:
     saved = scheme.m * scheme.k * scheme.n - scheme.rank
     text = (
         f"{scheme.label}: {scheme.rank} products of blocks instead of {scheme.rank + saved}, "
-        f"{bilinear.levels} level(s) deep while m, k and n are at least {bilinear.cutoff}. "
-        "All Brent equations of the scheme were proved in exact arithmetic when this file was written. "
-        "Accurate normwise, not componentwise; inputs with NaN, infinities or extreme sizes take the classical way."
+        f"up to {bilinear.levels} level(s) while m, k and n are at least {bilinear.cutoff}. "
+        "All Brent equations of the scheme were verified in exact arithmetic when this file was generated. "
+        "The error is bounded normwise, not componentwise. Inputs with NaN, infinities or extreme magnitudes are "
+        "multiplied classically."
     )
     return textwrap.wrap(text, 100)
 
 
 def _tables(scheme: Scheme) -> dict[str, Any]:
-    """The products for the template: terms (block row, block column, coefficient), and which of them write C first."""
+    """The template's tables: the terms of every product, and which product is the first to write a block of C."""
     written: set[int] = set()
     products = []
     for t, (u, v, w) in enumerate(zip(scheme.u, scheme.v, scheme.w, strict=True)):
         fresh = [index for index, x in enumerate(w) if x and index not in written]
         written.update(fresh)
         if any(u) and any(v) and any(w):
-            context = symbolic.product_line(scheme, t)
             products.append(
                 {
-                    "formula": context,
+                    "formula": symbolic.product_line(scheme, t),
                     "a": _terms(u, scheme.k),
                     "b": _terms(v, scheme.n),
                     "c": _targets(w, scheme.n, fresh),

@@ -1,4 +1,4 @@
-"""The search space of a machine: the knobs that a tuner may turn, and their choices."""
+"""The search space of one machine: the knobs that a tuner may change, and the choices for each."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any, get_args
 from harness.candidate import ThreadClass
 from harness.machine import Machine
 from harness.schedule.analytical import first
-from harness.schedule.model import Choice, Packing, Schedule, knob_gap
-from harness.schedule.vector_units import UNITS
+from harness.schedule.families import FAMILIES
+from harness.schedule.model import Packing, Schedule, knob_distance
+
+Choice = str | int | bool
 
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One dimension of the search: a field of Schedule (or "tile" for mr and nr together) and its choices in order."""
+    """One dimension of the search: a field of Schedule, or "tile" for mr and nr together, and its ordered choices."""
 
     name: str
     choices: tuple[Choice, ...]
@@ -22,13 +24,13 @@ class Knob:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The points that a tuner may draw on one machine; every combination of choices is a valid Schedule."""
+    """A base schedule and the knobs to vary; every combination of choices is a valid Schedule."""
 
     base: Schedule
     knobs: tuple[Knob, ...]
 
     def build(self, choices: dict[str, Choice]) -> Schedule:
-        """The schedule of these choices; missing knobs keep the base's value. Raises ValueError for an unknown knob."""
+        """The base schedule with these choices, normalised. ValueError for an unknown knob."""
         unknown = set(choices) - {knob.name for knob in self.knobs}
         if unknown:
             allowed = ", ".join(knob.name for knob in self.knobs)
@@ -43,7 +45,7 @@ class Space:
         return Schedule.model_validate(values).normalise()
 
     def choices_of(self, schedule: Schedule) -> dict[str, Choice]:
-        """The choice nearest to `schedule` for each knob, so that a known point can be given to a sampler."""
+        """For each knob the choice nearest to the value in `schedule`, so that a sampler can start from it."""
         return {knob.name: _nearest(knob, schedule) for knob in self.knobs}
 
 
@@ -52,13 +54,13 @@ def _nearest(knob: Knob, schedule: Schedule) -> Choice:
     if value in knob.choices:
         return value
     if isinstance(value, int):
-        return min(knob.choices, key=lambda choice: knob_gap(int(choice), value))
+        return min(knob.choices, key=lambda choice: knob_distance(int(choice), value))
     wanted = [int(part) for part in str(value).split("x")] if knob.name == "tile" else []
     if not wanted:
         return knob.choices[0]
     return min(
         knob.choices,
-        key=lambda c: sum(knob_gap(int(x), y) for x, y in zip(str(c).split("x"), wanted, strict=True)),
+        key=lambda c: sum(knob_distance(int(x), y) for x, y in zip(str(c).split("x"), wanted, strict=True)),
     )
 
 
@@ -67,19 +69,17 @@ def space(
 ) -> Space:
     """The search space on `machine`; `family` and `isa` default to the fastest kernels that it can run.
 
-    Every point is a valid schedule that compiles. Not every one is fast: some tiles spill when unrolled, some blocks
-    exceed the caches. Finding out is the tuner's task.
+    Every point is a valid schedule that compiles. Some are slow: tiles may spill when unrolled, and blocks may not fit
+    the caches. The tuner finds that out by measuring.
     """
     base = first(machine, threads, family=family, isa=isa)
     chosen = base.family
-    if chosen not in ("packed", "packed_intrinsics"):
+    if not base.tiled:
         return Space(
             base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096)))
         )
-    unit = UNITS[base.isa]
-    tiles = unit.tiles if chosen == "packed_intrinsics" else unit.safe_tiles
     knobs = [
-        Knob("tile", tiles),
+        Knob("tile", FAMILIES[chosen].tiles[base.isa]),
         Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
         Knob("mc", (1, 48, 96, 192, 384, 1024)),
         Knob("nc", (96, 192, 384, 512, 768, 1024, 2048)),

@@ -1,6 +1,6 @@
-//! The contract, as plainly as it can be said: C = A·B, row-major, contiguous, every element written.
+//! The simplest kernel that fulfils the contract: C = A·B, row-major and contiguous, every element of C written.
 
-/// Multiplies A (m×k) by B (k×n) into C (m×n). The former content of C is never read; k = 0 gives zeros.
+/// Multiplies A (m×k) by B (k×n) into C (m×n). C is overwritten, never read; k = 0 gives zeros.
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     for i in 0..m {
         for j in 0..n {

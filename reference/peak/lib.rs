@@ -1,13 +1,14 @@
-//! How fast this machine can be at best: fused multiply-adds from registers, loads from a cache, loads from memory.
+//! Peak rates of this machine: FMAs on registers, loads from a cache, loads from memory.
 //!
-//! Each entry has the form of a kernel (m, k, n, A, B, C), so that the same host runs it under the same clock.
-//! The numbers that go in come from A and B, every accumulator ends up in C, and the loops carry their values from
-//! step to step: a compiler cannot fold them away (black_box makes sure of the constants as well).
+//! Each function has the signature of a kernel (m, k, n, A, B, C), so that the same host runs it under the same clock.
+//! The compiler cannot remove the work: the inputs come from A and B, every accumulator contributes to C, each step
+//! depends on the one before, and black_box hides the constants.
 #![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
 
 use std::hint::black_box;
 
-/// Independent chains of FMAs: at least latency (4–5) × units (2), and no more than there are registers.
+/// `steps` rounds of CHAINS independent FMA chains on vectors of LANES floats. CHAINS is at least the latency (4 to 5
+/// cycles) times the FMAs per cycle (2), and at most the number of vector registers.
 #[inline(always)]
 fn chains<const LANES: usize, const CHAINS: usize>(steps: usize, x: f32, y: f32) -> f32 {
     let mut sums = [[0.0f32; LANES]; CHAINS];
@@ -46,7 +47,7 @@ mod vector {
     }
 }
 
-/// Runs about `flops` floating-point operations as FMAs in the widest vectors; returns a value that depends on all.
+/// Runs about `flops` floating-point operations as FMAs on the widest vectors; the result depends on all of them.
 fn fma(flops: usize, x: f32, y: f32) -> f32 {
     #[cfg(target_arch = "x86_64")]
     {
@@ -58,7 +59,7 @@ fn fma(flops: usize, x: f32, y: f32) -> f32 {
             // SAFETY: the features were just detected.
             return unsafe { vector::avx2(flops / (2 * 8 * 12), x, y) };
         }
-        // Without FMA mul_add would be a library call; multiply and add are what such a machine has.
+        // Without an FMA instruction `mul_add` would be a library call, so multiply and add separately.
         return portable(flops, x, y);
     }
     #[cfg(target_arch = "aarch64")]
@@ -78,13 +79,13 @@ fn portable(flops: usize, x: f32, y: f32) -> f32 {
     black_box(sums).iter().sum()
 }
 
-/// One thread, 2·m·k·n operations.
+/// FMA rate of one thread: 2·m·k·n operations.
 #[no_mangle]
 pub unsafe extern "C" fn peak_fma(m: usize, k: usize, n: usize, a: *const f32, b: *const f32, c: *mut f32) {
     *c = fma(2 * m * k * n, *a, *b);
 }
 
-/// The same on every core that this process may use, 2·m·k·n operations in all.
+/// FMA rate of all cores that this process may use: 2·m·k·n operations in total.
 #[no_mangle]
 pub unsafe extern "C" fn peak_fma_all(m: usize, k: usize, n: usize, a: *const f32, b: *const f32, c: *mut f32) {
     let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
@@ -98,7 +99,7 @@ pub unsafe extern "C" fn peak_fma_all(m: usize, k: usize, n: usize, a: *const f3
 
 #[inline(always)]
 fn read(values: &[f32]) -> u32 {
-    // Integers: their sums may be reordered, so the loop becomes plain vector loads and one cheap operation each.
+    // Bitwise OR on integers may be reordered, so the compiler emits one vector load and one cheap operation per vector.
     let mut sums = [0u32; 128];
     for chunk in values.chunks_exact(128) {
         for (sum, value) in sums.iter_mut().zip(chunk) {
@@ -143,7 +144,7 @@ fn read_best(values: &[f32]) -> u32 {
     read(values)
 }
 
-/// Reads A (m×k floats) n times over, one thread: m·k small enough measures a cache, large enough memory.
+/// Read rate of one thread: reads A (m×k floats) n times. The size of A decides which cache, or memory, is measured.
 #[no_mangle]
 pub unsafe extern "C" fn peak_read(m: usize, k: usize, n: usize, a: *const f32, _b: *const f32, c: *mut f32) {
     let values = std::slice::from_raw_parts(a, m * k);

@@ -1,7 +1,5 @@
 """Honest kernels that use threads, pools, locks or thread-local memory."""
 
-# Rust text keeps its own lines.
-# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds rendered kernels as the pipeline does and runs them in the real worker, for the tests of the schedule room."""
+"""Compile rendered kernels as the pipeline does and run them in the real worker."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ UNIT_ROUNDOFF = 2.0**-24
 
 @lru_cache(maxsize=1)
 def prepared() -> tools.Tools:
-    """The toolchain and the built helpers, once per session; cached between sessions by the build room."""
+    """The toolchain and the compiled helper programs, prepared once per test session."""
     return tools.prepare(lambda line: None, sandboxed=True)
 
 
 def build(source: str, tier: Tier) -> CompiledKernel:
-    """The library of `source`, after policy and audit; fails the test with the reason at any refusal or warning."""
+    """The compiled library of `source`; the test fails if policy, compiler or audit object, or at any warning."""
     report = policy.check(source, tier, prepared().inspector)
     assert isinstance(report, policy.PolicyReport), report
     library = rustc.compile_kernel(source, tier, prepared())
@@ -43,7 +43,7 @@ def build(source: str, tier: Tier) -> CompiledKernel:
 
 @contextmanager
 def hosted(library: CompiledKernel, shapes: Sequence[Shape], threads: int = 1) -> Iterator[Worker]:
-    """A worker with room for all `shapes` at once."""
+    """A worker with buffers for all `shapes` at once."""
     cores = machine.read().cores[:threads]
     limits = WorkerLimits(memory_bytes=2 << 30, cores=cores, threads=threads)
     program = Program(library=Path(library.path), symbol=library.symbol, abi=Abi.KERNEL)
@@ -52,7 +52,7 @@ def hosted(library: CompiledKernel, shapes: Sequence[Shape], threads: int = 1) -
 
 
 def fill(slots: Sequence[Slot], rng: np.random.Generator) -> None:
-    """Normal values in A and B, NaN in C."""
+    """Fill A and B with standard normal values and C with NaN."""
     for slot in slots:
         slot.a[:] = rng.standard_normal(slot.a.shape)
         slot.b[:] = rng.standard_normal(slot.b.shape)
@@ -60,13 +60,13 @@ def fill(slots: Sequence[Slot], rng: np.random.Generator) -> None:
 
 
 def run(worker: Worker, slots: Sequence[Slot]) -> None:
-    """One batch; a crash, panic or hang fails the test with the verdict."""
+    """Run all slots in one batch; a crash, panic or time-out fails the test with the verdict."""
     ran = worker.run(slots, at=At(Gate.SHAPES), limit_s=60.0)
     assert isinstance(ran, Ran), ran
 
 
 def assert_product(a: F32, b: F32, c: F32) -> None:
-    """Componentwise: abs(C - AB) <= gamma_k (abs(A) abs(B)), against float64; NaN in C fails."""
+    """Assert abs(C - AB) <= gamma_k (abs(A) abs(B)) componentwise, with AB in float64; NaN in C fails."""
     k = a.shape[1]
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     bound = k * UNIT_ROUNDOFF / (1 - k * UNIT_ROUNDOFF) * (np.abs(wide_a) @ np.abs(wide_b)) + 1e-37
@@ -75,7 +75,7 @@ def assert_product(a: F32, b: F32, c: F32) -> None:
 
 
 def check_shapes(library: CompiledKernel, shapes: Sequence[Shape], threads: int = 1, seed: int = 1) -> None:
-    """Every shape in one batch, operands against the upper guard page and then against the lower one."""
+    """Check the product at every shape: operands at the upper guard page, at the lower one, and unaligned."""
     rng = np.random.default_rng(seed)
     with hosted(library, shapes, threads) as worker:
         for placement in (Placement.RIGHT, Placement.LEFT, Placement.UNALIGNED):

@@ -1,4 +1,4 @@
-"""The Verifier's proofs: right schemes are proved, every wrong sign is named, constructions stay right."""
+"""Bilinear schemes: valid ones are proved, a wrong sign is reported, and constructions keep a scheme valid."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SMALL = [name for name in schemes.available() if schemes.named(name).rank <= 60]
 PRIME = 2_147_483_629
 
 
-def deep(depth: int) -> dict[str, object]:
-    """A table of so many rotations inside one another."""
-    return {"rotate": deep(depth - 1) if depth else "strassen"}
+def nested_rotations(depth: int) -> dict[str, object]:
+    """A table with `depth` + 1 nested rotations."""
+    return {"rotate": nested_rotations(depth - 1) if depth else "strassen"}
 
 
 def evaluate(scheme: Scheme, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def test_any_flipped_sign_is_refuted(name: str, data: st.DataObject) -> None:
     outcome = prove(broken)
     assert isinstance(outcome, Refutation)
     assert outcome.got != outcome.expected
-    # The equation that is named must really fail: probe it with one-hot blocks.
+    # Multiplying one-hot matrices isolates the reported equation, which must fail.
     a, b = np.zeros((scheme.m, scheme.k), dtype=object), np.zeros((scheme.k, scheme.n), dtype=object)
     a[outcome.a[0] - 1, outcome.a[1] - 1] = 1
     b[outcome.b[0] - 1, outcome.b[1] - 1] = 1
@@ -103,7 +103,7 @@ def test_change_of_basis_keeps_the_proof(name: str, data: st.DataObject) -> None
     scheme = schemes.named(name)
     bases = []
     for size in (scheme.m, scheme.k, scheme.n):
-        # Unit triangular times a diagonal of units: always invertible, dense enough to mix everything.
+        # Lower triangular with a nonzero diagonal: always invertible, and dense enough to mix the blocks.
         lower = data.draw(
             st.lists(st.fractions(-3, 3, max_denominator=4), min_size=size * size, max_size=size * size)
         )
@@ -150,7 +150,7 @@ def test_direct_sums_keep_the_proof(axis: str, extra: int) -> None:
     assert joined.rank == 7 + 4 * extra
 
 
-def test_a_sum_of_misfits_is_refused() -> None:
+def test_a_direct_sum_of_schemes_with_different_sizes_is_refused() -> None:
     with pytest.raises(UserError, match="same m"):
         compose.direct_sum("n", [schemes.named("strassen"), schemes.named("laderman")])
 
@@ -161,15 +161,15 @@ def test_kronecker_multiplies_shapes_and_ranks() -> None:
     assert isinstance(prove(scheme), Proof)
 
 
-def test_a_wrong_sign_is_told_in_symbols() -> None:
+def test_a_wrong_sign_is_reported_in_symbols() -> None:
     text = "c11 = a11 b11 - a12 b21"
     outcome = prove(symbolic.parse(text))
     assert isinstance(outcome, Refutation)
     assert outcome.equation == "a12·b21 must contribute 1 to c11, but the scheme gives -1"
 
 
-def test_large_coefficients_are_still_exact() -> None:
-    """2¹²⁰ overflows int64 and every float: the proof must come from big integers."""
+def test_the_proof_is_exact_for_large_coefficients() -> None:
+    """Products of these coefficients overflow int64, so the proof has to use Python's integers."""
     big = 1 << 30
     scheme = Scheme("big", 1, 1, 1, exact([[big]]), exact([[big]]), exact([[Fraction(1, big)]]))
     assert isinstance(prove(scheme), Refutation)
@@ -188,7 +188,7 @@ def test_large_coefficients_are_still_exact() -> None:
     assert isinstance(prove(replace(wide, w=exact([[big + 1], [-big], [1]]))), Refutation)
 
 
-def test_merits_match_the_literature() -> None:
+def test_scheme_costs_match_the_literature() -> None:
     strassen, winograd = schemes.named("strassen"), schemes.named("winograd")
     assert scheme_cost(strassen).additions == 18
     assert (shared_additions(strassen), shared_additions(winograd)) == (18, 15)
@@ -200,8 +200,8 @@ def test_merits_match_the_literature() -> None:
 
 
 @given(st.integers(0, 2**32), st.sampled_from(SMALL))
-def test_the_error_bound_holds(seed: int, name: str) -> None:
-    """One level in f32 over a classical f32 product stays below the bound."""
+def test_the_error_in_f32_is_within_the_bound(seed: int, name: str) -> None:
+    """One level of recursion over a classical f32 product."""
     scheme, rng, block = schemes.named(name), np.random.default_rng(seed), 8
     a = rng.standard_normal((scheme.m * block, scheme.k * block)).astype(np.float32)
     b = rng.standard_normal((scheme.k * block, scheme.n * block)).astype(np.float32)
@@ -229,14 +229,14 @@ def test_the_error_bound_holds(seed: int, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_schemes_survive_json_and_symbols(name: str) -> None:
+def test_schemes_round_trip_through_json_and_symbols(name: str) -> None:
     scheme = schemes.named(name)
     assert schemes.from_text(json.dumps(scheme.as_data()), "json") == scheme
     halved = replace(scheme, u=tuple(tuple(x / -2 for x in row) for row in scheme.u))
     assert symbolic.parse(symbolic.write(halved), scheme.name, scheme.source) == halved
 
 
-def test_two_digit_indices_survive_symbols() -> None:
+def test_two_digit_indices_round_trip_through_symbols() -> None:
     wide = compose.classical(2, 1, 11)
     text = symbolic.write(wide)
     assert "c2_11 = M22" in text
@@ -252,7 +252,7 @@ def test_incomplete_text_is_refused(text: str) -> None:
         symbolic.parse(text)
 
 
-def test_notations_mean_the_same() -> None:
+def test_different_notations_give_the_same_scheme() -> None:
     plain = symbolic.parse("c11 = a11 b11 + a12 b21; c12 = a11 b12 + a12 b22")
     for text in (
         "⟨1,2,2;4⟩\nC₁₁ = A₁₁·B₁₁ + A₁₂·B₂₁\nC₁₂ = A₁₁·B₁₂ + A₁₂·B₂₂",
@@ -265,10 +265,10 @@ def test_notations_mean_the_same() -> None:
         "and the sums:\n1. c11 = M1 + M2\n2. c12 = a11*b12 + a12*b22",
         "P = 2(a11)(b11/2); c11 = P − (−a12)×b21; X = a11*b12; Y = a12*b22; c12 = (X + Y)*1",
     ):
-        assert prove(symbolic.parse(text)) == replace_scheme(prove(plain), symbolic.parse(text)), text
+        assert prove(symbolic.parse(text)) == with_scheme(prove(plain), symbolic.parse(text)), text
 
 
-def replace_scheme(outcome: Proof | Refutation, scheme: Scheme) -> Proof | Refutation:
+def with_scheme(outcome: Proof | Refutation, scheme: Scheme) -> Proof | Refutation:
     return replace(outcome, scheme=scheme)
 
 
@@ -289,19 +289,19 @@ def replace_scheme(outcome: Proof | Refutation, scheme: Scheme) -> Proof | Refut
         ("first compute the products", "line 1: .*name = expression"),
         ("c11 = a11 b11; c12 = a11 b12; c22 = a22 b22", "c21 is never"),
         ("⟨1,1,1;2⟩\nc11 = a11 b11", "header says 2"),
-        ("⟨1,1,1;1⟩\nc11 = a12 b21", "line 2: a12 lies outside k = 1"),
+        ("⟨1,1,1;1⟩\nc11 = a12 b21", "line 2: a12 is outside k = 1"),
         ("c11 = " + "(" * 200 + "a11", "line 1:"),
         ("", "found no products"),
     ],
 )
-def test_bad_text_names_the_line(text: str, complaint: str) -> None:
+def test_errors_in_symbolic_text_name_the_line(text: str, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint) as caught:
         symbolic.parse(text)
     assert "\n" not in str(caught.value)
 
 
 @given(st.text(alphabet="abcM=+-*/()[]{}_,;:.0123456789 \n⟨⟩#₁²½", max_size=80))
-def test_any_text_is_a_scheme_or_a_user_error(text: str) -> None:
+def test_any_text_gives_a_scheme_or_a_user_error(text: str) -> None:
     try:
         scheme = symbolic.parse(text)
     except UserError:
@@ -327,7 +327,7 @@ def test_any_text_is_a_scheme_or_a_user_error(text: str) -> None:
         ({"sum": ["strassen"] * 100_000, "axis": "k"}, "dimensions must be"),
         ({"rotate": "classical_99x99x99"}, "dimensions must be"),
         ({"rotate": {"rotate": {"texts": 1}}}, "unknown key 'texts'"),
-        (deep(20), "more than 8 compositions"),
+        (nested_rotations(20), "more than 8 nested compositions"),
         ({"sum": ["strassen"], "axis": "z"}, "axis"),
         ({"text": "x", "rotate": "strassen"}, "exactly one"),
         ({"texts": "x"}, "unknown key 'texts'"),
@@ -338,7 +338,7 @@ def test_bad_tables_are_user_errors(table: dict[str, object], complaint: str) ->
         schemes.from_data(table)
 
 
-def test_files_are_read_and_bad_ones_named(tmp_path: Path) -> None:
+def test_files_are_read_and_errors_name_the_file(tmp_path: Path) -> None:
     good = tmp_path / "mine.txt"
     good.write_text("c11 = a11 b11")
     assert schemes.from_file(good).name == "mine"

@@ -1,4 +1,4 @@
-"""Objections: what cannot work is refused with numbers, what works passes, advice stops nothing."""
+"""Objections: impossible proposals are refused with numbers, working ones pass, advice stops nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from harness.machine import Machine
 from harness.schedule.analytical import first
 from harness.schedule.bilinear import compose, schemes, symbolic
 from harness.schedule.bilinear.scheme import Proof, exact, prove
-from harness.schedule.feasible import Objection, Severity, check, facts, read, refusals, registers
+from harness.schedule.feasible import Objection, Severity, check, facts, read, refusals
 from harness.schedule.model import Proposal, Schedule
 from harness.schedule.space import space
+from harness.schedule.vector_units import tile_registers
 from harness.shapes import Shape
 
 ZEN4 = Machine(
@@ -70,18 +71,18 @@ def proposal(plain: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"algorithm": "a try", "schedule": plain} | more
 
 
-def test_registers_are_counted() -> None:
+def test_a_tile_that_exceeds_the_registers_is_refused_with_the_count() -> None:
     answer = read(proposal(schedule().model_dump() | {"mr": 14, "nr": 48}))
     assert isinstance(answer, list)
     assert "46 vector registers" in str(answer[0])
     assert "avx512 has 32" in str(answer[0])
     unchecked = schedule().model_copy(update={"mr": 14, "nr": 48})
     assert "MR=14, NR=48 needs 42+3+1 = 46 vector registers; avx512 has 32" in refused(unchecked)
-    assert registers(schedule(mr=12, nr=32)) == 27
+    assert tile_registers(mr=12, vectors=2) == schedule(mr=12, nr=32).vectors * 13 + 1 == 27
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         ({"algorithm": "x"}, "schedule: Field required"),
         (proposal({"family": "quantum"}), "schedule.family: "),
@@ -90,15 +91,15 @@ def test_registers_are_counted() -> None:
         (proposal({"family": "naive"}, loops=[{"axis": "z", "step": 1}]), "loops.0.axis: "),
     ],
 )
-def test_what_is_no_proposal_is_said_by_field(data: dict[str, Any], told: str) -> None:
+def test_invalid_proposals_are_objected_to_field_by_field(data: dict[str, Any], message: str) -> None:
     answer = read(data)
     assert isinstance(answer, list)
-    assert any(told in str(objection) for objection in answer)
+    assert any(message in str(objection) for objection in answer)
     assert all(isinstance(objection, Objection) and "\n" not in str(objection) for objection in answer)
 
 
 @pytest.mark.parametrize(
-    ("subject", "machine", "told"),
+    ("subject", "machine", "message"),
     [
         (
             schedule(),
@@ -109,8 +110,12 @@ def test_what_is_no_proposal_is_said_by_field(data: dict[str, Any], told: str) -
         (schedule(mr=1, nr=16), ZEN4, "MR=1, NR=16 keeps 1 independent accumulators"),
         (schedule(threads="all", parallel_edge=4096), ZEN4, "keeps every shape of the suite on one thread"),
         (fast(cutoff=4096), ZEN4, "no shape of the suite reaches it (the largest is 1024)"),
-        (fast(cutoff=64), ZEN4, "that cannot pay; use a cutoff of at least"),
-        (fast(scheme="classical_2x2x2"), ZEN4, "saves nothing: the textbook rule has 8 products as well"),
+        (fast(cutoff=64), ZEN4, "that cannot be faster; use a cutoff of at least"),
+        (
+            fast(scheme="classical_2x2x2"),
+            ZEN4,
+            "saves nothing: the classical algorithm has 8 products, it has 8",
+        ),
         (fast(scheme="unheard_of"), ZEN4, "no scheme is called 'unheard_of'; there are"),
         (
             fast(program="c11 = a11 b11 - a12 b21"),
@@ -121,14 +126,14 @@ def test_what_is_no_proposal_is_said_by_field(data: dict[str, Any], told: str) -
         (fast(program="c11 = 3 (a11 b11 / 3)"), ZEN4, "saves nothing"),
     ],
 )
-def test_what_cannot_work_is_refused(subject: Schedule, machine: Machine, told: str) -> None:
+def test_proposals_that_cannot_work_are_refused(subject: Schedule, machine: Machine, message: str) -> None:
     answers = refused(subject, machine)
-    assert any(told in answer for answer in answers), answers
+    assert any(message in answer for answer in answers), answers
     assert all("\n" not in answer for answer in answers)
 
 
-def test_a_third_is_not_exact_in_f32() -> None:
-    """A right scheme with thirds: multiplying a product's A side by 1/3 and its outputs by 3."""
+def test_a_scheme_with_a_coefficient_that_f32_cannot_hold_is_refused() -> None:
+    """A valid scheme with coefficients 1/3: the A side of every product times 1/3, its outputs times 3."""
     strassen = schemes.named("strassen")
     u = tuple(tuple(x / 3 for x in row) for row in strassen.u)
     w = tuple(tuple(x * 3 for x in row) for row in strassen.w)
@@ -138,8 +143,8 @@ def test_a_third_is_not_exact_in_f32() -> None:
     )
 
 
-def test_wild_error_growth_is_refused() -> None:
-    """A right scheme in a bad basis, whose terms cancel: proved all the same, and refused for f32."""
+def test_a_scheme_with_large_error_growth_is_refused() -> None:
+    """A valid scheme in a basis whose large terms cancel: it is proved, but too inaccurate in f32."""
     p, q = exact([[1, 1 << 12], [0, 1]]), exact([[1, 0], [1 << 12, 1]])
     rebased = compose.change_basis(schemes.named("strassen"), p, q, p)
     assert isinstance(prove(rebased), Proof)
@@ -147,19 +152,19 @@ def test_wild_error_growth_is_refused() -> None:
     assert refused(fast(program=symbolic.write(schemes.named("winograd")))) == []
 
 
-def test_memory_at_the_largest_shape() -> None:
+def test_packing_buffers_and_workspace_beyond_the_memory_limit_are_refused() -> None:
     many = replace(ZEN4, cores=tuple(range(128)))
     hungry = schedule(threads="all", kc=1024, nc=8192, parallel_edge=0)
-    told = refused(hungry, many)
+    answers = refused(hungry, many)
     assert any(
         ("128 thread(s)" in answer and "1024x1024x1024" in answer) or "256x256x256" in answer
-        for answer in told
+        for answer in answers
     )
     assert not refused(hungry, ZEN4)
     assert any("MiB" in answer for answer in refused(fast(), ZEN4, memory_bytes=1 << 20))
 
 
-def test_wanted_threads_and_advice() -> None:
+def test_another_thread_class_is_refused_and_slow_choices_only_get_advice() -> None:
     assert any("threads = 1, but this session" in answer for answer in refused(schedule(), threads="all"))
     single = replace(ZEN4, cores=(0,))
     objections = check(schedule(threads="all"), single, SUITE)
@@ -170,7 +175,7 @@ def test_wanted_threads_and_advice() -> None:
     assert any("KC=16 reads and writes C 64 times at k = 1024" in str(o) for o in slow)
 
 
-def test_cache_footprints_are_told_in_kib() -> None:
+def test_blocks_that_exceed_a_cache_are_reported_in_kib() -> None:
     advice = [str(o) for o in check(schedule(kc=2048, resident="b", mc=504), ZEN4, [Shape(4096, 4096, 4096)])]
     assert any(
         "KC=2048 makes the panel of 32 columns of B that must stay in L1 256 KiB" in text for text in advice
@@ -182,14 +187,14 @@ def test_cache_footprints_are_told_in_kib() -> None:
         "16384 KiB" in text and "8192 KiB" in text
         for text in refused(wide, HASWELL, shapes=[Shape(4096, 4096, 4096)])
     )
-    # What measures well on a real machine is not advised against.
+    # A schedule that measures well on a real machine gets no advice about its blocks.
     assert not [o for o in check(first(ZEN4), ZEN4, SUITE) if o.about in ("kc", "nc", "mc")]
-    # The same schedule never sees that depth in a suite of small shapes.
+    # kc is larger than k in a suite of small shapes, so it does no harm there.
     assert not check(schedule(kc=2048, resident="b"), ZEN4, [Shape(64, 64, 64)])
 
 
 @pytest.mark.parametrize(
-    ("loops", "told"),
+    ("loops", "message"),
     [
         (
             [("n", 32, "drop"), ("m", 14, "clip"), ("k", 1, "clip")],
@@ -206,14 +211,14 @@ def test_cache_footprints_are_told_in_kib() -> None:
         ),
     ],
 )
-def test_own_loop_nests_are_proved(loops: list[tuple[str, int, str]], told: str) -> None:
+def test_a_wrong_loop_nest_of_a_proposal_is_refused(loops: list[tuple[str, int, str]], message: str) -> None:
     nest = [{"axis": axis, "step": step, "edge": edge} for axis, step, edge in loops]
     answer = read(proposal(schedule(mr=14, nr=32).model_dump(), loops=nest))
     assert isinstance(answer, Proposal)
-    assert any(told in text for text in refused(answer)), refused(answer)
+    assert any(message in text for text in refused(answer)), refused(answer)
 
 
-def test_a_sound_loop_nest_passes() -> None:
+def test_a_right_loop_nest_of_a_proposal_passes() -> None:
     nest = [{"axis": "n", "step": 512}, {"axis": "k", "step": 256, "edge": "balanced"}]
     nest += [{"axis": "m", "step": 14, "edge": "balanced"}, {"axis": "n", "step": 32}]
     answer = read(proposal(schedule(mr=14, nr=32).model_dump(), loops=nest))
@@ -221,10 +226,11 @@ def test_a_sound_loop_nest_passes() -> None:
     assert refused(answer) == []
 
 
-def test_facts_tell_the_proof() -> None:
-    told = facts(fast(), ZEN4, SUITE)
+def test_facts_state_the_proof_of_the_scheme() -> None:
+    proved = facts(fast(), ZEN4, SUITE)
     assert any(
-        "strassen ⟨2,2,2;7⟩: all 64 Brent equations hold exactly; 18 block additions" in fact for fact in told
+        "strassen ⟨2,2,2;7⟩: all 64 Brent equations hold exactly; 18 block additions" in fact
+        for fact in proved
     )
     with pytest.raises(UserError, match="must contribute 1"):
         facts(fast(program="c11 = a11 b11 - a12 b21"), ZEN4, SUITE)

@@ -1,4 +1,4 @@
-"""Loop nests: the rules decide the same as counting every index, and wrong nests are shown by an example."""
+"""Loop nests: `covers` agrees with counting every index, and a wrong nest is reported with a counterexample."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from harness.machine import Machine
 from harness.schedule.analytical import first
+from harness.schedule.loop_nests import nests
 from harness.schedule.loops import AXES, Loop, covers, fault_at, leaves, pieces, prove_cover
 from harness.schedule.model import Schedule
-from harness.schedule.nests import nests
 from harness.schedule.render import render
 from harness.schedule.vector_units import UNITS
 
@@ -27,18 +27,18 @@ one_axis = st.lists(
 
 
 @given(one_axis)
-def test_the_rules_decide_what_counting_decides(nest: list[Loop]) -> None:
-    """`covers` speaks about all sizes: every size up to two periods of the steps must agree with it."""
+def test_covers_agrees_with_counting(nest: list[Loop]) -> None:
+    """`covers` is about all sizes; counting checks it at every size below 60."""
     faults = [fault for size in range(60) if (fault := fault_at(nest, "n", size))]
     if covers(nest, "n"):
         assert not faults
     else:
-        # The rules may be too strict (a clip_matrix may mend what an exact loop did): then counting has the last word.
+        # `covers` may reject a right nest (a clip_matrix loop can undo the overrun of an exact loop); counting decides.
         assert bool(prove_cover(nest)) == bool(faults)
 
 
 @given(one_axis, st.integers(0, 80))
-def test_faults_are_real(nest: list[Loop], size: int) -> None:
+def test_a_reported_fault_is_one_that_counting_finds(nest: list[Loop], size: int) -> None:
     fault = fault_at(nest, "n", size)
     visits = [index for start, stop in leaves(nest, "n", size) for index in range(start, stop)]
     if fault is None:
@@ -49,7 +49,9 @@ def test_faults_are_real(nest: list[Loop], size: int) -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 400), st.integers(0, 50))
-def test_balanced_pieces_are_even_and_within_the_step(step: int, unit: int, length: int, start: int) -> None:
+def test_balanced_pieces_are_nearly_equal_and_at_most_one_step_long(
+    step: int, unit: int, length: int, start: int
+) -> None:
     loop = Loop(axis="m", step=step * unit, edge="balanced", unit=unit)
     cut = pieces(loop, (start, start + length), 1000)
     assert [index for low, high in cut for index in range(low, high)] == list(range(start, start + length))
@@ -81,7 +83,9 @@ def schedules(draw: st.DrawFn) -> Schedule:
 
 
 @given(schedules(), st.tuples(*[st.integers(0, 200)] * 3))
-def test_every_schedule_covers_every_size_once(schedule: Schedule, shape: tuple[int, int, int]) -> None:
+def test_the_loop_nests_of_every_schedule_cover_every_size_exactly_once(
+    schedule: Schedule, shape: tuple[int, int, int]
+) -> None:
     for path, nest in nests(schedule.normalise()).items():
         assert not prove_cover(nest, [shape]), path
         for axis, limit in (("m", schedule.mr), ("n", schedule.nr)):
@@ -90,7 +94,7 @@ def test_every_schedule_covers_every_size_once(schedule: Schedule, shape: tuple[
 
 
 @pytest.mark.parametrize(
-    ("nest", "told"),
+    ("nest", "message"),
     [
         ([("n", 32, "drop")], "with n = 1, column 0 is computed never instead of once"),
         ([("n", 32, "exact")], "with n = 1 the loops run beyond the end, to column 31"),
@@ -101,9 +105,11 @@ def test_every_schedule_covers_every_size_once(schedule: Schedule, shape: tuple[
         ([("k", 256, "balanced"), ("k", 4, "drop")], "with k = 1, depth 0 is computed never instead of once"),
     ],
 )
-def test_wrong_nests_are_shown_by_an_example(nest: list[tuple[str, int, str]], told: str) -> None:
+def test_a_wrong_nest_is_reported_with_a_counterexample(
+    nest: list[tuple[str, int, str]], message: str
+) -> None:
     loops = [Loop.model_validate({"axis": a, "step": s, "edge": e}) for a, s, e in nest]
-    assert [str(fault) for fault in prove_cover(loops)] == [told]
+    assert [str(fault) for fault in prove_cover(loops)] == [message]
 
 
 ZEN4 = Machine(
@@ -112,7 +118,7 @@ ZEN4 = Machine(
 
 
 def loops_in_rust(text: str) -> tuple[Loop, ...]:
-    """The loop headers of `fn packed` in a rendered kernel, in order, with its constants put in."""
+    """The loops of `fn packed` in a rendered kernel, outermost first, with the values of its constants."""
     values = {name: int(x) for name, x in re.findall(r"const (\w+): usize = (\d+);", text)}
     values["NR"] = values["NV"] * values["LANES"]
     body = re.split(r"\n *(?:pub )?(?:unsafe )?fn ", text.split("fn packed(")[1])[0]
@@ -134,7 +140,7 @@ def loops_in_rust(text: str) -> tuple[Loop, ...]:
 @pytest.mark.parametrize("family", ["packed", "packed_intrinsics"])
 @pytest.mark.parametrize("pack_b", ["none", "strip", "panel"])
 @pytest.mark.parametrize("resident", ["a", "b"])
-def test_the_nest_is_the_one_in_the_rust(family: str, pack_b: str, resident: str) -> None:
+def test_nests_describes_the_loops_in_the_rendered_rust(family: str, pack_b: str, resident: str) -> None:
     changes = {
         "family": family,
         "pack_a": "strip",
@@ -152,7 +158,7 @@ def test_the_nest_is_the_one_in_the_rust(family: str, pack_b: str, resident: str
         "let (size, longer) = (total / pieces, total % pieces);",
         "(i * size + i.min(longer), size + usize::from(i < longer))",
     ):
-        assert line in flat, f"`cuts` changed, and `loops.pieces` with edge balanced restates it: {line}"
+        assert line in flat, f"the Rust function cuts changed; adapt loops.pieces, edge balanced: {line}"
     if pack_b != "strip":
         assert (
             "cuts(total.div_ceil(NR), most / NR).map(move |(j, w)| (j * NR, (w * NR).min(total - j * NR)))"
@@ -160,5 +166,5 @@ def test_the_nest_is_the_one_in_the_rust(family: str, pack_b: str, resident: str
         )
 
 
-def test_edges_are_all_known() -> None:
+def test_the_tests_use_every_kind_of_edge() -> None:
     assert set(EDGES) == set(get_args(Loop.model_fields["edge"].annotation))

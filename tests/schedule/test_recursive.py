@@ -1,4 +1,4 @@
-"""A proved scheme as Rust, compiled, judged and run: odd sizes, levels, special values, threads, halves."""
+"""Rendered recursive kernels, compiled, run and judged: odd sizes, levels, special values, threads, halves."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from harness.settings import Profile, Settings, default_cache
 from harness.shapes import Shape
 from tests.schedule import support as support
 
-LEAST = 32
-ODD = [
+SMALLEST_CUTOFF = 32
+AWKWARD_SHAPES = [
     Shape(0, 40, 40),
     Shape(40, 0, 40),
     Shape(40, 40, 0),
@@ -46,7 +46,7 @@ ODD = [
 
 
 def schedule(scheme: str = "strassen", threads: Any = 1, **recursion: Any) -> Schedule:
-    """A small tile, because the compiler needs seconds for every micro-kernel of a large one."""
+    """A bilinear schedule with a small tile: rustc takes seconds for every micro-kernel of a large one."""
     base = first(machine.read(), threads).model_dump()
     small = {
         "family": "bilinear",
@@ -56,12 +56,12 @@ def schedule(scheme: str = "strassen", threads: Any = 1, **recursion: Any) -> Sc
         "direct_edge": 16,
     }
     inner = "packed" if base["isa"] == "portable" else "packed_intrinsics"
-    told = {"scheme": scheme, "cutoff": LEAST, "inner": inner} | recursion
-    return Schedule.model_validate(base | small | {"bilinear": told})
+    bilinear = {"scheme": scheme, "cutoff": SMALLEST_CUTOFF, "inner": inner} | recursion
+    return Schedule.model_validate(base | small | {"bilinear": bilinear})
 
 
 def rebased() -> str:
-    """Strassen in a basis with halves: dyadic coefficients, 2 x 2 x 3 blocks by a classical column beside it."""
+    """Strassen in a basis with coefficients 1/2, extended to 2 x 2 x 3 blocks by a classical column."""
     half = exact([[1, "1/2"], [0, 1]])
     turned = compose.change_basis(schemes.named("strassen"), half, exact([[1, 0], ["-1/2", 1]]), half)
     return symbolic.write(compose.direct_sum("n", [turned, compose.classical(2, 2, 1)]))
@@ -95,19 +95,19 @@ def threads_of(chosen: Schedule) -> int:
     return 1 if chosen.threads == 1 else len(machine.read().cores)
 
 
-def test_integers_come_out_exactly(built: tuple[Schedule, CompiledKernel]) -> None:
+def test_small_integers_are_multiplied_exactly(built: tuple[Schedule, CompiledKernel]) -> None:
     chosen, library = built
     rng = np.random.default_rng(7)
-    pairs = [(rng.integers(-4, 5, (m, k)), rng.integers(-4, 5, (k, n))) for m, k, n in ODD]
+    pairs = [(rng.integers(-4, 5, (m, k)), rng.integers(-4, 5, (k, n))) for m, k, n in AWKWARD_SHAPES]
     for (a, b), c in zip(pairs, products(library, pairs, threads_of(chosen)), strict=True):
         assert np.array_equal(c, a @ b), f"{a.shape} x {b.shape}"
 
 
-def test_reals_stay_within_the_proved_bound(built: tuple[Schedule, CompiledKernel]) -> None:
+def test_the_error_on_real_data_is_within_the_bound(built: tuple[Schedule, CompiledKernel]) -> None:
     chosen, library = built
     assert chosen.bilinear is not None
     rng, scheme = np.random.default_rng(11), scheme_of(chosen.bilinear)
-    shapes = [shape for shape in ODD if min(shape)]
+    shapes = [shape for shape in AWKWARD_SHAPES if min(shape)]
     pairs = [
         (rng.standard_normal((m, k), np.float32), rng.standard_normal((k, n), np.float32))
         for m, k, n in shapes
@@ -125,7 +125,7 @@ def test_reals_stay_within_the_proved_bound(built: tuple[Schedule, CompiledKerne
 
 
 def test_special_values_follow_the_contract(built: tuple[Schedule, CompiledKernel]) -> None:
-    """A scheme mixes rows, the kernel must not: NaN and infinity keep to their row or column."""
+    """A scheme mixes rows and columns, but the kernel must not: NaN and infinity stay in their row or column."""
     chosen, library = built
     rng, size = np.random.default_rng(13), 67
     a, b = (rng.standard_normal((size, size), np.float32) for _ in range(2))
@@ -140,7 +140,9 @@ def test_special_values_follow_the_contract(built: tuple[Schedule, CompiledKerne
     assert np.array_equal(by_tiny, tiny)
 
 
-def test_the_judge_accepts_it_as_normwise(built: tuple[Schedule, CompiledKernel], tmp_path: Path) -> None:
+def test_the_judge_accepts_the_kernel_as_normwise_accurate(
+    built: tuple[Schedule, CompiledKernel], tmp_path: Path
+) -> None:
     chosen, library = built
     settings = Settings(
         root=tmp_path,
@@ -165,22 +167,22 @@ def test_the_judge_accepts_it_as_normwise(built: tuple[Schedule, CompiledKernel]
     assert examination.numerics == "normwise"
 
 
-def test_rendering_is_repeatable_and_tells_the_scheme() -> None:
+def test_rendering_is_deterministic_and_shows_the_scheme() -> None:
     text = render(schedule(), "a title")
     assert text == render(schedule(), "a title")
     assert "// M7 = (a12 - a22) (b21 + b22)" in text
     assert "strassen ⟨2,2,2;7⟩: 7 products of blocks instead of 8" in text
 
 
-def test_untrusted_notes_stay_a_comment() -> None:
+def test_untrusted_notes_stay_inside_comments() -> None:
     notes = "harmless\n}\r\u2028fn evil() {}\u202e */ " + "x" * 300
     lines = render(schedule(), "title\n#![allow(unsafe_code)]", notes).splitlines()
-    told = [line for line in lines if "evil" in line or "allow(unsafe" in line or "xxx" in line]
-    assert told
-    assert all(line.lstrip().startswith("//!") and line.isprintable() for line in told)
+    untrusted = [line for line in lines if "evil" in line or "allow(unsafe" in line or "xxx" in line]
+    assert untrusted
+    assert all(line.lstrip().startswith("//!") and line.isprintable() for line in untrusted)
 
 
-def test_what_is_not_proved_is_not_rendered() -> None:
+def test_refuted_and_inexact_schemes_are_not_rendered() -> None:
     with pytest.raises(UserError, match="must contribute 1 to c11"):
         render(schedule("wrong", program="c11 = a11 b11 - a12 b21"), "wrong")
     third = tuple(tuple(x / Fraction(3) for x in row) for row in schemes.named("strassen").u)
@@ -191,8 +193,8 @@ def test_what_is_not_proved_is_not_rendered() -> None:
         render(schedule("thirds", program=text), "thirds")
 
 
-def test_the_workspace_is_bounded() -> None:
-    """All levels together stay under a third of A + B + C, up to the rounding of odd sizes."""
+def test_the_workspace_is_at_most_a_third_of_the_operands() -> None:
+    """All levels together need less than a third of A + B + C, plus 2 % for the rounding of odd sizes."""
     strassen = schemes.named("strassen")
     for size in (1024, 1025, 4096):
         floats = workspace_floats(strassen, 3, size, size, size)

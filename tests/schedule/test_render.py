@@ -1,4 +1,4 @@
-"""Rendered kernels: readable, deterministic, built without a warning, and right at ragged shapes in the real worker."""
+"""Rendered kernels: documented, deterministic, free of warnings, and right at ragged shapes in the real worker."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from harness.judge.worker.calls import Placement
 from harness.schedule import analytical
 from harness.schedule.model import Schedule
 from harness.schedule.render import render
+from harness.schedule.rust_source import tidy
 from harness.schedule.space import space
-from harness.schedule.template_context import tidy
 from harness.shapes import Shape
 from tests.schedule.support import build, check_shapes, fill, hosted, run
 from tests.schedule.test_model import drawn
@@ -31,7 +31,7 @@ RAGGED = [
 
 
 def random_schedule(seed: int) -> Schedule:
-    """A point of a space of this machine, all families and units in turn."""
+    """A random schedule for this machine, of a tiled family and a vector unit that the machine has."""
     rng = random.Random(seed)
     family = rng.choice(["packed", "packed_intrinsics"] if UNITS else ["packed"])
     isa = rng.choice(UNITS) if UNITS else None
@@ -44,7 +44,7 @@ def random_schedule(seed: int) -> Schedule:
 
 @given(drawn(), st.text(max_size=60), st.text(max_size=200))
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_rendering_is_deterministic_and_whatever_the_title_stays_a_comment(
+def test_rendering_is_deterministic_and_any_title_stays_a_comment(
     schedule: Schedule, title: str, notes: str
 ) -> None:
     source = render(schedule, title, notes)
@@ -56,7 +56,7 @@ def test_rendering_is_deterministic_and_whatever_the_title_stays_a_comment(
 
 
 @given(drawn())
-def test_the_header_documents_every_knob_that_counts(schedule: Schedule) -> None:
+def test_the_header_documents_every_knob_that_affects_the_code(schedule: Schedule) -> None:
     header = " ".join(
         line[3:].strip() for line in render(schedule, "x").splitlines() if line.startswith("//!")
     )
@@ -67,7 +67,7 @@ def test_the_header_documents_every_knob_that_counts(schedule: Schedule) -> None
 
 
 @given(drawn())
-def test_packed_kernels_name_the_loops_of_the_literature(schedule: Schedule) -> None:
+def test_packed_kernels_name_the_blis_loops_in_order(schedule: Schedule) -> None:
     source = render(schedule, "x")
     if schedule.pack_a == schedule.pack_b == "none":
         return
@@ -79,7 +79,7 @@ def test_packed_kernels_name_the_loops_of_the_literature(schedule: Schedule) -> 
 
 
 @given(drawn())
-def test_safe_families_hold_no_unsafe_and_nothing_is_fetched_or_printed(schedule: Schedule) -> None:
+def test_safe_families_contain_no_unsafe_and_no_kernel_does_io(schedule: Schedule) -> None:
     source = render(schedule, "x")
     code = "\n".join(line for line in source.splitlines() if not line.strip().startswith("//"))
     assert ("unsafe" in code) == (schedule.tier == "unsafe")
@@ -87,7 +87,7 @@ def test_safe_families_hold_no_unsafe_and_nothing_is_fetched_or_printed(schedule
     assert not re.search(r"std::(fs|net|io|env|process)|extern|include", code)
 
 
-def test_tidy_indents_by_brackets_and_drops_idle_blank_lines() -> None:
+def test_tidy_indents_by_brackets_and_drops_superfluous_blank_lines() -> None:
     ragged = 'fn f() {\n\n    call(|x| unsafe {\n  // a { in a comment\nx("}")\n});\n\n\n}\n'
     assert (
         tidy(ragged)
@@ -117,8 +117,8 @@ def test_random_points_of_the_space_build_without_a_warning_and_are_right(seed: 
 
 
 @pytest.mark.parametrize("family", ["packed", "packed_intrinsics"])
-def test_each_element_is_one_chain_in_the_order_of_k_whatever_the_blocks(family: str) -> None:
-    """Two schedules that block, pack and split differently agree bit for bit; scaling by powers of two is exact."""
+def test_each_element_is_summed_in_the_order_of_k_for_any_blocking(family: str) -> None:
+    """Schedules with different blocks, packing and split agree bit for bit; scaling rows by powers of two is exact."""
     if family == "packed_intrinsics" and not UNITS:
         pytest.skip("this machine has no vector unit that the templates know")
     one = analytical.first(HERE, family=family)
@@ -146,9 +146,7 @@ def test_each_element_is_one_chain_in_the_order_of_k_whatever_the_blocks(family:
 
 @pytest.mark.parametrize("family", ["packed", "packed_intrinsics", "blocked"])
 @pytest.mark.parametrize("direct_edge", [0, 300])
-def test_nan_infinity_signed_zero_and_subnormals_go_where_ieee_sends_them(
-    family: str, direct_edge: int
-) -> None:
+def test_nan_infinity_signed_zero_and_subnormals_follow_ieee_754(family: str, direct_edge: int) -> None:
     if family == "packed_intrinsics" and not UNITS:
         pytest.skip("this machine has no vector unit that the templates know")
     schedule = analytical.first(HERE, family=family)

@@ -1,1 +1,1 @@
-"""Bilinear schemes such as Strassen: notation, proof, composition, cost, and the schemes that ship as data."""
+"""Bilinear schemes such as Strassen's: symbolic notation, proof, composition, cost, and the shipped schemes."""

@@ -1,6 +1,6 @@
-"""Builds bilinear schemes from others: rotation, transpose, Kronecker product, direct sum, change of basis.
+"""New bilinear schemes from given ones: rotation, transpose, Kronecker product, direct sum, change of basis.
 
-Each construction preserves correctness, but its result must be proved like any other scheme.
+Every construction turns valid schemes into a valid one, but its result still has to pass `prove` like any other scheme.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Matrix: TypeAlias = tuple[CoefficientRow, ...]
 
 
 def classical(m: int, k: int, n: int) -> Scheme:
-    """The textbook algorithm ⟨m,k,n;m·k·n⟩: one product per (i, p, j)."""
+    """The classical algorithm ⟨m,k,n;m·k·n⟩: one product a_ip·b_pj for each (i, p, j)."""
     require_size("classical", m, k, n)
     triples = [(i, p, j) for i in range(m) for p in range(k) for j in range(n)]
     return Scheme(
@@ -47,7 +47,7 @@ def transpose(scheme: Scheme, name: str | None = None) -> Scheme:
 
 
 def kronecker(outer: Scheme, inner: Scheme, name: str | None = None) -> Scheme:
-    """⟨m₁m₂,k₁k₂,n₁n₂;r₁r₂⟩: the inner scheme multiplies the blocks of the outer one, as one flat scheme."""
+    """⟨m₁m₂,k₁k₂,n₁n₂;r₁r₂⟩: two levels of recursion, `outer` first, as one scheme."""
     m, k, n = outer.m * inner.m, outer.k * inner.k, outer.n * inner.n
     require_size(name or f"{outer.name}*{inner.name}", m, k, n)
     pairs = (("m", "k"), ("k", "n"), ("m", "n"))
@@ -61,9 +61,9 @@ def kronecker(outer: Scheme, inner: Scheme, name: str | None = None) -> Scheme:
 
 
 def direct_sum(axis: TensorAxis, parts: Sequence[Scheme], name: str | None = None) -> Scheme:
-    """Schemes side by side along one axis: along n each computes its own columns of C, along k their results add up.
+    """Schemes joined along one axis: along m or n each computes its own part of C, along k their results are added.
 
-    Raises UserError when the parts differ in another axis.
+    Raises UserError if the parts differ in another axis.
     """
     first = parts[0]
     for part in parts[1:]:
@@ -89,9 +89,9 @@ def direct_sum(axis: TensorAxis, parts: Sequence[Scheme], name: str | None = Non
 
 
 def change_basis(scheme: Scheme, p: Matrix, q: Matrix, r: Matrix, name: str | None = None) -> Scheme:
-    """The scheme in another basis (de Groote, 1978): it multiplies P·A·Q⁻¹ by Q·B·R⁻¹ and returns P⁻¹·C'·R.
+    """The scheme in other bases (de Groote, 1978): applied to P·A·Q⁻¹ and Q·B·R⁻¹, its result C' gives C = P⁻¹·C'·R.
 
-    p (m×m), q (k×k), r (n×n). Raises UserError when one of them is singular.
+    p is m×m, q is k×k, r is n×n. Raises UserError if one of them is singular.
     """
     p_inverse, q_inverse, r_inverse = inverse(p), inverse(q), inverse(r)
     u = tuple(_sandwich(_transpose(p), row, _transpose(q_inverse), scheme.k) for row in scheme.u)
@@ -102,13 +102,13 @@ def change_basis(scheme: Scheme, p: Matrix, q: Matrix, r: Matrix, name: str | No
 
 
 def inverse(matrix: Matrix) -> Matrix:
-    """The exact inverse by Gauss-Jordan elimination; raises UserError when the matrix is singular."""
+    """The exact inverse by Gauss-Jordan elimination. UserError if the matrix is singular."""
     size = len(matrix)
     rows = [[*row, *_unit(size, i)] for i, row in enumerate(matrix)]
     for column in range(size):
         pivot = next((i for i in range(column, size) if rows[i][column]), None)
         if pivot is None:
-            raise UserError("a change of basis needs invertible matrices, and one is singular")
+            raise UserError("a change of basis needs invertible matrices, but one is singular")
         rows[column], rows[pivot] = rows[pivot], rows[column]
         head = [x / rows[column][column] for x in rows[column]]
         rows[column] = head
@@ -120,7 +120,7 @@ def inverse(matrix: Matrix) -> Matrix:
 
 
 def _sandwich(left: Matrix, row: CoefficientRow, right: Matrix, columns: int) -> CoefficientRow:
-    """Row-major coefficients of left·X·right, where `row` holds X with the given number of columns."""
+    """Row-major coefficients of left·X·right, where `row` holds X row-major with `columns` columns."""
     x = tuple(row[i : i + columns] for i in range(0, len(row), columns))
     return tuple(value for line in _times(_times(left, x), right) for value in line)
 
@@ -142,7 +142,7 @@ def _transposed(factor: Factor, rows: int, columns: int) -> Factor:
 
 
 def _product_row(x: CoefficientRow, y: CoefficientRow, shape: Sequence[int]) -> CoefficientRow:
-    """The Kronecker product of two coefficient matrices, row-major; shape = rows, columns of x, then of y."""
+    """The Kronecker product of coefficient matrices, row-major. shape: rows and columns of x, then those of y."""
     rows, columns, inner_rows, inner_columns = shape
     return tuple(
         x[i * columns + j] * y[a * inner_columns + b]
@@ -156,7 +156,7 @@ def _product_row(x: CoefficientRow, y: CoefficientRow, shape: Sequence[int]) -> 
 def _placed(
     row: CoefficientRow, columns: int, width: int, top: int, left: int, height: int
 ) -> CoefficientRow:
-    """The coefficient matrix `row` placed at (top, left) of a zero matrix of height × width."""
+    """A zero matrix of height × width with the coefficient matrix `row` (`columns` wide) placed at (top, left)."""
     wide = [Fraction(0)] * (height * width)
     for index, value in enumerate(row):
         i, j = divmod(index, columns)

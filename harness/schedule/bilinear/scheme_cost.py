@@ -1,4 +1,4 @@
-"""The cost of a proved bilinear scheme, and the growth of its rounding errors."""
+"""The cost of a bilinear scheme (additions, memory traffic) and its growth of rounding errors."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import TypeAlias
 
 from harness.schedule.bilinear.scheme import Factor, Scheme
 
-# Coefficient by variable; variables numbered above the inputs are shared sums.
+# A linear form: {index of variable: coefficient}. Indices beyond the inputs are shared sums.
 LinearForm: TypeAlias = dict[int, Fraction]
 UNIT_ROUNDOFF = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True)
 class SchemeCost:
-    """additions: block additions with each form summed on its own (`shared_additions` finds common sums).
+    """Figures of one level of recursion.
 
-    growth: E, max over c_xy of Σ_t |W_t,xy|·‖U_t‖₁·‖V_t‖₁, the normwise error's growth per level (Bini and
+    additions: block additions if no sums are shared (see `shared_additions`).
+
+    growth: E, max over c_xy of Σ_t |W_t,xy|·‖U_t‖₁·‖V_t‖₁, the growth of the normwise error per level (Bini and
     Lotti 1980; Ballard, Benson, Druinsky, Lipshitz, Schwartz 2016): Strassen 12, Winograd's variant 18.
-    depth: Q, the roundings that the longest path through the linear forms adds per level.
-    exponent: 3·log r / log(m·k·n), the exponent of the recursion.
+    depth: Q, roundings per level on the longest path through the linear forms.
+    exponent: 3·log r / log(m·k·n), the exponent of the running time of the recursion.
     """
 
     additions: int
@@ -32,7 +34,7 @@ class SchemeCost:
 
 
 def scheme_cost(scheme: Scheme) -> SchemeCost:
-    """Compute all figures, exactly where they are rational."""
+    """The costs of `scheme`; rational figures are exact."""
     size = scheme.m * scheme.k * scheme.n
     return SchemeCost(
         additions=sum(max(0, len(form) - 1) for group in _groups(scheme) for form in group),
@@ -43,12 +45,12 @@ def scheme_cost(scheme: Scheme) -> SchemeCost:
 
 
 def shared_additions(scheme: Scheme) -> int:
-    """Block additions when common sums are computed once, found greedily: 15 for Winograd's variant."""
+    """Block additions if common sums are computed only once, found greedily: 15 for Winograd's variant."""
     return sum(_shared(group) for group in _groups(scheme))
 
 
 def growth(scheme: Scheme) -> Fraction:
-    """The growth factor E per level of recursion, in the maximum norm."""
+    """The growth factor E per level of recursion in the maximum norm; see SchemeCost."""
     weight = [_norm(u) * _norm(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
     return max(
         _norm(tuple(x * e for x, e in zip(c, weight, strict=True))) for c in zip(*scheme.w, strict=True)
@@ -56,7 +58,7 @@ def growth(scheme: Scheme) -> Fraction:
 
 
 def rms_growth(scheme: Scheme) -> float:
-    """Growth per level when rounding errors are independent: the root of Σ W²·‖U_t‖₂²·‖V_t‖₂², for the worst c_xy."""
+    """Growth per level for independent rounding errors: max over c_xy of √(Σ_t W_t,xy²·‖U_t‖₂²·‖V_t‖₂²)."""
     weight = [_squares(u) * _squares(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
     columns = zip(*scheme.w, strict=True)
     worst = max(sum((x * x * e for x, e in zip(c, weight, strict=True)), Fraction(0)) for c in columns)
@@ -64,10 +66,10 @@ def rms_growth(scheme: Scheme) -> float:
 
 
 def traffic_blocks(scheme: Scheme) -> float:
-    """Blocks read and written by one level besides its products, in units of a whole matrix (all edges equal).
+    """Memory traffic of the additions of one level, in units of a whole square matrix.
 
-    Every sum reads its terms and is written once; every product is read once per target; targets after the first of a
-    block of C are read and written.
+    Each block sum reads its terms and is written once. Each product is read for every block of C it contributes to.
+    Contributions to a block of C after the first read and write that block.
     """
     terms_u, terms_v, terms_w = (sum(_count(row) for row in f) for f in (scheme.u, scheme.v, scheme.w))
     a = (terms_u + scheme.rank) / (scheme.m * scheme.k)
@@ -77,11 +79,12 @@ def traffic_blocks(scheme: Scheme) -> float:
 
 
 def error_bound(scheme: Scheme, levels: int, depth_k: int) -> float:
-    """A first-order bound on max|C - exact| / (max|A|·max|B|) in f32, for levels over a classical product.
+    """First-order bound on max|C - exact| / (max|A|·max|B|) in f32, with classical products below `levels` levels.
 
-    depth_k: the shared dimension k of the whole product. With k₀ the scheme's own k, κ = k/k₀^L the depth of
-    the leaves and Q the additive depth: leaf inputs grow by ‖U_t‖₁‖V_t‖₁ per level, a leaf errs by κ·u·κ
-    times that, every level adds Q roundings: at most (κ + Q·L)·κ·E^L·u (after Ballard et al. 2016, max norm).
+    depth_k: the shared dimension k of the whole product. Let k₀ be the k of the scheme, κ = k/k₀^L the k of a
+    classical product and Q the additive depth. Inputs grow by ‖U_t‖₁‖V_t‖₁ per level, a classical product has an
+    error of κ·u·κ times that, and every level adds Q roundings. The bound is (κ + Q·L)·κ·E^L·u (after Ballard et
+    al. 2016, in the maximum norm).
     """
     leaf = max(1.0, depth_k / scheme.k**levels)
     amplified = float(growth(scheme)) ** levels
@@ -89,7 +92,7 @@ def error_bound(scheme: Scheme, levels: int, depth_k: int) -> float:
 
 
 def _depth(scheme: Scheme) -> int:
-    """Roundings on the longest path: the terms of a c_xy plus the most terms of U_t and V_t in its products."""
+    """Roundings on the longest path: the terms of a c_xy plus the most terms of U_t and V_t among its products."""
     inputs = [_count(u) + _count(v) for u, v in zip(scheme.u, scheme.v, strict=True)]
     deepest = 0
     for column in zip(*scheme.w, strict=True):
@@ -119,9 +122,9 @@ def _forms(rows: Factor) -> list[LinearForm]:
 
 
 def _shared(forms: list[LinearForm]) -> int:
-    """Additions after greedy elimination of common pairs (Paar 1997), where pairs are equal up to a factor.
+    """Additions after greedy elimination of common pairs (Paar 1997); pairs that differ by a factor are equal.
 
-    The most frequent pair x·s + y·t becomes a new variable, until no pair occurs twice.
+    The most frequent pair x·s + y·t is replaced by a new variable until no pair occurs twice.
     """
     live = [dict(form) for form in _distinct(forms)]
     fresh = 1 + max((index for form in live for index in form), default=0)
@@ -145,7 +148,7 @@ def _shared(forms: list[LinearForm]) -> int:
 
 
 def _distinct(forms: list[LinearForm]) -> list[LinearForm]:
-    """The forms that differ by more than a factor: a sum that is used twice is computed once."""
+    """The nonzero forms, one of each set that differ only by a factor: their sum is computed once."""
     seen: dict[tuple[tuple[int, Fraction], ...], LinearForm] = {}
     for form in forms:
         if form:

@@ -1,14 +1,14 @@
-"""Reads and writes bilinear schemes in symbols: "M1 = (a11 + a22)(b11 + b22); …; c11 = M1 + M4 - M5 + M7".
+"""Bilinear schemes in symbolic notation: "M1 = (a11 + a22)(b11 + b22); …; c11 = M1 + M4 - M5 + M7".
 
-A line (or a part between semicolons) defines one name by an expression over names defined before it:
+Each line, or part between semicolons, assigns an expression to a name. It may use only names defined before:
 
     expression = ["+"|"-"] term { ("+"|"-") term }
     term       = factor { ["*"|"/"] factor }
     factor     = number | block | name | "(" expression ")"
 
-Blocks are a11, A_{1,2}, a[1,2], a₁₂, b1_12 …, counted from 1 (or all from 0). Intermediate sums may have names. Blocks
-do not commute, so a product is a form in a's times a form in b's, in this order. A first line such as ⟨2,2,2;7⟩ is
-optional and checked. Comments begin with # or //.
+Blocks are written a11, A_{1,2}, a[1,2], a₁₂ or b1_12, with indices from 1, or all from 0. Intermediate sums may have
+names. Blocks do not commute: a product is a sum of blocks of A times a sum of blocks of B, in this order. An optional
+first line such as ⟨2,2,2;7⟩ is checked. Comments start with # or //.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from harness.schedule.bilinear.scheme import MAX_DIMENSION, MAX_RANK, Coefficien
 
 BlockName: TypeAlias = tuple[str, int, int]
 Kind: TypeAlias = Literal["number", "a", "b", "product"]
-MAX_CHARS = 1 << 18
-_MAX_DEPTH = 32
-_ONE = 0
+MAX_CHARS = 1 << 18  # of a scheme in symbolic notation
+_MAX_DEPTH = 32  # of nested parentheses
+_CONSTANT_TERM = 0  # key of the value of a Form of kind "number"
 
 _HEADER = re.compile(r"\W*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?:[;:]\s*(\d+)\s*)?\W*")
 _TOKEN = re.compile(
     r"\s*(?:(?P<block>[abcABC]_?(?:\d+[_,]\d+|\d\d(?!\d)|\[\s*\d+\s*,\s*\d+\s*\]|\[\d+\]\[\d+\]|\{\s*\d+\s*,?\s*\d+\s*\}))"
     r"|(?P<name>[A-Za-z]\w*(?:\{\w+\}|\[\d+\])?)|(?P<number>\d{1,9}(?!\d))|(?P<sign>[-+*/()]))"
 )
-_SAME = str.maketrans("−–·×⋅∗⁄`$", "--****/  ")
-_NAMES = {
+# Typographic variants of an operator, and markup characters that are dropped.
+_ASCII_SIGNS = str.maketrans("−–·×⋅∗⁄`$", "--****/  ")
+_KIND_NAMES = {
     "number": "a number",
     "a": "a sum of blocks of A",
     "b": "a sum of blocks of B",
@@ -45,7 +46,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A linear form over blocks, over products by index, or (a number) over the key 0."""
+    """A linear form. terms maps blocks of A or B, indices of products, or 0 (for a number) to coefficients."""
 
     kind: Kind
     terms: Mapping[BlockName | int, Fraction]
@@ -53,20 +54,22 @@ class Form:
     @property
     def value(self) -> Fraction:
         """The number, for a form of kind "number"."""
-        return self.terms.get(_ONE, Fraction(0))
+        return self.terms.get(_CONSTANT_TERM, Fraction(0))
 
     def scaled(self, by: Fraction) -> Form:
-        """Every coefficient times `by`; zero coefficients are dropped."""
+        """The form times `by`, without zero terms."""
         return Form(self.kind, {key: x * by for key, x in self.terms.items() if x * by})
 
 
 def parse(text: str, name: str = "inline", source: str = "") -> Scheme:
-    """Parse a scheme in symbolic form; the result still has to be proved.
+    """The scheme that `text` describes; not yet proved.
 
-    Raises UserError that names the line and the problem.
+    Raises UserError, which names the line and the mistake.
     """
     if len(text) > MAX_CHARS:
-        raise UserError(f"{name}: a scheme's text may have {MAX_CHARS} characters, this one has {len(text)}")
+        raise UserError(
+            f"{name}: the text of a scheme may have at most {MAX_CHARS} characters; this one has {len(text)}"
+        )
     reader = _Reader(name)
     for number, line in _statements(text):
         reader.read(number, line)
@@ -74,7 +77,7 @@ def parse(text: str, name: str = "inline", source: str = "") -> Scheme:
 
 
 def write(scheme: Scheme) -> str:
-    """The symbolic form of a scheme, one product or block of C per line; `parse` reads it back."""
+    """A scheme in symbolic notation, one product or block of C per line; `parse` reads it back."""
     m, k, n = scheme.m, scheme.k, scheme.n
     lines = [f"⟨{m},{k},{n};{scheme.rank}⟩"]
     lines += [product_line(scheme, t) for t in range(scheme.rank)]
@@ -96,7 +99,7 @@ def _sum(scheme: Scheme, letter: str, row: CoefficientRow, columns: int) -> str:
 
 
 def linear(terms: Sequence[tuple[Fraction, str]]) -> str:
-    """A sum in symbols, for example "a11 - 1/2 a12"."""
+    """A sum in symbolic notation: "a11 - 1/2 a12"."""
     text = ""
     for x, name in terms:
         if x:
@@ -105,7 +108,7 @@ def linear(terms: Sequence[tuple[Fraction, str]]) -> str:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """(line number, statement) with comments, fences and bullets removed and continuation lines joined."""
+    """(line number, statement) pairs, without comments, code fences and bullets; continuation lines are joined."""
     pending: tuple[int, str] | None = None
     for number, raw in enumerate(_without_markup(text).splitlines(), start=1):
         for part in raw.split(";") if "=" in raw else [raw]:
@@ -123,8 +126,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_markup(text: str) -> str:
-    """The text without comments, LaTeX and bold marks, with M_{1} and M_1 written as M1."""
-    text = unicodedata.normalize("NFKC", text).translate(_SAME).replace("**", " ")
+    """`text` without comments, LaTeX and bold marks; M_{1} and M_1 become M1."""
+    text = unicodedata.normalize("NFKC", text).translate(_ASCII_SIGNS).replace("**", " ")
     text = re.sub(r"\\(?:cdot|times|ast)\b", "*", text)
     text = re.sub(r"\\(?:left|right|quad|begin\{\w+\*?\}|end\{\w+\*?\}|[\\,;!\[\]()])|&", " ", text)
     text = re.sub(r"\b([A-Za-z])_?(?:\{(\d+)\}|_(\d+))(?![\d_,])", r"\1\2\3", text)
@@ -133,7 +136,7 @@ def _without_markup(text: str) -> str:
 
 @dataclass(slots=True)
 class _Reader:
-    """The state of the parser: names defined so far, the line in which each block was first used, distinct products."""
+    """State of the parser: defined names, blocks by line of first use, distinct products."""
 
     name: str
     line: int = 0
@@ -158,45 +161,46 @@ class _Reader:
             self.fail(f"{left.strip()} is defined a second time")
         form = _Expression(self, right).parse()
         if isinstance(target, tuple) and form.kind != "product":
-            self.fail(f"{left.strip()} must be a sum of block products, not {_NAMES[form.kind]}")
+            self.fail(f"{left.strip()} must be a sum of block products, not {_KIND_NAMES[form.kind]}")
         self.names[target] = form
 
     def _target(self, text: str) -> str | BlockName:
         match = _TOKEN.fullmatch(text)
         if not match or match.lastgroup not in ("block", "name"):
-            self.fail(f'"{text[:40]}" cannot be given a value; use a name such as M1 or a block of C')
+            self.fail(f'"{text[:40]}" cannot be assigned; use a name such as M1 or a block of C')
         if match.lastgroup == "name":
             return match["name"]
         block = self.block(match["block"])
         if block[0] != "c":
-            self.fail(f"{text} is an input block and cannot be given a value")
+            self.fail(f"{text} is an input block and cannot be assigned")
         return block
 
     def block(self, text: str) -> BlockName:
-        """The block named by a token such as a12, A[1,2] or a_{12}; remembers the line of its first use."""
+        """The block that a token such as a12, A[1,2] or a_{12} names; its first use is recorded."""
         digits = re.findall(r"\d+", text)
         row, column = (int(x) for x in (digits if len(digits) == 2 else digits[0]))
         self.blocks.setdefault((text[0].lower(), row, column), self.line)
         return (text[0].lower(), row, column)
 
     def product(self, left: Form, right: Form) -> Form:
-        """The product of two forms: a number scales; a form in a's times a form in b's is a block product; others are
-        refused.
-        """
+        """The product of two forms: a number times a form, or blocks of A times blocks of B. Else UserError."""
         if left.kind == "number":
             return right.scaled(left.value)
         if right.kind == "number":
             return left.scaled(right.value)
         if (left.kind, right.kind) == ("b", "a"):
-            self.fail("blocks do not commute: in a product the blocks of A stand left of the blocks of B")
+            self.fail("blocks do not commute: write the blocks of A left of the blocks of B")
         if (left.kind, right.kind) != ("a", "b"):
-            self.fail(f"{_NAMES[left.kind]} times {_NAMES[right.kind]} is not bilinear; multiply a's by b's")
+            self.fail(
+                f"{_KIND_NAMES[left.kind]} times {_KIND_NAMES[right.kind]} is not bilinear; "
+                "multiply blocks of A by blocks of B"
+            )
         if not left.terms or not right.terms:
             return Form("product", {})
         key = (frozenset(left.terms.items()), frozenset(right.terms.items()))
         index = self.products.setdefault(key, len(self.products))
         if index >= MAX_RANK:
-            self.fail(f"more than {MAX_RANK} products")
+            self.fail(f"more than {MAX_RANK} products, the limit")
         return Form("product", {index: Fraction(1)})
 
     def total(self, left: Form, right: Form) -> Form:
@@ -205,7 +209,7 @@ class _Reader:
             if zero.kind == "number" and not zero.value:
                 return other
         if left.kind != right.kind:
-            self.fail(f"{_NAMES[left.kind]} and {_NAMES[right.kind]} cannot be added")
+            self.fail(f"{_KIND_NAMES[left.kind]} and {_KIND_NAMES[right.kind]} cannot be added")
         terms = dict(left.terms)
         for key, x in right.terms.items():
             terms[key] = terms.get(key, Fraction(0)) + x
@@ -216,16 +220,18 @@ class _Reader:
         raise UserError(f"{self.name}, line {self.line}: {what}")
 
     def scheme(self, source: str) -> Scheme:
-        """The scheme's tensors, after all lines were read."""
+        """The scheme, after all lines have been read."""
         m, k, n = self._dimensions()
         base = 0 if any(0 in block[1:] for block in self.blocks) else 1
         outputs = [("c", x + base, y + base) for x in range(m) for y in range(n)]
         for block in outputs:
             if block not in self.names:
-                raise UserError(f"{self.name}: c{block[1]}{block[2]} is never given a value")
+                raise UserError(
+                    f"{self.name}: c{block[1]}{block[2]} is never assigned; define every block of C"
+                )
         if self.header and self.header[3] not in (None, len(self.products)):
             said = f"the header says {self.header[3]} products"
-            raise UserError(f"{self.name}: {said}, the text has {len(self.products)}")
+            raise UserError(f"{self.name}: {said}, but the text has {len(self.products)}")
         sides = [[dict(part) for part in pair] for pair in self.products]
         u = _rows(("a", m, k), base, [pair[0] for pair in sides])
         v = _rows(("b", k, n), base, [pair[1] for pair in sides])
@@ -242,7 +248,7 @@ class _Reader:
                 self.line = line
                 if index + shift > (size[axis] if self.header else MAX_DIMENSION):
                     limit = f"{axis} = {size[axis]}" if self.header else f"the limit of {MAX_DIMENSION}"
-                    self.fail(f"{letter}{indices[0]}{indices[1]} lies outside {limit}")
+                    self.fail(f"{letter}{indices[0]}{indices[1]} is outside {limit}")
                 size[axis] = max(size[axis], index + shift)
         if not all(size.values()):
             raise UserError(f"{self.name}: found no products of blocks of A and B that add up to blocks of C")
@@ -256,7 +262,7 @@ def _rows(shape: BlockName, base: int, forms: list[dict[BlockName | int, Fractio
 
 
 class _Expression:
-    """A recursive-descent parser for one right-hand side."""
+    """Recursive-descent parser of one right-hand side."""
 
     def __init__(self, reader: _Reader, text: str) -> None:
         self.reader, self.at, self.depth = reader, 0, 0
@@ -311,7 +317,7 @@ class _Expression:
         kind, text = self._peek()
         self.at += 1
         if kind == "number":
-            return Form("number", {_ONE: Fraction(int(text))})
+            return Form("number", {_CONSTANT_TERM: Fraction(int(text))})
         if kind == "block" and text[0] in "abAB":
             block = self.reader.block(text)
             return Form("a" if block[0] == "a" else "b", {block: Fraction(1)})
@@ -321,10 +327,10 @@ class _Expression:
                 self.reader.fail(f"{text} is used before it is defined")
             return self.reader.names[key]
         if text != "(" or self.depth >= _MAX_DEPTH:
-            self.reader.fail(f'a number, a block, a name or "(" is expected, not {text}')
+            self.reader.fail(f'a number, a block, a name or "(" is expected, found {text}')
         self.depth += 1
         form = self._sum()
         if self._peek()[1] != ")":
-            self.reader.fail(f'")" is expected, not {self._peek()[1]}')
+            self.reader.fail(f'")" is expected, found {self._peek()[1]}')
         self.at, self.depth = self.at + 1, self.depth - 1
         return form

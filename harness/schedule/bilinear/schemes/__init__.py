@@ -1,13 +1,13 @@
-"""The schemes that ship as data, and reading schemes that a user or a language model supplies.
+"""The shipped schemes, and readers for schemes that a user or a model supplies.
 
-A scheme is a table (TOML or JSON) with one of
-    text = "M1 = (a11 + a22)(b11 + b22) …"          the symbolic form, see harness.schedule.bilinear.symbolic
+A scheme is a table (TOML or JSON) with exactly one of
+    text = "M1 = (a11 + a22)(b11 + b22) …"          symbolic notation, see harness.schedule.bilinear.symbolic
     m, k, n, u, v, w                                 exact coefficients, a row per product, integers or "p/q"
     kronecker = ["strassen", "strassen"]             a product of named schemes, the outermost first
-    sum = ["strassen", "classical_2x2x1"], axis = "n"    named schemes side by side
+    sum = ["strassen", "classical_2x2x1"], axis = "n"    a direct sum along an axis
     rotate = "name" or transpose = "name"            by symmetry
-and optionally name and source. Instead of a name a composition also takes such a table. Nothing here is proved by
-being read.
+and optionally name and source. Wherever a composition takes a name it also takes such a table. Reading a scheme does
+not prove it.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _FOLDER = Path(__file__).parent
 _FORMS = ("text", "u", "kronecker", "sum", "rotate", "transpose")
 _KEYS = {"name", "source", "m", "k", "n", "v", "w", "axis", *_FORMS}
 _CLASSICAL = re.compile(r"classical_(\d{1,2})x(\d{1,2})x(\d{1,2})")
-MAX_BYTES = 1 << 20
-_MAX_DEPTH = 8
+MAX_BYTES = 1 << 20  # of a scheme file
+_MAX_DEPTH = 8  # of nested compositions
 
 
 def available() -> tuple[str, ...]:
-    """The names of the shipped schemes, sorted; classical_MxKxN is accepted as well."""
+    """The sorted names of the shipped schemes; `named` also accepts classical_MxKxN."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 @lru_cache(maxsize=64)
 def named(name: str) -> Scheme:
-    """The shipped scheme of this name, or classical_MxKxN. Raises UserError that lists the names."""
+    """The shipped scheme of this name, or the classical one for classical_MxKxN. UserError lists the known names."""
     match = _CLASSICAL.fullmatch(name)
     if match:
         m, k, n = (int(part) for part in match.groups())
@@ -51,7 +51,7 @@ def named(name: str) -> Scheme:
 
 
 def from_file(path: Path) -> Scheme:
-    """Read a scheme from a .toml or .json file, or from any other file in symbolic form. Raises UserError."""
+    """Read a scheme from a .toml or .json file, or from any other file in symbolic notation. Raises UserError."""
     try:
         data = path.read_bytes()[: MAX_BYTES + 1]
         text = data.decode("utf-8")
@@ -60,12 +60,12 @@ def from_file(path: Path) -> Scheme:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start})") from None
     if len(data) > MAX_BYTES:
-        raise UserError(f"{path}: larger than 1 MiB; no scheme that can be proved here needs that")
+        raise UserError(f"{path}: a scheme file may have at most 1 MiB")
     return from_text(text, path.suffix.lstrip("."), path.stem)
 
 
 def from_text(text: str, form: str = "", name: str = "inline") -> Scheme:
-    """Read a scheme from text; form is "toml", "json", else symbolic. Raises UserError."""
+    """Read a scheme from text in the format `form`: "toml", "json", else symbolic notation. Raises UserError."""
     if form not in ("toml", "json"):
         return symbolic.parse(text, name)
     try:
@@ -78,7 +78,7 @@ def from_text(text: str, form: str = "", name: str = "inline") -> Scheme:
 
 
 def from_data(table: Mapping[str, Any], depth: int = 0) -> Scheme:
-    """Build the scheme that a table describes, see the module docstring. Raises UserError."""
+    """The scheme that a table describes; the module docstring lists the keys. Raises UserError."""
     name, source = str(table.get("name", "inline"))[:80], str(table.get("source", ""))
     unknown = sorted(set(table) - _KEYS)
     forms = [key for key in _FORMS if key in table]
@@ -98,8 +98,12 @@ def from_data(table: Mapping[str, Any], depth: int = 0) -> Scheme:
 
 def _composed(form: str, value: Any, table: Mapping[str, Any], name: str, depth: int) -> Scheme:
     many = form in ("kronecker", "sum")
-    told = value if many else [value]
-    if not isinstance(told, list) or not told or not all(isinstance(part, str | dict) for part in told):
+    parts_data = value if many else [value]
+    if (
+        not isinstance(parts_data, list)
+        or not parts_data
+        or not all(isinstance(part, str | dict) for part in parts_data)
+    ):
         what = (
             "a list of names of shipped schemes or of tables"
             if many
@@ -107,8 +111,8 @@ def _composed(form: str, value: Any, table: Mapping[str, Any], name: str, depth:
         )
         raise UserError(f"{name}: {form} takes {what}")
     if depth >= _MAX_DEPTH:
-        raise UserError(f"{name}: more than {_MAX_DEPTH} compositions inside one another")
-    parts = [named(part) if isinstance(part, str) else from_data(part, depth + 1) for part in told]
+        raise UserError(f"{name}: more than {_MAX_DEPTH} nested compositions")
+    parts = [named(part) if isinstance(part, str) else from_data(part, depth + 1) for part in parts_data]
     if form == "kronecker":
         return reduce(compose.kronecker, parts)
     if form == "sum":

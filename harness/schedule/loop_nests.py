@@ -1,4 +1,4 @@
-"""The loop nests of a schedule's code, as the templates write them."""
+"""The loop nests that the rendered code of a schedule contains."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from harness.schedule.model import Schedule
 
 
 def resident_side(schedule: Schedule) -> Literal["a", "b"]:
-    """The matrix whose micro-panel stays in L1; a strip of B that was packed just in time is always used up at once."""
+    """The operand whose micro-panel stays in L1: always B if B is packed in strips, else the knob `resident`."""
     return "b" if schedule.pack_b == "strip" else schedule.resident
 
 
 def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
-    """The loop nests of a schedule's code, by the name of the code path."""
+    """The loop nests in the code of `schedule`, exactly as the templates write them, by the name of the code path."""
     s = schedule
     if s.kernel == "naive":
         return {"rows": (Loop(axis="m", step=1), Loop(axis="n", step=1), Loop(axis="k", step=1))}

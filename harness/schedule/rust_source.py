@@ -1,4 +1,4 @@
-"""What the templates may use: a schedule's constants, texts and code fragments, and the Jinja environment."""
+"""Rust source from the templates: what a template gets to see, and the layout of the rendered text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.schedule.model import Schedule
-from harness.schedule.vector_units import UNITS, Isa
+from harness.schedule.vector_units import UNITS
 
 if TYPE_CHECKING:
     import jinja2
 
+# Phrases that complete a sentence in the rendered comments, by the schedule's `split`, `pack_a` and `pack_b`.
 _SPLITS = {
     "rows": "blocks of rows, one or more per thread",
     "cols": "blocks of columns, one or more per thread",
@@ -36,14 +37,19 @@ _PACKS_B = {
 }
 
 
-def render_template(s: Schedule, title: str, notes: str = "") -> str:
-    """The source of kernel.rs for a normalised schedule of any family except bilinear."""
-    template = environment().get_template(f"{s.family}.rs.j2")
-    return tidy(template.render(context(s, title, notes)))
+def render_classical(s: Schedule, title: str, notes: str = "") -> str:
+    """The source of a kernel without recursion; `s` is normalised and not of family bilinear."""
+    return fill(f"{s.family}.rs.j2", context(s, title, notes))
+
+
+def fill(template: str, values: dict[str, Any]) -> str:
+    """The template of this file name with `values` filled in, as tidy Rust."""
+    return tidy(_environment().get_template(template).render(values))
 
 
 def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
-    """The variables of the templates; the only place that decides which parts of a template a schedule needs."""
+    """The variables of the templates; only here is decided which parts of a template a schedule needs."""
+    unit = UNITS[s.isa]
     packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
     padded = s.edges == "tile" or s.isa == "neon"
     return {
@@ -52,10 +58,10 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "story": [*story(s), *(["", *_comment(notes)] if notes.strip() else [])],
         "knobs": knob_lines(s),
         "threaded": s.threads == "all",
-        "features": UNITS[s.isa].target_features,
-        "register": UNITS[s.isa].register_class,
-        "arch": UNITS[s.isa].arch,
-        "detected": _detected(s.isa),
+        "features": unit.target_feature,
+        "register": unit.register_class,
+        "arch": unit.arch,
+        "detected": _detection(s.isa),
         "uses_packed": packs_a or packs_b,
         "uses_scratch": packs_a or packs_b or padded,
         "padded": padded,
@@ -73,11 +79,10 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
 
 
 def tidy(source: str) -> str:
-    """Rust indented by its brackets, without double blank lines or blank lines at the inner edges of a block."""
+    """Re-indent Rust by its brackets and drop double blank lines and blank lines at the inner edges of blocks."""
     lines: list[str] = []
-    open_brackets: list[
-        int
-    ] = []  # levels that each open bracket indents: the first of a line 1, the others 0
+    # Levels of indentation that each open bracket adds: 1 for the first one opened on a line, 0 for the others.
+    open_brackets: list[int] = []
     for raw in source.splitlines():
         line = raw.strip()
         code = "" if line.startswith("//") else re.sub(r'"[^"]*"|//.*', "", line)
@@ -102,44 +107,48 @@ def tidy(source: str) -> str:
 
 
 def story(s: Schedule) -> list[str]:
-    """A short description of the kernel for its header."""
-    threads = "one thread" if s.threads == 1 else "all of rayon's threads"
+    """A summary of the kernel for its header, in lines of at most 100 characters."""
+    threads = "one thread" if s.threads == 1 else "all rayon threads"
     if s.kernel == "naive":
-        return [f"The textbook: three loops, {threads}, no regard for caches or vector units."]
+        return [
+            f"The textbook algorithm: three nested loops without cache blocking or vector code; {threads}."
+        ]
     if s.kernel == "blocked":
         return [
-            f"Rows of B are scaled and summed, {s.kc} x {s.nc} of B at a time so that they stay in cache; {threads}."
+            f"Each row of C is a sum of scaled rows of B, for one {s.kc} x {s.nc} block of B at a time; {threads}."
         ]
     text = (
         f"BLIS-style loops around a {s.mr} x {s.nr} register tile "
-        f"({s.vectors} vectors of {s.lanes} floats wide), {threads}. "
+        f"({s.vectors} vectors of {s.lanes} floats per row), {threads}. "
         f"{_PACKS_A[s.pack_a]}; {_PACKS_B[s.pack_b]}."
     )
     if s.pack_a != "none" or s.pack_b != "none":
-        text += f" Products of up to {s.direct_edge}^3 skip the packing."
+        text += f" Nothing is packed if m*k*n <= {s.direct_edge}^3."
     return textwrap.wrap(text, 100)
 
 
 def knob_lines(s: Schedule) -> list[str]:
-    """Every knob that affects this schedule as "name = value", wrapped, followed by the schedule's key."""
+    """The knobs that this schedule uses as "name = value", wrapped, and a last line with its key."""
     values = s.model_dump(mode="json", exclude={"bilinear"}, exclude_defaults=False)
     shown = [f"{name} = {value}" for name, value in values.items() if name in s.used]
     return [*textwrap.wrap("Schedule: " + ", ".join(shown) + ".", 100), f"Key: {s.key()}."]
 
 
 def _comment(text: str) -> list[str]:
-    """Untrusted text as comment lines: printable, wrapped, unable to end the comment."""
+    """Untrusted text as comment lines: unprintable characters and line breaks become spaces, lines are wrapped."""
     clean = "".join(ch if ch.isprintable() else " " for ch in text)
     return textwrap.wrap(" ".join(clean.split()), 100) or ["A matrix multiplication."]
 
 
-def _detected(isa: Isa) -> str:
-    names = UNITS[isa].target_features.split(",")
+def _detection(isa: str) -> str:
+    """A Rust expression that is true if the CPU has the features that the intrinsics of `isa` need."""
+    names = UNITS[isa].target_feature.split(",")
     macro = "std::arch::is_aarch64_feature_detected" if isa == "neon" else "is_x86_feature_detected"
     return " && ".join(f'{macro}!("{name}")' for name in names)
 
 
 def _a_floats(s: Schedule) -> str:
+    """A Rust expression for the number of floats in the packed block of A."""
     if s.pack_a == "none":
         return "0"
     depth = "(KC.min(job.k).next_multiple_of(16) + 16)" if s.pack_a == "strip" else "KC.min(job.k)"
@@ -147,7 +156,10 @@ def _a_floats(s: Schedule) -> str:
 
 
 def _b_floats(s: Schedule, padded: bool) -> str:
-    """Floats of the packed block of B; one strip's worth where only a ragged strip is packed."""
+    """A Rust expression for the number of floats in the packed block of B.
+
+    One strip is enough if only the ragged last one is packed.
+    """
     if s.pack_b == "none" and not padded:
         return "0"
     columns = "NC.min(job.n.next_multiple_of(NR))" if s.pack_b == "panel" else "NR"
@@ -155,8 +167,9 @@ def _b_floats(s: Schedule, padded: bool) -> str:
 
 
 def _prefetch_lines(s: Schedule) -> str:
-    """The prefetches of one iteration of the k-loop: a line of B per 16 columns and step, a line of A per 16 packed
-    elements.
+    """The prefetch instructions of one iteration of the k-loop.
+
+    One cache line holds 16 floats: one prefetch of B per 16 columns and k-step, one of A per 16 packed elements.
     """
     lines = []
     for step in range(s.unroll):
@@ -170,8 +183,7 @@ def _prefetch_lines(s: Schedule) -> str:
 
 
 @lru_cache(maxsize=1)
-def environment() -> jinja2.Environment:
-    """The Jinja environment of the templates folder; an undefined name in a template is an error."""
+def _environment() -> jinja2.Environment:
     import jinja2
 
     return jinja2.Environment(
