@@ -1,7 +1,9 @@
 # make evolve   create .venv, install the base package, evolve four generations
-# make test     create .venv, install everything, run the tests
+# make test     create .venv, install everything, run all tests
+# make quick    the tests without the slow ones, two at a time: under three minutes on two cores
 # make check    what CI runs: format, lint, types, tests
 # make install  only the base package into .venv
+# make hooks    run the checks of `make lint` before each commit (pre-commit)
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,13 +14,16 @@ SOURCES := harness reference tests conftest.py
 # The test build of llama.cpp must run wherever this .venv is carried to; your own build should use your CPU in full.
 export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 
-.PHONY: evolve test check install lint clean
+.PHONY: evolve test quick check install lint hooks clean
 
 evolve: install
 	$(BIN)/pytest --generate 4
 
 test: $(VENV)/.installed-all
 	$(BIN)/pytest
+
+quick: $(VENV)/.installed-all
+	$(BIN)/pytest -q -m "not slow" -n 2 --dist loadgroup
 
 check: lint
 	$(BIN)/pytest
@@ -27,6 +32,9 @@ lint: $(VENV)/.installed-all
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+
+hooks: $(VENV)/.installed-all
+	$(BIN)/pre-commit install
 
 install: $(VENV)/.installed
 

@@ -42,7 +42,7 @@ def compile_kernel(source: str, tier: Tier, tools: Tools) -> CompiledKernel | Re
     UserError for a full disk or an unwritable cache, HarnessFaultError for a failure of the harness.
     """
     wrapper = _wrapper(tier)
-    flags = _flags(tools)
+    flags = flags_of(tools)
     entry = tools.kernels / _key(source, wrapper, flags, tools)
     known = compile_cache.load(entry, SYMBOL)
     if known is not None:
@@ -88,7 +88,7 @@ def _wrapper(tier: Tier) -> str:
     return text.replace("// SAFE_TIER", "#[forbid(unsafe_code)]" if tier == "safe" else "")
 
 
-def _flags(tools: Tools) -> list[str]:
+def flags_of(tools: Tools) -> list[str]:
     """The flags with which every candidate is compiled.
 
     Edition 2021: most kernels are written in it (plain #[no_mangle], unsafe operations in unsafe functions, `gen` as a

@@ -1,6 +1,5 @@
 """Honest kernels that use threads, pools, locks or thread-local memory."""
 
-
 from __future__ import annotations
 
 from tests.compile.plain_kernel import SIGNATURE
