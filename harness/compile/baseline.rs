@@ -1,4 +1,4 @@
-//! Innocuous, and broad in what it uses of std and rayon: what it links, every honest kernel may link.
+//! A harmless kernel that uses much of std and rayon: what it links, every honest kernel may link.
 
 use rayon::prelude::*;
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! How the hosted symbol is called: the contract's own form, or cblas_sgemm with 32- or 64-bit integers.
+//! The calling conventions of the hosted symbol: the contract's own, or cblas_sgemm with 32- or 64-bit integers.
 
 use std::ffi::c_void;
 
@@ -27,7 +27,7 @@ impl Abi {
         })
     }
 
-    /// A BLAS is chosen by the user; only the contract's own form is hostile.
+    /// Whether the library is trusted: a BLAS is chosen by the user; only the contract's own form may be hostile.
     pub fn trusted(self) -> bool {
         self != Abi::Kernel
     }
@@ -44,7 +44,8 @@ pub enum Entry {
 
 impl Entry {
     /// # Safety
-    /// `symbol` is a function of the form that `abi` names (unused for Null).
+    ///
+    /// `symbol` is a function with the signature that `abi` names (unused for Null).
     pub unsafe fn new(abi: Abi, symbol: *mut c_void) -> Self {
         match abi {
             Abi::Kernel => Entry::Kernel(std::mem::transmute::<*mut c_void, Kernel>(symbol)),

@@ -1,6 +1,6 @@
-//! Why the host gives up: one line on stderr and an exit code that the parent knows.
+//! Failures of the host: one line on stderr and an exit code that the parent knows.
 
-/// The host's own failure; never the candidate's fault.
+/// A failure of the host itself, never of the candidate.
 #[derive(Debug)]
 pub struct Fault {
     code: i32,
@@ -18,12 +18,12 @@ impl Fault {
         Self { code: 124, text: format!("library: {text}") }
     }
 
-    /// A system call that always works did not: exit code 123.
+    /// A system call failed that should not: exit code 123.
     pub fn system(what: &str) -> Self {
         Self { code: 123, text: format!("{what}: {}", std::io::Error::last_os_error()) }
     }
 
-    /// For the jail, whose caller knows one code for all that keeps it from being set up.
+    /// The same failure with the one exit code that the caller of `jail` expects.
     pub fn of_the_jail(self) -> Self {
         if self.code == 123 {
             Self::sandbox(self.text)
@@ -37,10 +37,10 @@ impl Fault {
         Self { code: 122, text: text.to_string() }
     }
 
-    /// Says why and ends the process, without running anything that a candidate registered with atexit.
+    /// Prints the reason and ends the process without running anything that a candidate registered with atexit.
     pub fn leave(&self) -> ! {
         let line = format!("roundtable-host: {}\n", self.text.replace('\n', " "));
-        // SAFETY: a plain write of our own buffer, then the end.
+        // SAFETY: writes our own buffer, then ends the process.
         unsafe {
             libc::write(2, line.as_ptr().cast(), line.len());
             libc::_exit(self.code)
@@ -48,7 +48,7 @@ impl Fault {
     }
 }
 
-/// Turns the usual "-1 and errno" into a Fault.
+/// Turns the result "-1 and errno" into a Fault.
 pub fn checked(result: libc::c_int, what: &str) -> Result<libc::c_int, Fault> {
     if result < 0 {
         Err(Fault::system(what))

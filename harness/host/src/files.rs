@@ -1,4 +1,4 @@
-//! Landlock: which files exist for the sandboxed process.
+//! Landlock: the files that the sandboxed process can see.
 
 use crate::fault::Fault;
 use landlock::{
@@ -7,20 +7,20 @@ use landlock::{
 };
 use std::path::PathBuf;
 
-/// The newest ABI whose rights are asked for; older kernels enforce the part they know.
+/// The newest ABI whose rights are requested; older kernels enforce the part that they know.
 const NEWEST: ABI = ABI::V6;
 const WAY_OUT: &str = "Landlock needs Linux 5.13 or newer with landlock among its LSMs; \
                        without it run with --unsandboxed, at your own risk";
 
-/// No file, no directory, no TCP port, no signal and no abstract socket outside of the sandbox.
+/// Allows no file, no directory, no TCP port, and no signal or abstract socket to the outside.
 pub fn allow_nothing() -> Result<(), Fault> {
     enforce(handled()?)
 }
 
-/// Folders and files for the compiler; those that do not exist are left out.
+/// Allows these folders and files for the compiler; paths that do not exist are skipped.
 pub fn allow(read: &[PathBuf], write: &[PathBuf], execute: &[PathBuf]) -> Result<(), Fault> {
     let reading = AccessFs::ReadFile | AccessFs::ReadDir;
-    // What C programs take for granted.
+    // Device files that C programs expect.
     let devices = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"];
     let rules = handled()?
         .add_rules(path_beneath_rules(read, reading))
@@ -51,10 +51,10 @@ fn enforce(rules: RulesetCreated) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The Landlock version of this kernel, 0 when there is none.
+/// The Landlock version of this kernel; 0 when there is none.
 pub fn version() -> i64 {
     const CREATE_RULESET: libc::c_long = 444;
     const VERSION: u32 = 1;
-    // SAFETY: the documented way to ask: no attributes, the version flag.
+    // SAFETY: the documented query: no attributes, the version flag.
     unsafe { libc::syscall(CREATE_RULESET, std::ptr::null::<u8>(), 0usize, VERSION) }.max(0)
 }

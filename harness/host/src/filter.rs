@@ -1,4 +1,4 @@
-//! seccomp: the allow-list for kernels, the deny-list for the compiler.
+//! seccomp: an allow-list of system calls for kernels, a deny-list for the compiler.
 
 use crate::fault::Fault;
 use seccompiler::SeccompCmpArgLen::{Dword, Qword};
@@ -13,7 +13,7 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 const WAY_OUT: &str = "seccomp filters are not available here (CONFIG_SECCOMP_FILTER); \
                        without them run with --unsandboxed, at your own risk";
 
-/// What a kernel that computes needs: memory, threads, clocks, its own end. Everything else traps, see `trap`.
+/// The system calls of a kernel that computes: memory, threads, clocks, exit. All others trap, see `trap`.
 const ALLOWED: &[i64] = &[
     libc::SYS_read,
     libc::SYS_write,
@@ -63,7 +63,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_clone3,
 ];
 
-/// How glibc starts a thread; a process would need other flags.
+/// The flags with which glibc starts a thread; a new process would need others.
 const THREAD_FLAGS: u64 = (libc::CLONE_VM
     | libc::CLONE_FS
     | libc::CLONE_FILES
@@ -82,10 +82,10 @@ const NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET) as u64;
 
-/// The anonymous-memory names that glibc's malloc gives; harmless.
+/// Names of anonymous memory, set by glibc's malloc; harmless.
 const PR_SET_VMA: u64 = 0x5356_4d41;
 
-/// While the library is loaded: code may be mapped, and the second filter may follow.
+/// The filter while the library is loaded: code may be mapped, and the second filter may follow.
 pub fn loading() -> Result<(), Fault> {
     let mut rules = common()?;
     for call in [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_seccomp] {
@@ -94,12 +94,12 @@ pub fn loading() -> Result<(), Fault> {
     add(&mut rules, libc::SYS_prctl, vec![(0, Dword, Eq, libc::PR_SET_NO_NEW_PRIVS as u64)])?;
     add(&mut rules, libc::SYS_fcntl, vec![(1, Dword, Eq, libc::F_DUPFD_CLOEXEC as u64)])?;
     install(rules, SeccompAction::Trap, SeccompAction::Allow)?;
-    // clone3 hides its flags in memory; glibc falls back to clone when it is not there.
+    // clone3 keeps its flags in memory, where a filter cannot see them; without it, glibc falls back to clone.
     let hidden = Rules::from([(libc::SYS_clone3, vec![])]);
     install(hidden, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
 }
 
-/// While it runs: nothing becomes executable any more.
+/// The filter while the kernel runs: nothing can become executable any more.
 pub fn running() -> Result<(), Fault> {
     let mut rules = common()?;
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
@@ -117,7 +117,7 @@ fn common() -> Result<Rules, Fault> {
     add(&mut rules, libc::SYS_tgkill, vec![(0, Dword, Eq, own), (2, Dword, Eq, libc::SIGABRT as u64)])?;
     add(&mut rules, libc::SYS_clone, vec![(0, Qword, Eq, THREAD_FLAGS)])?;
     add(&mut rules, libc::SYS_prlimit64, vec![(2, Qword, Eq, 0)])?;
-    // Only looking at a handler; glibc's own two signals, which it sets up with the first thread.
+    // Reading a handler is allowed, and setting glibc's own two signals, which happens with the first thread.
     add(&mut rules, libc::SYS_rt_sigaction, vec![(1, Qword, Eq, 0)])?;
     for own_of_glibc in [32, 33] {
         add(&mut rules, libc::SYS_rt_sigaction, vec![(0, Dword, Eq, own_of_glibc)])?;
@@ -131,7 +131,7 @@ fn common() -> Result<Rules, Fault> {
     Ok(rules)
 }
 
-/// What a compiler and a linker never need. Refused with EPERM, so that a curious tool goes on.
+/// System calls that a compiler and a linker never need. They get EPERM, so that a program that tries them continues.
 const REFUSED: &[i64] = &[
     libc::SYS_socket,
     libc::SYS_connect,
@@ -202,14 +202,14 @@ const REFUSED: &[i64] = &[
     libc::SYS_seccomp,
 ];
 
-/// For rustc and its linker: they may start programs, but reach nothing beyond files and their own children.
+/// The filter for rustc and its linker: they may start programs, but reach only files and their own children.
 pub fn compiling() -> Result<(), Fault> {
     let mut rules: Rules = REFUSED.iter().map(|&call| (call, vec![])).collect();
     for bit in (0..64).map(|bit| 1u64 << bit).filter(|bit| NAMESPACES & bit != 0) {
         add(&mut rules, libc::SYS_clone, vec![(0, Qword, MaskedEq(bit), bit)])?;
     }
     add(&mut rules, libc::SYS_prctl, vec![(0, Dword, Eq, libc::PR_SET_PDEATHSIG as u64), (1, Dword, Ne, 9)])?;
-    // Rust's process start hands an error over through a pair of local sockets.
+    // Rust's std reports an error of a started process through a pair of local sockets.
     add(&mut rules, libc::SYS_socketpair, vec![(0, Dword, Ne, libc::AF_UNIX as u64)])?;
     install(Rules::from([(libc::SYS_clone3, vec![])]), SeccompAction::Allow, errno(libc::ENOSYS))?;
     install(rules, SeccompAction::Allow, errno(libc::EPERM))
@@ -221,7 +221,7 @@ fn errno(number: i32) -> SeccompAction {
 
 type Condition = (u8, seccompiler::SeccompCmpArgLen, seccompiler::SeccompCmpOp, u64);
 
-/// One more alternative for `call`: all conditions together.
+/// Adds an alternative for `call`: it is allowed if all conditions hold.
 fn add(rules: &mut Rules, call: i64, conditions: Vec<Condition>) -> Result<(), Fault> {
     let built: Result<Vec<_>, _> = conditions
         .into_iter()

@@ -1,4 +1,4 @@
-//! The floating-point environment: rounding, flush-to-zero and exception masks, without the sticky flags.
+//! The floating-point environment: rounding mode, flush-to-zero and exception masks, without the sticky flags.
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FpEnv {
@@ -20,7 +20,7 @@ impl FpEnv {
         Self { main: u64::from(mxcsr & !0x3f), x87 }
     }
 
-    /// Back to what a fresh process has.
+    /// Restores the environment of a fresh process.
     pub fn restore(self) {
         let mxcsr = self.main as u32;
         // SAFETY: values that `read` returned, hence valid.
@@ -33,7 +33,7 @@ impl FpEnv {
 
 #[cfg(target_arch = "aarch64")]
 impl FpEnv {
-    /// FPCR holds no sticky flags; they live in FPSR.
+    /// FPCR has no sticky flags; they are in FPSR.
     pub fn read() -> Self {
         let fpcr: u64;
         // SAFETY: reads a user-accessible register.
@@ -41,7 +41,7 @@ impl FpEnv {
         Self { main: fpcr, x87: 0 }
     }
 
-    /// Back to what a fresh process has.
+    /// Restores the environment of a fresh process.
     pub fn restore(self) {
         // SAFETY: a value that `read` returned.
         unsafe { std::arch::asm!("msr fpcr, {}", in(reg) self.main) };

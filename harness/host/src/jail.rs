@@ -1,7 +1,7 @@
-//! `jail`: starts the compiler inside a sandbox and leaves nothing of it behind.
+//! `jail`: runs the compiler in a sandbox and leaves no process behind.
 //!
-//! The jail stays outside as the group's keeper: it takes every descendant with it when it ends or when its own
-//! parent is killed. A sandboxed process cannot leave the group.
+//! The jail process itself stays outside of the sandbox and supervises the process group: it kills every descendant
+//! when it ends or when its own parent is killed. A sandboxed process cannot leave the group.
 
 use crate::fault::{checked, Fault};
 use crate::{files, filter, limits};
@@ -9,7 +9,7 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// Environment variables that a compiler may see; a candidate reads them with env!.
+/// Environment variables that the compiler gets; a candidate can read them with env!.
 const ENVIRONMENT: &[&str] = &["PATH", "TMPDIR", "LC_ALL", "LANG", "SDKROOT", "DEVELOPER_DIR", "LD_LIBRARY_PATH"];
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ pub fn jail(words: Vec<OsString>) -> Result<(), Fault> {
     if jail.program.is_empty() {
         return Err(Fault::usage("jail: no program after --"));
     }
-    // SAFETY: plain system calls; the child only prepares and executes.
+    // SAFETY: plain system calls; the child only prepares and executes the program.
     unsafe {
         let keeper = libc::getpid();
         libc::setpgid(0, 0); // fails when the caller already made a session of us, which is as good
@@ -75,7 +75,7 @@ fn parse(words: Vec<OsString>) -> Result<Jail, Fault> {
     Ok(jail)
 }
 
-/// Closes the sandbox around this process and becomes the program; returns only what went wrong.
+/// Sandboxes this process and executes the program; returns only on failure.
 fn inside(jail: &Jail, keeper: i32) -> Fault {
     match restrict(jail, keeper) {
         Err(fault) => fault,
@@ -126,7 +126,7 @@ unsafe fn watched_signals() -> libc::sigset_t {
     set
 }
 
-/// A second keeper, for the case that the first one is killed: it takes the whole group with it.
+/// A second supervisor, in case the first one is killed: it kills the whole group.
 unsafe fn watch_over(keeper: i32, watched: &libc::sigset_t) {
     if libc::fork() != 0 {
         return;
@@ -139,7 +139,7 @@ unsafe fn watch_over(keeper: i32, watched: &libc::sigset_t) {
     libc::kill(0, libc::SIGKILL);
 }
 
-/// Waits for the program, or for the order to end; then ends what is left and passes the status on.
+/// Waits for the program, or for a signal to end it; then kills what is left and passes the exit status on.
 unsafe fn keep(child: i32, watched: &mut libc::sigset_t) -> ! {
     let mut status = 0;
     loop {
@@ -166,7 +166,7 @@ unsafe fn keep(child: i32, watched: &mut libc::sigset_t) -> ! {
     libc::_exit(libc::WEXITSTATUS(status))
 }
 
-/// Descendants whose parent ended became our children; a compiler has no business leaving any.
+/// Kills descendants whose parent has ended and which became our children.
 unsafe fn end_orphans() {
     let mut status = 0;
     while libc::waitpid(-1, &mut status, libc::WNOHANG) >= 0 {

@@ -2,21 +2,21 @@
 
 use crate::fault::{checked, Fault};
 
-/// Backstop for a worker whose parent stopped watching; the real time limit is the parent's wall clock.
+/// Last resort for a worker whose parent no longer watches it; the actual time limit is the parent's wall clock.
 const CPU_S: u64 = 3600;
 const CPU_GRACE_S: u64 = 5;
-/// The main thread may keep this much on its stack; packed panels in arrays are honest.
+/// Stack of the main thread; honest kernels may keep packed panels in arrays.
 const STACK_BYTES: u64 = 64 << 20;
-/// The library's own mappings and the loader's, on top of what the candidate may allocate.
+/// Mappings of the library and the loader, in addition to what the candidate may allocate.
 const LOADING_BYTES: u64 = 64 << 20;
-/// Threads per user: a backstop for a thread bomb, which the parent ends earlier.
+/// Threads per user: a last resort against a thread bomb, which the parent stops earlier.
 const TASKS_OWN_USER: u64 = 4096;
 const TASKS_SHARED_USER: u64 = 8192;
-/// Users that nobody has; one per worker, so that neither signals nor task limits are shared.
+/// User ids that nobody has; one per worker, so that workers share neither signals nor task limits.
 const FIRST_USER: u32 = 20_000;
 const USERS: u32 = 40_000;
 
-/// Address space beyond what is mapped now, and small everything else.
+/// Limits the address space beyond what is mapped now, and sets small limits for everything else.
 pub fn for_kernel(memory_bytes: u64) -> Result<(), Fault> {
     limit(libc::RLIMIT_CORE, 0)?;
     limit(libc::RLIMIT_FSIZE, 0)?;
@@ -28,12 +28,12 @@ pub fn for_kernel(memory_bytes: u64) -> Result<(), Fault> {
     limit(libc::RLIMIT_AS, mapped_bytes()? + LOADING_BYTES + memory_bytes)
 }
 
-/// As root, becomes a user that owns nothing; in any case gives up every capability.
+/// As root, switches to a user that owns nothing; in any case drops every capability.
 pub fn drop_privileges() -> Result<(), Fault> {
     let user = FIRST_USER + std::process::id() % USERS;
-    // Without CAP_KILL the parent could not end a process of another user.
+    // Without CAP_KILL, the parent could not kill a process of another user.
     let may_switch = effective_capabilities() & CAN_SWITCH == CAN_SWITCH;
-    // SAFETY: no pointers but null; failing leaves the former user.
+    // SAFETY: null is the only pointer; on failure the user stays the same.
     let switched = unsafe {
         libc::geteuid() == 0
             && may_switch
@@ -85,14 +85,14 @@ pub fn give_up_capabilities() -> Result<(), Fault> {
     checked(result as i32, "cannot give up capabilities").map(|_| ())
 }
 
-/// Sets the soft and the hard limit, never above the hard one that is already there.
+/// Sets the soft and the hard limit, never above the existing hard limit.
 pub fn limit(resource: libc::__rlimit_resource_t, value: u64) -> Result<(), Fault> {
     let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a plain struct is filled, then read.
     unsafe {
         checked(libc::getrlimit(resource, &mut now), "getrlimit")?;
         let value = value.min(now.rlim_max);
-        // At the hard limit of CPU time comes SIGKILL, which says nothing; leave room for SIGXCPU.
+        // The hard limit of CPU time sends SIGKILL, which gives no reason; leave room for SIGXCPU.
         let spare = if resource == libc::RLIMIT_CPU { CPU_GRACE_S } else { 0 };
         let wanted = libc::rlimit { rlim_cur: value, rlim_max: value.saturating_add(spare).min(now.rlim_max) };
         checked(libc::setrlimit(resource, &wanted), "setrlimit").map(|_| ())

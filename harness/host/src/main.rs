@@ -1,4 +1,5 @@
-//! `roundtable-host`: hosts one kernel (`run`), runs a compiler (`jail`), tells what the sandbox can do here (`probe`).
+//! `roundtable-host`: hosts one kernel (`run`), runs a compiler (`jail`), reports what the sandbox supports here
+//! (`probe`).
 
 mod abi;
 mod fault;

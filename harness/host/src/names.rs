@@ -1,4 +1,4 @@
-//! System calls by name, and which of the forbidden ones an honest program may still try.
+//! Names of system calls, and the forbidden ones that an honest program may still try.
 
 macro_rules! named {
     ($($constant:ident)*) => { &[$((libc::$constant, stringify!($constant))),*] };
@@ -34,7 +34,7 @@ pub fn name(number: i64) -> &'static str {
     known.map_or("an unlisted system call", |(_, name)| name.trim_start_matches("SYS_"))
 }
 
-/// The error for calls that honest code may make and that nothing follows from.
+/// The error for calls that honest code may make and that have no consequences.
 pub fn harmless(number: i64) -> Option<i32> {
     Some(match number {
         libc::SYS_ioctl => libc::ENOTTY,
@@ -49,7 +49,7 @@ pub fn harmless(number: i64) -> Option<i32> {
     })
 }
 
-/// Which argument is a path, for the calls that take one.
+/// The index of the path among the arguments, for calls that take a path.
 pub fn path_argument(number: i64) -> Option<usize> {
     match number {
         libc::SYS_openat
@@ -81,7 +81,7 @@ pub fn path_argument(number: i64) -> Option<usize> {
     }
 }
 
-/// An open that cannot change anything.
+/// Whether an open call cannot change anything.
 pub fn opens_for_reading(number: i64, argument: impl Fn(usize) -> u64) -> bool {
     let flags = match number {
         libc::SYS_openat => argument(2),
@@ -93,7 +93,7 @@ pub fn opens_for_reading(number: i64, argument: impl Fn(usize) -> u64) -> bool {
     flags & changing as u64 == 0
 }
 
-/// Calls that ask about a path without opening it.
+/// Whether a call queries a path without opening it.
 pub fn only_looks(number: i64) -> bool {
     match number {
         libc::SYS_faccessat
@@ -125,7 +125,7 @@ const BENIGN_FILES: &[&[u8]] = &[
 const BENIGN_FOLDERS: &[&[u8]] =
     &[b"/sys/devices/system/cpu", b"/sys/devices/system/node", b"/sys/fs/cgroup", b"/sys/kernel/mm/"];
 
-/// What the standard library, glibc's malloc and thread pools look at when they size themselves. They get EACCES.
+/// Paths that the standard library, glibc's malloc and thread pools read to size themselves. They get EACCES.
 pub fn benign(path: &[u8]) -> bool {
     let climbs = path.windows(2).any(|pair| pair == b"..");
     !climbs && (BENIGN_FILES.contains(&path) || BENIGN_FOLDERS.iter().any(|folder| path.starts_with(folder)))

@@ -5,12 +5,12 @@ use crate::fault::Fault;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
-/// Everything `run` is told. Descriptors have fixed numbers, see `wire`.
+/// The arguments of `run`. Descriptors have fixed numbers, see `wire`.
 pub struct Run {
     pub library: Option<CString>,
     pub symbol: CString,
     pub abi: Abi,
-    /// Address space in bytes that the program may take beyond what the host itself uses.
+    /// Address space in bytes that the program may use beyond what the host itself uses.
     pub memory_bytes: u64,
     pub cores: Vec<usize>,
     /// Bytes of the regions A, B, C; whole pages.

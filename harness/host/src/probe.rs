@@ -1,4 +1,4 @@
-//! `probe`: what the sandbox can do on this machine, as one line of JSON.
+//! `probe`: what the sandbox supports on this machine, as one line of JSON.
 
 use crate::fault::Fault;
 use crate::{files, filter};
@@ -6,7 +6,7 @@ use crate::{files, filter};
 /// Prints {"landlock": version, "seccomp": bool, "usable": bool, "reason": text}.
 pub fn probe() -> Result<(), Fault> {
     let landlock = files::version();
-    // SAFETY: a child that only tries the filters and leaves.
+    // SAFETY: a child process that only tries the filters and exits.
     let seccomp = unsafe {
         match libc::fork() {
             0 => libc::_exit(i32::from(filter::compiling().is_err())),

@@ -1,10 +1,10 @@
-//! The three regions A, B, C in shared memory, each between wide guards that fault on any touch.
+//! The three regions A, B, C in shared memory, each between wide guard areas that fault on any access.
 
 use crate::fault::Fault;
 use crate::wire::{Range, REGIONS};
 use std::ptr::null_mut;
 
-/// On both sides of each region: wide enough that a step of one row of a large matrix does not jump over it.
+/// Guard bytes on both sides of each region: so wide that one row of a large matrix cannot jump over them.
 const GUARD_BYTES: usize = 16 << 20;
 
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Region {
     protection: i32,
 }
 
-/// Maps the descriptors that the parent gave: A and B can never be made writable, their descriptors are read-only.
+/// Maps the parent's descriptors. A and B can never be made writable, because their descriptors are read-only.
 pub fn map(sizes: [usize; 3]) -> Result<[Region; 3], Fault> {
     let read = libc::PROT_READ;
     let protections = [read, read, read | libc::PROT_WRITE];
@@ -40,7 +40,7 @@ pub fn map(sizes: [usize; 3]) -> Result<[Region; 3], Fault> {
     Ok(regions)
 }
 
-/// Fences everything off, then opens the given page ranges.
+/// Protects everything, then opens the given page ranges.
 pub fn refence(regions: &[Region; 3], open: &[Range]) -> bool {
     // SAFETY: only ranges inside our own mappings, checked below.
     let protect = |region: &Region, start: usize, length: usize, protection: i32| unsafe {

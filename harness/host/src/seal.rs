@@ -1,17 +1,17 @@
-//! The order in which the sandbox closes. `first` comes before the candidate's code is even loaded.
+//! The steps that close the sandbox, in order. `first` comes before the candidate's code is loaded.
 
 use crate::fault::{checked, Fault};
 use crate::options::Run;
 use crate::{files, filter, limits, trap, wire};
 
-/// What the loader would otherwise look for on disk once the sandbox is up.
+/// Libraries that the loader would otherwise look for on disk after the sandbox is closed.
 const PRELOADED: [&std::ffi::CStr; 5] =
     [c"libgcc_s.so.1", c"libm.so.6", c"libpthread.so.0", c"libdl.so.2", c"librt.so.1"];
 
-/// Not a restriction of the candidate yet: die with the parent, lose what was inherited, pin to the cores.
+/// Before any restriction of the candidate: die with the parent, close inherited descriptors, pin to the cores.
 pub fn before_anything(run: &Run) -> Result<(), Fault> {
     die_with(run.parent)?;
-    // SAFETY: plain system calls; descriptors above ours belong to nobody here.
+    // SAFETY: plain system calls; nobody uses the descriptors above ours.
     unsafe {
         libc::syscall(libc::SYS_close_range, wire::FIRST_UNKNOWN, u32::MAX, 0);
         libc::chdir(c"/".as_ptr());
@@ -19,20 +19,20 @@ pub fn before_anything(run: &Run) -> Result<(), Fault> {
     pin(&run.cores)?;
     if !run.abi.trusted() {
         for name in PRELOADED {
-            // SAFETY: system libraries; one that does not exist here is simply not needed here.
+            // SAFETY: system libraries; one that does not exist here is not needed here.
             unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
         }
     }
     Ok(())
 }
 
-/// Limits, identity, files, system calls, in this order: each step needs something that the next one takes away.
+/// Limits, identity, files, system calls, in this order: each step needs something that the next one removes.
 pub fn first(run: &Run) -> Result<(), Fault> {
     limits::for_kernel(run.memory_bytes)?;
     trap::install(run)?;
     if run.sandboxed {
         limits::drop_privileges()?;
-        // Changing the user forgets the death signal.
+        // Changing the user clears the parent-death signal.
         die_with(run.parent)?;
         files::allow_nothing()?;
         // SAFETY: no pointers.
@@ -42,7 +42,7 @@ pub fn first(run: &Run) -> Result<(), Fault> {
     Ok(())
 }
 
-/// After loading: no new executable memory, no library to open.
+/// After loading: no new executable memory, no further library.
 pub fn second(run: &Run) -> Result<(), Fault> {
     trap::forget_library();
     if run.sandboxed {
@@ -51,7 +51,7 @@ pub fn second(run: &Run) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A worker whose parent is killed must not outlive it.
+/// Makes this process die when its parent is killed.
 fn die_with(parent: i32) -> Result<(), Fault> {
     // SAFETY: no pointers.
     unsafe {

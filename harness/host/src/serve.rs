@@ -1,4 +1,4 @@
-//! `run`: map, seal, load, then serve orders until the parent closes the pipe.
+//! `run`: map, seal, load, then carry out orders until the parent closes the pipe.
 
 use crate::abi::{Abi, Entry};
 use crate::fault::Fault;
@@ -10,9 +10,9 @@ use std::ffi::{c_void, CStr};
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
 
-/// Never returns with Ok: the process ends when the parent closes the pipe.
+/// Never returns Ok: the process ends when the parent closes the pipe.
 pub fn serve(run: Run) -> Result<(), Fault> {
-    // Before any foreign code: a constructor may leave another rounding or flush-to-zero mode behind.
+    // Before any foreign code, because a constructor may change the rounding or flush-to-zero mode.
     let fresh = FpEnv::read();
     let table = map_shared(wire::TABLE, wire::TABLE_BYTES, libc::PROT_READ)?;
     let page = map_shared(wire::LAST_WORDS, 4096, libc::PROT_READ | libc::PROT_WRITE)?;
@@ -58,7 +58,7 @@ fn load(run: &Run) -> Result<Entry, Fault> {
     let mut symbol: *mut c_void = null_mut();
     if run.abi != Abi::Null {
         let path = run.library.as_deref().ok_or_else(|| Fault::usage("--library is missing"))?;
-        // SAFETY: running the library's code is what this process is for.
+        // SAFETY: running the library's code is the purpose of this process.
         unsafe {
             let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
             if handle.is_null() {
@@ -70,12 +70,12 @@ fn load(run: &Run) -> Result<Entry, Fault> {
             }
         }
     }
-    // SAFETY: the build's audit (or the user, for a BLAS) says that the symbol has this form.
+    // SAFETY: the audit of the build (or the user, for a BLAS) guarantees that the symbol has this signature.
     Ok(unsafe { Entry::new(run.abi, symbol) })
 }
 
 fn loader_says() -> String {
-    // SAFETY: dlerror returns null or a string that lives until the next call.
+    // SAFETY: dlerror returns null or a string that is valid until the next call.
     unsafe {
         let text = libc::dlerror();
         if text.is_null() {
@@ -85,7 +85,7 @@ fn loader_says() -> String {
     }
 }
 
-/// A BLAS starts its threads and reads what it likes at its first call; after that the sandbox closes.
+/// A BLAS starts its threads and reads files at its first call, so it is called once before the sandbox closes.
 fn warm(entry: Entry) {
     const N: usize = 96;
     let (a, b, mut c) = (vec![1.0f32; N * N], vec![1.0f32; N * N], vec![0.0f32; N * N]);
@@ -100,7 +100,7 @@ fn map_shared(descriptor: i32, bytes: usize, protection: i32) -> Result<*mut u8,
     if at == libc::MAP_FAILED {
         return Err(Fault::system("cannot map what the parent shares"));
     }
-    // SAFETY: mapped, so the descriptor is not needed; the candidate shall not find it.
+    // SAFETY: after mapping, the descriptor is not needed; the candidate must not find it.
     unsafe { libc::close(descriptor) };
     Ok(at.cast())
 }
@@ -113,7 +113,7 @@ fn answer(sequence: u64, kind: u32, fp_env_restored: bool) {
     }
 }
 
-/// CPU time of the whole process. Only used where the parent has no clock of its own for another process.
+/// CPU time of the whole process; used only where the parent cannot read another process's CPU clock.
 fn cpu_ns() -> u64 {
     if cfg!(target_os = "linux") {
         return 0;
@@ -137,7 +137,8 @@ fn orders(entry: Entry, table: *const u8, regions: &[Region; 3], fresh: FpEnv) -
 }
 
 /// # Safety
-/// `table` holds `order.calls` calls, followed by `order.ranges` ranges; offsets lie inside the regions.
+///
+/// `table` holds `order.calls` calls, followed by `order.ranges` ranges; all offsets are inside the regions.
 unsafe fn carry_out(entry: Entry, order: &Order, table: *const u8, regions: &[Region; 3]) {
     let calls = std::slice::from_raw_parts(table.cast::<Call>(), order.calls as usize);
     if order.refence != 0 {

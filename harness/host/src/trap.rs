@@ -1,7 +1,7 @@
-//! Signal handlers: what a forbidden system call means, and the last words of a crash.
+//! Signal handlers: the response to a forbidden system call, and the last words after a crash.
 //!
-//! They run on the candidate's stack in the candidate's process: nothing here is believed further than the wording of
-//! its rejection. They use system calls and the shared page only.
+//! They run on the candidate's stack in the candidate's process, so their output only affects the wording of a
+//! rejection. They use system calls and the shared page only.
 
 use crate::fault::{checked, Fault};
 use crate::names;
@@ -10,7 +10,7 @@ use crate::wire::{self, SIGNALLED, VIOLATION};
 use std::ffi::{c_void, CStr};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
-/// The exit code after a violation; what happened stands in the last words.
+/// Exit code after a violation; the last words describe it.
 const VIOLATION_CODE: i32 = 113;
 const STACK_BYTES: usize = 128 << 10;
 
@@ -20,32 +20,32 @@ static LIBRARY: AtomicI32 = AtomicI32::new(-1);
 
 type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut c_void);
 
-/// Installs all handlers; afterwards the filter forbids to change them.
+/// Installs all handlers; afterwards the filter forbids changing them.
 pub fn install(run: &Run) -> Result<(), Fault> {
     TRUSTED.store(run.abi.trusted(), Ordering::Relaxed);
     if let Some(path) = &run.library {
         LIBRARY_PATH.store(path.clone().into_raw(), Ordering::Relaxed);
         LIBRARY.store(wire::LIBRARY, Ordering::Relaxed);
     }
-    // SAFETY: the stack lives as long as the process; the handlers have the three-argument form.
+    // SAFETY: the stack lives as long as the process; the handlers have the three-argument signature.
     unsafe {
         let stack = Box::leak(vec![0u8; STACK_BYTES].into_boxed_slice());
         let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK_BYTES };
         checked(libc::sigaltstack(&stack, std::ptr::null_mut()), "sigaltstack")?;
         set(libc::SIGSYS, forbidden, 0)?;
         for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
-            // The default action comes back by itself, so returning dies of the very same fault.
+            // The default action is restored automatically, so that returning kills the process with the same fault.
             set(signal, crashed, libc::SA_RESETHAND)?;
         }
     }
     Ok(())
 }
 
-/// The library is loaded; from now on its path is a path like any other.
+/// Called when the library is loaded; from then on its path is treated like any other.
 pub fn forget_library() {
     let descriptor = LIBRARY.swap(-1, Ordering::Relaxed);
     if descriptor >= 0 {
-        // SAFETY: ours, and not used again.
+        // SAFETY: our descriptor, not used again.
         unsafe { libc::close(descriptor) };
     }
 }
@@ -62,7 +62,7 @@ extern "C" fn crashed(signal: i32, info: *mut libc::siginfo_t, context: *mut c_v
     if last.kind.load(Ordering::Acquire) == VIOLATION {
         return; // the bad pointer was the argument of a forbidden call, which is the better story
     }
-    // SAFETY: the kernel hands over valid pointers.
+    // SAFETY: the kernel passes valid pointers.
     let (address, machine) = unsafe { ((*info).si_addr() as u64, Machine(context.cast())) };
     last.signal = signal as u32;
     last.address = address;
@@ -72,7 +72,7 @@ extern "C" fn crashed(signal: i32, info: *mut libc::siginfo_t, context: *mut c_v
 }
 
 extern "C" fn forbidden(_signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: for SIGSYS the number stands at offset 24 of siginfo_t (after the call address); the context is valid.
+    // SAFETY: for SIGSYS the call number is at offset 24 of siginfo_t (after the call address); the context is valid.
     unsafe {
         let number = i64::from(*info.cast::<u8>().add(24).cast::<i32>());
         let errno = *libc::__errno_location();
@@ -88,10 +88,11 @@ extern "C" fn forbidden(_signal: i32, info: *mut libc::siginfo_t, context: *mut 
     }
 }
 
-/// The result that the call seems to have, or None when it is a violation.
+/// The result that the call appears to have, or None when it is a violation.
 ///
 /// # Safety
-/// Reads the path argument; a bad pointer dies of SIGSEGV with the violation already on record.
+///
+/// Reads the path argument; an invalid pointer kills the process with SIGSEGV, after the violation was recorded.
 unsafe fn decide(number: i64, machine: &Machine) -> Option<i64> {
     let last = wire::last_words()?;
     last.syscall = number;
@@ -170,7 +171,7 @@ impl Machine {
         self.register(libc::REG_RSP)
     }
 
-    /// Bit 1 of the page-fault error code says write.
+    /// Bit 1 of the page-fault error code means a write.
     fn access(&self) -> u32 {
         u32::from(self.register(libc::REG_ERR) & 2 != 0)
     }
@@ -193,7 +194,7 @@ impl Machine {
         unsafe { (*self.0).uc_mcontext.sp }
     }
 
-    /// Not told in a plain register here.
+    /// Not available in a plain register here.
     fn access(&self) -> u32 {
         2
     }

@@ -1,6 +1,6 @@
-//! What parent and host say to each other: fixed descriptors, plain little structs, one page of last words.
+//! The protocol between parent and host: fixed descriptors, plain structs, one page of last words.
 //!
-//! The same layouts stand in harness/judge/worker/client.py and harness/judge/worker/autopsy.py.
+//! The same layouts are in harness/judge/worker/client.py and harness/judge/worker/autopsy.py.
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -13,10 +13,10 @@ pub const TABLE: i32 = 9;
 pub const LIBRARY: i32 = 10;
 pub const FIRST_UNKNOWN: u32 = 11;
 
-/// Bytes of the table of calls and open ranges, which the host maps read-only.
+/// Bytes of the table of calls and open ranges, which is mapped read-only in the host.
 pub const TABLE_BYTES: usize = 4 << 20;
 
-/// One order: run `calls` entries of the table, after having opened `ranges` page ranges if `refence` is set.
+/// One order: run `calls` entries of the table; if `refence` is set, first open `ranges` page ranges.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Order {
@@ -37,7 +37,7 @@ pub struct Call {
     pub offsets: [usize; 3],
 }
 
-/// Pages that stay accessible; everything else of the region is fenced off.
+/// Pages that stay accessible; the rest of the region is protected.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Range {
@@ -59,7 +59,8 @@ pub struct Answer {
     pub reserved: u64,
 }
 
-/// Why the process is about to die. It lies in memory that the candidate can write: it words a rejection, no more.
+/// The reason of the process's death. The candidate can write to this memory, so it only affects the wording of a
+/// rejection.
 #[repr(C)]
 pub struct LastWords {
     pub kind: AtomicU32,
@@ -67,10 +68,10 @@ pub struct LastWords {
     pub address: u64,
     pub stack_pointer: u64,
     pub syscall: i64,
-    /// 0 read, 1 write, 2 not known.
+    /// 0 read, 1 write, 2 unknown.
     pub access: u32,
     pub text_length: u32,
-    /// Where the regions lie, so that the parent can say what an address belongs to.
+    /// Addresses of the regions, so that the parent can tell which region an address belongs to.
     pub bases: [u64; 3],
     pub text: [u8; 512],
 }
@@ -86,10 +87,10 @@ pub fn last_words() -> Option<&'static mut LastWords> {
     unsafe { LAST.load(Ordering::Acquire).as_mut() }
 }
 
-/// Sends one answer; false when the pipe is gone.
+/// Sends one answer; returns false when the pipe is closed.
 pub fn send(answer: &Answer) -> bool {
     let size = std::mem::size_of::<Answer>();
-    // SAFETY: a repr(C) struct without padding, written whole.
+    // SAFETY: a repr(C) struct without padding, written as a whole.
     unsafe { libc::write(ANSWER, (answer as *const Answer).cast(), size) == size as isize }
 }
 

@@ -1,2 +1,2 @@
-//! Nothing of its own: it makes Cargo build the crates that candidates link.
+//! Empty: it exists so that Cargo builds the crates that candidates may link.
 pub use rayon;

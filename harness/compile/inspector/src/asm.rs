@@ -1,10 +1,10 @@
-//! What stands in an asm! template: no directives, no system calls, nothing that the policy forbids elsewhere.
+//! Checks of asm! templates: no directives, no system calls, nothing that the policy forbids elsewhere.
 
 use crate::comments;
 use crate::rules::Finding;
 use crate::tokens::{Kind, View};
 
-/// Look at the arguments of asm! between the brackets `open` and its partner; true if a macro puts them together.
+/// Checks the arguments of asm! between the bracket `open` and its partner; returns true if a macro assembles them.
 pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) -> bool {
     let close = view.0[open].partner;
     let line = view.0[open].line;
@@ -23,14 +23,15 @@ pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) -> bool {
         }
         at = end + 1;
     }
-    // A part that is not known here could end a comment or begin one.
+    // A part that is unknown here could start or end a comment.
     let text = if computed { text } else { comments::without(&text) };
     judge(&text, line, findings);
     computed
 }
 
-/// A template that a macro puts together: its parts are literals in the macros of this file. Each is judged alone,
-/// and none may be a part of a directive; instructions put together from parts are seen by the audit of the binary.
+/// A template that a macro assembles: its parts are string literals in the macros of this file. Each literal is
+/// checked alone, and none may be part of a directive. Instructions assembled from parts are found by the audit of the
+/// binary.
 pub fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
     if view.0.iter().any(|token| token.is_name() && token.text == "stringify") {
         let detail = "an asm! template that is put together beside a stringify!".to_owned();
@@ -56,7 +57,8 @@ pub fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
     }
 }
 
-/// `in(reg) x`, `name = out(xmm_reg) y`, `options(…)`, `const N`, `sym f`, `label {…}`, attributes in front of them.
+/// Whether an operand starts here: `in(reg) x`, `name = out(xmm_reg) y`, `options(…)`, `const N`, `sym f`, `label
+/// {…}`, with attributes in front.
 fn is_operand(view: View<'_>, mut at: usize, end: usize) -> bool {
     while view.is(at, "#") && view.is(at + 1, "[") {
         at = view.0[at + 1].partner + 1;
@@ -71,7 +73,7 @@ fn is_operand(view: View<'_>, mut at: usize, end: usize) -> bool {
     at < end && WORDS.iter().any(|word| view.is_keyword(at, word))
 }
 
-/// concat! of string literals alone.
+/// The value of concat! with string literals only.
 fn concatenated(view: View<'_>, at: usize, end: usize) -> Option<String> {
     if !(view.is_keyword(at, "concat") && view.is(at + 1, "!") && view.get(at + 2)?.kind == Kind::Open) {
         return None;
@@ -90,7 +92,7 @@ fn concatenated(view: View<'_>, at: usize, end: usize) -> Option<String> {
     Some(whole)
 }
 
-/// The text of a string or character literal; concat! takes both.
+/// The text of a string or character literal; concat! accepts both.
 fn string(literal: &str) -> Option<String> {
     match syn::parse_str::<syn::Lit>(literal).ok()? {
         syn::Lit::Str(text) => Some(text.value()),
@@ -101,7 +103,7 @@ fn string(literal: &str) -> Option<String> {
 
 fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
     let lower = text.to_lowercase();
-    // A comment's end and a label's colon also begin a statement. Too many beginnings are safe, too few are not.
+    // The end of a comment and the colon of a label start a statement, too. Too many starts are safe, too few are not.
     let pieces =
         lower.split(['\n', '\r', ';', ':']).flat_map(|piece| piece.split("*/")).flat_map(|piece| piece.split("%%"));
     for piece in pieces {
@@ -126,7 +128,7 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
     }
 }
 
-/// `.p2align 4` before a loop, or `.p2align 4,,10`: padding with the assembler's own no-ops, or with one-byte no-ops.
+/// `.p2align 4` before a loop, or `.p2align 4,,10`: padding with no-ops by the assembler.
 fn is_alignment(piece: &str) -> bool {
     let piece = piece.split("//").next().unwrap_or(piece).trim();
     let Some(numbers) = [".p2align", ".balign", ".align"].iter().find_map(|name| piece.strip_prefix(name)) else {
@@ -141,15 +143,15 @@ fn is_alignment(piece: &str) -> bool {
         && most.is_none_or(is_number)
 }
 
-/// How a statement reaches a symbol that the template does not define: by calling, jumping or addressing it.
+/// The symbol that a statement calls, jumps to or addresses without the template defining it.
 fn reference(piece: &str, first: &str, text: &str) -> Option<&'static str> {
-    // Pieces end at newlines and at the end of block comments, so a line comment hides nothing that is assembled.
+    // Pieces end at newlines and at the end of block comments, so a line comment cannot hide assembled text.
     let piece = piece.split("//").next().unwrap_or(piece);
     const CALLS: &[&str] = &["bl", "blr", "br", "adr", "adrp", "braa", "blraa", "leave", "enter"];
     if ["call", "ret", "iret", "lcall", "ljmp"].iter().any(|start| first.starts_with(start)) || CALLS.contains(&first) {
         return Some("the call or return");
     }
-    // The operand that is the target: the first of a jump, the last of compare-and-branch on Arm.
+    // The target operand: the first of a jump, the last of compare-and-branch on Arm.
     let target = match first {
         "cbz" | "cbnz" => Some(2),
         "tbz" | "tbnz" => Some(3),
@@ -165,7 +167,7 @@ fn reference(piece: &str, first: &str, text: &str) -> Option<&'static str> {
     (piece.contains(['@', '"']) || literal || counts_from_here(piece)).then_some("the address of a symbol in")
 }
 
-/// `rip` as a word of its own, and not beside an operand of asm!, as in `[rip + {constant}]`.
+/// Whether `rip` occurs as a word outside of an operand of asm! such as `[rip + {constant}]`.
 fn counts_from_here(piece: &str) -> bool {
     piece.match_indices("rip").any(|(at, word)| {
         let rest = &piece[at + word.len()..];

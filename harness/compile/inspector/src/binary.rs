@@ -1,4 +1,4 @@
-//! A compiled library: what it exports and imports, what runs by itself, which instructions it holds.
+//! Facts about a compiled library: exports, imports, functions that run on loading, forbidden instructions.
 
 use object::elf;
 use object::read::elf::ProgramHeader;
@@ -12,19 +12,19 @@ use std::collections::BTreeMap;
 pub struct Report {
     pub exports: Vec<String>,
     pub undefined: Vec<String>,
-    /// Functions that the loader runs by itself, by name, from .init_array, .fini_array and their like.
+    /// Names of functions that the loader runs by itself, from .init_array, .fini_array and similar sections.
     pub constructors: Vec<String>,
     pub needed: Vec<String>,
     pub indirect_functions: Vec<String>,
     pub executable_sections: Vec<String>,
     pub writable_code: Vec<String>,
-    /// Imported functions that the candidate's own code refers to, each with one function that does (x86-64).
+    /// Imported functions that the candidate's own code references, each with one function that does (x86-64).
     pub referenced: BTreeMap<String, String>,
-    /// "mnemonic in function" and how often.
+    /// "mnemonic in function" and its number of occurrences.
     pub forbidden: BTreeMap<String, usize>,
     /// Every function of the symbol table, demangled, without its hash.
     pub functions: Vec<String>,
-    /// Address space that loading takes: segments with their zeroed parts, and one thread's copy of thread-locals.
+    /// Address space needed for loading: segments with their zeroed parts, plus one thread's copy of thread-locals.
     pub memory_bytes: u64,
 }
 
@@ -73,7 +73,8 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
 
 struct Function {
     name: String,
-    /// Generated while compiling the candidate's crate, generic functions of std included: their v0 symbols say so.
+    /// Whether it was generated while compiling the candidate's crate, including generic functions of std: v0 symbols
+    /// tell.
     candidates: bool,
 }
 
@@ -112,7 +113,7 @@ const SELF_RUNNING: &[&str] = &[
     "__init_offsets",
 ];
 
-/// What the loader calls without being asked. A slot's value is in the file or in the relocation that fills it.
+/// Functions that the loader calls by itself. The value of a slot is in the file or in the relocation that fills it.
 fn constructors(file: &object::File<'_>, names: &Names) -> Result<Vec<String>, String> {
     let mut filled: BTreeMap<u64, u64> = BTreeMap::new();
     for (at, relocation) in file.dynamic_relocations().into_iter().flatten() {
@@ -203,7 +204,7 @@ fn forbidden(file: &object::File<'_>, names: &Names) -> Result<BTreeMap<String, 
     Ok(counts)
 }
 
-/// Which imports the candidate's code calls or takes the address of, through the offset table or a stub of the linker.
+/// Imports that the candidate's code calls or takes the address of, through the offset table or a stub of the linker.
 fn referenced(file: &object::File<'_>, names: &Names) -> Result<BTreeMap<String, String>, String> {
     let mut found = BTreeMap::new();
     if file.architecture() != object::Architecture::X86_64 {

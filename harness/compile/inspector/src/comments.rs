@@ -1,7 +1,7 @@
-//! Comments in an asm! template, left out as LLVM's lexer leaves them out (llvm/lib/MC/MCParser/AsmLexer.cpp).
+//! Removes comments from an asm! template as LLVM's lexer does (llvm/lib/MC/MCParser/AsmLexer.cpp).
 
-/// The template as the assembler reads it. Where it is unclear what a comment is, the rest stays whole: a comment taken
-/// for code may refuse an honest kernel, code taken for a comment would hide.
+/// The template as the assembler reads it. Where it is unclear whether a comment starts, the rest is kept: a comment
+/// taken for code can only reject an honest kernel, while code taken for a comment would be hidden.
 pub fn without(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
@@ -11,7 +11,7 @@ pub fn without(text: &str) -> String {
         let length = match beginning(rest, &kept) {
             Beginning::Line => rest.find(['\n', '\r']).unwrap_or(rest.len()),
             Beginning::Block(length) => {
-                // What follows the comment may begin a statement.
+                // A statement may start after the comment.
                 kept.push('\n');
                 length
             }
@@ -44,18 +44,18 @@ fn beginning(rest: &str, before: &str) -> Beginning {
         return inside.find("*/").map_or(Beginning::Unclear, |length| Beginning::Block(length + 4));
     }
     match rest.as_bytes()[0] {
-        // '#' is a number and "a//b" a symbol.
+        // Here '#' is a number and "a//b" a symbol.
         b'\'' | b'"' => Beginning::Unclear,
         b'#' if X86 => Beginning::Line,
         b'#' if stands_before_a_number(before) => Beginning::Code,
         b'#' => Beginning::Unclear,
-        // There it begins a comment.
+        // Here it starts a comment.
         b';' if APPLE_ARM => Beginning::Unclear,
         _ => Beginning::Code,
     }
 }
 
-/// On Arm, `#` marks a number after a mnemonic, a comma or a bracket; where a statement could begin it is a comment.
+/// On Arm, `#` marks a number after a mnemonic, a comma or a bracket; where a statement could start it is a comment.
 fn stands_before_a_number(before: &str) -> bool {
     before.trim_end_matches([' ', '\t']).ends_with(|last: char| last.is_alphanumeric() || ",[".contains(last))
 }

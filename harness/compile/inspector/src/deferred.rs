@@ -1,4 +1,4 @@
-//! Whose spawn is called: a scope and a thread's builder give something to wait for, a pool of rayon's does not.
+//! Finds spawns that are not awaited: scopes and thread builders return something to wait for, rayon's pools do not.
 
 use crate::paths::{tree, Leaf, Roots, DEFERRING};
 use crate::rules::Finding;
@@ -7,13 +7,13 @@ use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 
-/// A pool of rayon's may be in this file: without both words none can be reached.
+/// Whether a pool of rayon's may be used in this file; without both words none can be.
 pub fn has_pool(tokens: &[Token]) -> bool {
     let named = |wanted: fn(&str) -> bool| tokens.iter().any(|token| token.is_name() && wanted(&token.text));
     named(|name| name == "rayon") && named(|name| name.starts_with("ThreadPool"))
 }
 
-/// The names that some `use rayon::*` brings: what is imported from std::thread beside a glob wins over it.
+/// Names that a `use rayon::*` may bring in. An import from std::thread beside the glob takes precedence over it.
 pub fn brought_by_globs(view: View<'_>, roots: &Roots) -> Vec<&'static str> {
     let around = enclosing(view);
     let std_is_std = (1..view.0.len())
@@ -23,7 +23,7 @@ pub fn brought_by_globs(view: View<'_>, roots: &Roots) -> Vec<&'static str> {
         let token = &view.0[at];
         if token.is_name() && roots.of(&token.text) == Some("rayon") && view.is_path_separator(at + 1) {
             let all = tree(view, at).leaves.iter().any(|leaf| leaf.glob && leaf.path.len() == 1);
-            // In braces of a use, the glob belongs to what is around them.
+            // Inside the braces of a use, the glob belongs to the path around them.
             globs.extend(all.then(|| outside_use(view, &around, at)));
         } else if token.is_keyword("use") && std_is_std && is_unconditional(view, at) {
             imports.extend(tree(view, at + 1).leaves.into_iter().filter_map(|leaf| imported(&leaf, around[at])));
@@ -33,7 +33,7 @@ pub fn brought_by_globs(view: View<'_>, roots: &Roots) -> Vec<&'static str> {
     DEFERRING.iter().copied().filter(|name| brings(name)).collect()
 }
 
-/// For every token, the bracket in which it stands.
+/// The enclosing bracket of every token.
 fn enclosing(view: View<'_>) -> Vec<Option<usize>> {
     let mut open = Vec::new();
     let around = view.0.iter().enumerate().map(|(at, token)| {
@@ -60,7 +60,7 @@ fn outside_use(view: View<'_>, around: &[Option<usize>], at: usize) -> Option<us
     here
 }
 
-/// A `use` without attributes, written in no macro.
+/// Whether a `use` has no attributes and is not inside a macro.
 fn is_unconditional(view: View<'_>, at: usize) -> bool {
     let token = &view.0[at];
     let start = match view.before(at) {
@@ -72,7 +72,7 @@ fn is_unconditional(view: View<'_>, at: usize) -> bool {
     !(token.in_call || token.in_definition || token.in_plain || conditional)
 }
 
-/// std::thread::spawn under its own name, a function: what only names a type would not win over a function.
+/// An import of the function std::thread::spawn under its own name; a type of that name would not hide a function.
 fn imported(leaf: &Leaf, place: Option<usize>) -> Option<(Option<usize>, String)> {
     let [root, module, name] = leaf.path.as_slice() else { return None };
     let known = root == "std" && module == "thread" && !leaf.glob && leaf.alias.is_none();
@@ -86,7 +86,7 @@ pub fn spawns(file: &syn::File, tokens: &[Token]) -> Vec<Finding> {
     search.findings
 }
 
-/// Every spawn as a method, where no tree tells the receivers apart.
+/// Every spawn as a method, for sources without a syntax tree, where receivers cannot be distinguished.
 pub fn unread(view: View<'_>) -> Vec<Finding> {
     let named = (0..view.0.len()).filter(|&at| DEFERRING.contains(&view.0[at].text.as_str()));
     named
@@ -99,7 +99,7 @@ fn finding(line: usize) -> Finding {
     Finding { rule: "deferred-work", line, detail: "spawns on a thread pool".to_owned() }
 }
 
-/// A type of this file bears a name by which scopes and builders are told from pools.
+/// The file defines a type named Scope* or Builder, so names prove nothing here.
 fn borrows(tokens: &[Token]) -> bool {
     const NAMING: &[&str] = &["as", "type", "struct", "trait", "enum", "union"];
     tokens.windows(2).any(|pair| {
@@ -110,7 +110,7 @@ fn borrows(tokens: &[Token]) -> bool {
 
 #[derive(Default)]
 struct Search {
-    /// The names in scope, innermost last; true for what waits for the work it spawns.
+    /// The names in scope, innermost last; true for values that wait for the work they spawn.
     scopes: Vec<BTreeMap<String, bool>>,
     own: BTreeSet<String>,
     borrowed: bool,
@@ -134,7 +134,7 @@ impl Search {
         self.scopes.iter().rev().find_map(|scope| scope.get(name)).is_some_and(|waits| *waits)
     }
 
-    /// A parameter may be a scope, unless its type says that it is something else.
+    /// A parameter may be a scope, unless its type is something else.
     fn parameter(&mut self, pattern: &syn::Pat, of: Option<&syn::Type>) {
         match pattern {
             syn::Pat::Ident(name) => {
@@ -147,7 +147,7 @@ impl Search {
         }
     }
 
-    /// std::thread::Builder::new().name(…), or a name that stands for it, or a scope.
+    /// Whether the receiver is std::thread::Builder::new().name(…), a variable that holds one, or a scope.
     fn waits(&self, mut receiver: &syn::Expr) -> bool {
         const OF_BUILDER: &[&str] = &["name", "stack_size", "no_hooks"];
         while let syn::Expr::MethodCall(call) = receiver {
@@ -165,7 +165,7 @@ impl Search {
 }
 
 impl<'ast> Visit<'ast> for Search {
-    /// An item sees nothing of the function around it.
+    /// Items do not see the variables of the function around them.
     fn visit_item(&mut self, node: &'ast syn::Item) {
         let outer = std::mem::take(&mut self.scopes);
         self.scoped(|search| visit::visit_item(search, node));
@@ -228,7 +228,7 @@ impl<'ast> Visit<'ast> for Search {
         visit::visit_pat_ident(self, node);
     }
 
-    /// A macro that stands as a statement may bind the names that it is given.
+    /// A macro used as a statement may bind the names in its arguments.
     fn visit_stmt_macro(&mut self, node: &'ast syn::StmtMacro) {
         let plain = node.mac.path.get_ident().is_some_and(|name| is_plain(&self.own, &name.to_string()));
         if !plain {
@@ -262,7 +262,7 @@ fn makes_builder(function: &syn::Expr) -> bool {
     names.next().is_some_and(|name| name == "new") && names.next().is_some_and(|name| name == "Builder")
 }
 
-/// rayon's or std's Scope, by whatever reference, or a type that is left to inference.
+/// Scope of rayon or std, behind any reference, or an inferred type.
 fn may_be_scope(of: &syn::Type) -> bool {
     #[derive(Default)]
     struct Names(Vec<String>);

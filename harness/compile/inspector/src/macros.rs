@@ -1,9 +1,9 @@
-//! What macros of the candidate's own could make of the words that they are given.
+//! What the candidate's own macros could do with the words in their arguments.
 
 use crate::tokens::{own_macros, Kind, View};
 use std::collections::BTreeSet;
 
-/// Own macros that take whole items or expressions only: what stands in their arguments is compiled as it stands.
+/// Own macros that take whole items or expressions only, so that their arguments are compiled unchanged.
 pub fn opaque(view: View<'_>) -> BTreeSet<String> {
     let (mut found, mut others) = (BTreeSet::new(), BTreeSet::new());
     for at in 0..view.0.len() {
@@ -24,10 +24,10 @@ pub fn opaque(view: View<'_>) -> BTreeSet<String> {
     found
 }
 
-/// Some macro of this file could put a word that it is given in front of an exclamation mark.
+/// Whether a macro of this file could place a word from its arguments in front of an exclamation mark.
 pub fn makes_calls(view: View<'_>) -> bool {
     view.0.iter().enumerate().any(|(at, token)| {
-        // A macro that is given a dollar sign, or another macro's rules, can write rules that are not seen here.
+        // A macro that receives a dollar sign, or another macro's rules, can define rules that are not visible here.
         let handed = token.is("$") && token.in_call && !token.in_definition;
         let rewritten = token.is_keyword("macro_rules") && token.in_call;
         let named = token.is("$") && view.get(at + 1).is_some_and(|next| next.kind != Kind::Open);
@@ -35,7 +35,7 @@ pub fn makes_calls(view: View<'_>) -> bool {
     })
 }
 
-/// What stands at `at`, after a metavariable, lets it meet an exclamation mark that is written there or comes along.
+/// Whether the token at `at`, after a metavariable, lets it precede an exclamation mark, literal or from an argument.
 fn joins(view: View<'_>, at: usize) -> bool {
     let next = &view.0[at];
     let ends_repetition = next.kind == Kind::Close && next.partner > 0 && view.is(next.partner - 1, "$");

@@ -1,7 +1,7 @@
-//! Reads what a candidate wrote and what the compiler made of it; trusted itself, trusting neither.
+//! Inspects a candidate's source and the compiled binary; trusted itself, it trusts neither.
 //!
-//!     roundtable-inspector source < kernel.rs     JSON: what the policy finds
-//!     roundtable-inspector binary kernel.so       JSON: what the library exports, imports, runs, contains
+//!     roundtable-inspector source < kernel.rs     JSON: findings of the policy
+//!     roundtable-inspector binary kernel.so       JSON: exports, imports, constructors, instructions
 //!     roundtable-inspector rules                  JSON: the table of rules
 
 mod aarch64;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 const SOURCE_LIMIT: u64 = 1 << 20;
 const BINARY_LIMIT: u64 = 256 << 20;
-// The parser recurses over operators too, which brackets do not bound: room for one megabyte of them.
+// The parser also recurses over operators, which brackets do not limit: room for one megabyte of them.
 const STACK: usize = 1 << 30;
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
-//! Names that mean one forbidden thing wherever they stand.
+//! Names that are forbidden wherever they occur.
 
-/// The rule that naming `name` breaks.
+/// The rule that using `name` violates.
 pub fn broken_by(name: &str) -> Option<&'static str> {
     Some(match name {
         "Instant" | "SystemTime" | "UNIX_EPOCH" => "clock",
@@ -59,17 +59,17 @@ fn reduced_precision(name: &str) -> bool {
     is_like_arm(name) || name.starts_with("vbfdot") || name.starts_with("vbfmmla") || name.starts_with("vbfmlal")
 }
 
-/// Built like an intrinsic of Arm's for sixteen bits, as a variable v_f16 is too.
+/// Whether a name has the form of a 16-bit Arm intrinsic; a variable such as v_f16 has it, too.
 pub fn is_like_arm(name: &str) -> bool {
     name.starts_with('v') && name.split('_').any(|word| matches!(word, "f16" | "bf16"))
 }
 
-/// Types of sixteen bits. A function or a variable may bear such a name, so where it stands decides.
+/// 16-bit types. Functions and variables may have such names, so the position decides.
 pub fn is_half_type(name: &str) -> bool {
     matches!(name, "f16" | "bf16")
 }
 
-/// Macros that may not be called; the names are too common to forbid as identifiers.
+/// Macros that may not be called; their names are too common to forbid as identifiers.
 pub fn broken_by_macro(name: &str) -> Option<&'static str> {
     Some(match name {
         "print" | "println" | "eprint" | "eprintln" | "dbg" => "input-output",
@@ -79,7 +79,7 @@ pub fn broken_by_macro(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Attributes that a self-contained module needs; `clippy::x` and `rustfmt::x` by their first name.
+/// Attributes that a self-contained module may need; `clippy::x` and `rustfmt::x` by their first name.
 pub const ATTRIBUTES: &[&str] = &[
     "allow",
     "automatically_derived",
@@ -113,7 +113,7 @@ pub const ATTRIBUTES: &[&str] = &[
     "warn",
 ];
 
-/// Attributes that name the crate or unstable features.
+/// Attributes that configure the crate or enable unstable features.
 pub const CRATE_ATTRIBUTES: &[&str] = &[
     "feature",
     "crate_name",

@@ -1,9 +1,9 @@
-//! Paths and use-trees: which names stand for std and rayon, and what is taken from them.
+//! Paths and use-trees: the names that refer to std and rayon, and the paths below them.
 
 use crate::tokens::View;
 use std::collections::BTreeMap;
 
-/// One full path that a tree stands for: `std::{fs, io as x}` has two.
+/// One full path of a tree: `std::{fs, io as x}` has two.
 pub struct Leaf {
     pub path: Vec<String>,
     pub alias: Option<String>,
@@ -12,12 +12,12 @@ pub struct Leaf {
 
 pub struct Tree {
     pub leaves: Vec<Leaf>,
-    /// Where the tree could not be followed: a metavariable, a loose `::`.
+    /// Where the tree could not be followed: a metavariable, an isolated `::`.
     pub broken: Option<usize>,
     pub end: usize,
 }
 
-/// Follow the tree that begins at `at` (an identifier, `{` or `*`).
+/// Parses the tree that starts at `at` (an identifier, `{` or `*`).
 pub fn tree(view: View<'_>, at: usize) -> Tree {
     let mut tree = Tree { leaves: Vec::new(), broken: None, end: at };
     tree.end = branch(view, at, &[], &mut tree, 0);
@@ -41,7 +41,7 @@ fn branch(view: View<'_>, mut at: usize, prefix: &[String], tree: &mut Tree, dep
                 return at + 1;
             }
             Some(token) if token.is("{") => return braces(view, at, &path, tree, depth),
-            // Deeper than the root, a generic argument or a metavariable ends what matters here.
+            // Below the root, a generic argument or a metavariable ends the relevant part.
             Some(token) if (token.is("<") || token.is("$")) && path.len() > 1 => break,
             _ => {
                 tree.broken = tree.broken.or(Some(line));
@@ -57,7 +57,7 @@ fn branch(view: View<'_>, mut at: usize, prefix: &[String], tree: &mut Tree, dep
     if view.is_keyword(at, "as") {
         match view.get(at + 1) {
             Some(name) if name.is_name() => alias = Some(name.text.clone()),
-            // `x as *const f32` casts: not a renaming, nothing is bound.
+            // `x as *const f32` is a cast, not a renaming.
             _ if path.len() > 1 => {}
             _ => tree.broken = tree.broken.or(Some(line)),
         }
@@ -89,7 +89,7 @@ fn braces(view: View<'_>, open: usize, path: &[String], tree: &mut Tree, depth: 
     close + 1
 }
 
-/// The names under which std and rayon are known in this file, whatever the scope.
+/// The names that refer to std and rayon in this file, in any scope.
 pub struct Roots(BTreeMap<String, &'static str>);
 
 impl Roots {
@@ -97,7 +97,7 @@ impl Roots {
         self.0.get(name).copied()
     }
 
-    /// Gather renamings until no new one is found; a renaming of a renaming needs another look.
+    /// Collects renamings until no new one is found, because a renaming may be renamed.
     pub fn gather(view: View<'_>) -> Self {
         let mut roots = Roots(BTreeMap::from([("std".to_owned(), "std"), ("rayon".to_owned(), "rayon")]));
         loop {
@@ -125,7 +125,7 @@ impl Roots {
     }
 }
 
-/// Modules, macros and primitive names of std that do no input or output.
+/// Modules, macros and primitive names of std without input or output.
 const STD_ALLOWED: &[&str] = &[
     "alloc",
     "any",
@@ -215,7 +215,7 @@ const STD_ALLOWED: &[&str] = &[
     "writeln",
 ];
 
-/// The rule that a path below std breaks, if it breaks one. `below` does not hold the root.
+/// The rule that a path below std violates, if any. `below` does not include the root.
 pub fn broken_by_std(below: &[String], glob: bool) -> Option<&'static str> {
     let Some(first) = below.first() else {
         return glob.then_some("std-glob");
@@ -229,7 +229,7 @@ pub fn broken_by_std(below: &[String], glob: bool) -> Option<&'static str> {
         "process" => "processes",
         "env" | "option_env" => "environment",
         "io" | "print" | "println" | "eprint" | "eprintln" | "dbg" => "input-output",
-        // C's type names only.
+        // Only the names of C types.
         "os" if below.get(1).is_some_and(|second| second == "raw") => return None,
         "os" => "system",
         "backtrace" => "backtrace",
@@ -238,7 +238,7 @@ pub fn broken_by_std(below: &[String], glob: bool) -> Option<&'static str> {
     })
 }
 
-/// The rule that a path below rayon breaks: what starts work without waiting for it.
+/// The rule that a path below rayon violates: starting work without waiting for it.
 pub fn broken_by_rayon(below: &[String]) -> Option<&'static str> {
     below.iter().any(|name| DEFERRING.contains(&name.as_str())).then_some("deferred-work")
 }

@@ -1,4 +1,4 @@
-//! The one table of what a candidate may not do: id, reason, where the reason comes from.
+//! The table of everything a candidate may not do: id, reason, and the source of the reason.
 
 use serde::Serialize;
 
@@ -26,22 +26,22 @@ pub const RULES: &[Rule] = &[
         "a kernel reads and writes only A, B and C: no files",
         "contract: no input or output; std::fs, std::path",
     ),
-    rule("network", "a kernel talks to nobody", "contract: no input or output; std::net"),
-    rule("processes", "a kernel starts and ends no process", "contract: no input or output; std::process"),
-    rule("environment", "what a kernel computes depends on A and B alone", "contract; std::env, env!, option_env!"),
+    rule("network", "a kernel uses no network", "contract: no input or output; std::net"),
+    rule("processes", "a kernel neither starts nor ends a process", "contract: no input or output; std::process"),
+    rule("environment", "the result of a kernel depends only on A and B", "contract; std::env, env!, option_env!"),
     rule(
         "input-output",
-        "a kernel prints and reads nothing: its output is C",
+        "a kernel neither prints nor reads: its output is C",
         "contract: no input or output; std::io, print macros",
     ),
     rule("system", "operating-system interfaces are input and output", "contract: no input or output; std::os"),
     rule("backtrace", "capturing a backtrace reads files", "std::backtrace opens /proc/self/maps and debug info"),
     rule(
         "std-allow-list",
-        "not one of the parts of std that do no input or output",
-        "contract; the list stands in inspector/src/paths.rs",
+        "not one of the parts of std without input or output",
+        "contract; the list is STD_ALLOWED in inspector/src/paths.rs",
     ),
-    rule("std-glob", "importing all of std hides what is used", "std reference: std::* brings fs, net, process, env"),
+    rule("std-glob", "importing all of std hides which parts are used", "std reference: std::* brings fs, net, process, env"),
     rule(
         "computed-path",
         "a path into std or rayon must be written out, not assembled by a macro",
@@ -49,13 +49,13 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "computed-macro",
-        "the name of a forbidden macro is handed to a macro that calls it",
+        "the name of a forbidden macro is passed to a macro that calls it",
         "Rust reference: macros by example",
     ),
-    rule("extern-crate", "only core, alloc, std and rayon are there", "contract"),
+    rule("extern-crate", "only core, alloc, std and rayon are available", "contract"),
     rule(
         "extern-block",
-        "foreign functions reach past everything that is checked here",
+        "foreign functions bypass everything that is checked here",
         "Rust reference: external blocks; contract: self-contained module",
     ),
     rule(
@@ -66,7 +66,7 @@ pub const RULES: &[Rule] = &[
     rule("linking", "the harness decides what is linked", "contract; Rust reference: link, link_name"),
     rule(
         "global-hook",
-        "allocator, panic handler and panic hook belong to the process, which is the harness's",
+        "allocator, panic handler and panic hook belong to the process, and the process to the harness",
         "contract: the harness owns the process; std::alloc, std::panic",
     ),
     rule(
@@ -81,12 +81,12 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "attribute",
-        "not one of the attributes that a self-contained module needs",
-        "Rust reference: built-in attributes; the list stands in inspector/src/walk.rs",
+        "not one of the attributes that a self-contained module may need",
+        "Rust reference: built-in attributes; the list is ATTRIBUTES in inspector/src/names.rs",
     ),
     rule(
         "crate-attribute",
-        "crate attributes and unstable features belong to the crate, which is the harness's",
+        "crate attributes and unstable features belong to the crate, and the crate to the harness",
         "contract: the harness owns the build",
     ),
     rule(
@@ -101,7 +101,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "asm-instruction",
-        "system calls, clocks, randomness, control registers and reduced precision have no place in a product",
+        "system calls, clocks, randomness, control registers and reduced precision are not allowed in a matrix product",
         "Intel SDM vol. 2; Arm ARM",
     ),
     rule(
@@ -111,7 +111,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "asm-computed",
-        "an assembly template must be readable here: string literals, put together by macros without directives",
+        "an assembly template must consist of string literals; macros may join them, without directives",
         "Rust reference: inline assembly, template string arguments",
     ),
     rule(
@@ -121,13 +121,13 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "clock",
-        "what a kernel does must not depend on the time",
-        "judge's notes: a kernel that watches the clock can behave otherwise when timed",
+        "the behaviour of a kernel must not depend on the time",
+        "a kernel that reads a clock can behave differently when it is timed",
     ),
-    rule("randomness", "what a kernel computes depends on A and B alone", "contract; Intel SDM: RDRAND, RDSEED"),
+    rule("randomness", "the result of a kernel depends only on A and B", "contract; Intel SDM: RDRAND, RDSEED"),
     rule(
         "fp-environment",
-        "rounding and subnormals follow IEEE 754 as they were set; flushing them changes results",
+        "rounding mode and subnormals stay as IEEE 754 and the harness set them; flushing changes results",
         "contract: subnormals count; Intel SDM: MXCSR",
     ),
     rule(
@@ -138,19 +138,19 @@ pub const RULES: &[Rule] = &[
     rule("transactions", "hardware transactions hide faults and probe memory", "Intel SDM: RTM"),
     rule(
         "safe-tier",
-        "the candidate declares the tier safe, so it holds no unsafe code",
-        "contract: safe is built under forbid(unsafe_code)",
+        "the candidate declares the tier safe, so unsafe code is not allowed",
+        "contract: safe is compiled under forbid(unsafe_code)",
     ),
-    rule("nesting", "brackets nested deeper than 200 are not a kernel that somebody can read", "limit of the parser"),
+    rule("nesting", "brackets may be nested at most 200 deep", "limit of the parser"),
     rule(
         "bidirectional-text",
-        "characters that reorder the text on screen make it read unlike what is compiled",
+        "characters that reorder text on screen make it look different from what is compiled",
         "CVE-2021-42574 (trojan source)",
     ),
     rule(
         "look-alike",
-        "a character that Rust folds into another one makes a name read unlike what is compiled",
+        "a character that Rust normalises into another one makes a name look different from what is compiled",
         "Rust reference: identifiers are compared in NFC",
     ),
-    rule("unreadable", "a source that cannot be read cannot be judged", "policy: what is unclear is refused"),
+    rule("unreadable", "the source cannot be read, so it cannot be judged", "policy: unclear sources are refused"),
 ];

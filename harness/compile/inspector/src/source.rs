@@ -1,4 +1,4 @@
-//! kernel.rs: from text to findings.
+//! From the text of kernel.rs to findings.
 
 use crate::deferred;
 use crate::names::is_half_type;
@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 #[derive(Serialize)]
 pub struct Report {
-    /// Rust's lexer can read it; otherwise `words` decides.
+    /// Whether Rust's lexer can read the text; otherwise `words` decides.
     pub lexed: bool,
     pub parsed: bool,
     pub unsafe_tokens: usize,
@@ -30,7 +30,7 @@ pub fn report(text: &str) -> Report {
     }
 }
 
-/// rustc skips a first line that begins with `#!` unless it is an inner attribute; line numbers must not move.
+/// rustc skips a first line that starts with `#!` unless it is an inner attribute; line numbers must stay the same.
 fn without_shebang(text: &str) -> String {
     let first = text.lines().next().unwrap_or("");
     let attribute = first.strip_prefix("#!").is_some_and(|rest| rest.trim_start().starts_with('['));
@@ -44,7 +44,7 @@ fn lexed(flat: Flat, text: &str) -> Report {
     let mut findings = walk(&flat);
     let unsafes: Vec<usize> =
         flat.tokens.iter().filter(|token| token.is_keyword("unsafe")).map(|token| token.line).collect();
-    // The parser recurses; what is nested deeper than allowed is refused already.
+    // The parser recurses; deeper nesting than allowed has been rejected already.
     let file =
         if flat.deepest > DEPTH_LIMIT { None } else { syn::parse_file(&unused::without(text, &flat.unused)).ok() };
     let structure = file.as_ref().map(structure::read);
@@ -63,12 +63,12 @@ fn lexed(flat: Flat, text: &str) -> Report {
         first_unsafe_line: unsafes.first().copied(),
         findings,
     };
-    // Dropping a tree recurses as well, and the process ends here anyway.
+    // Dropping the tree recurses as well, and the process ends here anyway.
     std::mem::forget(file);
     report
 }
 
-/// Types of sixteen bits. Whatever is not proved to be the name of a value counts as one.
+/// Uses of 16-bit types; a word that is not proved to name a value counts as one.
 fn half_types(flat: &Flat, structure: Option<&Structure>) -> Vec<Finding> {
     let named = flat.tokens.iter().filter(|token| names_half(token) && !is_value(token, structure));
     named
@@ -76,7 +76,7 @@ fn half_types(flat: &Flat, structure: Option<&Structure>) -> Vec<Finding> {
         .collect()
 }
 
-/// The type itself, or a number with it as its suffix; in 0x1f16 these are digits.
+/// The type itself, or a number with it as suffix; in 0x1f16 these are digits.
 fn names_half(token: &Token) -> bool {
     let number = token.kind == Kind::Literal
         && token.text.starts_with(|first: char| first.is_ascii_digit())
@@ -91,7 +91,8 @@ fn is_value(token: &Token, structure: Option<&Structure>) -> bool {
     proved && token.is_name() && !token.in_call && !token.in_definition
 }
 
-/// Not even tokens: rustc will refuse it too. Should it not, then none of these words may stand in it, anywhere.
+/// For text that is not even tokens: rustc will reject it too. In case it does not, none of these words may occur in
+/// it.
 fn unlexed(text: &str) -> Report {
     const WORDS: &[&str] = &[
         "fs",

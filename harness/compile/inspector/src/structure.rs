@@ -1,4 +1,4 @@
-//! What only the parsed source shows: which words are names of values.
+//! Facts from the syntax tree: which words are names of values.
 
 use std::collections::BTreeSet;
 use syn::visit::{self, Visit};
@@ -7,7 +7,7 @@ use syn::visit::{self, Visit};
 pub struct Structure {
     /// Line and column of every word that can only name a function, a variable or a field, never a type.
     pub values: BTreeSet<(usize, usize)>,
-    /// In how many macros, one in the arguments of another, we are: each is read anew.
+    /// Depth of nested macro arguments; each is parsed separately.
     macros: usize,
 }
 
@@ -41,13 +41,14 @@ impl<'ast> Visit<'ast> for Structure {
         visit::visit_pat_ident(self, node);
     }
 
-    /// In a value's path, what stands last is the value; a type can only stand before it.
+    /// In the path of a value, only the last word is the value; a type can only precede it.
     fn visit_expr_path(&mut self, node: &'ast syn::ExprPath) {
         node.path.segments.last().into_iter().for_each(|last| self.value(&last.ident));
         visit::visit_expr_path(self, node);
     }
 
-    /// The arguments of assert!, vec! and their like are expressions. A macro of the candidate's own proves nothing.
+    /// The arguments of assert!, vec! and similar macros are expressions. A macro of the candidate's own proves
+    /// nothing.
     fn visit_macro(&mut self, node: &'ast syn::Macro) {
         if self.macros == MACROS_READ {
             return;
@@ -56,9 +57,9 @@ impl<'ast> Visit<'ast> for Structure {
         for argument in node.parse_body_with(arguments).into_iter().flatten() {
             let mut inside = Structure { macros: self.macros + 1, ..Structure::default() };
             inside.visit_expr(&argument);
-            // append() would merge the two sets anew for every macro.
+            // append() would merge the two sets again for every macro.
             self.values.extend(inside.values);
-            // Dropping a tree recurses, as deep as the candidate likes.
+            // Dropping a tree recurses, as deep as the candidate chooses.
             std::mem::forget(argument);
         }
     }

@@ -1,4 +1,4 @@
-//! The source as one flat list of tokens, with the brackets matched and the insides of macros marked.
+//! The source as a flat list of tokens, with matched brackets and marked contents of macros.
 
 use crate::macros::opaque;
 use crate::unused::{self, Place};
@@ -23,7 +23,7 @@ pub struct Token {
     pub column: usize,
     /// For Open and Close: the index of the other one.
     pub partner: usize,
-    /// Inside the arguments of a call of a macro of the candidate's own.
+    /// Inside the arguments of a call of one of the candidate's own macros.
     pub in_call: bool,
     /// Inside the arguments of one that could take them apart.
     pub taken_apart: bool,
@@ -41,11 +41,11 @@ pub struct Flat {
     pub tokens: Vec<Token>,
     pub deepest: usize,
     pub deepest_line: usize,
-    /// From where to where it holds what is never compiled; those tokens are blank.
+    /// Start and end of each part that is never compiled; its tokens are blanked.
     pub unused: Vec<(Place, Place)>,
 }
 
-/// Lay the token tree flat; iterative, because the depth is the candidate's choice.
+/// Flattens the token tree; iterative, because the candidate controls the depth.
 pub fn flatten(stream: TokenStream) -> Flat {
     let mut flat = Flat { tokens: Vec::new(), deepest: 0, deepest_line: 0, unused: Vec::new() };
     let mut stack = vec![(stream.into_iter(), None::<(usize, Delimiter, LineColumn)>)];
@@ -77,7 +77,7 @@ pub fn flatten(stream: TokenStream) -> Flat {
     flat
 }
 
-/// Macros of std whose arguments are plain expressions and patterns, so that nothing is assembled from them.
+/// Macros of std whose arguments are plain expressions and patterns, so that they assemble nothing from them.
 const PLAIN_MACROS: &[&str] = &[
     "assert",
     "assert_eq",
@@ -104,7 +104,7 @@ const PLAIN_MACROS: &[&str] = &[
 
 #[derive(Clone, Copy, PartialEq)]
 enum Inside {
-    /// Of a macro that takes its arguments whole, or could take them apart.
+    /// Arguments of a macro that takes them whole, or could take them apart.
     Call {
         whole: bool,
     },
@@ -112,17 +112,17 @@ enum Inside {
     Plain,
 }
 
-/// The names that may stand for macros of the candidate's own, "$" among them when one is computed.
+/// The names that may refer to the candidate's own macros, including "$" when a name is computed.
 pub fn own_macros(tokens: &[Token]) -> BTreeSet<String> {
     (0..tokens.len()).filter_map(|at| redefined(View(tokens), at)).collect()
 }
 
-/// A macro of std whose arguments are plain, and not one of the candidate's `own` of that name.
+/// Whether `name` is a macro of std with plain arguments and not one of the candidate's own.
 pub fn is_plain(own: &BTreeSet<String>, name: &str) -> bool {
     !own.contains(name) && !own.contains("$") && PLAIN_MACROS.contains(&name)
 }
 
-/// Set in_call and in_definition. A macro of the candidate's own may bear the name of one of std's.
+/// Sets in_call and in_definition. A macro of the candidate's own may have the name of one of std's.
 fn mark_macros(tokens: &mut [Token]) {
     let (own, whole_takers) = (own_macros(tokens), opaque(View(tokens)));
     let mut open: Vec<(usize, Inside)> = Vec::new();
@@ -146,7 +146,7 @@ fn mark_macros(tokens: &mut [Token]) {
     }
 }
 
-/// The name that a macro_rules or a renaming gives here, "$" when it is computed.
+/// The name that a macro_rules or a renaming defines here; "$" when it is computed.
 fn redefined(view: View<'_>, at: usize) -> Option<String> {
     let name = if view.is_keyword(at, "macro_rules") && view.is(at + 1, "!") {
         view.get(at + 2)?
@@ -158,7 +158,7 @@ fn redefined(view: View<'_>, at: usize) -> Option<String> {
     Some(if name.is_name() { name.text.clone() } else { "$".to_owned() })
 }
 
-/// The macro whose arguments open after `tokens`: `name! (` or `macro_rules! name (`; "$" for a computed name.
+/// The macro whose arguments start after `tokens`: `name! (` or `macro_rules! name (`; "$" for a computed name.
 fn called(tokens: &[Token]) -> Option<&str> {
     let mut back = tokens.iter().rev();
     let (last, before) = (back.next()?, back.next()?);
@@ -201,7 +201,7 @@ impl Flat {
     fn leaf(&mut self, tree: &TokenTree) {
         let (text, line) = (tree.to_string(), tree.span().start().line);
         match tree {
-            // A lifetime is an apostrophe and an identifier: no name that could stand for anything.
+            // A lifetime is an apostrophe and an identifier; it names nothing that matters here.
             TokenTree::Ident(_) if self.tokens.last().is_some_and(|before| before.is("'")) => {
                 self.push(Kind::Literal, &text, line, false);
             }
@@ -228,13 +228,13 @@ impl Token {
         self.kind == Kind::Ident && self.text == word
     }
 
-    /// Punctuation or a bracket with this text.
+    /// Whether it is punctuation or a bracket with this text.
     pub fn is(&self, text: &str) -> bool {
         matches!(self.kind, Kind::Punct | Kind::Open | Kind::Close) && self.text == text
     }
 }
 
-/// A window on the tokens that answers past either end.
+/// A view of the tokens that can be indexed past either end.
 #[derive(Clone, Copy)]
 pub struct View<'a>(pub &'a [Token]);
 
@@ -255,7 +255,7 @@ impl<'a> View<'a> {
         self.get(at).is_some_and(|token| token.is_keyword(word))
     }
 
-    /// The next comma from `at` on that stands in no further brackets, or `close`.
+    /// The next comma from `at` on that is not inside further brackets, or `close`.
     pub fn next_comma(self, mut at: usize, close: usize) -> usize {
         while at < close && !self.is(at, ",") {
             at = if self.0[at].kind == Kind::Open { self.0[at].partner + 1 } else { at + 1 };

@@ -1,11 +1,12 @@
-//! What is never compiled here, so that no rule is about it: tests that a kernel brings along, a main that nobody calls.
+//! Finds source that is never compiled, to which no rule applies: tests that come with a kernel, a main that nobody
+//! calls.
 
 use crate::tokens::{is_plain, own_macros, Kind, Token, View};
 
 /// Line and column.
 pub type Place = (usize, usize);
 
-/// Blank what is never compiled, and tell from where to where it stands, in order.
+/// Blanks what is never compiled, and returns the start and end of each part, in order.
 pub fn blank(tokens: &mut [Token]) -> Vec<(Place, Place)> {
     let tests = tests(View(tokens));
     let mut found: Vec<(Place, Place)> = tests.into_iter().map(|range| wipe(tokens, range)).collect();
@@ -23,7 +24,7 @@ fn wipe(tokens: &mut [Token], (first, last): (usize, usize)) -> (Place, Place) {
     ((tokens[first].line, tokens[first].column), (tokens[last].line, tokens[last].column))
 }
 
-/// The same text with spaces where nothing is compiled: what else stands in it keeps its place.
+/// The same text with spaces in place of what is never compiled, so that everything else keeps its position.
 pub fn without(text: &str, unused: &[(Place, Place)]) -> String {
     let (mut here, mut left) = ((1, 0), unused.iter().peekable());
     let blanked = text.chars().map(|letter| {
@@ -39,12 +40,12 @@ pub fn without(text: &str, unused: &[(Place, Place)]) -> String {
     blanked.collect()
 }
 
-/// First and last token of every item that only a build for tests has.
+/// First and last token of every item that exists only in a build for tests.
 fn tests(view: View<'_>) -> Vec<(usize, usize)> {
     let test_is_std = is_std_test(view);
     let (mut found, mut braces, mut at) = (Vec::new(), Vec::new(), 0);
     while let Some(token) = view.get(at) {
-        // A type or a generic parameter stands in other brackets than an item.
+        // A type or a generic parameter is inside other brackets than an item.
         let among_items = braces.last().is_none_or(|brace| *brace);
         let end = if among_items { only_for_tests(view, at, test_is_std) } else { None };
         found.extend(end.map(|end| (at, end)));
@@ -58,12 +59,12 @@ fn tests(view: View<'_>) -> Vec<(usize, usize)> {
     found
 }
 
-/// Nothing of this file may take the place of the attribute `test`.
+/// Whether nothing in this file replaces the attribute `test`.
 fn is_std_test(view: View<'_>) -> bool {
     (1..view.0.len()).all(|at| view.0[at].text != "test" || !(view.is_keyword(at - 1, "as") || view.is(at - 1, "!")))
 }
 
-/// The last token of the item that begins at `at`, attributes included, if only a build for tests has it.
+/// The last token of the item that starts at `at`, attributes included, if it exists only in a build for tests.
 fn only_for_tests(view: View<'_>, at: usize, test_is_std: bool) -> Option<usize> {
     let first = view.get(at).filter(|first| first.is("#") || first.is_keyword("pub") || first.is_keyword("mod"))?;
     if first.in_call || first.in_definition || first.in_plain || !may_begin_item(view, at) {
@@ -80,7 +81,7 @@ fn only_for_tests(view: View<'_>, at: usize, test_is_std: bool) -> Option<usize>
     }
 }
 
-/// After the end of an item or a statement, or where a block begins; a type or a generic parameter stands elsewhere.
+/// After the end of an item or a statement, or at the start of a block; types and generic parameters occur elsewhere.
 fn may_begin_item(view: View<'_>, at: usize) -> bool {
     view.before(at).is_none_or(|before| {
         before.is(";") || before.is("{") || before.is("}") || before.is("]") && ends_inner_attribute(view, at - 1)
@@ -94,9 +95,9 @@ fn ends_inner_attribute(view: View<'_>, close: usize) -> bool {
 
 struct Attributes {
     end: usize,
-    /// One is a cfg that only a build for tests fulfils.
+    /// Whether one of the attributes is a cfg that holds only in a build for tests.
     cfg: bool,
-    /// One is `#[test]`.
+    /// Whether one is `#[test]`.
     test: bool,
 }
 
@@ -117,7 +118,7 @@ fn attributes(view: View<'_>, at: usize, inner: bool) -> Attributes {
     }
 }
 
-/// No build but one for tests fulfils the condition between `at` and `end`.
+/// Whether the condition between `at` and `end` holds only in a build for tests.
 fn needs_test(view: View<'_>, at: usize, end: usize, depth: usize) -> bool {
     if end == at + 1 {
         return view.is_keyword(at, "test") || view.is_keyword(at, "doctest");
@@ -148,7 +149,7 @@ fn after_visibility(view: View<'_>, at: usize) -> usize {
     }
 }
 
-/// Where `fn` and a name stand after `const`, `async`, `unsafe`, `extern "C"`.
+/// The position of `fn` and a name after `const`, `async`, `unsafe`, `extern "C"`.
 fn function(view: View<'_>, mut at: usize) -> Option<usize> {
     while ["const", "async", "unsafe", "extern"].iter().any(|word| view.is_keyword(at, word)) {
         let named = view.is_keyword(at, "extern") && view.get(at + 1)?.kind == Kind::Literal;
@@ -157,7 +158,7 @@ fn function(view: View<'_>, mut at: usize) -> Option<usize> {
     (view.is_keyword(at, "fn") && view.get(at + 1)?.is_name()).then_some(at)
 }
 
-/// The last token of the item that begins at `at`. An end that comes too early only leaves more to judge.
+/// The last token of the item that starts at `at`. Too early an end only leaves more source to check.
 fn item_end(view: View<'_>, at: usize) -> Option<usize> {
     if let Some(at) = function(view, at) {
         return first(view, at, true, true);
@@ -188,7 +189,8 @@ fn item_end(view: View<'_>, at: usize) -> Option<usize> {
     }
 }
 
-/// The end of the first braces, or the first semicolon, at the level of `at` and before the brackets around it end.
+/// The end of the first braces, or the first semicolon, at the nesting level of `at` and within the enclosing
+/// brackets.
 fn first(view: View<'_>, mut at: usize, braces: bool, semicolon: bool) -> Option<usize> {
     loop {
         let token = view.get(at)?;
@@ -203,8 +205,8 @@ fn first(view: View<'_>, mut at: usize, braces: bool, semicolon: bool) -> Option
     }
 }
 
-/// What stands in `fn main() { … }` when nothing else says main. What is inside must not reach outside, as an impl or
-/// a macro of the candidate's own would.
+/// The contents of `fn main() { … }` when nothing else mentions main. They must not affect anything outside, as an
+/// impl or a macro definition would.
 fn main_inside(view: View<'_>) -> Option<(usize, usize)> {
     const REACHING: &[&str] = &["impl", "trait", "mod", "macro_rules", "extern", "static", "unsafe"];
     const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln"];

@@ -1,4 +1,4 @@
-//! The walk over all tokens, macro bodies included: whatever the parser makes of it, these words are all there is.
+//! Checks all tokens, macro bodies included: whatever the parser makes of them, the source has no other words.
 
 use crate::deferred::{brought_by_globs, has_pool};
 use crate::macros::makes_calls;
@@ -11,19 +11,19 @@ use std::collections::BTreeSet;
 pub struct Walk<'a> {
     view: View<'a>,
     roots: Roots,
-    /// What a `use rayon::*` brings of what is not awaited.
+    /// Names that a `use rayon::*` brings in and that start work without waiting.
     brought: Vec<&'static str>,
     has_pool: bool,
     makes_calls: bool,
     modules: BTreeSet<String>,
-    /// Names of constants and variables, but for those that are imported as well.
+    /// Names of constants and variables, except those that are imported as well.
     values: BTreeSet<String>,
-    /// The line of the first asm! whose template a macro puts together.
+    /// The line of the first asm! whose template a macro assembles.
     assembled_at: Option<usize>,
     pub findings: Vec<Finding>,
 }
 
-/// Everything that the tokens alone show.
+/// All findings that follow from the tokens alone.
 pub fn walk(flat: &Flat) -> Vec<Finding> {
     let view = View(&flat.tokens);
     let roots = Roots::gather(view);
@@ -102,7 +102,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `v_f16` and its like may be a variable: it is bound here, and stands where an intrinsic is of no use.
+    /// `v_f16` and similar names may be variables: bound in this file, and used where an intrinsic would make no
+    /// sense.
     fn is_own_value(&self, at: usize, name: &str) -> bool {
         let (token, view) = (&self.view.0[at], self.view);
         let path = at >= 2 && view.is_path_separator(at - 2) || view.is_path_separator(at + 1);
@@ -116,7 +117,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// std or rayon, or a name that stands for one of them.
+    /// Handles std or rayon, or a name that refers to one of them.
     fn root(&mut self, at: usize, token: &'a Token, root: &'static str) {
         if self.view.before(at).is_some_and(|before| before.is(".")) {
             return;
@@ -140,7 +141,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// rayon's spawn in its other spellings; scope.spawn and thread::spawn are awaited, or judged by conduct.
+    /// Handles rayon's spawn in its other spellings; scope.spawn and thread::spawn are awaited, or checked by the
+    /// conduct gate.
     fn deferring(&mut self, at: usize, name: &str) {
         let token = &self.view.0[at];
         let as_method = self.view.before(at).is_some_and(|before| before.is("."));
@@ -159,7 +161,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A module of this file, into which a glob could have brought something.
+    /// Whether it is a module of this file, into which a glob could have imported something.
     fn is_module(&self, owner: Option<&Token>) -> bool {
         owner.is_some_and(|owner| {
             matches!(owner.text.as_str(), "self" | "super" | "crate") || self.modules.contains(&owner.text)
@@ -191,7 +193,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A forbidden macro under another name.
+    /// Handles a forbidden macro under another name.
     fn import(&mut self, at: usize) {
         for leaf in tree(self.view, at + 1).leaves {
             let last = leaf.path.last().map_or("", String::as_str);
@@ -209,7 +211,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One attribute between `at` and `end`; cfg_attr and unsafe(…) hold further ones.
+    /// Handles one attribute between `at` and `end`; cfg_attr and unsafe(…) contain further ones.
     fn attribute_in(&mut self, at: usize, end: usize) {
         let Some(token) = self.view.get(at).filter(|token| token.is_name()) else { return };
         let name = token.text.as_str();

@@ -12,7 +12,7 @@ pub fn scan(code: &[u8], address: u64, mut found: impl FnMut(Forbidden)) {
     }
 }
 
-/// Every (address of the instruction, address it refers to): near branches and operands relative to the counter.
+/// Reports every (address of the instruction, address it refers to): near branches and rip-relative operands.
 pub fn references(code: &[u8], address: u64, mut found: impl FnMut(u64, u64)) {
     for instruction in &mut Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
         if instruction.is_ip_rel_memory_operand() {
@@ -59,7 +59,7 @@ fn forbidden(instruction: &Instruction) -> bool {
             | M::Vmcall
             | M::Vmmcall
     );
-    // Moves of sixteen bits that change none of them: with AVX512-FP16, rustc compares byte strings with these.
+    // Moves of 16 bits that change none of them: with AVX512-FP16, rustc compares byte strings with these.
     let pure_move = matches!(instruction.mnemonic(), M::Vmovw | M::Vmovsh);
     by_name
         || !pure_move
