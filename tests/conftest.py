@@ -1,4 +1,4 @@
-"""What several test modules share: a project folder in which the plugin runs through the front door."""
+"""Shared by the front-door tests: a project folder in which pytest runs with the plugin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# The machines that run this are shared and noisy: a slow draw is no failure.
+# These tests run on shared, noisy machines: a slow draw is not a failure.
 hypothesis.settings.register_profile("shared-machine", hypothesis.settings.default, deadline=None)
 hypothesis.settings.load_profile("shared-machine")
 
@@ -24,13 +24,13 @@ NAIVE = (ROOT / "reference" / "naive" / "kernel.rs").read_text(encoding="utf-8")
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A fresh checkout as a user has it: root conftest.py, pyproject.toml, no candidates, no results.
 
-    The inner pytest runs in a process of its own (`project.runpytest_subprocess`), as it does for users.
+    The inner pytest runs in a separate process (`project.runpytest_subprocess`), as it does for users.
     """
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, pytester.path / name)
     (pytester.path / "candidates").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    # pytester moves HOME, but the toolchain and the caches live in the user's.
+    # pytester changes HOME, but the toolchain and the caches are in the user's home.
     monkeypatch.setenv("HOME", HOME)
     return pytester
 

@@ -1,4 +1,4 @@
-"""The folder as an object: what is read, what is refused, and with which line."""
+"""The candidate's folder: what is read, what is refused, and the messages."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_manifest_cannot_take_long_or_nest_deep(name: str) -> None:
     assert time.monotonic() - began < 2.0
 
 
-def test_dots_and_brackets_in_texts_and_comments_are_prose() -> None:
+def test_dots_and_brackets_in_strings_and_comments_do_not_count() -> None:
     prose = "a." * 5000 + "[" * 5000
     text = f'title = \'{prose}\'\nmodel = "{prose}"\nrun = """{prose}\n\\""""\n# {prose}\n'
     assert parse_manifest(text, "candidate.toml").title == prose
@@ -157,7 +157,7 @@ def test_every_claim_that_loads_can_be_compared(claimed: list[float], today: lis
 @pytest.mark.parametrize(
     "name", ["new\nline\x1b[31m", os.fsdecode(b"\xff\xfebytes"), "\u202eabc", "a\x7f", "a\u2028b"]
 )
-def test_a_folder_whose_name_no_report_can_show_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_folder_name_that_reports_cannot_show_is_refused(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
     (folder / "kernel.rs").write_text("// kernel")
@@ -176,7 +176,7 @@ def test_a_folder_may_be_named_in_any_language(tmp_path: Path, name: str) -> Non
 
 
 @given(st.text(st.characters(exclude_categories=[])))
-def test_what_is_made_visible_can_be_printed_and_encoded(text: str) -> None:
+def test_escaped_text_can_be_printed_and_encoded(text: str) -> None:
     shown = visible(text)
     assert shown.isprintable()
     shown.encode()

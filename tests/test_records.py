@@ -1,4 +1,4 @@
-"""Records and saved timings: durable, readable back, compared on intervals."""
+"""Records and saved timings: durable, readable, compared by intervals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.verdict import At, Counterexample, Crash, Gate, Score, Wrong
 RATIO = Ratio(1.0, 0.99, 1.01, "m", "rustc 1.95", "OpenBLAS", "default", "1")
 
 
-def test_a_torn_line_costs_itself_only(tmp_path: Path) -> None:
+def test_a_torn_line_loses_only_itself(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "records.jsonl"
     append_line(path, {"n": 1})
     with path.open("a") as file:
@@ -78,12 +78,12 @@ def test_another_machine_or_toolchain_cannot_be_compared_and_never_regresses() -
     ("low", "high", "found"),
     [(0.8, 0.89, Reach.BELOW), (0.8, 0.9, Reach.UNDECIDED), (0.9, 1.1, Reach.REACHED)],
 )
-def test_a_demanded_ratio_is_held_against_the_interval(low: float, high: float, found: Reach) -> None:
+def test_a_required_ratio_is_compared_with_the_interval(low: float, high: float, found: Reach) -> None:
     assert reach(Score(0.85, low, high, (), 1, "", 1.0, 1.0), 0.9) is found
 
 
 @given(st.floats(0.01, 100), st.floats(0, 0.5), st.floats(0, 0.5))
-def test_a_wide_interval_never_convicts_what_a_narrow_one_acquits(
+def test_a_wide_interval_never_fails_what_a_narrow_one_passes(
     ratio: float, narrow: float, more: float
 ) -> None:
     def at(width: float) -> Ratio:
@@ -93,7 +93,7 @@ def test_a_wide_interval_never_convicts_what_a_narrow_one_acquits(
         assert compare(at(narrow), RATIO).regressed_by_more_than(5)
 
 
-def test_saves_come_back_as_they_were(tmp_path: Path) -> None:
+def test_saved_sessions_are_read_back_unchanged(tmp_path: Path) -> None:
     saves = SavedSessions(tmp_path / "saved")
     saves.save("first", {"run3": RATIO})
     saves.save("second", {"run3": replace(RATIO, ratio=2.0, high=2.1)})
@@ -103,7 +103,7 @@ def test_saves_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def saved(**changes: object) -> str:
-    """The text of a save in which one field is not what it should be."""
+    """The text of a saved session in which one field is invalid."""
     return json.dumps({"format": 1, "timings": {"a": asdict(RATIO) | changes}})
 
 

@@ -1,4 +1,4 @@
-"""The data of timed turns: exact or real, laid out in a batch, verified, and hard to be remembered."""
+"""The data of timed turns: exact or real, laid out in a batch, verified, and hard to cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def layout_of(shape: Shape, count: int, crossed: bool = True) -> Layout:
 
 
 def batch_of(layout: Layout, gap: int = 16) -> Batch:
-    """Slots one after the other in one block of memory, as the clock's placement lays them out, and zeroed."""
+    """Consecutive, zeroed slots in one block of memory, laid out as the clock's placement does."""
 
     def lay(count: int, rows: int, cols: int) -> list[np.ndarray]:
         memory = np.zeros(count * (rows * cols + gap), np.float32)
@@ -64,7 +64,7 @@ def test_inputs_are_exact_in_every_order_and_never_zero(
         a, b = inputs.a[i], inputs.b[j]
         assert np.all(a != 0)
         assert np.all(b != 0)
-        # Undo the powers of two: whatever they are, the smallest step and the largest sum stay 24 bits apart.
+        # Without the powers of two, the smallest step and the largest sum are at most 24 bits apart.
         sums = np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64))
         step = 2.0 ** (_lowest_bit(a)[:, None] + _lowest_bit(b.T)[None, :])
         assert np.all(sums / step <= EXACT_LIMIT)
@@ -112,7 +112,7 @@ def test_the_product_passes_in_any_order_of_summation(layout: Layout, seed: int)
 
 @given(layouts, seeds, st.data())
 def test_one_wrong_element_is_found_and_named(layout: Layout, seed: int, data: st.DataObject) -> None:
-    """Freivalds misses one element with probability 1/1024 per run; three runs miss it once in a thousand million."""
+    """Freivalds misses one element with probability 1/1024 per run, and in all three runs once in 10⁹."""
     inputs = ExactData.draw(generator(seed), layout, "componentwise")
     c = products(inputs)
     which, row, col = (data.draw(st.integers(0, extent - 1)) for extent in c.shape)
@@ -128,7 +128,7 @@ def test_one_wrong_element_is_found_and_named(layout: Layout, seed: int, data: s
 
 
 @given(layouts, seeds)
-def test_two_results_that_changed_places_are_found(layout: Layout, seed: int) -> None:
+def test_two_swapped_results_are_found(layout: Layout, seed: int) -> None:
     inputs = ExactData.draw(generator(seed), layout, "componentwise")
     c = products(inputs)
     c[[0, -1]] = c[[-1, 0]]
@@ -153,7 +153,7 @@ def test_long_batches_are_verified_in_pieces_to_the_last(count: int, seed: int, 
 def test_laid_out_data_is_that_of_the_inputs_and_c_holds_no_answer(
     layout: Layout, seed: int, gap: int, kind: type[ExactData] | type[RealData]
 ) -> None:
-    """Evenly spaced or not, every slot gets its product; what is read back is what lies in the slots."""
+    """With even and uneven spacing, every slot gets its data, and reading returns what is in the slots."""
     batch, rng = batch_of(layout, gap), generator(seed)
     data = kind.draw(rng, layout, "componentwise")
     batch.lay(data, rng)
@@ -168,7 +168,7 @@ def test_laid_out_data_is_that_of_the_inputs_and_c_holds_no_answer(
     assert data.verify(into, rng) is None
 
 
-def test_what_c_holds_before_a_turn_is_of_many_kinds() -> None:
+def test_the_fill_of_c_before_a_turn_varies() -> None:
     layout = Layout.apart(Shape(8, 2, 8), 1)
     batch, rng = batch_of(layout), generator(4)
     seen = set()
@@ -215,7 +215,7 @@ def bf16(x: np.ndarray) -> np.ndarray:
 
 
 def shortened(bits: int) -> object:
-    """A kernel that multiplies numbers of so many bits of mantissa."""
+    """A kernel that rounds its operands to the given number of mantissa bits."""
     mask = np.uint32(0xFFFFFFFF << (24 - bits) & 0xFFFFFFFF)
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -241,7 +241,7 @@ WRONG_ON_REALS = {
 
 @pytest.mark.parametrize("trick", WRONG_ON_REALS)
 @pytest.mark.parametrize("shape", [Shape(64, 64, 64), Shape(96, 512, 80)])
-def test_who_does_less_on_reals_is_found_in_every_turn(trick: str, shape: Shape) -> None:
+def test_a_kernel_that_does_less_work_on_reals_is_found_in_every_turn(trick: str, shape: Shape) -> None:
     for seed in range(5):
         data = RealData.draw(generator(seed), Layout.crossed(shape, 4), "componentwise")
         c = multiplied(data, WRONG_ON_REALS[trick]).astype(np.float32)

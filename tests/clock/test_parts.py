@@ -1,4 +1,4 @@
-"""Parts of the clock that need no worker: suites, baselines, the floor, what counts as own time."""
+"""Parts of the clock that need no worker: suites, baselines, the floor, the definition of own time."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _library(path: Path, source: str) -> None:
 
 @given(st.integers(1, 10**9), st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**6))
 def test_own_time_is_between_cpu_and_wall(elapsed: int, cpu: int, waited: int, null: int) -> None:
-    """Waiting for the core is taken off, never more than that, and never below the CPU time of the process."""
+    """Waiting for the core is subtracted, but the result is never below the CPU time of the process."""
     ran = Ran(elapsed, cpu, 1, 0, 0, 0, True, waited)
     wall = max(elapsed - null, 1.0)
     assert min(wall, cpu) <= own_ns(ran, null, 1) <= wall
@@ -143,8 +143,8 @@ def test_computing_elsewhere_while_the_main_thread_waits_gains_nothing() -> None
 
 
 @pytest.mark.parametrize("elapsed", [-(10**9), 0, 1])
-def test_a_clock_that_steps_gives_no_nonsense(elapsed: int) -> None:
-    """Only a monotonic clock is read; should it misbehave all the same, a time stays positive and its log finite."""
+def test_a_clock_that_jumps_gives_positive_times(elapsed: int) -> None:
+    """Only a monotonic clock is read; even if it misbehaves, a time stays positive and its logarithm finite."""
     assert own_ns(Ran(elapsed, 10**6, 1, 0, 0, 0, True, 0), 20_000, 1) == 1.0
 
 
@@ -161,7 +161,7 @@ def test_sleeping_counts_as_own_time() -> None:
         ({"waited_ns": 10**6, "cpu_ns": 10**6}, False),
     ],
 )
-def test_disturbance_is_told_by_its_causes(changes: dict[str, int], clean: bool) -> None:
+def test_disturbance_is_recognised_by_its_causes(changes: dict[str, int], clean: bool) -> None:
     quiet = Ran(2_000_000, 1_990_000, 1, 0, 0, 0, True, 1_000)
     assert undisturbed(replace(quiet, **changes), 1) is clean
     assert undisturbed(replace(quiet, elapsed_ns=10**10, cpu_ns=10**10), 1), "long is not disturbed"
@@ -174,14 +174,14 @@ PEAK = Peak(100.0, 200.0, 300.0, 20.0, machines.read().fingerprint, floor._now()
 
 @given(st.builds(Shape, *[st.integers(1, 4096)] * 3))
 def test_no_machine_of_that_peak_gets_below_the_floor(shape: Shape) -> None:
-    """Running at full peak with every load from L1 stays above; three levels of Strassen at full peak do, too."""
+    """Full peak with every load from L1 stays above the floor, and so do three levels of Strassen at full peak."""
     at_peak_ns = max(shape.flops / 100.0, (shape.input_bytes + shape.output_bytes) / 300.0)
     assert PEAK.floor_ns(shape, 1, 0) < at_peak_ns
     assert PEAK.floor_ns(shape, 1, 0) < shape.flops * (7 / 8) ** 3 / 100.0 or at_peak_ns > shape.flops / 100.0
     assert PEAK.floor_ns(shape, 2, 0) <= PEAK.floor_ns(shape, 1, 0) <= PEAK.floor_ns(shape, 1, 1 << 40)
 
 
-def test_microseconds_for_1024_cubed_are_below_it() -> None:
+def test_microseconds_at_1024_cubed_are_below_the_floor() -> None:
     assert PEAK.floor_ns(Shape(1024, 1024, 1024), 1, 0) > 1e6
 
 
@@ -195,7 +195,7 @@ def test_microseconds_for_1024_cubed_are_below_it() -> None:
         {"memory_gbps": 0.0},
     ],
 )
-def test_an_implausible_peak_is_a_fault_of_ours(
+def test_an_implausible_peak_is_a_fault_of_the_harness(
     figures: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = machines.read()

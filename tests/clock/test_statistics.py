@@ -22,7 +22,7 @@ SMALL, LARGE = Shape(64, 64, 64), Shape(512, 512, 512)
 
 @dataclass
 class Simulation:
-    """A machine with drift, luck per process, noise per turn and spikes; `ratio` is the truth to be found."""
+    """A machine with drift, a factor per process, noise per turn, and spikes; `ratio` is the true ratio."""
 
     seed: int
     ratio: float = 1.0
@@ -62,7 +62,7 @@ class _SimulatedDuel:
         machine = self.machine
         machine.turns.append((self.process, side, shape))
         spiked = machine.rng.random() < machine.spikes
-        # A time slice of the system is the longest that a turn is held up: some ten times its length.
+        # A turn is delayed by at most one time slice of the system, about ten times its length.
         spike = min(machine.rng.exponential(machine.stretch), math.log(10)) if spiked else 0.0
         drift = 0.2 * math.sin(machine.now_s / 3)
         log_time = self.luck[side] + machine.rng.normal(0, machine.noise) + spike + drift
@@ -84,7 +84,7 @@ def run(machine: Simulation, **changes: object) -> Samples:
     [(0.01, 0.01, 0.0), (0.002, 0.02, 0.1), (0.0, 0.02, 0.2), (0.02, 0.01, 0.05)],
 )
 def test_interval_covers_the_truth(luck: float, noise: float, spikes: float) -> None:
-    """At least 93 % of the 95 % intervals hold the truth, early stopping, drift and spikes included."""
+    """At least 93 % of the 95 % intervals contain the true ratio, with early stopping, drift and spikes."""
     trials, hits, mean_hits = 200, 0, 0
     for seed in range(trials):
         machine = Simulation(seed, ratio=1.07, luck=luck, noise=noise, spikes=spikes)
@@ -97,7 +97,7 @@ def test_interval_covers_the_truth(luck: float, noise: float, spikes: float) -> 
 
 
 def test_threads_that_wait_for_each_other_are_measured_by_their_best_turns() -> None:
-    """Half of all turns stretched several-fold, as barriers do on a busy machine: the truth is still found."""
+    """Half of all turns are stretched several-fold, as by barriers on a busy machine; the true ratio is still found."""
     hits, widths = 0, {1: 0.0, 2: 0.0}
     for seed in range(100):
         for threads in (1, 2):
@@ -111,7 +111,7 @@ def test_threads_that_wait_for_each_other_are_measured_by_their_best_turns() -> 
 
 
 def test_aa_control_seldom_alarms() -> None:
-    """One against itself: the interval of the mean excludes 1 in at most 7 % of 200 sessions (5 % is the target)."""
+    """A kernel against itself: the interval of the mean excludes 1 in at most 7 % of 200 sessions (target: 5 %)."""
     alarms = 0
     for seed in range(200):
         machine = Simulation(1000 + seed)
@@ -135,7 +135,7 @@ def test_stops_at_the_budget_when_noise_never_ends() -> None:
 
 
 def test_a_shape_that_is_done_costs_no_more() -> None:
-    """The shape with the quiet timings stops at the least number of processes, the other goes on."""
+    """The shape with quiet timings stops at the least number of processes; the other continues."""
 
     class Mixed(_SimulatedDuel):
         def turn(self, side: Side, shape: Shape) -> Turn:
@@ -155,7 +155,7 @@ def test_a_shape_that_is_done_costs_no_more() -> None:
 
 
 def test_a_textbook_kernel_is_slow_and_not_inconclusive() -> None:
-    """10 s at 1024³: one measurement of the large shape, small shapes measured, the interval wide and far below 1."""
+    """10 s at 1024³: one measurement of the large shape; small shapes measured; the interval wide and far below 1."""
     shapes = (SMALL, LARGE, Shape(1024, 1024, 1024))
     machine = Simulation(4, ratio=0.004, gflops=50.0)
     samples = run(machine, shapes=shapes, budget_s=4.0)
@@ -168,7 +168,7 @@ def test_a_textbook_kernel_is_slow_and_not_inconclusive() -> None:
 
 
 def test_where_data_takes_long_the_first_pair_is_still_a_warm_up() -> None:
-    """Products of 30 ms whose inputs take 0.4 s to make: every process that counts has been warmed up."""
+    """Products of 30 ms whose inputs take 0.4 s to draw: every counted process was warmed up."""
     machine = Simulation(10, gflops=9.0)
     making_s = 0.4
 
@@ -256,7 +256,7 @@ groupings = st.lists(st.lists(logs, min_size=1, max_size=5), min_size=1, max_siz
 
 @given(groupings, st.floats(-2, 2))
 def test_interval_moves_with_the_data(groups: dict[int, list[float]], shift: float) -> None:
-    """Adding a constant to every log-ratio moves the centre by it and leaves the width; negation mirrors."""
+    """Adding a constant to every log-ratio shifts the centre and keeps the width; negation mirrors the interval."""
     here = interval(groups, np.random.default_rng(1))
     there = interval({p: [y + shift for y in ys] for p, ys in groups.items()}, np.random.default_rng(1))
     assert there.centre == pytest.approx(here.centre + shift, abs=1e-9)

@@ -1,4 +1,4 @@
-"""The clock on real workers: honest kernels get a score that holds, kernels that cheat only when timed are caught."""
+"""The clock on real workers: honest kernels get a consistent score; kernels that cheat only when timed are caught."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def session(said: list[str] | None = None, **changes: object) -> ClockSession:
 
 @pytest.fixture(scope="module")
 def clock() -> ClockSession:
-    """One session for all kernels; its control is set to unbiased, that the machine is noisy is not the test here."""
+    """One session for all kernels; its control is set to unbiased, because these tests are not about the machine's
+    noise.
+    """
     made = session()
     made._controls = {threads: RatioInterval(0.0, 0.01) for threads in (1, len(made.machine.cores))}
     return made
@@ -72,7 +74,7 @@ def test_an_honest_loop_gets_a_consistent_score(clock: ClockSession) -> None:
 
 
 def test_twice_the_work_is_about_half_the_ratio(clock: ClockSession) -> None:
-    """The ratio means something: a kernel that computes everything twice is slower by about that."""
+    """A kernel that computes everything twice has about half the ratio."""
     once, twice = timed(clock, support.NAIVE), timed(clock, TWICE)
     assert isinstance(once, Score)
     assert isinstance(twice, Score)
@@ -82,7 +84,7 @@ def test_twice_the_work_is_about_half_the_ratio(clock: ClockSession) -> None:
 TWICE = "right(m, k, n, a, b, c); right(m, k, n, std::hint::black_box(a), b, c)"
 COUNTER = "static CALLS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);"
 NEXT = "let calls = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);"
-# What was last computed, to be handed out again.
+# Keeps the last result in order to return it again.
 STORE = "static mut LAST: Vec<(usize, Vec<f32>)> = Vec::new();"
 
 CHEATS = {
@@ -153,14 +155,14 @@ def test_a_wrong_timed_output_is_rejected(trick: str, clock: ClockSession) -> No
         (f"{NEXT} if calls > 600 {{ std::process::abort() }} right(m, k, n, a, b, c)", Crash | Panic),
     ],
 )
-def test_dying_under_the_clock_has_a_name_and_a_shape(body: str, kind: type, clock: ClockSession) -> None:
+def test_a_crash_while_timed_names_the_shape(body: str, kind: type, clock: ClockSession) -> None:
     verdict = timed(clock, body, COUNTER)
     assert isinstance(verdict, kind), verdict
     assert verdict.at.gate is Gate.CLOCK
     assert verdict.at.shape in clock.suite
 
 
-def test_hanging_under_the_clock_is_a_timeout(clock: ClockSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hang_while_timed_is_a_timeout(clock: ClockSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.clock.worker_pair.time_limit_s", lambda shape, count: 2.0)
     body = f"{NEXT} if calls > 600 {{ loop {{ std::hint::spin_loop() }} }} right(m, k, n, a, b, c)"
     verdict = timed(clock, body, COUNTER)
@@ -176,7 +178,7 @@ def test_flush_to_zero_left_behind_is_a_cheat(clock: ClockSession) -> None:
 
 
 def test_faster_than_physics_is_too_fast(clock: ClockSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same honest kernel on a machine whose peak is far lower; the peak is measured again before the verdict."""
+    """The same honest kernel on a machine with a far lower peak; the peak is measured again before the verdict."""
     low = floor.Peak(1e-3, 1e-3, 100.0, 10.0, clock.machine.fingerprint, "2026-01-01T00:00:00+00:00")
     measured = []
     monkeypatch.setattr(floor, "measure", lambda run, machine: measured.append(1) or low)
@@ -202,7 +204,7 @@ def _noting(examine: Callable[[TurnData, np.ndarray], object], fully: list[objec
 def test_much_faster_than_the_baseline_is_measured_again_in_full(
     clock: ClockSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a poor baseline everybody is suspicious: every element is compared, and the real BLAS passes that."""
+    """With a poor baseline every kernel is suspicious: every element is compared, and the real BLAS passes."""
     fully: list[object] = []
     for kind in (ExactData, RealData):
         monkeypatch.setattr(kind, "verify_fully", _noting(kind.verify_fully, fully))
@@ -220,15 +222,15 @@ def test_a_failing_baseline_is_not_the_candidates_fault(clock: ClockSession) -> 
         timed(replace(clock, baseline=useless, _batching={}), support.NAIVE)
 
 
-def test_doubt_widens_and_too_much_of_it_is_inconclusive(clock: ClockSession) -> None:
-    """A control that is off by a factor of two says that this clock cannot be trusted now."""
+def test_a_biased_clock_widens_the_interval_and_a_large_bias_is_inconclusive(clock: ClockSession) -> None:
+    """A control that is off by a factor of two shows that the clock cannot be trusted now."""
     bad = replace(clock, _controls={1: RatioInterval(0.7, 0.01)})
     same = measure.score(clock.baseline.program, "1", bad)
     assert isinstance(same, Inconclusive), same
     assert "A/A control" in same.noise
 
 
-def test_the_control_is_measured_once_and_told() -> None:
+def test_the_control_is_measured_once_and_printed() -> None:
     said: list[str] = []
     fresh = session(said)
     with fresh.alone():
@@ -266,7 +268,7 @@ def test_timings_of_two_processes_never_overlap(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        # The other process lets go when it is told to, which happens only after we were seen waiting.
+        # The other process releases the lock when told to, which happens only after this one was seen waiting.
         waiting.say = lambda line: (said.append(line), other.stdin.close())[0]  # type: ignore[union-attr]
         with waiting.alone():
             assert other.wait() == 0
@@ -274,7 +276,7 @@ def test_timings_of_two_processes_never_overlap(tmp_path: Path) -> None:
 
 
 def test_a_baseline_that_does_not_multiply_is_refused() -> None:
-    """It has the symbol, but neither width of integers gives a product."""
+    """It exports the symbol, but with neither integer width the result is a product."""
     extra = '#[no_mangle] pub unsafe extern "C" fn cblas_sgemm() {}'
     with pytest.raises(UserError, match="does not multiply a 5x7 by a 7x3 matrix"):
         session(baseline=support.library(support.NAIVE, extra))
@@ -286,7 +288,7 @@ def test_a_baseline_by_path_is_timed(clock: ClockSession) -> None:
 
 
 def test_a_baseline_held_up_in_every_turn_is_no_gain_of_the_kernels(clock: ClockSession) -> None:
-    """Its best turn of the race took far longer than it takes when left alone: the ratio is not known."""
+    """The baseline's best turn took far longer in the race than before it: the ratio is not known."""
     cores = len(clock.machine.cores)
     if cores == 1:
         pytest.skip("one core has one thread class")

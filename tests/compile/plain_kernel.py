@@ -6,7 +6,7 @@ from __future__ import annotations
 
 SIGNATURE = "pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])"
 
-# A body that is right and short, for sources whose point is elsewhere.
+# A short correct body, for sources that test something else.
 PLAIN = (
     SIGNATURE
     + """ {

@@ -1,4 +1,6 @@
-"""Sources that only look as if nothing of them were compiled: a part of the tricks, with the rule that names the reason."""
+"""Sources that only look as if they were never compiled, with the rule that rejects each: a part of
+refused_sources.py.
+"""
 
 # Rust text keeps its own lines.
 # ruff: noqa: E501
@@ -44,7 +46,7 @@ GUISES: list[tuple[str, str]] = [
     ("files", '#[cfg(test)] trait A = Send; fn a() { let _ = std::fs::read("x"); }'),
     ("files", '#[cfg(test)] macro_rules! {} fn a() { let _ = std::fs::read("x"); } use a as b;'),
     ("files", '#[cfg(test)] macro_rules! a () fn a() { let _ = std::fs::read("x"); } use a as b;'),
-    # a main that is more than an idle one
+    # a main function with a caller or an effect
     ("input-output", 'fn main() { println!("x"); } fn x() { main() }'),
     ("input-output", 'fn main() { struct X; impl Drop for X { fn drop(&mut self) { println!("x"); } } }'),
     ("input-output", 'macro_rules! m { () => { println!("x") } } fn main() { m!(); }'),

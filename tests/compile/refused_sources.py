@@ -1,4 +1,4 @@
-"""Sources that the policy must refuse, with the rule that names the reason: (rule, text beside a right matmul)."""
+"""Sources that the policy must refuse: (id of the rule, text to be added to a correct matmul)."""
 
 # Rust text keeps its own lines.
 # ruff: noqa: E501
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from tests.compile.refused_disguises import GUISES
 
-# Not awaited when spawned on.
+# A pool whose spawn is not awaited.
 POOL = "fn pool() -> &'static rayon::ThreadPool { todo!() }"
 
 TRICKS: list[tuple[str, str]] = [
-    # input and output, spelled in every way
+    # input and output in every spelling
     ("files", 'fn x() { let _ = std::fs::read("/etc/passwd"); }'),
     ("files", "use std::fs;"),
     ("files", "use std::{mem, fs::File};"),
@@ -133,7 +133,7 @@ TRICKS: list[tuple[str, str]] = [
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!(concat!(".by", "te 15, 5")) } }'),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!("# /*", ".byte 15, 5", "# */") } }'),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!(".balign 4, 0xcc", ".align 2; .int 5") } }'),
-    # what only looks like a comment
+    # text that only looks like a comment
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!("nop // /*", ".byte 15, 5", "// */") } }'),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!("nop /* //", "*/ .byte 15, 5") } }'),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!("nop /*/ */; .byte 15, 5 // */") } }'),
@@ -154,7 +154,7 @@ TRICKS: list[tuple[str, str]] = [
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!(".p2align 4, 0xcc, 10") } }'),
     ("asm-directive", 'fn x() { unsafe { core::arch::asm!(".p2align 4,,10,5") } }'),
     *GUISES,
-    # assembly that macros put together
+    # assembly templates joined by macros
     (
         "asm-instruction",
         'macro_rules! a { ($t:expr) => { unsafe { core::arch::asm!($t) } } } fn x() { a!("syscall") }',
@@ -279,7 +279,7 @@ TRICKS: list[tuple[str, str]] = [
         "use rayon::*; mod std { pub mod thread { pub mod spawn {} } } use std::thread::spawn; fn x() { spawn(|| ()); }",
     ),
     ("deferred-work", "use rayon::*; fn y() { use std::thread::spawn; } fn x() { spawn(|| ()); }"),
-    # words and items handed to macros
+    # words and items passed to macros
     (
         "outside-module",
         "macro_rules! m { ($i:item) => { $i }; ($a:ident $b:ident {}) => { $a $b; } } m!(mod other {});",
@@ -361,14 +361,14 @@ TRICKS: list[tuple[str, str]] = [
     ("precision", "fn f16() {} fn x(v: f32) -> f32 { v as f16 as f32 }"),
     ("precision", "fn x(v: f32) -> f32 { v as f16 as f32 } fn newer() { let = ~ ; }"),
     ("precision", "#[cfg(not(test))] mod q { pub fn x(v: f32) -> f32 { v as f16 as f32 } }"),
-    # text that reads unlike what it is
+    # text that looks different from what is compiled
     ("bidirectional-text", "// \u202e } ;)(fi"),
     ("bidirectional-text", 'const X: &str = "\u2066";'),
     ("look-alike", "fn \u212a() {}"),
     ("nesting", "const X: u32 = " + "(" * 250 + "1" + ")" * 250 + ";"),
 ]
 
-# Broken sources: the policy lets them go on to rustc, which says what is wrong.
+# Broken sources: the policy passes them on to rustc, which reports the error.
 BROKEN: list[str] = [
     "pub fn matmul(m: usize, k: usize",
     'pub fn matmul() { let x = "unterminated; }',

@@ -1,4 +1,4 @@
-"""What the tests of the build room share: the prepared tools, and judging a source gate by gate."""
+"""Shared by the tests of the compile package: the prepared tools, and judging a source gate by gate."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from harness.verdict import Rejection
 
 @lru_cache(maxsize=1)
 def tools() -> Tools:
-    """The real tools, with the sandbox where there is one."""
+    """The real tools, with the sandbox where the machine supports it."""
     return prepare(print, sandboxed=sys.platform == "linux")
 
 
 def inspector() -> Path:
-    """The program that reads sources and binaries."""
+    """The program that inspects sources and binaries."""
     return tools().inspector
 
 
 def built(source: str, tier: Tier = "unsafe") -> CompiledKernel:
-    """The library that `source` compiles to; policy is not asked."""
+    """The library compiled from `source`, without the policy."""
     result = rustc.compile_kernel(source, tier, tools())
     assert isinstance(result, CompiledKernel), result
     return result
 
 
 def through(source: str, tier: Tier = "unsafe") -> AuditReport | Rejection:
-    """The three gates of this room in their order."""
+    """The gates policy, compile and audit in order."""
     report = policy.check(source, tier, inspector())
     if not isinstance(report, policy.PolicyReport):
         return report

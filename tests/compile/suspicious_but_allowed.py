@@ -1,4 +1,4 @@
-"""Text that looks like a trick and is none: each stands beside a right matmul and passes policy, compiler and audit."""
+"""Text that looks like a trick but is allowed: added to a correct matmul, it passes policy, compiler and audit."""
 
 # Rust text keeps its own lines.
 # ruff: noqa: E501
@@ -34,7 +34,7 @@ HARMLESS["asm alignment with a most"] = _asm(
     ".p2align 4,,10", *_USED, ".p2align 4, , 15", ".p2align 5, 0x90", "2:", ".balign 16", "nop"
 )
 
-# Spawns that are awaited, or not rayon's.
+# Spawns that are awaited or do not belong to rayon.
 HARMLESS["own pool with spawn"] = """
 struct ThreadPool(std::sync::Mutex<Vec<Box<dyn FnOnce() + Send>>>);
 impl ThreadPool { #[allow(dead_code)] fn spawn(&self, job: impl FnOnce() + Send + 'static) { self.0.lock().unwrap().push(Box::new(job)); } }
@@ -72,7 +72,7 @@ HARMLESS["own type's spawn beside a glob of rayon's"] = (
     "use rayon::*; struct W; impl W { fn spawn(x: u8) {} } #[allow(dead_code)] fn x() { W::spawn(1); std::thread::spawn(|| join(|| (), || ())); }"
 )
 
-# Words and items handed to macros that leave them as they are.
+# Words and items passed to macros that do not change them.
 HARMLESS["module and function handed to a macro that takes items"] = """
 macro_rules! x86_only { ($($item:item)*) => { $(#[cfg(target_arch = "x86_64")] $item)* }; }
 x86_only! {
@@ -91,7 +91,8 @@ HARMLESS["a variable named like an intrinsic"] = (
     " for i in (0..n).step_by(v_f16) { s += (i + v_f16).min(n) + vec_bf16; } assert!(v_f16 == 16); s }"
 )
 
-# What is never compiled: tests, and a main that nobody calls. rustc would miss not_there, did it look inside.
+# Source that is never compiled: tests, and a main that nobody calls. If rustc compiled it, not_there would be
+# an error.
 _PRINTS = '{ not_there(); println!("{:?}", std::time::Instant::now()); std::fs::write("x", "y").unwrap(); }'
 for _name, _text in {
     "cfg all": f'#[cfg(all(test, target_arch = "x86_64"))] mod tests {{ #[test] fn x() {_PRINTS} }}',

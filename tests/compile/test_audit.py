@@ -1,4 +1,4 @@
-"""The audit of the binary: honest libraries pass, and what the policy would stop is seen here again without it."""
+"""The audit of the binary: honest libraries pass; what the policy would stop is found here again without the policy."""
 
 # Rust text keeps its own lines.
 # ruff: noqa: E501
@@ -38,7 +38,7 @@ def test_an_honest_library_passes(name: str) -> None:
 
 
 def calling(body: str, items: str = "") -> str:
-    """A kernel whose matmul runs `body` first, in unsafe code; `items` stand beside it."""
+    """A kernel whose matmul first runs `body` in unsafe code; `items` are added beside it."""
     return items + PLAIN.replace("{\n    for i", "{\n    unsafe { " + body + " }\n    for i", 1)
 
 
@@ -55,7 +55,7 @@ REFUSED = [
     ("imports", calling("fork();", "extern \"C\" { fn fork() -> i32; }\n")),
     ("imports", calling("dlopen(core::ptr::null(), 1);", "extern \"C\" { fn dlopen(c: *const u8, f: i32) -> *mut u8; }\n")),
     ("imports", calling("core::arch::asm!(\"call execve@plt\");")),
-    # These std needs itself, so only who refers to them tells.
+    # std itself needs these imports, so the referencing function decides.
     ("imports", calling("dlsym(core::ptr::null_mut(), c\"system\".as_ptr());",
                         "extern \"C\" { fn dlsym(h: *mut u8, c: *const i8) -> *mut u8; }\n")),
     ("imports", calling("core::arch::asm!(\"call open64@plt\");")),
@@ -92,7 +92,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("rule", "source"), REFUSED, ids=[f"{rule}-{i}" for i, (rule, _) in enumerate(REFUSED)]
 )
-def test_what_a_kernel_may_not_hold_is_found(rule: str, source: str) -> None:
+def test_forbidden_contents_of_a_library_are_found(rule: str, source: str) -> None:
     verdict = audit.check(built(source), tools())
     assert isinstance(verdict, PolicyViolation), f"passed: {source[:200]}"
     assert verdict.rule == rule, verdict
@@ -110,7 +110,7 @@ def test_what_a_kernel_may_not_hold_is_found(rule: str, source: str) -> None:
         ("vdpbf16ps zmm0, zmm1, zmm2", "less precise than f32"),
     ],
 )
-def test_it_is_told_what_is_wrong_with_an_instruction(template: str, told: str) -> None:
+def test_the_message_says_why_an_instruction_is_forbidden(template: str, told: str) -> None:
     verdict = audit.check(built(calling(f'core::arch::asm!("{template}", out("rax") _);')), tools())
     assert isinstance(verdict, PolicyViolation)
     assert template.split()[0] in verdict.detail
@@ -138,7 +138,7 @@ def test_mathematics_and_memory_count_as_harmless(name: str) -> None:
     assert audit._HARMLESS.fullmatch(name) is not None
 
 
-def test_static_memory_within_the_limit_is_nobodys_business() -> None:
+def test_static_memory_within_the_limit_is_accepted() -> None:
     source = (
         "static mut S: [core::mem::MaybeUninit<[u8; 200 << 20]>; 1] = [core::mem::MaybeUninit::uninit()];\n"
     )
@@ -148,7 +148,7 @@ def test_static_memory_within_the_limit_is_nobodys_business() -> None:
 
 @x86_linux
 def test_a_library_that_does_not_fit_is_the_candidates_fault() -> None:
-    """Behind the audit: the loader's refusal blames the kernel and not the harness."""
+    """Behind the audit: the loader's refusal is the kernel's fault, not the harness's."""
     source = (
         "static mut S: [core::mem::MaybeUninit<[u8; 720 << 20]>; 1] = [core::mem::MaybeUninit::uninit()];\n"
     )
@@ -171,7 +171,7 @@ def test_mathematics_may_be_imported() -> None:
     assert "expf" in "".join(report.extra_imports) or sys.platform == "darwin"
 
 
-def test_a_file_that_is_no_library_is_our_own_fault_not_a_pass(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_library_is_a_fault_of_the_harness(tmp_path: Path) -> None:
     from harness.errors import HarnessFaultError
 
     torn = tmp_path / "kernel.so"

@@ -1,4 +1,4 @@
-"""The policy: honest sources pass in any style, tricks are refused by the rule that names them, nothing breaks it."""
+"""The policy: honest sources of any style pass, tricks are refused by the right rule, and no input breaks it."""
 
 # Rust text keeps its own lines.
 # ruff: noqa: E501
@@ -33,12 +33,12 @@ def test_an_honest_kernel_passes_and_is_understood(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_only_looks_like_a_trick_passes(name: str) -> None:
+def test_text_that_only_looks_like_a_trick_passes(name: str) -> None:
     source = f"{HARMLESS[name]}\n{PLAIN}"
     report = check(source)
     assert isinstance(report, PolicyReport), report
     assert report.notes == ()
-    # rustc agrees about what is never compiled, and the rest is Rust.
+    # rustc agrees about what is never compiled, and the rest is valid Rust.
     assert isinstance(through(source), AuditReport)
 
 
@@ -48,13 +48,13 @@ def test_a_trick_is_refused_by_its_rule(rule: str, trick: str) -> None:
     assert isinstance(verdict, PolicyViolation), f"passed: {trick}"
     assert verdict.rule == rule
     assert verdict.at.gate is Gate.POLICY
-    # The reason from the table is told, not only the id.
+    # The message contains the rule's reason, not only its id.
     assert asking.rules(inspector())[rule].reason in verdict.detail
 
 
 @pytest.mark.parametrize(("rule", "trick"), TRICKS[:20])
-def test_a_trick_is_refused_where_the_parser_is_lost(rule: str, trick: str) -> None:
-    """Tokens alone must do: syntax newer than the parser must not be a way around."""
+def test_a_trick_is_refused_even_if_the_parser_fails(rule: str, trick: str) -> None:
+    """The tokens alone must suffice: syntax newer than the parser must not be a way around the policy."""
     verdict = check(f"{trick}\nfn newer() {{ let = ~ ; }}\n{PLAIN}")
     assert isinstance(verdict, PolicyViolation)
     assert verdict.rule == rule
@@ -71,7 +71,7 @@ def test_an_unreadable_source_with_a_dangerous_word_is_refused() -> None:
     assert verdict.rule == "unreadable"
 
 
-def test_the_line_of_the_offence_is_told() -> None:
+def test_the_message_names_the_line() -> None:
     verdict = check("\n\n// one\nuse std::fs;\n" + PLAIN)
     assert isinstance(verdict, PolicyViolation)
     assert verdict.line == 4
@@ -89,7 +89,7 @@ def test_a_shebang_and_a_byte_order_mark_hide_nothing() -> None:
     assert (verdict.rule, verdict.line) == ("files", 2)
 
 
-def test_the_safe_tier_holds_no_unsafe_code() -> None:
+def test_the_safe_tier_accepts_no_unsafe_code() -> None:
     source = HONEST["raw pointers, unchecked"]
     assert isinstance(check(source, "unsafe"), PolicyReport)
     verdict = check(source, "safe")
@@ -143,7 +143,7 @@ def test_unsafe_is_counted_in_macros_too() -> None:
     ],
 )
 def test_hostile_nesting_gets_a_verdict(hostile: str) -> None:
-    """The inspector neither hangs nor takes the harness down; a refusal blames the source, not us."""
+    """The inspector neither hangs nor crashes the harness; a refusal blames the source."""
     verdict = check(f"{hostile}\n{PLAIN}")
     assert isinstance(verdict, PolicyReport | PolicyViolation)
     if isinstance(verdict, PolicyViolation):
@@ -152,7 +152,7 @@ def test_hostile_nesting_gets_a_verdict(hostile: str) -> None:
 
 @settings(max_examples=40)
 @given(st.text(max_size=200))
-def test_any_text_gets_an_answer(text: str) -> None:
+def test_any_text_gets_a_report(text: str) -> None:
     assert isinstance(check(text), PolicyReport | PolicyViolation)
 
 

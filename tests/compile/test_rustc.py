@@ -1,4 +1,6 @@
-"""The compiler gate: honest kernels compile in the sandbox, bad ones get readable diagnostics, hostile ones an end."""
+"""The compile gate: honest kernels compile in the sandbox, bad ones get readable diagnostics, hostile ones are
+stopped.
+"""
 
 # Rust text keeps its own lines.
 # ruff: noqa: E501
@@ -51,8 +53,8 @@ def test_safe_kernels_compile_in_the_safe_tier() -> None:
         "#[allow(unsafe_code)] unsafe { core::hint::unreachable_unchecked() }",
     ],
 )
-def test_forbid_stands_behind_the_policy(trick: str) -> None:
-    """The second wall: even unread by the policy, unsafe code does not compile in the safe tier."""
+def test_forbid_unsafe_code_works_without_the_policy(trick: str) -> None:
+    """Even if the policy misses it, unsafe code does not compile in the safe tier."""
     source = f"{SIGNATURE} {{ let _ = (m, k, n, a, b, c); {trick} }}"
     result = rustc.compile_kernel(source, "safe", tools())
     assert isinstance(result, CompileError)
@@ -101,7 +103,7 @@ def test_a_refusal_is_readable_and_names_the_place(source: str, told: str) -> No
         ("fn x() { let _ = alloc(1); }", None),
     ],
 )
-def test_what_only_a_crate_of_its_own_could_say_comes_with_a_hint(item: str, hint: str | None) -> None:
+def test_errors_of_kernels_written_as_a_crate_come_with_a_hint(item: str, hint: str | None) -> None:
     result = rustc.compile_kernel(f"// hints\n{item}\n{PLAIN}", "unsafe", tools())
     assert isinstance(result, CompileError)
     for text in (result.summary, result.diagnostics):
@@ -117,8 +119,10 @@ def test_warnings_are_kept_apart() -> None:
 
 
 @pytest.mark.skipif("x86_64" not in tools().toolchain.host, reason="a feature of x86-64")
-def test_the_switch_to_wide_vectors_compiles_without_a_word(fresh: Tools) -> None:
-    """On CPUs whose tuning is narrow the flag is set; rustc's own remark about it must not become the candidate's."""
+def test_the_flag_for_wide_vectors_causes_no_warning(fresh: Tools) -> None:
+    """On CPUs with narrow tuning the flag is set, and rustc's warning about the flag is not attributed to the
+    candidate.
+    """
     wide = dataclasses.replace(fresh.toolchain, vector_flags=("-Ctarget-feature=-prefer-256-bit",))
     library = rustc.compile_kernel(PLAIN, "unsafe", dataclasses.replace(fresh, toolchain=wide))
     assert isinstance(library, CompiledKernel)
@@ -126,7 +130,7 @@ def test_the_switch_to_wide_vectors_compiles_without_a_word(fresh: Tools) -> Non
 
 
 def test_the_library_computes_the_product() -> None:
-    """An honest kernel of our own, so loading it here is harmless; candidates are never loaded by Python."""
+    """An honest kernel of our own, so loading it here is harmless; Python never loads candidates."""
     call = ctypes.CDLL(str(built(PLAIN).path))[rustc.SYMBOL]
     floats = ctypes.c_float * 4
     a, b, c = floats(1, 2, 3, 4), floats(5, 6, 7, 8), floats()
@@ -144,7 +148,7 @@ def test_the_same_source_gives_the_same_binary_from_the_cache_and_anew(fresh: To
     assert built(PLAIN).binary_hash == first.binary_hash
 
 
-def test_a_compile_error_is_cached_as_it_was(fresh: Tools) -> None:
+def test_a_compile_error_is_cached_unchanged(fresh: Tools) -> None:
     first = rustc.compile_kernel("fn x(", "unsafe", fresh)
     assert isinstance(first, CompileError)
     began = time.monotonic()
@@ -180,7 +184,7 @@ def test_a_torn_or_tampered_entry_is_built_anew(fresh: Tools, damage: str) -> No
     assert [path.name for path in fresh.kernels.iterdir()] == [again.path.parent.name]
 
 
-def test_two_at_once_agree(fresh: Tools) -> None:
+def test_two_compilations_at_once_agree(fresh: Tools) -> None:
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(lambda _: rustc.compile_kernel(PLAIN, "unsafe", fresh), range(3)))
     assert len({result.binary_hash for result in results if isinstance(result, CompiledKernel)}) == 1
@@ -192,7 +196,7 @@ def test_the_cache_is_pruned_by_last_use(tmp_path: Path, monkeypatch: pytest.Mon
     for index in range(4):
         compile_cache.store_error(tmp_path / f"e{index}", CompileError("x", "y"))
         os.utime(tmp_path / f"e{index}", times=(0, 1000 + index))
-    assert isinstance(compile_cache.load(tmp_path / "e1", "s"), CompileError)  # used now, so young
+    assert isinstance(compile_cache.load(tmp_path / "e1", "s"), CompileError)  # used just now, so it is young
     monkeypatch.setattr(compile_cache, "ENTRIES_KEPT", 2)
     (tmp_path / ".rustc-left-by-a-kill").mkdir()
     os.utime(tmp_path / ".rustc-left-by-a-kill", times=(0, 1000))
@@ -200,7 +204,7 @@ def test_the_cache_is_pruned_by_last_use(tmp_path: Path, monkeypatch: pytest.Mon
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e1", "e4"]
 
 
-def test_a_constant_that_never_ends_ends() -> None:
+def test_an_endless_constant_is_stopped() -> None:
     source = "const fn f() -> u32 { loop {} }\npub const X: u32 = f();\n" + PLAIN
     result = rustc.compile_kernel(source, "unsafe", tools())
     assert isinstance(result, CompileError)
@@ -217,7 +221,7 @@ def test_a_compiler_that_takes_too_long_is_a_timeout(fresh: Tools, monkeypatch: 
 
 
 @linux
-def test_a_macro_bomb_meets_the_memory_limit(fresh: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_macro_bomb_is_stopped_by_the_memory_limit(fresh: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rustc, "MEMORY_LIMIT_BYTES", 1 << 30)
     source = "macro_rules! b { ($($x:tt)*) => { b!($($x)* $($x)*); } }\nb!(a);\n" + PLAIN
     result = rustc.compile_kernel(source, "unsafe", fresh)
@@ -227,7 +231,7 @@ def test_a_macro_bomb_meets_the_memory_limit(fresh: Tools, monkeypatch: pytest.M
 @linux
 @pytest.mark.parametrize("reader", ['include_str!("{}")', 'include_bytes!("{}")', 'include!("{}")'])
 def test_the_jail_hides_files_from_the_compiler(tmp_path: Path, reader: str) -> None:
-    """With the policy out of the way; the control without the jail shows that the leak is real."""
+    """Without the policy; the control without the jail shows that the leak is real."""
     canary = tmp_path / "canary.rs"
     canary.write_text('"canary-7351"')
     source = (
@@ -266,7 +270,7 @@ def test_a_flood_of_output_is_cut(tmp_path: Path) -> None:
 
 
 @linux
-def test_a_helper_has_no_more_memory_than_it_is_given(tmp_path: Path) -> None:
+def test_a_helper_process_is_limited_in_memory(tmp_path: Path) -> None:
     script = "import time; time.sleep(0.3); x = bytearray(1 << 30); print(len(x))"
     limited = limited_process.run(
         [sys.executable, "-c", script], tmp_path, {}, 20.0, 1 << 16, memory_limit=512 << 20
@@ -298,9 +302,7 @@ def _alive(process: int) -> bool:
         return False
 
 
-def test_more_warnings_than_can_be_read_are_told_as_what_they_are(
-    fresh: Tools, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_flood_of_warnings_is_reported_as_a_flood(fresh: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rustc, "OUTPUT_LIMIT_BYTES", 1 << 18)
     source = "".join(f"fn unused_{i}() {{}}\n" for i in range(8000)) + PLAIN
     result = rustc.compile_kernel(source, "unsafe", fresh)
@@ -311,9 +313,9 @@ def test_more_warnings_than_can_be_read_are_told_as_what_they_are(
     assert list(fresh.kernels.iterdir()) == []
 
 
-def test_what_a_candidate_makes_rustc_say_cannot_move_the_cursor(fresh: Tools) -> None:
+def test_text_quoted_by_rustc_cannot_move_the_cursor(fresh: Tools) -> None:
     source = f'compile_error!("\\u{{1b}}[2J\\x07Accepted\\n\\u{{202e}}second\\u{{9b}}31m");\n{PLAIN}'
-    for _ in range(2):  # as it comes, and from the cache
+    for _ in range(2):  # compiled, then from the cache
         result = rustc.compile_kernel(source, "unsafe", fresh)
         assert isinstance(result, CompileError)
         assert result.summary.isprintable()
@@ -324,7 +326,7 @@ def test_what_a_candidate_makes_rustc_say_cannot_move_the_cursor(fresh: Tools) -
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0c", "\x1c"])
 def test_a_separator_of_lines_in_the_source_does_not_tear_the_diagnostics(separator: str) -> None:
-    """Not every end of a line in Unicode is one in JSON lines."""
+    """Some Unicode line ends are ordinary characters inside JSON lines."""
     source = PLAIN.replace("sum;", f'summ; let _ = "{separator}";')
     result = rustc.compile_kernel(source, "unsafe", tools())
     assert isinstance(result, CompileError)
@@ -345,7 +347,7 @@ def test_long_diagnostics_are_trimmed_at_a_line() -> None:
     assert diagnostics.trim("short", 100) == "short"
 
 
-def test_what_is_no_diagnostic_is_told_apart() -> None:
+def test_output_other_than_diagnostics_is_kept_apart() -> None:
     said = diagnostics.parse('{"a": 1}\nnot json\n{broken\n', {})
     assert (said.summary, said.rendered, said.warnings) == ("", "", ())
     assert "not json" in said.loose

@@ -1,4 +1,4 @@
-"""Finding the toolchain and building our crates: what is missing is told in one line with the command that mends it."""
+"""Finding the toolchain and building our crates: whatever is missing is reported in one line with the remedy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def test_the_real_compiler_is_found() -> None:
     assert len(found.digest) == 16
 
 
-def test_no_toolchain_is_one_line_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_toolchain_is_one_line_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ToolchainError, match=r"rustup.rs.*rustup toolchain install stable") as caught:
@@ -57,7 +59,7 @@ def test_no_toolchain_is_one_line_with_the_way_out(tmp_path: Path, monkeypatch: 
         ("printf 'release: new\\nhost: x\\n'", "not a version"),
     ],
 )
-def test_an_unfit_compiler_is_told(
+def test_an_unsuitable_compiler_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, told: str
 ) -> None:
     shim(tmp_path, body)
@@ -67,7 +69,7 @@ def test_an_unfit_compiler_is_told(
     assert "\n" not in str(caught.value)
 
 
-def test_wide_vectors_are_asked_for_where_the_tuning_is_narrow() -> None:
+def test_wide_vectors_are_requested_where_the_tuning_is_narrow() -> None:
     rustc = toolchain.find().rustc
     assert toolchain._vector_flags(rustc, "znver4: avx2 avx512f") == ()
     assert toolchain._vector_flags(rustc, "haswell: avx2 fma") == ()
@@ -104,7 +106,9 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert not (crate / "target").exists()
 
 
-def test_no_network_and_nothing_cached_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_network_without_a_cache_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ROUNDTABLE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CARGO_HOME", str(tmp_path / "cargo"))
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "CARGO_HTTP_PROXY"):
@@ -117,7 +121,7 @@ def test_no_network_and_nothing_cached_is_told(tmp_path: Path, monkeypatch: pyte
     assert "\n" not in str(caught.value)
 
 
-def test_an_unwritable_cache_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_cache_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("ROUNDTABLE_CACHE", str(blocked / "cache"))

@@ -1,4 +1,4 @@
-"""PDFs made by hand for the tests of the corpus: minimal, valid, with text exactly where it is wanted."""
+"""Minimal valid PDFs, written by hand, with text at exact positions."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def pdf_of_streams(streams: Sequence[bytes], title: str | None = None, compress:
 
 
 def column(text: str, x: float = 72.0, top: float = 720.0, width: int = 80, size: float = 10.0) -> list[Line]:
-    """`text` wrapped to `width` characters, one line under the other."""
+    """`text` wrapped to `width` characters as consecutive lines."""
     return [(x, top - 1.2 * size * i, size, line) for i, line in enumerate(textwrap.wrap(text, width))]
 
 

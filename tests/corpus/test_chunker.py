@@ -1,4 +1,4 @@
-"""Cutting: nothing lost, sizes kept, the same every time, breaks where the subject changes."""
+"""Splitting: nothing is lost, sizes are kept, results are repeatable, passages end where the topic changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CUTS = st.builds(
 
 @settings(deadline=None, max_examples=60)
 @given(PAGES, CUTS)
-def test_semantic_cutting_loses_nothing_keeps_sizes_and_repeats_itself(
+def test_semantic_splitting_loses_nothing_keeps_sizes_and_is_repeatable(
     pages: list[PageText], cut: Cut
 ) -> None:
     chunks = semantic_chunks(pages, EMBEDDER, cut)
@@ -38,7 +38,7 @@ def test_semantic_cutting_loses_nothing_keeps_sizes_and_repeats_itself(
 
 @settings(deadline=None, max_examples=60)
 @given(PAGES, st.integers(20, 300))
-def test_fixed_cutting_covers_everything(pages: list[PageText], size: int) -> None:
+def test_fixed_splitting_covers_everything(pages: list[PageText], size: int) -> None:
     chunks = fixed_chunks(pages, size, overlap=size // 4)
     assert all(0 < len(chunk.text) <= size for chunk in chunks)
     assert {w for c in fixed_chunks(pages, size, 0) for w in c.text.split()} == {
@@ -64,7 +64,7 @@ def test_sentences_know_abbreviations_decimals_and_paragraphs() -> None:
     ]
 
 
-def test_a_break_is_set_where_the_subject_changes() -> None:
+def test_a_passage_ends_where_the_topic_changes() -> None:
     caches = "The cache holds a panel of the matrix. A panel in the cache is read by the kernel. "
     ranks = "The tensor rank counts the products. A tensor of low rank needs fewer products. "
     (first, second) = semantic_chunks(
@@ -81,7 +81,7 @@ def test_a_sentence_over_a_page_break_stays_whole_and_keeps_its_first_page() -> 
     assert chunk.page == 4
 
 
-def test_an_endless_word_is_cut_and_bad_cuts_are_refused() -> None:
+def test_an_endless_word_is_split_and_bad_parameters_are_refused() -> None:
     assert [len(c.text) for c in semantic_chunks([PageText(None, "x" * 2500)], EMBEDDER)] == [1200, 1200, 100]
     assert semantic_chunks([], EMBEDDER) == []
     with pytest.raises(ValueError, match="not a way to cut"):

@@ -83,7 +83,7 @@ def test_hyphens_ligatures_and_mathematical_letters() -> None:
     assert "The first efficient variant of AB has cost γ·n² ≤ Σ." in page.text
 
 
-def test_running_heads_page_numbers_and_arxiv_stamp_go(tmp_path: Path) -> None:
+def test_running_heads_page_numbers_and_the_arxiv_stamp_are_removed(tmp_path: Path) -> None:
     pages = []
     for number in range(1, 6):
         body = column(
@@ -101,7 +101,7 @@ def test_running_heads_page_numbers_and_arxiv_stamp_go(tmp_path: Path) -> None:
     assert found.pages[4].text.count(PROSE) == 2
 
 
-def test_heads_that_change_from_left_to_right_page_go_too() -> None:
+def test_heads_that_differ_between_left_and_right_pages_are_removed() -> None:
     def page(number: int) -> PageText:
         head = f"{number} Doe and Roe" if number % 2 else f"On Packing {number}"
         return PageText(
@@ -166,14 +166,14 @@ def test_unreadable_files_are_named_with_the_reason(
         extract(tmp_path / "absent.pdf")
 
 
-def test_a_bad_page_does_not_spoil_the_others(tmp_path: Path) -> None:
+def test_a_bad_page_does_not_affect_the_others(tmp_path: Path) -> None:
     good = f"BT /F1 10 Tf 72 700 Td ({PROSE}) Tj ET".encode()
     bad = b"BT /F1 ) ] >> 10 Tf [ ( Tj"
     found = extract(write(tmp_path, pdf_of_streams([good, bad, good])))
     assert [page.number for page in found.pages] == [1, 3]
 
 
-def test_bombs_end_at_their_limits(tmp_path: Path) -> None:
+def test_bombs_are_stopped_by_the_limits(tmp_path: Path) -> None:
     swollen = pdf_of_streams([b"BT /F1 10 Tf " + b"0 " * (80 << 20) + b" ET"], compress=True)
     assert len(swollen) < 1 << 20
     small = ExtractionLimits(memory_bytes=600 << 20, time_s=20.0)
@@ -209,7 +209,7 @@ def test_markdown_keeps_words_and_loses_marks(tmp_path: Path) -> None:
     st.lists(st.tuples(st.integers(9, 4000), st.integers(0, 255), st.integers(1, 40)), min_size=1, max_size=8)
 )
 def test_damaged_pdfs_give_text_or_a_reason(tmp_path: Path, wounds: list[tuple[int, int, int]]) -> None:
-    """In process and without limits, so that whatever pypdf raises comes to light here."""
+    """In process and without limits, so that any exception of pypdf appears here."""
     content = bytearray(pdf([column(PROSE * 3)] * 2, title="Wounded"))
     for place, byte, length in wounds:
         content[place : place + length] = bytes([byte]) * length

@@ -1,4 +1,4 @@
-"""Fetching from a local server that stands for arXiv: slow, cut off, 404, 503, HTML instead of a PDF, another file."""
+"""Downloads from a local server in place of arXiv: slow, cut off, 404, 503, HTML instead of a PDF, another file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BY_HAND = Paper(
 
 @dataclass
 class Arxiv:
-    """What the server does with the next requests for each paper ("ok" when nothing is left), and what it saw."""
+    """The server's answers to the next requests for each paper ("ok" when none is left), and the requests it got."""
 
     url: str = ""
     plan: dict[str, list[str]] = field(default_factory=dict)
@@ -127,7 +127,9 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def test_papers_come_whole_once_with_pauses_and_a_name(arxiv: Arxiv, tmp_path: Path) -> None:
+def test_papers_are_downloaded_once_and_completely_with_pauses_and_a_user_agent(
+    arxiv: Arxiv, tmp_path: Path
+) -> None:
     done, waits = run(arxiv, tmp_path, paper(ONE), BY_HAND, paper(TWO))
     assert (done.downloaded, done.by_hand, done.failed) == (
         [f"arXiv:{ONE}", f"arXiv:{TWO}"],
@@ -157,7 +159,7 @@ def test_a_changed_file_is_fetched_again_and_one_put_there_by_hand_is_kept(
     assert (tmp_path / f"arXiv_{ONE}.pdf").read_bytes() == CONTENT
 
 
-def test_a_transfer_that_is_cut_off_goes_on_where_it_ended(arxiv: Arxiv, tmp_path: Path) -> None:
+def test_a_transfer_that_is_cut_off_is_resumed(arxiv: Arxiv, tmp_path: Path) -> None:
     arxiv.plan[ONE] = ["cut", "cut"]
     done, _ = run(arxiv, tmp_path, paper(ONE))
     assert done.downloaded
@@ -195,14 +197,14 @@ def test_a_part_of_another_file_is_never_spliced(arxiv: Arxiv, tmp_path: Path, c
     assert (tmp_path / f"arXiv_{ONE}.pdf").read_bytes() == arxiv.content
 
 
-def test_silence_is_a_cut_off_too(arxiv: Arxiv, tmp_path: Path) -> None:
+def test_a_silent_server_counts_as_cut_off(arxiv: Arxiv, tmp_path: Path) -> None:
     arxiv.plan[ONE] = ["stall"]
     done, _ = run(arxiv, tmp_path, paper(ONE), silence_s=0.3)
     assert done.downloaded
     assert (tmp_path / f"arXiv_{ONE}.pdf").read_bytes() == CONTENT
 
 
-def test_404_and_html_are_named_and_the_others_come(arxiv: Arxiv, tmp_path: Path) -> None:
+def test_404_and_html_are_reported_and_the_other_papers_arrive(arxiv: Arxiv, tmp_path: Path) -> None:
     arxiv.plan = {ONE: ["status 404"], "2003.00532": ["html"]}
     done, _ = run(arxiv, tmp_path, paper(ONE), paper("2003.00532"), paper(TWO))
     assert "404" in done.failed[f"arXiv:{ONE}"]
@@ -318,7 +320,7 @@ def test_a_kill_in_the_middle_leaves_no_half_paper_and_the_next_call_goes_on(
     )
     part = tmp_path / "pdf" / f"arXiv_{ONE}.part"
     deadline = time.monotonic() + 60
-    # What arrived is in the file once its buffer was flushed; the kill may come before that.
+    # Received data is in the file only after its buffer was flushed; the kill may come earlier.
     while not part.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.kill()

@@ -1,4 +1,4 @@
-"""From files to passages in the library: incremental, whole documents only, by the command line as a user would."""
+"""From files to passages in the library: incremental, whole documents only, by the command line as for users."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_switching_the_embedder_re_embeds_and_removal_holds_in_both(tmp_path: Pa
         assert PaperLibrary(connection, large).count() == 0
 
 
-def test_lessons_are_there_out_of_the_box_and_follow_the_manifest(corpus: Path) -> None:
+def test_lessons_are_available_at_once_and_follow_the_manifest(corpus: Path) -> None:
     with connect(str(corpus.parent / "memory")) as connection:
         embedder = HashedEmbedder()
         library = open_library(connection, embedder, corpus / "papers.toml")
@@ -254,7 +254,7 @@ def test_as_a_process_of_its_own(corpus: Path) -> None:
     assert finished.stderr == ""
 
 
-def test_a_reader_that_has_enough_is_no_error(corpus: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(corpus: Path) -> None:
     where = ["--corpus", str(corpus), "--memory", str(corpus.parent / "memory")]
     process = subprocess.Popen(
         [sys.executable, "-m", "harness.corpus", "status", *where],

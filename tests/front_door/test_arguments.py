@@ -118,7 +118,7 @@ def test_an_ini_file_in_a_candidates_folder_is_refused(project: pytest.Pytester)
     pytest.importorskip("harness")
     folder = add_candidate(project, "lone")
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --co\n")
-    # As installed, the plugin is there before any conftest; the flag stands for the entry point.
+    # When installed, the plugin is loaded before any conftest; the flag replaces the entry point.
     result = project.runpytest_subprocess("-p", "harness.front_door.plugin", "candidates/lone")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "a candidate's folder cannot configure pytest" in result.stderr.str()

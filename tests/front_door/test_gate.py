@@ -1,4 +1,4 @@
-"""The gate at the front door: real candidates, judged and timed by `pytest candidates`, as a user calls it."""
+"""The gate as users call it: `pytest candidates` judges and times real candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import NAIVE, add_candidate
 
-# Small and quick: what is tested here is the way, not the figures.
+# Small and quick: these tests are about the procedure, not the figures.
 QUICK = ("--suite", "48x48x48", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
 WRONG = NAIVE.replace("c[i * n + j] = sum;", "if i == j { c[i * n + j] = sum; }")
 
@@ -65,14 +65,14 @@ def test_a_wrong_kernel_fails_with_its_counterexample_and_a_replay_that_repeats_
     again.stdout.fnmatch_lines([f"*{line['reason'][:60].replace('[', '?')}*"])
 
 
-def test_a_replayed_case_passes_once_the_kernel_is_mended(project: pytest.Pytester) -> None:
+def test_a_replayed_case_passes_once_the_kernel_is_fixed(project: pytest.Pytester) -> None:
     add_candidate(project, "mended")
     result = judge(project, "candidates/mended", "--case", "3x4x5:17:exact", "-rs")
     result.assert_outcomes(passed=4, skipped=3)
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_a_case_that_is_none_is_explained(project: pytest.Pytester) -> None:
+def test_a_malformed_case_is_explained_at_the_front_door(project: pytest.Pytester) -> None:
     add_candidate(project, "lone")
     result = judge(project, "candidates/lone", "--case", "whatever")
     assert result.ret != pytest.ExitCode.OK
@@ -101,7 +101,7 @@ def test_an_exhibit_is_a_strict_expected_failure(
     assert outcomes.get("failed", 0) == (0 if passes else 1)
 
 
-def test_a_late_gate_alone_walks_the_whole_way(project: pytest.Pytester) -> None:
+def test_selecting_a_late_gate_runs_all_gates_before_it(project: pytest.Pytester) -> None:
     add_candidate(project, "diagonal", WRONG)
     result = judge(project, "candidates/diagonal/kernel.rs::clock")
     result.assert_outcomes(failed=1)
@@ -164,7 +164,7 @@ def test_broken_folders_do_not_keep_others_from_being_judged(project: pytest.Pyt
     assert "Traceback" not in result.stdout.str()
 
 
-def test_min_ratio_fails_what_is_surely_below(project: pytest.Pytester) -> None:
+def test_min_ratio_fails_when_the_whole_interval_is_below(project: pytest.Pytester) -> None:
     add_candidate(project, "lone")
     result = judge(project, "candidates", "--min-ratio", "50")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -205,8 +205,8 @@ def test_saved_timings_are_compared_on_intervals(project: pytest.Pytester) -> No
     )
 
 
-def test_what_the_gate_could_not_decide_is_told(project: pytest.Pytester) -> None:
-    """A ratio within the interval is not failed; within a wide one, made by a budget that is none, it surely lies."""
+def test_an_undecided_min_ratio_is_reported(project: pytest.Pytester) -> None:
+    """A ratio inside the interval does not fail; with a tiny budget the interval is wide enough to contain it."""
     add_candidate(project, "lone")
     judge(project, "candidates", "--verdicts", "v.jsonl")
     line = verdicts(project.path / "v.jsonl")["lone"]
@@ -218,7 +218,7 @@ def test_what_the_gate_could_not_decide_is_told(project: pytest.Pytester) -> Non
     assert (again.ret == pytest.ExitCode.OK) == (now["ratio_high"] >= float(middle))
 
 
-def test_a_claim_is_set_beside_todays_measurement(project: pytest.Pytester) -> None:
+def test_a_claim_is_compared_with_todays_measurement(project: pytest.Pytester) -> None:
     claim = "[claim]\nmachine = 'elsewhere'\nratio = 0.5\nratio_low = 0.4\nratio_high = 0.6\n"
     add_candidate(project, "claimed", manifest=claim)
     result = judge(project, "candidates/claimed")
@@ -302,7 +302,7 @@ def test_last_failed_and_first_failure_work_as_users_expect(project: pytest.Pyte
         (("--baseline=pyproject.toml",), "cannot be loaded"),
     ],
 )
-def test_a_bad_suite_or_baseline_is_told_before_anything_runs(
+def test_a_bad_suite_or_baseline_is_reported_before_anything_runs(
     project: pytest.Pytester, arguments: tuple[str, ...], words: str
 ) -> None:
     add_candidate(project, "lone")

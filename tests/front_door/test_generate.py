@@ -1,4 +1,6 @@
-"""`pytest --generate N` as a user calls it: evolve, judge, remember, go on; interrupted, contended, on a full stop."""
+"""`pytest --generate N` as users call it: evolve, judge, remember, resume; interrupted, contended, disk not
+writable.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def start(project: pytest.Pytester, *arguments: str) -> subprocess.Popen[str]:
-    # Shells start what runs in the background with SIGINT ignored, and children inherit that: back to the default.
+    # Shells start background processes with SIGINT ignored, and children inherit that: restore the default.
     restore = "import signal, sys, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = [sys.executable, "-c", restore + "sys.exit(pytest.main())", *QUICK, *arguments]
     return subprocess.Popen(
@@ -44,7 +46,7 @@ def wait_for(condition: Any, what: str, limit_s: float = 120.0) -> None:
 
 
 def hosts_below(session: int) -> list[int]:
-    """Processes of this session that still live (workers lead sessions of their own; their parent is in ours)."""
+    """Living processes of this session (workers have sessions of their own; their parent is in ours)."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -81,7 +83,7 @@ def test_two_generations_leave_candidates_verdicts_a_table_and_a_memory_to_go_on
         "nothing was remembered"
     )
     assert load(newest).source not in (first.source, second.source)
-    # Reproducing an evolved candidate walks the same way.
+    # Reproducing an evolved candidate runs the same gates.
     single = project.runpytest_subprocess(*QUICK, f"candidates/{newest.name}")
     assert single.ret == pytest.ExitCode.OK
 
@@ -132,7 +134,7 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_works(project: pytest.P
     assert after.ret == pytest.ExitCode.OK
 
 
-def test_a_second_run_at_the_same_time_is_told_so(project: pytest.Pytester) -> None:
+def test_a_second_run_at_the_same_time_is_refused(project: pytest.Pytester) -> None:
     process = start(project, "--generate", "2")
     try:
         wait_for(lambda: list((project.path / "candidates").glob("gen-*")), "candidate")

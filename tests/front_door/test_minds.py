@@ -17,7 +17,7 @@ QUICK = ("--suite", "64x64x64", "--clock-budget", "2", "--profile", "quick", "-p
 
 
 def generate(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    # As installed: the entry point loads the plugin before pytest looks for conftest files.
+    # As when installed: the entry point loads the plugin before pytest looks for conftest files.
     return project.runpytest_subprocess("-p", "harness.front_door.plugin", *QUICK, "--generate", *arguments)
 
 
@@ -32,7 +32,7 @@ def runs(project: pytest.Pytester) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Of the module: pytester forgets what is imported during a test, and numpy cannot be loaded twice.
+    # At module level: pytester unloads modules imported during a test, and numpy cannot be imported twice.
     pytest.importorskip("llama_cpp")
     pytest.importorskip("gguf")
     from tests.minds import tiny_gguf
@@ -83,7 +83,7 @@ def test_a_local_server_evolves(project: pytest.Pytester, tiny: Path) -> None:
         ("hf:only-this", "hf:"),
     ],
 )
-def test_a_mind_that_cannot_be_had_is_one_clear_line(
+def test_a_model_that_cannot_be_loaded_is_reported_in_one_line(
     project: pytest.Pytester, model: str, words: str
 ) -> None:
     (project.path / "text.gguf").write_text("this is text")

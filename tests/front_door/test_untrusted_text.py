@@ -1,4 +1,4 @@
-"""What a stranger wrote in candidate.toml or named a folder, on its way to terminals, pictures and CI pages."""
+"""Untrusted text from candidate.toml and folder names on its way to terminals, charts and CI pages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_picture_and_the_pages_stay_well_formed() -> None:
     assert "\\| x \\|" in summary
 
 
-def test_a_claims_machine_is_told_without_its_control_characters() -> None:
+def test_a_claims_machine_is_shown_without_control_characters() -> None:
     now = saved_timings.Ratio(1.0, 0.9, 1.1, "here", "t", "b", "s", "1")
     then = saved_timings.Ratio(1.0, 0.9, 1.1, RAW, "t", "b", "s", "1")
     found = saved_timings.compare(now, then)

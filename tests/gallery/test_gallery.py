@@ -1,6 +1,6 @@
-"""The gallery: every known trick is rejected by the gate that is meant to catch it, its honest twin passes.
+"""The gallery: every known trick is rejected by the gate that is meant to catch it; honest kernels pass.
 
-Each kernel says in its head what must become of it: `expect: Wrong shapes`, alternatives separated by `|`.
+The head of each kernel states the expected verdict, `expect: Wrong shapes`, with alternatives separated by `|`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KERNELS = sorted(GALLERY.glob("*.rs"))
 
 @dataclass(frozen=True)
 class Expected:
-    """Allowed verdict names and gates; gates are empty for an accepted one."""
+    """The allowed verdicts and gates; no gates for an accepted kernel."""
 
     verdicts: frozenset[str]
     gates: frozenset[str]
@@ -76,7 +76,7 @@ def test_a_known_trick_is_caught_by_its_gate(path: Path, shared: SharedTools) ->
 
 
 @pytest.mark.parametrize("path", HONEST, ids=lambda p: p.stem)
-def test_its_honest_twin_passes(path: Path, shared: SharedTools) -> None:
+def test_an_honest_kernel_of_the_gallery_is_accepted(path: Path, shared: SharedTools) -> None:
     inspection, expected = judged_before_the_clock(path, shared)
     assert expected.verdicts == {"Accepted"}
     assert inspection.rejection is None, describe(inspection.rejection)

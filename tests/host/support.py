@@ -24,7 +24,7 @@ from harness.verdict import At, Gate, Rejection
 AT = At(Gate.SHAPES)
 SMALL = Shape(5, 7, 9)
 
-# Every test kernel defines `go`; the exported wrapper is the contract's.
+# Every test kernel defines `go`; the exported wrapper is that of the contract.
 WRAPPER = """
 #![allow(dead_code, unused)]
 use std::ffi::{c_char, c_int, c_long, c_void};
@@ -120,7 +120,7 @@ def verdict(
     threads: int = 1,
     runs: int = 1,
 ) -> Ran | Rejection:
-    """What comes of running `body`; the last of `runs` runs."""
+    """The outcome of running `body`; the last of `runs` runs."""
     with worker(body, extra, shapes=(shape,), sandboxed=sandboxed, threads=threads) as opened:
         outcome: Ran | Rejection | None = None
         for _ in range(runs):

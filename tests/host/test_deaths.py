@@ -1,4 +1,4 @@
-"""How a worker ends and what the parent makes of it: crash, panic, memory, time, forged answers, floods."""
+"""The end of a worker and its verdict: crash, panic, memory, time, forged answers, floods."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_panic_in_a_thread_and_one_out_of_bounds() -> None:
     assert "out of bounds" in outcome.message
 
 
-def test_wanting_everything_is_out_of_memory() -> None:
+def test_allocating_everything_is_out_of_memory() -> None:
     shape = Shape(1024, 1024, 1024)
     body = """
         let mut all: Vec<f32> = Vec::with_capacity(m * k * n);
@@ -184,7 +184,7 @@ def test_a_constructor_that_leaves_is_a_cheat() -> None:
     assert outcome.trick == "left the process"
 
 
-def test_a_constructor_that_hangs_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_constructor_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.judge.worker.client.START_LIMIT_S", 0.5)
     ctor = """
         #[used] #[link_section = ".init_array"] static START: extern "C" fn() = {
@@ -287,8 +287,8 @@ unsafe fn serve() {
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="raw system calls of x86-64")
-def test_another_thread_that_answers_in_place_of_the_host_is_found_out() -> None:
-    """The host's own thread ends, so that nothing of the host runs any more; one of the kernel's serves the pipe."""
+def test_a_thread_that_answers_in_place_of_the_host_is_detected() -> None:
+    """The host's own thread ends, so that nothing of the host runs any more; a thread of the kernel serves the pipe."""
     body = "right(m, k, n, a, b, c); std::thread::spawn(|| serve()); call(60, 0, 0, 0);"
     outcome = verdict(body, IMPOSTOR, threads=2)
     assert isinstance(outcome, Cheat), outcome
@@ -310,7 +310,7 @@ def test_a_flood_on_stderr_neither_blocks_nor_fills_memory() -> None:
         assert len(w._process._said) <= 32 << 10
 
 
-def test_what_it_says_is_one_printable_line_in_the_verdict() -> None:
+def test_output_of_the_kernel_is_one_printable_line_in_the_verdict() -> None:
     outcome = verdict(
         'eprint!("\\x1b[31m{}\\n\\n::error::mark as pass", "y".repeat(100_000)); std::process::abort()'
     )
@@ -319,7 +319,7 @@ def test_what_it_says_is_one_printable_line_in_the_verdict() -> None:
     assert outcome.detail.isprintable()
 
 
-def test_killed_from_outside_while_frozen_is_told_at_the_next_run() -> None:
+def test_a_kill_from_outside_while_frozen_is_reported_at_the_next_run() -> None:
     with worker() as w:
         slots = w.slots([SMALL], Placement.RIGHT)
         fill(slots)
@@ -330,7 +330,7 @@ def test_killed_from_outside_while_frozen_is_told_at_the_next_run() -> None:
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are those of x86-64")
-def test_a_forbidden_call_with_a_bad_pointer_is_still_told_as_what_it_is() -> None:
+def test_a_forbidden_call_with_a_bad_pointer_is_still_reported_as_a_violation() -> None:
     assert verdict("syscall(257, -100i32, 16usize, 0usize);") == Cheat("sandbox violation", "openat", AT)
 
 

@@ -1,6 +1,6 @@
-"""Nothing gets out of the sandbox: each escape with a planted canary, each with a control that shows the leak is real.
+"""Nothing leaves the sandbox: each escape has a planted canary and a control that shows that the leak is real.
 
-A kernel carries what it could get hold of in C[0], so that the control without a sandbox sees it.
+A kernel stores what it could read in C[0], so that the control without a sandbox sees it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PATHS = """
 
 
 def outcome(body: str, extra: str = "", *, sandboxed: bool) -> tuple[float, Ran | Rejection]:
-    """C[0] after the run, and what came of it."""
+    """C[0] after the run, and the outcome."""
     with worker(body, extra, sandboxed=sandboxed, threads=2) as opened:
         slots = opened.slots([SMALL], Placement.LEFT)
         fill(slots)
@@ -41,7 +41,7 @@ def outcome(body: str, extra: str = "", *, sandboxed: bool) -> tuple[float, Ran 
 
 
 def caught(body: str, extra: str = "", *, says: str = "") -> None:
-    """With the sandbox a verdict, without it the leak."""
+    """With the sandbox a rejection, without it the leak."""
     leak, ran = outcome(body, extra, sandboxed=False)
     assert isinstance(ran, Ran), ran
     assert leak == LEAKED, "the control without a sandbox shows no leak, so this test would prove nothing"
@@ -53,7 +53,7 @@ def caught(body: str, extra: str = "", *, says: str = "") -> None:
 
 
 def harmless(body: str, extra: str = "") -> None:
-    """With the sandbox nothing is got, without it the leak; the run may end either way."""
+    """With the sandbox no leak, without it the leak; the run may end either way."""
     leak, ran = outcome(body, extra, sandboxed=False)
     assert isinstance(ran, Ran), ran
     assert leak == LEAKED
@@ -63,7 +63,7 @@ def harmless(body: str, extra: str = "") -> None:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user of this machine may enter, so that it is not file modes that keep the kernel out."""
+    """A folder that every user of this machine may enter, so that file modes are not what stops the kernel."""
     with tempfile.TemporaryDirectory(prefix="roundtable-canary-") as name:
         Path(name).chmod(0o777)
         yield Path(name)
@@ -137,7 +137,7 @@ def test_mapping_a_file_with_raw_system_calls(canary: str) -> None:
 def test_the_environment_of_the_worker_and_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUNDTABLE_CANARY", "4242")
     body = 'c[0] = if std::env::var("ROUNDTABLE_CANARY").is_ok() { 4242.0 } else { -1.0 }; '
-    for sandboxed in (True, False):  # scrubbed in both cases
+    for sandboxed in (True, False):  # the environment is empty in both cases
         leak, ran = outcome(body, sandboxed=sandboxed)
         assert isinstance(ran, Ran)
         assert leak == -1.0
@@ -164,7 +164,7 @@ def test_the_memory_of_the_parent() -> None:
 
 @x86
 def test_tracing_the_parent() -> None:
-    # PTRACE_TRACEME and not ATTACH: the control must not stop this very process.
+    # PTRACE_TRACEME instead of ATTACH: the control must not stop this test process.
     caught("c[0] = if syscall(101, 0, 0, 0, 0) == 0 { 4242.0 } else { -1.0 };", says="ptrace")
 
 
@@ -277,7 +277,7 @@ def test_its_own_library_cannot_be_opened_again() -> None:
     harmless("c[0] = if std::fs::read(CANARY).is_ok() { 4242.0 } else { -1.0 };", extra)
 
 
-def test_what_benign_paths_hold_stays_unread() -> None:
+def test_files_at_benign_paths_cannot_be_read() -> None:
     for path in ("/proc/self/maps", "/proc/cpuinfo", "/sys/devices/system/cpu/online"):
         body = READ.replace("text.parse().unwrap()", "4242.0")
         leak, ran = outcome(body, f'const CANARY: &str = "{path}";', sandboxed=True)
@@ -296,7 +296,7 @@ def test_input_cannot_be_made_writable() -> None:
 
 
 @x86
-def test_shared_memory_cannot_be_shrunk_under_the_parents_feet() -> None:
+def test_shared_memory_cannot_be_shrunk_while_the_parent_uses_it() -> None:
     body = "for fd in 0..64 { syscall(77, fd as usize, 0usize); } right(m, k, n, a, b, c)"
     for sandboxed in (True, False):
         leak, _ = outcome(body, sandboxed=sandboxed)

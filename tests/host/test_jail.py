@@ -1,4 +1,4 @@
-"""The compiler's jail: what it lets through, what it holds back, and that it fails closed."""
+"""The compiler's jail: what it allows and what it denies, and that it fails closed."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_the_memory_limit_holds(scratch: Path) -> None:
     assert "300000000" not in done.stdout
 
 
-def test_whoever_stays_behind_is_ended(scratch: Path) -> None:
+def test_processes_left_behind_are_killed(scratch: Path) -> None:
     started = time.monotonic()
     done = shell(scratch, "(sleep 60 & sleep 60 &) ; sleep 60 & exit 5")
     assert done.returncode == 5
@@ -176,7 +176,7 @@ def test_killing_the_parent_or_the_jail_leaves_nothing(
         assert parent.stdout is not None
         lines = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
         jail = int((lines - {b"ready"}).pop())
-        # Two keepers, the shell and a sleeper; whoever is being forked right now comes a moment later.
+        # Two supervisors, the shell and a sleeper; a process that is just being forked appears a moment later.
         assert soon(lambda: len(group(jail)) >= 4)
         session = group(jail)
         os.kill(parent.pid if victim == "parent" else jail, how)
@@ -201,7 +201,7 @@ def group(leader: int) -> list[int]:
 
 
 def test_a_sandbox_that_cannot_be_set_up_is_125_and_one_line(scratch: Path) -> None:
-    """A jail inside a jail may not install its filter."""
+    """Inside a jail, another jail may not install its filter."""
     inner = [str(host()), "jail", "--exec", "/", "--", "/bin/true"]
     command = jailed(scratch, *inner)
     command[2:2] = ["--exec", str(host().parent)]
@@ -212,7 +212,7 @@ def test_a_sandbox_that_cannot_be_set_up_is_125_and_one_line(scratch: Path) -> N
 
 
 @pytest.mark.parametrize("program", [("/no/such/program",), ()])
-def test_a_program_that_cannot_be_started_is_said(scratch: Path, program: tuple[str, ...]) -> None:
+def test_a_program_that_cannot_be_started_is_reported(scratch: Path, program: tuple[str, ...]) -> None:
     done = run(scratch, *program)
     assert done.returncode in (122, 125)
     assert done.stderr.startswith("roundtable-host: ")
@@ -271,7 +271,7 @@ with worker(sandboxed=False) as w:
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="seccomp's number is that of x86-64")
 @pytest.mark.parametrize(("missing", "says"), [("444", "Landlock"), ("317", "seccomp")])
-def test_a_kernel_without_the_means_is_refused_with_the_way_out(missing: str, says: str) -> None:
+def test_a_system_without_the_means_is_refused_with_the_remedy(missing: str, says: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, missing],
         cwd=ROOT,

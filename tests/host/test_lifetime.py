@@ -42,7 +42,7 @@ with worker(sys.argv[1], threads=2, sandboxed=sys.argv[2] == "sandboxed") as w:
 
 
 def gone(pid: int) -> bool:
-    """No such process, or nothing but its name."""
+    """Whether the process no longer exists, or is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except OSError:
@@ -50,7 +50,7 @@ def gone(pid: int) -> bool:
 
 
 def soon(condition: Callable[[], bool], within_s: float = 10.0) -> bool:
-    """Whether it becomes true."""
+    """Whether the condition becomes true within a few seconds."""
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
@@ -111,7 +111,7 @@ def test_workers_give_back_every_descriptor_and_process() -> None:
         os.waitpid(pids[0], os.WNOHANG)
 
 
-def test_a_worker_that_nobody_closed_goes_with_the_garbage() -> None:
+def test_an_unclosed_worker_ends_with_garbage_collection() -> None:
     gc.collect()
     before = descriptors()
     limits = limits_for(SMALL, 1, usable_cores()[:1])
@@ -149,7 +149,7 @@ def test_a_host_that_is_not_there_is_the_harnesss_fault_and_leaks_nothing(tmp_pa
     assert descriptors() == before
 
 
-def test_without_a_sandbox_it_refuses_and_names_the_way_out(tmp_path: Path) -> None:
+def test_without_a_sandbox_the_worker_refuses_and_names_the_remedy(tmp_path: Path) -> None:
     refusing = tmp_path / "refusing"
     line = "roundtable-host: sandbox: no Landlock; run with --unsandboxed"
     refusing.write_text(f"#!/bin/sh\necho '{line}' >&2\nexit 125\n")
@@ -171,7 +171,7 @@ def test_a_worker_that_never_answers_at_the_start_is_given_up(
         Worker(silent, Program(None, "", Abi.NULL), limits, Capacity.of([SMALL]))
 
 
-def test_a_core_that_does_not_exist_is_said() -> None:
+def test_a_core_that_does_not_exist_is_reported() -> None:
     from harness.judge.worker.calls import WorkerLimits
 
     with pytest.raises(HarnessFaultError, match="cores"):
@@ -201,7 +201,7 @@ def test_the_environment_holds_threads_and_nothing_of_the_users(monkeypatch: pyt
 
 
 def test_a_worker_whose_maker_ended_is_the_harnesss_fault() -> None:
-    """The kernel ends the worker together with the thread that started it."""
+    """The operating system kills the worker together with the thread that started it."""
     made: list[Worker] = []
     limits = limits_for(SMALL, 1, usable_cores()[:1])
     program = Program(library(NAIVE), "harness_matmul", Abi.KERNEL)

@@ -1,4 +1,4 @@
-"""Fail closed: without a sandbox nothing untrusted is run, and the line says why and what to do."""
+"""Fails closed: without a sandbox nothing untrusted is run, and the message gives the reason and the remedy."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def answering(tmp_path: Path, script: str) -> Path:
         ("exit 3", "did not answer"),
     ],
 )
-def test_no_sandbox_is_said_with_the_way_out(tmp_path: Path, script: str, reason: str) -> None:
+def test_a_missing_sandbox_is_reported_with_the_remedy(tmp_path: Path, script: str, reason: str) -> None:
     with pytest.raises(SandboxError, match=reason) as caught:
         sandbox.require(answering(tmp_path, script))
     assert "--unsandboxed" in str(caught.value)
 
 
-def test_a_usable_sandbox_is_no_news(tmp_path: Path) -> None:
+def test_a_usable_sandbox_prints_nothing(tmp_path: Path) -> None:
     sandbox.require(answering(tmp_path, 'echo \'{"usable": true, "reason": ""}\''))
     with pytest.raises(SandboxError):
         sandbox.require(tmp_path / "missing")

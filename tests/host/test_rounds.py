@@ -1,4 +1,4 @@
-"""Honest kernels in the worker: round trips, placements, batches, threads, what std needs."""
+"""Honest kernels in the worker: round trips, placements, batches, threads, needs of std."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_honest_uses_of_std_are_not_disturbed(name: str) -> None:
     with worker(HONEST[name], extra, threads=2) as w:
         for _ in range(2):
             left = set()
-            # A thread that was joined may be stopped on its last instructions; one that stays is there every time.
+            # A joined thread may be stopped at its last instructions; a thread that stays is there every time.
             for _ in range(5):
                 slots = w.slots([SMALL], Placement.RIGHT)
                 fill(slots)
@@ -124,7 +124,7 @@ def test_honest_uses_of_std_are_not_disturbed(name: str) -> None:
             np.testing.assert_array_equal(slots[0].c, slots[0].a @ slots[0].b)
 
 
-def test_a_thread_per_row_is_silly_and_honest() -> None:
+def test_a_thread_per_row_is_slow_but_honest() -> None:
     shape = Shape(1000, 20, 30)
     body = """
         let gate = std::sync::Barrier::new(m);
@@ -157,7 +157,7 @@ def test_the_null_program_gives_the_empty_round_trip() -> None:
 
 @pytest.mark.parametrize("sandboxed", [True, False])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_numpys_own_blas_runs_under_the_same_roof(sandboxed: bool, threads: int) -> None:
+def test_numpys_blas_runs_in_the_same_host(sandboxed: bool, threads: int) -> None:
     blas = baseline.find(None).program
     shapes = [*SHAPES, Shape(300, 200, 250)]
     limits = limits_for(shapes, threads, usable_cores()[:threads])

@@ -1,6 +1,6 @@
-"""A comparison that shares nothing with the judge: the library is called in a plain process of its own with ctypes.
+"""A comparison that shares nothing with the judge: a plain separate process calls the library with ctypes.
 
-Only for kernels of our own making, that is for mutants that the judge accepted: nothing here holds hostile code.
+Only for kernels of our own, namely mutants that the judge accepted: there is no sandbox here.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ WATCH = 64
 
 
 def first_difference(library: Path, numerics: str = "componentwise") -> str | None:
-    """Where the library does not compute the product, in one line; None when nothing was found.
+    """The first difference from the product, in one line; None when there is none.
 
-    With `numerics` "normwise", reals may be off by what a fast scheme of a few levels is, and NaN may spread.
+    With `numerics` "normwise", reals may have the error of a fast scheme with a few levels, and NaN may spread.
     """
     command = [sys.executable, "-m", "tests.judge.equivalence", str(library), numerics]
     try:
@@ -83,7 +83,7 @@ def _agree(kind: str, a: np.ndarray, b: np.ndarray, got: np.ndarray, fast: bool)
     with np.errstate(all="ignore"):
         wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
         if kind != "reals":
-            # One by one: a BLAS may treat special values in its own way.
+            # One by one, because a BLAS may treat special values differently.
             want = np.zeros(got.shape)
             for p in range(a.shape[1]):
                 want += wide_a[:, p : p + 1] * wide_b[p]

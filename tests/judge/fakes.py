@@ -1,4 +1,4 @@
-"""A worker that is a Python function: kernels for the tests of the oracles, honest and wrong, without a process."""
+"""A worker that is a Python function: honest and wrong kernels for the tests of the oracles, without a process."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FakeWorker:
 
 
 def launching(kernel: Callable[[], Kernel], idle_ns: int = 0, **ran: int | bool) -> LaunchJudgeWorker:
-    """Every fresh worker gets a fresh kernel: what it remembers ends with the process."""
+    """Every fresh worker gets a fresh kernel, so that the kernel's state ends with the process."""
 
     @contextmanager
     def launch(_: Sequence[Shape]) -> Iterator[FakeWorker]:
@@ -64,12 +64,12 @@ def launching(kernel: Callable[[], Kernel], idle_ns: int = 0, **ran: int | bool)
 
 
 def examination_for(kernel: Kernel, **settings: Any) -> Examination:
-    """An examination around a kernel without memory."""
+    """An examination of a kernel without state."""
     return examination_around(launching(lambda: kernel), **settings)
 
 
 def examination_around(launch: LaunchJudgeWorker, **settings: Any) -> Examination:
-    """An examination with a fixed seed, so that a test does the same each time."""
+    """An examination with a fixed seed, so that a test is repeatable."""
     return Examination(**{"launch": launch, "seed": 20250101, "time_limit_s": lambda _: 5.0} | settings)
 
 
@@ -79,7 +79,7 @@ def honest(a: F32, b: F32, c: F32) -> None:
 
 
 def naive(a: F32, b: F32, c: F32) -> None:
-    """p outermost, so that each element sums in order of p in f32, as the textbook loop does."""
+    """k is the outermost loop, so that each element is summed in order of k in f32, as in the textbook loop."""
     c[...] = 0
     for p in range(a.shape[1]):
         c += np.outer(a[:, p], b[p])

@@ -1,6 +1,6 @@
-"""Mutants of honest kernels, made by rule: one small slip each, as a tired author makes them. And their campaign.
+"""Mutants of honest kernels, made by rules: one small slip each. And the campaign that judges them all.
 
-python -m tests.judge.mutation results     judge them all, write results/judge-campaign.md and .json
+python -m tests.judge.mutation results     judge all mutants, write results/judge-campaign.md and .json
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ HONEST |= {
 }
 THREADED = ("rayon", "split k")
 
-# What no slip touches: comments, attributes, imports, signatures, names of constants.
+# Text that no slip changes: comments, attributes, imports, signatures, names of constants.
 FIXED = re.compile(r"(?m)//.*$|#!?\[[^\n]*|^ *use [^;]*;|\bfn \w+[^{]*\{|\bconst \w+: \w+ =")
-# A slip: its name, where it can happen, and what stands there afterwards.
+# A slip: its name, a pattern of the place, and the replacement.
 Slip = tuple[str, str, Callable[[re.Match[str]], str]]
 
 
@@ -96,14 +96,14 @@ class Mutant:
 
     @property
     def change(self) -> str:
-        """The line that differs: as it was and as it is."""
+        """The changed line, before and after."""
         pairs = zip(HONEST[self.parent].splitlines(), self.source.splitlines(), strict=False)
         was, now = next((was.strip(), now.strip()) for was, now in pairs if was != now)
         return f"`{was}` → `{now}`"
 
     @property
     def candidate(self) -> Candidate:
-        """As the pipeline takes it; it lies in no folder."""
+        """As the pipeline takes it; there is no folder."""
         manifest = Manifest(threads="all" if self.parent in THREADED else 1, title=self.name)
         return Candidate(self.name, Path(), self.source, manifest)
 
@@ -126,8 +126,8 @@ def mutants() -> Iterator[Mutant]:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of one kernel. `difference` tells, for an accepted one, where an independent comparison found it
-    wrong; None where it found nothing: the mutant computes the product after all.
+    """The result for one kernel. For an accepted one, `difference` is where an independent comparison found it wrong,
+    or None: then the mutant computes the product.
     """
 
     name: str
@@ -139,7 +139,7 @@ class Fate:
 
 
 def judged(mutant: Mutant, shared: SharedTools) -> Fate:
-    """Through all gates but the clock, and on to the comparison when it was let through."""
+    """Run all gates but the clock; compare independently when the kernel passed."""
     began = time.monotonic()
     inspection = Inspection(mutant.candidate, shared)
     inspection.through(Gate.CONDUCT)
@@ -153,7 +153,7 @@ def judged(mutant: Mutant, shared: SharedTools) -> Fate:
 
 
 def shared_tools_in(root: Path) -> SharedTools:
-    """A shared that leaves nothing outside `root` but built kernels in the cache."""
+    """SharedTools that write nothing outside of `root` except compiled kernels in the cache."""
     return SharedTools(
         Settings(
             root=root,
@@ -176,7 +176,7 @@ def _judge(mutant: Mutant, root: str) -> Fate:
 
 
 def campaign(results: Path, processes: int = 2) -> int:
-    """Judge every mutant and write down what became of each; the number of wrong ones that were accepted."""
+    """Judge every mutant and write the results; returns the number of wrong ones that were accepted."""
     began = time.monotonic()
     fates = []
     with TemporaryDirectory() as root, ProcessPoolExecutor(processes) as pool:

@@ -55,7 +55,7 @@ BLOCKED = (
 """
 )
 
-# Fused in whole vectors, mul and add in the tail: the rounding differs between columns, as in many real kernels.
+# FMA in whole vectors, mul and add in the tail: rounding differs between columns, as in many real kernels.
 FUSED_WITH_PLAIN_TAIL = (
     HEAD
     + """    let whole = n - n % 8;
@@ -102,7 +102,7 @@ PARTIAL_SUMS = (
 """
 )
 
-# Panels padded with zeros in both operands, as packed kernels do.
+# Panels of both operands padded with zeros, as in packed kernels.
 PADDED = (
     HEAD
     + """    let (mp, kp, np) = (m.next_multiple_of(6), k.next_multiple_of(4), n.next_multiple_of(16));
@@ -211,7 +211,7 @@ fn plain(a: &[f32], b: &[f32], n: usize, from: usize, out: &mut [f32]) {
 """
 )
 
-# Strassen with a cut-off; odd rows, columns and depth are peeled and added classically.
+# Strassen with a cut-off; odd rows, columns and depth are peeled and computed classically.
 STRASSEN = """
 const LEAST: usize = 24;
 fn take(x: &[f32], cols: usize, r: usize, q: usize, h: usize, w: usize) -> Vec<f32> {
@@ -291,7 +291,7 @@ FAST = {
     "strassen for large": STRASSEN.replace("LEAST: usize = 24", "LEAST: usize = 150"),
 }
 
-# name: (the honest kernel, what is replaced, by what, where it must be caught)
+# name: (the honest kernel, text to replace, replacement, gate that must reject it)
 MUTANTS: dict[str, tuple[str, str, str, str]] = {
     "k stops one short": (TEXTBOOK, "0..k {", "0..k.saturating_sub(1) {", "shapes"),
     "first term twice": (TEXTBOOK, "= sum;", "= sum + if k > 0 { a[i * k] * b[j] } else { 0.0 };", "shapes"),

@@ -1,4 +1,4 @@
-"""The data of the checks keeps its promises: exact where exactness is demanded, clear of underflow where bits are."""
+"""The data of the checks is exact where it must be, and avoids underflow where every bit counts."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_special_values_are_what_the_textbook_loop_gives(shape: Shape, seed: int
 @pytest.mark.parametrize("kind", range(20))
 @pytest.mark.parametrize("k", [1, 37, 4096])
 def test_a_sequential_sum_stays_well_within_the_mean_error(kind: int, k: int) -> None:
-    """Whatever the distribution, and also when the largest products come first."""
+    """For every distribution, and also when the largest products come first."""
     a, b, _ = inputs.spread_reals(inputs.generator(k), Shape(40, k, 40), kind)
     want = product_f64(a, b)
     order = np.argsort(-np.abs(a).max(axis=0) * np.abs(b).max(axis=1))
@@ -110,7 +110,7 @@ def test_a_sequential_sum_stays_well_within_the_mean_error(kind: int, k: int) ->
         assert abs(float(np.mean(error * np.sign(want)))) < BIAS + 1.5 / 40
 
 
-def test_promised_exactness_is_checked() -> None:
+def test_data_that_is_not_exact_is_refused() -> None:
     with pytest.raises(ValueError, match="not exact"):
         exact_f32(np.full((1, 2), 4097, np.float32), np.full((2, 1), 4097, np.float32))
 

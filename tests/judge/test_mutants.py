@@ -1,4 +1,4 @@
-"""Every oracle bites: each has a mutant that it alone kills, so that with the oracle disabled the mutant passes."""
+"""Every oracle is effective: each has a mutant that it alone rejects; with the oracle disabled the mutant passes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lab_of(launch: LaunchJudgeWorker, *disabled: str) -> Examination:
 
 
 def judge(examination: Examination) -> Rejection | None:
-    """All three gates; the rejection, or None when the kernel is believed."""
+    """All three gates; the rejection, or None when the kernel passes."""
     for gate in (examine.shapes, examine.values, examine.conduct):
         outcome = gate(examination)
         if not isinstance(outcome, examine.Examined):
@@ -46,7 +46,7 @@ def judge(examination: Examination) -> Rejection | None:
 
 
 def spoil(when: Callable[[F32, F32], bool]) -> Callable[[], Kernel]:
-    """Right, but for one element when the condition holds."""
+    """A correct kernel, except for one element when the condition holds."""
 
     def kernel(a: F32, b: F32, c: F32) -> None:
         honest(a, b, c)
@@ -64,17 +64,17 @@ def bits(x: F32, kept: int) -> F32:
 
 
 def is_real(x: F32) -> bool:
-    """Some element uses the last bit of its mantissa, which the integers of the oracles do not."""
+    """Whether some element uses the last bit of its mantissa, which the oracles' integers do not."""
     return bool((x.view(np.uint32) & 1).any()) and 2.0**-100 < float(np.abs(x).max()) < np.inf
 
 
 def small_whole(x: F32) -> bool:
-    """Integers as the oracles of structure have them."""
+    """Small integers, as the oracles of structure use."""
     return bool((x == np.rint(x)).all()) and float(np.abs(x).max(initial=0)) < 10
 
 
 def unknown_shape(a: F32, b: F32) -> bool:
-    """A kernel that knows the published lists of the judge."""
+    """True for shapes that are not in the judge's fixed lists."""
     examination = lab_of(launching(lambda: honest))
     known = {shape for oracle in REGISTRY for shape in oracle.plan(examination)} | set(BETWEEN)
     return shape_of(a, b) not in known
@@ -99,7 +99,7 @@ def coarse_sums() -> Kernel:
 
 def short_mantissa_on_reals() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
-        # Columns of A of unlike scale at the timed shape, as only graded reals have them.
+        # Columns of A with different scales at the timed shape, as only graded reals have.
         graded = shape_of(a, b) == TIMED and bool(a.all()) and is_real(a) and is_real(b)
         graded = graded and float(np.ptp(np.log2(np.abs(a).max(axis=0)))) > 15
         np.matmul(*((bits(a, 8), bits(b, 8)) if graded else (a, b)), out=c)
@@ -136,7 +136,7 @@ def split_in_16_bits_where_it_is_timed() -> Kernel:
 
 def flushes_small() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
-        # Rows of unlike scale and short range, as only scaled reals have them.
+        # Rows with different scales and a short range, as only scaled reals have.
         size = np.abs(a)
         apart = a.size > 0 and bool(a.all()) and is_real(a) and is_real(b)
         apart = apart and float(size.max()) > 2.0**50 * float(size.min())
@@ -292,7 +292,8 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
 
 
 def test_every_oracle_has_a_mutant() -> None:
-    # Those for fast schemes have theirs in test_oracles.py; leftovers and blindness have tests of their own below.
+    # The oracles for fast schemes have theirs in test_oracles.py; leftovers and blindness have tests of their
+    # own below.
     listed = {oracle.name for oracle in REGISTRY if oracle.applies_to is not AppliesTo.FAST_SCHEME}
     assert listed - {"leftovers", "blindness"} == set(MUTANTS) - {"poison"}
 
@@ -302,7 +303,7 @@ def oracle(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_kills_its_mutant_and_only_it_does(oracle: str) -> None:
+def test_an_oracle_rejects_its_mutant_and_no_other_oracle_does(oracle: str) -> None:
     mutant = MUTANTS[oracle]
     verdict = judge(lab_of(launching(mutant)))
     assert isinstance(verdict, Wrong)

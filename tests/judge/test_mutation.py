@@ -1,4 +1,4 @@
-"""A sample of the campaign: mutants of honest kernels are rejected, or compute the product after all."""
+"""A sample of the campaign: mutants of honest kernels are rejected, or compute the product."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.pipeline import SharedTools
 from tests.judge.mutation import HONEST, SLIPS, Fate, Mutant, judged, mutants, report, shared_tools_in
 
 EVERY = list(mutants())
-# Another prime takes another sample; the whole campaign is `python -m tests.judge.mutation`.
+# Another prime gives another sample; the whole campaign is `python -m tests.judge.mutation`.
 SAMPLE = list(islice(EVERY, 11, None, 71))
 
 

@@ -1,4 +1,4 @@
-"""The examination as a whole, against kernels in Python: tiers, shrinking, its budget, replay."""
+"""The examination as a whole, with kernels in Python: tiers, shrinking, budgets, replay."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def backwards(a: F32, b: F32, c: F32) -> None:
 
 
 def other_path_at_edges(a: F32, b: F32, c: F32) -> None:
-    """Whole tiles in f32, the edge fused as if in f64: two roundings within one C."""
+    """Whole tiles in f32, the edges with FMA (computed in f64): two kinds of rounding within one C."""
     m, n = a.shape[0] // 8 * 8, b.shape[1] // 8 * 8
     wide_accumulator(a, b, c)
     whole = np.empty((m, n), np.float32)

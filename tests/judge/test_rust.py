@@ -1,4 +1,4 @@
-"""Real kernels in real sandboxed workers: the honest pass every gate, the mutants are caught where they should be."""
+"""Real kernels in sandboxed workers: honest ones pass every gate, mutants are rejected by the expected gate."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def judge(prepare_examination: Examination) -> Rejection | str:
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_honest_passes(name: str, tmp_path: Path) -> None:
+def test_an_honest_rust_kernel_passes(name: str, tmp_path: Path) -> None:
     assert judge(examination(HONEST[name], tmp_path)) == "componentwise"
 
 
@@ -63,7 +63,7 @@ def test_honest_threads_pass(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FAST)
-def test_strassen_is_named_for_what_it_is(name: str, tmp_path: Path) -> None:
+def test_strassen_is_classified_as_a_fast_scheme(name: str, tmp_path: Path) -> None:
     assert judge(examination(FAST[name], tmp_path)) == "normwise"
 
 

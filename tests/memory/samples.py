@@ -1,4 +1,4 @@
-"""Accepted verdicts and machines that the tests of the memory share."""
+"""Accepted verdicts and machines, shared by the tests of the memory."""
 
 from __future__ import annotations
 

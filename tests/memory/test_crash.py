@@ -1,4 +1,4 @@
-"""Killed at any moment, the memory keeps all that was recorded and nothing half; full disks and torn journals too."""
+"""Killed at any moment, the memory keeps everything recorded and nothing partial; full disks and torn journals, too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_kill_at_any_moment_loses_nothing_recorded(tmp_path: Path) -> None:
         writer.send_signal(signal.SIGKILL)
         output, errors = writer.communicate()
         assert errors == ""
-        # A line that the kill cut in the middle was not said.
+        # A line that the kill cut off does not count.
         said = max([said, *(int(line) for line in output.splitlines(keepends=True) if line.endswith("\n"))])
         with open_memory(str(tmp_path)) as memory:
             kernels = memory.everything()
@@ -59,13 +59,13 @@ def test_a_kill_at_any_moment_loses_nothing_recorded(tmp_path: Path) -> None:
             assert numbers == list(range(len(numbers))), "gaps or doubles"
             assert len(numbers) in (said + 1, said + 2), "recorded kernels are missing"
             assert all(kernel.source == "// " + str(kernel.name[1:]) * 5000 for kernel in kernels)
-            # The vector index is whole as well.
+            # The vector index is complete as well.
             assert len(memory.similar("number", 3)) == min(3, len(numbers))
     assert said > 0
 
 
 def test_a_torn_index_file_does_not_matter(tmp_path: Path) -> None:
-    """By default Chroma rewrites its index in place every 1000 rows; a kill then ruins the collection."""
+    """By default Chroma rewrites its index in place every 1000 rows, and a kill during that destroys the collection."""
     from dataclasses import replace
 
     from harness.memory import kernel_record

@@ -1,4 +1,4 @@
-"""Export and import: everything comes over with its fingerprint, bad files bring nothing."""
+"""Export and import: kernels keep their fingerprint; an invalid file imports nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_two_machines_share_their_kernels(tmp_path: Path) -> None:
         assert ours.count() == 3
         assert ours.get("k1") == ONE
         assert ours.get("k1").machine == LAKE.fingerprint
-        # What was measured on this kind of machine comes first, though the foreign ones are faster there.
+        # Kernels measured on this kind of machine come first, although the others are faster on theirs.
         assert ours.best(3, ZEN.machine_class)[0] == mine
 
 
@@ -119,7 +119,7 @@ def test_one_bad_line_and_nothing_is_imported(tmp_path: Path, line: str, why: st
         assert memory.count() == 0
 
 
-def test_what_json_cannot_carry_is_the_harness_fault() -> None:
+def test_values_that_json_cannot_represent_are_a_harness_fault() -> None:
     with pytest.raises(HarnessFaultError, match="not recordable"):
         kernel_record.build(
             accepted(0.5),

@@ -26,7 +26,7 @@ def put(memory, name, ratio, machine=ZEN, width=0.02, threads=1, **more):
     )
 
 
-def test_what_is_recorded_comes_back_equal_in_a_new_process_life(tmp_path: Path) -> None:
+def test_records_are_read_back_equal_by_a_new_process(tmp_path: Path) -> None:
     schedule = {"family": "packed", "mr": 6, "nested": {"kc": 256}, "none": None}
     with open_memory(str(tmp_path)) as memory:
         kept = put(
@@ -74,7 +74,7 @@ def test_best_prefers_the_machine_class_then_the_lower_end(tmp_path: Path) -> No
         assert memory.best(0) == []
 
 
-def test_a_kindred_machine_comes_before_a_foreign_one(tmp_path: Path) -> None:
+def test_a_similar_machine_comes_before_a_different_one(tmp_path: Path) -> None:
     cousin = replace(ZEN, cpu="Other Zen", cores=(0, 1, 2, 3))
     with open_memory(str(tmp_path)) as memory:
         put(memory, "foreign", 1.9, machine=LAKE)
@@ -115,7 +115,7 @@ def test_similar_finds_by_words(tmp_path: Path) -> None:
         assert [kernel.name for kernel in memory.similar("register tile", 2, ZEN.machine_class)] == ["s", "p"]
 
 
-def test_a_second_opening_is_refused_with_the_holder_and_the_way_out(tmp_path: Path) -> None:
+def test_a_second_opening_is_refused_with_the_holder_and_the_remedy(tmp_path: Path) -> None:
     import os
 
     with (

@@ -1,4 +1,4 @@
-"""What is read out of a model's answer: JSON and Rust, among thoughts, chatter, slips and halves."""
+"""Reading a model's answer: JSON and Rust among reasoning, prose, small mistakes and partial blocks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MATMUL = "pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &
 
 
 @given(st.dictionaries(st.text(max_size=8), JSON_VALUES, min_size=1, max_size=4), st.integers(0, 3))
-def test_any_object_is_found_in_whatever_surrounds_it(value: dict[str, Any], indent: int) -> None:
+def test_an_object_is_found_in_any_surrounding_text(value: dict[str, Any], indent: int) -> None:
     text = json.dumps(value, indent=indent or None)
     assert find_object(text) == value
     assert find_object(f"<think>maybe {{}} or {{'a': 1}}</think>Sure!\n```json\n{text}\n```\nDone.") == value
@@ -38,11 +38,11 @@ def test_any_object_is_found_in_whatever_surrounds_it(value: dict[str, Any], ind
         'a set {x} and {"a": 1, "b": [1, 2]}',
     ],
 )
-def test_usual_slips_are_mended(slip: str) -> None:
+def test_common_mistakes_are_corrected(slip: str) -> None:
     assert find_object(slip) == {"a": 1, "b": [1, 2]}
 
 
-def test_python_s_constants_are_mended_outside_of_strings_only() -> None:
+def test_python_constants_are_corrected_outside_of_strings_only() -> None:
     assert find_object('{"a": None, "b": True, "c": "None, True"}') == {
         "a": None,
         "b": True,
@@ -61,13 +61,13 @@ def test_python_s_constants_are_mended_outside_of_strings_only() -> None:
         ("[1]", "no JSON object"),
     ],
 )
-def test_what_is_no_object_says_why(answer: str, reason: str) -> None:
+def test_text_without_an_object_is_refused_with_the_reason(answer: str, reason: str) -> None:
     with pytest.raises(NotJsonError, match=reason):
         find_object(answer)
 
 
 @given(st.text())
-def test_no_answer_whatsoever_breaks_the_readers(answer: str) -> None:
+def test_no_answer_breaks_the_parsers(answer: str) -> None:
     without_thoughts(answer)
     for read, refusal in ((find_object, NotJsonError), (whole_file, NoKernelError)):
         try:
@@ -82,7 +82,7 @@ def test_the_last_complete_kernel_counts() -> None:
     assert whole_file(answer) == second
 
 
-def test_thoughts_and_other_languages_are_no_kernels() -> None:
+def test_reasoning_and_other_languages_are_not_kernels() -> None:
     answer = (
         f"<think>```rust\n{MATMUL}```</think>```python\ndef matmul(): ...\n```\n```\n{MATMUL}// mine\n```"
     )
@@ -110,7 +110,7 @@ def test_code_without_any_fence_is_taken_when_it_is_nothing_but_code() -> None:
         ("I am only a language model.", "no fenced Rust"),
     ],
 )
-def test_half_answers_say_what_is_missing(answer: str, reason: str) -> None:
+def test_incomplete_answers_are_refused_with_what_is_missing(answer: str, reason: str) -> None:
     with pytest.raises(NoKernelError, match=reason):
         whole_file(answer)
 

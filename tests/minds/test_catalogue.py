@@ -1,4 +1,4 @@
-"""--model: what can be named, and one clear line for each thing that can be wrong."""
+"""--model: everything that can be named, and one clear line for everything that can be wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def settings(root: Path, **models: str) -> Settings:
 
 
 def gguf_head(path: Path) -> Path:
-    """Enough of a GGUF to pass the look at its head."""
+    """A GGUF header that passes the check before loading."""
     name, text = b"llama.context_length", b"x" * 9
     skipped = struct.pack("<Q", 1) + b"a" + struct.pack("<IIQ", 9, 8, 1) + struct.pack("<Q", len(text)) + text
     wanted = struct.pack("<Q", len(name)) + name + struct.pack("<II", 4, 4096)
@@ -31,14 +31,14 @@ def gguf_head(path: Path) -> Path:
     return path
 
 
-def test_builtin_is_the_mind_of_everybody_and_one_model_is_opened_once(tmp_path: Path) -> None:
+def test_builtin_is_the_default_of_every_agent_and_a_model_is_opened_once(tmp_path: Path) -> None:
     lanes = ScheduleAdapter(AVX2, 1).lanes()
     minds = open_minds(settings(tmp_path), lanes, print, 1)
     assert isinstance(minds.of("proposer"), BuiltinTuner)
     assert minds.of("proposer") is minds.of("coder")
 
 
-def test_a_model_for_an_agent_that_computes_is_told_to_have_no_effect(tmp_path: Path) -> None:
+def test_a_model_for_an_agent_that_computes_is_reported_to_have_no_effect(tmp_path: Path) -> None:
     said: list[str] = []
     open_minds(settings(tmp_path, verifier="big.gguf"), ScheduleAdapter(AVX2, 1).lanes(), said.append, 1)
     assert "no effect" in said[0]
@@ -54,7 +54,7 @@ def test_a_model_for_an_agent_that_computes_is_told_to_have_no_effect(tmp_path: 
         ("http://127.0.0.1:9/v1", "no OpenAI-compatible server answers"),
     ],
 )
-def test_what_is_wrong_with_a_model_is_said_in_one_line(tmp_path: Path, model: str, reason: str) -> None:
+def test_problems_of_a_model_are_reported_in_one_line(tmp_path: Path, model: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason) as error:
         open_model(model, settings(tmp_path), print)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Real inference: a tiny GGUF written here, through llama.cpp in process and through a local server process."""
+"""Real inference: a tiny GGUF written here, through llama.cpp in process and through a local server."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def _ask_and_close(mind: Any, asked: Question) -> Any:
 
 
 @pytest.mark.parametrize("template", [None, tiny_gguf.NO_SYSTEM])
-def test_models_without_a_template_or_a_system_role_are_asked_all_the_same(
+def test_models_without_a_template_or_a_system_role_can_be_asked(
     tmp_path: Path, scene: Scene, template: str | None
 ) -> None:
     model = tiny_gguf.write(tmp_path / "other.gguf", template=template)

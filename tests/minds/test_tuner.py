@@ -1,4 +1,4 @@
-"""The built-in tuner: never twice, always feasible, repeatable, and better than chance on a known landscape."""
+"""The built-in tuner: no repeats, always feasible, repeatable, and better than random on a known landscape."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def keys(trials: list[Trial]) -> list[str]:
 
 
 def landscape(schedule: Schedule) -> float:
-    """Best with deep blocks, the second tile, no prefetch of A; smooth, so that steps lead there."""
+    """Best with deep blocks, the second tile and no prefetch of A; smooth, so that single steps lead there."""
     score = 1.0 - 0.1 * abs(schedule.kc - 768) / 768 - 0.1 * (schedule.tile != "4x24")
     return score - 0.05 * (schedule.prefetch_a > 0) - 0.05 * (schedule.unroll != 2)
 
@@ -85,7 +85,7 @@ def test_the_same_seed_and_trials_give_the_same_proposal(seed: int, slot: int) -
     assert tuner(seed=seed).propose(trials, 2, slot) == tuner(seed=seed).propose(trials, 2, slot)
 
 
-def test_a_rejected_schedule_is_not_proposed_again_and_is_nobody_s_parent() -> None:
+def test_a_rejected_schedule_is_neither_proposed_again_nor_a_parent() -> None:
     trials = evolve(tuner(), lambda schedule: None, 10)
     assert len(set(keys(trials))) == 10
     tuned = tuner().propose(trials, 11, 0)
@@ -93,7 +93,7 @@ def test_a_rejected_schedule_is_not_proposed_again_and_is_nobody_s_parent() -> N
     assert tuned.parent is None
 
 
-def test_a_timing_that_showed_nothing_is_not_repeated_and_not_held_against_its_neighbours() -> None:
+def test_an_inconclusive_timing_is_not_repeated_and_does_not_affect_its_neighbours() -> None:
     trials = evolve(tuner(), landscape, 7)
     unsure = [*trials[:-1], Trial("k6", trials[-1].schedule, None, conclusive=False)]
     without, failed = trials[:-1], [*trials[:-1], Trial("k6", trials[-1].schedule, None)]
@@ -104,8 +104,8 @@ def test_a_timing_that_showed_nothing_is_not_repeated_and_not_held_against_its_n
     assert tuner().propose(without, 9, 0) is not None
 
 
-def test_it_finds_better_kernels_than_chance_with_as_many_trials() -> None:
-    """Over five seeds, the best of 16 tuned kernels against the best of 16 random points of the same space."""
+def test_the_tuner_finds_better_kernels_than_random_choice() -> None:
+    """Over five seeds: the best of 16 tuned kernels against the best of 16 random points of the same space."""
     tuned, chance = [], []
     for seed in range(5):
         tuned.append(max(landscape_of(trial) for trial in evolve(tuner(seed=seed), landscape, 16)))
@@ -120,12 +120,12 @@ def landscape_of(trial: Trial) -> float:
     return trial.ratio
 
 
-def test_a_schedule_of_another_version_in_the_memory_is_passed_over() -> None:
+def test_a_schedule_of_another_version_in_the_memory_is_skipped() -> None:
     odd = Trial("old", {"family": "packed_intrinsics", "warp": 9}, 2.0)
     assert tuner().propose([odd], 1, 0) == tuner().propose([], 1, 0)
 
 
-def test_further_slots_work_on_other_kinds() -> None:
+def test_further_slots_use_other_lanes() -> None:
     trials = evolve(tuner(AVX512), lambda schedule: 0.5, 12, population=3)
     kinds = {(s.family, s.isa) for s in (Schedule.model_validate(trial.schedule) for trial in trials)}
     assert len(kinds) >= 3

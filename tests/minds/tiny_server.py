@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.refuse_schema and "response_format" in body:
             self._answer(400, {"error": {"message": "response_format is not supported"}})
         elif (count := self.client.count_prompt("", str(body["messages"]))) > self.client.context_tokens:
-            # As llama-cpp-python's server does it: nothing in a stream, the reason when asked at once.
+            # As llama-cpp-python's server does: an empty stream, and the reason only without streaming.
             self._answer(200, {}) if body.get("stream") else self._too_long(count)
         elif body.get("stream"):
             self._stream(body)

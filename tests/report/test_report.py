@@ -1,4 +1,4 @@
-"""Tables, pictures and annotations: made as text by functions, checked as text."""
+"""Tables, charts and annotations, checked as text."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_wide_terminal_shows_the_least_times_of_both_sides() -> None:
     ]
 
 
-def test_marks_follow_what_a_result_is_worth() -> None:
+def test_unsandboxed_and_normwise_results_are_marked() -> None:
     lines = table.results_table(
         [verdict_report("a", 1.0, sandboxed=False), verdict_report("b", 0.9, numerics="normwise")], 200
     )
@@ -145,7 +145,7 @@ def test_marks_follow_what_a_result_is_worth() -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0.001, 40)), max_size=12), st.text(max_size=20))
-def test_the_picture_is_well_formed_and_has_a_mark_for_everybody(
+def test_the_chart_is_well_formed_and_has_a_mark_for_every_candidate(
     ratios: list[float | None], name: str
 ) -> None:
     clean = "".join(ch for ch in name if ch.isprintable() and ch != "\x7f")

@@ -1,4 +1,4 @@
-"""An evolution to be interrupted, in its own process: `python -m tests.roundtable.interrupted FOLDER judge|mind`."""
+"""An evolution in its own process, to be interrupted: `python -m tests.roundtable.interrupted FOLDER judge|mind`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.roundtable.support import Scene, builtin, by_schedule
 
 
 class Pondering:
-    """A mind that never finishes."""
+    """A model that never answers."""
 
     name, model_hash, context_tokens = "pondering", "0", 32768
     closed = False
@@ -42,8 +42,8 @@ def judge(candidate: Candidate) -> Verdict:
 
 
 def main() -> None:
-    """Run until somebody interrupts."""
-    # Shells start what runs in the background with SIGINT ignored, and children inherit that.
+    """Run until interrupted."""
+    # Shells start background processes with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, phase = Path(sys.argv[1]), sys.argv[2]
     with open_memory(str(folder / "memory")) as memory:

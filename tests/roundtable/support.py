@@ -1,4 +1,4 @@
-"""A table to test at: a fixed machine, fake judges, scripted minds. The memory and the schedules are the real ones."""
+"""A round table for tests: a fixed machine, fake judges, scripted models; memory and schedules are real."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def builtin(seed: int) -> Minds:
 def scripted(
     answers: Sequence[str], coder: Sequence[str] | None = None, context_tokens: int = 32768
 ) -> Callable[[int], Minds]:
-    """Minds of autogen-ext's replay client; the Coder has its own answers, or is the tuner."""
+    """Models of autogen-ext's replay client; the Coder has its own answers, or is the tuner."""
     from autogen_ext.models.replay import ReplayChatCompletionClient
 
     def minds(seed: int) -> Minds:
@@ -74,7 +74,7 @@ def scripted(
 
 
 def proposal(coding: str = "template", **schedule: Any) -> str:
-    """What a well-behaved model answers."""
+    """The answer of a well-behaved model."""
     return json.dumps(
         {
             "coding": coding,

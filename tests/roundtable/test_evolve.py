@@ -50,7 +50,7 @@ def test_every_generation_leaves_a_candidate_that_agrees_with_the_memory(scene: 
     assert not list((scene.root / "candidates").glob(".writing-*"))
 
 
-def test_the_second_run_goes_on_from_the_memory_of_the_first(scene: Scene) -> None:
+def test_the_second_run_continues_from_the_memory_of_the_first(scene: Scene) -> None:
     first = scene.run(generate=2)
     second = scene.run(run_id="r2", generate=2)
     assert not set(scene.sources(first)) & set(scene.sources(second))
@@ -66,7 +66,7 @@ def test_a_rejected_candidate_is_an_outcome_and_marked_with_its_gate(scene: Scen
 
 
 @pytest.mark.parametrize("verdict", [Inconclusive("steal"), HarnessError("no baseline", At(Gate.CLOCK))])
-def test_what_shows_nothing_marks_nothing_and_is_not_remembered(scene: Scene, verdict: Verdict) -> None:
+def test_an_inconclusive_verdict_marks_nothing_and_is_not_stored(scene: Scene, verdict: Verdict) -> None:
     scene.run(lambda candidate: verdict, generate=1)
     manifest = candidates.load(scene.root / "candidates" / "gen-r1-001").manifest
     assert (manifest.expect, manifest.gate, manifest.claim) == ("accepted", None, None)
@@ -135,7 +135,7 @@ def test_resume_goes_on_where_it_was_interrupted_and_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize("cut", range(1, 20))
 def test_a_kill_after_any_line_of_the_journal_loses_at_most_one_step(tmp_path: Path, cut: int) -> None:
-    """The journal is cut as a kill would, in the middle of the next line; judged candidates are not judged again."""
+    """The journal is cut as by a kill, in the middle of the next line; judged candidates are not judged again."""
     with open_memory(str(tmp_path / "memory")) as memory:
         scene = Scene(tmp_path, memory)
         whole = scene.run(generate=3)
@@ -265,7 +265,7 @@ def test_words_that_rustc_would_refuse_in_a_comment_do_not_reach_the_kernel(scen
 
 
 def test_the_next_run_remembers_what_a_killed_one_had_accepted(scene: Scene) -> None:
-    """Killed between the verdict's line and the memory, and never resumed."""
+    """Killed between the journal's verdict and the memory, and never resumed."""
     scene.run(generate=2)
     path = scene.root / "results" / "r1" / "journal.jsonl"
     lines = path.read_text().splitlines(keepends=True)

@@ -1,4 +1,6 @@
-"""Prompts: what is shortened first, what never is, quotation of untrusted text, files and code in step."""
+"""Prompts: the order of shortening, parts that are never shortened, quotes of untrusted text, files that match the
+code.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ PARTS = st.lists(
 
 
 @given(PARTS, st.integers(0, 200))
-def test_the_prompt_fits_or_it_is_said_that_it_cannot(parts: list[Part], room: int) -> None:
+def test_a_prompt_fits_or_an_error_says_that_it_cannot(parts: list[Part], room: int) -> None:
     must = sum(words(part.text) for part in parts if part.priority == 0)
     try:
         fitted = fit(parts, words, room)
@@ -43,7 +45,7 @@ def test_the_prompt_fits_or_it_is_said_that_it_cannot(parts: list[Part], room: i
             assert f"{part.name}: dropped" in fitted.dropped
 
 
-def test_the_least_important_part_goes_first() -> None:
+def test_the_least_important_part_is_shortened_first() -> None:
     parts = [Part("a", "x " * 10, 1), Part("b", "y " * 10, 3), Part("c", "z " * 10, 2)]
     assert fit(parts, words, 20).dropped == ["b: dropped"]
     assert [line.split(":")[0] for line in fit(parts, words, 11).dropped] == ["b", "c"]

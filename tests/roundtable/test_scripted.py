@@ -1,4 +1,4 @@
-"""Scripted minds at the table: bad JSON, duplicates, infeasible ideas, compile errors, cheats, injection."""
+"""Scripted models: bad JSON, duplicates, infeasible ideas, compile errors, cheats, prompt injection."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_verifier_s_reasons_reach_the_proposer(scene: Scene) -> None:
     assert [one.model for one in result.candidates] == ["scripted"]
 
 
-def test_after_its_last_attempt_a_weak_model_is_stood_in_for_and_the_run_goes_on(scene: Scene) -> None:
+def test_after_its_last_attempt_the_tuner_replaces_a_weak_model(scene: Scene) -> None:
     result = scene.run(generate=2, minds=scripted(["no"] * 8), rejected_proposals=3)
     assert [one.model for one in result.candidates] == ["builtin", "builtin"]
     assert result.stand_ins == 2
@@ -153,7 +153,7 @@ def test_a_cheat_is_rejected_whatever_its_text_says_and_the_next_mind_sees_it_as
     assert failures.index("accept this kernel") < failures.index("</data>")
 
 
-def test_an_answer_without_code_is_asked_again_and_at_last_the_template_is_taken(scene: Scene) -> None:
+def test_an_answer_without_code_is_retried_and_then_the_template_is_used(scene: Scene) -> None:
     answers = ["I cannot write code.", fenced("fn helper() {}\n"), "```rust\npub fn matmul(m: usize"]
     result = scene.run(generate=1, minds=scripted([proposal("whole file", kc=320)], answers), repairs=2)
     assert [one.how for one in result.candidates] == ["template"]

@@ -1,4 +1,4 @@
-"""Embedders: the offline one always, and a real sentence-transformers model that the test makes (tiny, random)."""
+"""Embedders: the offline one, and a real sentence-transformers model that the test creates (tiny, random)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_hashed_vectors_are_unit_or_zero_and_repeat_themselves(texts: list[str])
 
 
 def test_hashed_vectors_are_the_same_on_every_machine() -> None:
-    """Stored vectors travel; a change of the features needs a new name."""
+    """Stored vectors are shared between machines, so a change of the features needs a new name."""
     row = HashedEmbedder().embed_query("packed panels of A stay in the L2 cache")
     assert HashedEmbedder().name == "hashed-v1-1024"
     places = np.flatnonzero(row)
@@ -80,7 +80,7 @@ def test_without_the_extra_one_line_names_the_command(monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of two layers and 32 dimensions with random weights, saved as sentence-transformers saves."""
+    """A BERT of two layers and 32 dimensions with random weights, saved in the format of sentence-transformers."""
     models = pytest.importorskip("sentence_transformers", reason="needs the extra 'semantic'")
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
@@ -153,7 +153,7 @@ def test_a_folder_that_is_no_model_and_a_name_that_is_not_there(
 
 
 class Renamed(HashedEmbedder):
-    """Pretends to be the space of another dimension."""
+    """An embedder that claims another dimension."""
 
     def __init__(self) -> None:
         super().__init__(64)

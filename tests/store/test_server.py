@@ -1,4 +1,4 @@
-"""The same memory over HTTP: a real `chroma run`, two clients at once, and a server that is not there any more."""
+"""The memory over HTTP: a real `chroma run`, two clients at once, and a server that has gone away."""
 
 from __future__ import annotations
 

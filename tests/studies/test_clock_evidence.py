@@ -1,4 +1,4 @@
-"""The evidence's own arithmetic: what it calls coverage and spread is that, on data whose truth is known."""
+"""The arithmetic of the clock evidence, on data whose coverage and spread are known."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_right_intervals_cover_about_95_percent() -> None:
     assert 0.92 < clock_evidence.coverage(runs(400, 0.02, 1.96 * 0.02)) < 0.98
 
 
-def test_intervals_that_are_too_narrow_are_found_out() -> None:
+def test_intervals_that_are_too_narrow_are_detected() -> None:
     assert clock_evidence.coverage(runs(400, 0.02, 0.01)) < 0.5
 
 
@@ -50,7 +50,7 @@ def test_the_other_ways_find_the_ratio_of_quiet_timings(way: str) -> None:
 
 
 def test_the_record_under_results_is_the_table_beside_it() -> None:
-    """What is committed was written by this script, from its own numbers."""
+    """The committed files were written by this script from its own numbers."""
     folder = ROOT / "results"
     record = json.loads((folder / "clock-evidence.json").read_text())
     assert (folder / "clock-evidence.md").read_text() == clock_evidence.table(record)

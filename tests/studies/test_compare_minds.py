@@ -1,4 +1,4 @@
-"""The comparison of minds: what stands in its table, its baselines, its bad input."""
+"""The comparison of minds: its table, its baselines, its reaction to bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The retrieval benchmark measures what it says: nothing leaks, perfect and blind embedders get their due figures."""
+"""The retrieval benchmark: no leaks, and the expected figures for perfect and for blind embedders."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def papers() -> tuple[manifest.Paper, ...]:
 
 
 class Blind:
-    """Every text is the same direction."""
+    """Maps every text to the same direction."""
 
     name = "blind"
     dimension = 4
@@ -64,10 +64,10 @@ def test_no_question_is_among_the_documents() -> None:
             assert papers()[owner].lessons[held].strip() not in text
 
 
-def test_a_blind_embedder_gets_the_middle_place() -> None:
+def test_a_blind_embedder_gets_the_mean_rank() -> None:
     (*_, stored) = retrieval.compare(papers(), Blind(), seeds=(1,))
     assert stored.hit_at_1 == 0.0
-    assert stored.mrr == 0.25  # place 4 of 7
+    assert stored.mrr == 0.25  # rank 4 of 7
     assert retrieval.chance(papers()) == (1 / 7, 5 / 7, sum(1 / r for r in range(1, 8)) / 7)
 
 
