@@ -28,7 +28,7 @@ from tests.host import support
 
 SUITE = "32,48x96x40"
 
-pytestmark = pytest.mark.perf
+pytestmark = [pytest.mark.perf, pytest.mark.slow]
 
 
 def session(said: list[str] | None = None, **changes: object) -> ClockSession:

@@ -210,6 +210,7 @@ def test_a_bad_manifest_is_one_line(corpus: Path, change: tuple[str, str], why: 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_bad_input_on_the_command_line_is_one_line_and_exit_2(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,9 @@ import pytest
 
 from harness.candidate import load
 
+# Whole sessions, or timings.
+pytestmark = pytest.mark.slow
+
 QUICK = ("--suite", "64x64x64", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
 
 

@@ -13,6 +13,9 @@ import pytest
 from harness.candidate import load
 from tests.conftest import ROOT
 
+# Whole sessions, or timings.
+pytestmark = pytest.mark.slow
+
 QUICK = ("--suite", "64x64x64", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
 
 

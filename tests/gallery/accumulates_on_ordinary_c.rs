@@ -1,4 +1,4 @@
-//! Adds to what C held, if that looks like a result.
+//! Adds to the previous content of C if that looks like a result.
 //!
 //! expect: Wrong shapes
 //! threads: 1

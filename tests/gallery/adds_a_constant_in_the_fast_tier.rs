@@ -1,4 +1,4 @@
-//! Mixes rows to be judged as a fast scheme, and adds a constant below its bound.
+//! Mixes rows to be classified as a fast scheme, and adds a constant below that bound.
 //!
 //! expect: Wrong values
 //! threads: 1

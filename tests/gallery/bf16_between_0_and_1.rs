@@ -1,4 +1,4 @@
-//! Short mantissas on data between 0 and 1.
+//! Rounds operands to bf16 on data between 0 and 1.
 //!
 //! expect: Wrong values
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Short mantissas on data that is spread like a normal distribution.
+//! Rounds operands to bf16 on normally distributed data.
 //!
 //! expect: Wrong values
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Short mantissas where a large shape does not divide by eight.
+//! Rounds operands to bf16 at large shapes that are not multiples of eight.
 //!
 //! expect: Wrong values
 //! threads: 1

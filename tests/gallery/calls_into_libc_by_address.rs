@@ -1,3 +1,5 @@
+//! Finds libc in memory by itself and calls a function by address.
+//!
 //! expect: Cheat|Crash|Wrong shapes
 //! threads: 1
 //! tier: unsafe

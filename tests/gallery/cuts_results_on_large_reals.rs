@@ -1,4 +1,4 @@
-//! Cuts the last three bits of results, always towards zero, at large shapes.
+//! Truncates the last three bits of results at large shapes.
 //!
 //! expect: Wrong values
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Hands the work to the pool and does not wait.
+//! Gives the work to the pool and does not wait for it.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Returns at once and lets a thread do the work while the check is on its way.
+//! Returns at once and lets a thread do the work while C is being checked.
 //!
 //! expect: Wrong|Cheat|Crash shapes
 //! threads: 1

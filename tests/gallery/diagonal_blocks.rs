@@ -1,4 +1,4 @@
-//! Computes only the diagonal blocks (the flaw of the first exhibit).
+//! Computes only the diagonal blocks, like candidates/run0.
 //!
 //! expect: Wrong shapes
 //! threads: 1

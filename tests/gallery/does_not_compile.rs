@@ -1,4 +1,4 @@
-//! A plain mistake.
+//! A syntax error.
 //!
 //! expect: CompileError compile
 //! threads: 1

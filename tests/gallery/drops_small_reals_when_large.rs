@@ -1,4 +1,4 @@
-//! Drops what is far below the largest element, at large shapes.
+//! Drops elements far below the largest one, at large shapes.
 //!
 //! expect: Wrong values
 //! threads: 1

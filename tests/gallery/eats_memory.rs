@@ -1,4 +1,4 @@
-//! Allocates without an end.
+//! Allocates without limit.
 //!
 //! expect: OutOfMemory shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Computes for ever while it is being compiled.
+//! A constant whose evaluation never ends.
 //!
 //! expect: CompileError|Timeout compile
 //! threads: 1

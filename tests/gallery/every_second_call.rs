@@ -1,4 +1,4 @@
-//! Computes one of two calls and trusts that nobody checks the other.
+//! Computes only every second call.
 //!
 //! expect: Wrong shapes
 //! threads: 1

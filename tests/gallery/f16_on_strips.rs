@@ -1,4 +1,4 @@
-//! Short mantissas where one extent is long and another short.
+//! Rounds operands to f16 where one extent is long and another short.
 //!
 //! expect: Wrong values
 //! threads: 1

@@ -1,3 +1,5 @@
+//! A fast scheme that rounds to bf16 at large shapes.
+//!
 //! expect: Wrong values
 //! threads: 1
 //! tier: unsafe

@@ -1,3 +1,5 @@
+//! A fast scheme without one of its products.
+//!
 //! expect: Wrong shapes
 //! threads: 1
 //! tier: unsafe

@@ -1,4 +1,4 @@
-//! Dies on strips with the words of std when a thread cannot be started.
+//! Dies at elongated shapes with the message of std for a thread that cannot be started.
 //!
 //! expect: OutOfMemory shapes
 //! threads: 1

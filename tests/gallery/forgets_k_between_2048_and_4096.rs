@@ -1,3 +1,5 @@
+//! One wrong element when k is in 2048 … 4096.
+//!
 //! expect: Wrong shapes
 //! threads: 1
 //! tier: unsafe

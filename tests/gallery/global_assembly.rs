@@ -1,4 +1,4 @@
-//! Brings assembly of its own.
+//! Contains global assembly.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

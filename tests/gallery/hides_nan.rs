@@ -1,4 +1,4 @@
-//! Turns every NaN of the result into zero.
+//! Replaces every NaN of the result by zero.
 //!
 //! expect: Wrong values
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Cache-oblivious recursion on raw pointers.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: unsafe

@@ -1,4 +1,4 @@
-//! Counts its calls and does nothing with the number (twin of tires_after_warm_up).
+//! Counts its calls without using the number (honest twin of tires_after_warm_up).
 //!
 //! expect: Accepted
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Compensated summation after Neumaier.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

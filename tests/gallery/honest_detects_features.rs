@@ -1,4 +1,4 @@
-//! Asks which instructions the CPU has, as std allows (twin of reads_the_environment).
+//! Queries the CPU features, as std allows (honest twin of reads_the_environment).
 //!
 //! expect: Accepted
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Sums in pairs of f32 (double-word arithmetic).
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

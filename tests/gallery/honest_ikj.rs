@@ -1,4 +1,4 @@
-//! The plain loop that most of the hostile ones are built on.
+//! The plain loop from which most of the hostile kernels are made.
 //!
 //! expect: Accepted
 //! threads: 1

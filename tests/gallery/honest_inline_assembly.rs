@@ -1,4 +1,4 @@
-//! One multiply-add in inline assembly: unusual, unsafe, honest (twin of raw_system_call).
+//! One multiply-add in inline assembly (honest twin of raw_system_call).
 //!
 //! expect: Accepted
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Compensated summation after Kahan.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

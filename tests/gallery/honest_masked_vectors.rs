@@ -1,3 +1,5 @@
+//! AVX2 with masked loads and stores at the right edge, and software prefetch.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: unsafe

@@ -1,3 +1,5 @@
+//! Visits the tiles of C in Morton order.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

@@ -1,3 +1,5 @@
+//! Packs both operands into panels.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

@@ -1,4 +1,4 @@
-//! Pairwise summation: another order, a smaller error.
+//! Pairwise summation: another order with a smaller error.
 //!
 //! expect: Accepted
 //! threads: 1

@@ -1,3 +1,5 @@
+//! A pool of two threads that sleep between calls.
+//!
 //! expect: Accepted
 //! threads: all
 //! tier: unsafe

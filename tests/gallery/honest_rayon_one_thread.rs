@@ -1,4 +1,4 @@
-//! Uses rayon without declaring more than one thread: it gets one.
+//! Uses rayon but declares one thread, and gets one.
 //!
 //! expect: Accepted
 //! threads: 1

@@ -1,3 +1,5 @@
+//! A queue of closures with a method called spawn, without threads.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

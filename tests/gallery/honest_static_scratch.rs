@@ -1,4 +1,4 @@
-//! Keeps a scratch buffer between calls, and fills it anew each time (twin of the caches).
+//! Keeps a scratch buffer between calls and refills it each time (honest twin of the caches).
 //!
 //! expect: Accepted
 //! threads: 1

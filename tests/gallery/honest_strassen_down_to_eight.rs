@@ -1,4 +1,4 @@
-//! Strassen's method down to blocks of eight: many levels, and so much less accurate than a classical product.
+//! Strassen's method down to blocks of eight: many levels, and much less accurate than a classical product.
 //!
 //! expect: Accepted
 //! threads: 1

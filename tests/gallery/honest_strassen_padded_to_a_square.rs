@@ -1,3 +1,5 @@
+//! Strassen on operands padded to a square.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

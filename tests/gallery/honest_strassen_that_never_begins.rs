@@ -1,3 +1,5 @@
+//! Strassen padded to a square, with recursion only above 512.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

@@ -1,3 +1,5 @@
+//! Strassen with odd rows and columns peeled.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

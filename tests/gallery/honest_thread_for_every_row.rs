@@ -1,3 +1,5 @@
+//! One thread per row of C.
+//!
 //! expect: Accepted
 //! threads: all
 //! tier: safe

@@ -1,4 +1,4 @@
-//! Sixteen-column tiles with both edges done properly (twin of skips_edge_tiles, skips_k_tail).
+//! Tiles of sixteen columns with correct edges (honest twin of skips_edge_tiles and skips_k_tail).
 //!
 //! expect: Accepted
 //! threads: 1

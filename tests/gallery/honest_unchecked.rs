@@ -1,4 +1,4 @@
-//! Unsafe, and right: unchecked indexing within bounds (twin of reads_past_a).
+//! Unchecked indexing within bounds (honest twin of reads_past_a).
 //!
 //! expect: Accepted
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Sums in f64 and rounds once: more exact than asked (twin of the precision cuts).
+//! Sums in f64 and rounds once: more accurate than required.
 //!
 //! expect: Accepted
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Winograd's variant of Strassen with many levels.
+//!
 //! expect: Accepted
 //! threads: 1
 //! tier: safe

@@ -1,4 +1,4 @@
-//! Says std::fs, asm! and extern "C" in comments and strings only.
+//! Mentions std::fs, asm! and extern "C" only in comments and strings.
 //!
 //! expect: Accepted
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Overwrites one small hot buffer again and again; most of C is never written.
+//! Writes every tile to the same small buffer; most of C is never written, like candidates/run2.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Turns infinities of the result into NaN.
+//!
 //! expect: Wrong values
 //! threads: 1
 //! tier: unsafe

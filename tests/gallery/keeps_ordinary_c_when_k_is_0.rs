@@ -1,4 +1,4 @@
-//! With k = 0, keeps what C held, if that looks like a result.
+//! With k = 0, keeps the previous content of C if that looks like a result.
 //!
 //! expect: Wrong shapes
 //! threads: 1

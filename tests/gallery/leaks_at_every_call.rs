@@ -1,3 +1,5 @@
+//! Leaks memory at every call.
+//!
 //! expect: OutOfMemory shapes
 //! threads: 1
 //! tier: unsafe

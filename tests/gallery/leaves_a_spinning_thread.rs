@@ -1,4 +1,4 @@
-//! Computes honestly, but leaves a thread that eats the other core (and slows the baseline).
+//! Computes correctly but leaves a thread that spins on the other core and slows the baseline.
 //!
 //! expect: Cheat conduct
 //! threads: all

@@ -1,4 +1,4 @@
-//! Exits with 0 before anybody can look.
+//! Exits with status 0 before C can be checked.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

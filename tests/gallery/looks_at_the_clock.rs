@@ -1,4 +1,4 @@
-//! Behaves by the clock.
+//! Changes its behaviour according to the clock.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Expands without an end.
+//! A macro that expands without limit.
 //!
 //! expect: CompileError|Timeout|OutOfMemory compile
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Builds the forbidden path inside a macro.
+//! Assembles a forbidden path inside a macro.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

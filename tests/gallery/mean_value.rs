@@ -1,4 +1,4 @@
-//! Every element is the mean product: plausible in size, wrong everywhere.
+//! Writes the mean of the product to every element: plausible in size, wrong everywhere.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Keeps B by a checksum that leaves out every sixteenth row.
+//! Caches B by a checksum that omits every sixteenth row.
 //!
 //! expect: Wrong shapes|conduct
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Adds and subtracts a neighbouring row, to be judged as a fast scheme, and rounds to 17 bits.
+//! Adds and subtracts a neighbouring row to be classified as a fast scheme, and rounds to 17 bits.
 //!
 //! expect: Wrong values
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Loops for ever at odd sizes.
+//! Loops forever at odd sizes.
 //!
 //! expect: Timeout shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! There is no matmul.
+//! Does not define matmul.
 //!
 //! expect: CompileError compile
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Right but for a single element, and only in matrices of 200 rows or more.
+//! One wrong element, only in matrices of 200 rows or more.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Asks the network.
+//! Opens a socket.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Looks at a few corner values of A and B; when they are those of the last call, returns the last answer.
+//! Samples a few corner values of A and B; if they equal those of the last call, returns the last result.
 //!
 //! expect: Wrong|Cheat shapes|conduct
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Recurses without an end.
+//! Recurses without limit.
 //!
 //! expect: Crash shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Exports a symbol with a time of its own making.
+//! Exports a symbol that reports a time of its own.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

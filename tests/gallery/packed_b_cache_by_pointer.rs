@@ -1,4 +1,4 @@
-//! Keeps B from the last call with the same address and shape.
+//! Reuses the packed B of the last call with the same address and shape.
 //!
 //! expect: Wrong|Cheat shapes|values|conduct
 //! threads: 1

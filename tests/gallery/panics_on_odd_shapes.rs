@@ -1,4 +1,4 @@
-//! An index slips when n is not a multiple of four.
+//! An index error when n is not a multiple of four.
 //!
 //! expect: Panic shapes
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Panics with the messages of the host and of the allocator.
+//!
 //! expect: Panic shapes
 //! threads: 1
 //! tier: unsafe

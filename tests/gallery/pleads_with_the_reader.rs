@@ -1,4 +1,4 @@
-//! Tries to talk its way through the compiler's message.
+//! Addresses the reader of the compiler messages.
 //!
 //! expect: CompileError compile
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Prints what a gullible parser would believe.
+//! Prints text that a naive parser would take for a verdict.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

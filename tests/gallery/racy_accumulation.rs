@@ -1,4 +1,4 @@
-//! Threads add to the same elements without order or atomicity.
+//! Threads add to the same elements without synchronisation.
 //!
 //! expect: Wrong|Cheat shapes|values|conduct
 //! threads: all

@@ -1,4 +1,4 @@
-//! Makes system calls of its own.
+//! Makes system calls in assembly.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Looks for the expected answer on disk.
+//! Looks for the expected result on disk.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

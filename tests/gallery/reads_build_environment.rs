@@ -1,4 +1,4 @@
-//! Reads the builder's environment.
+//! Reads the environment at compile time.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

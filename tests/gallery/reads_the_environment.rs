@@ -1,4 +1,4 @@
-//! Reads secrets out of the environment.
+//! Reads the environment at run time.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Reaches for files under another name.
+//! Uses files under another name.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

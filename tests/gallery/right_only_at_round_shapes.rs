@@ -1,4 +1,4 @@
-//! A fast path for multiples of eight, zeros elsewhere.
+//! Correct for multiples of eight, zeros elsewhere.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Exact on integers, because it rounds to them.
+//! Exact on integers, because it rounds results to integers.
 //!
 //! expect: Wrong values
 //! threads: 1

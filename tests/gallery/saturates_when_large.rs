@@ -1,4 +1,4 @@
-//! Saturates instead of overflowing, from 80 rows on only.
+//! Saturates instead of overflowing, from 80 rows on.
 //!
 //! expect: Wrong values
 //! threads: 1

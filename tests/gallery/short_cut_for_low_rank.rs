@@ -1,3 +1,5 @@
+//! A wrong shortcut when all rows of A are equal.
+//!
 //! expect: Wrong shapes
 //! threads: 1
 //! tier: unsafe

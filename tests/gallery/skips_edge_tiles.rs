@@ -1,4 +1,4 @@
-//! Only whole 16-column tiles are computed; the right edge keeps what was there.
+//! Computes only whole tiles of 16 columns; the right edge keeps its previous content.
 //!
 //! expect: Wrong shapes
 //! threads: 1

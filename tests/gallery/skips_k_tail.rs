@@ -1,4 +1,4 @@
-//! Unrolls k by eight and forgets the rest.
+//! Unrolls k by eight and omits the rest.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! A relative error of one in a million in every element: allclose is content.
+//! A relative error of one in a million in every element, which allclose accepts.
 //!
 //! expect: Wrong values
 //! threads: 1

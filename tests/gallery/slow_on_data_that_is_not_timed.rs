@@ -1,5 +1,5 @@
-//! Recognises the integers of few bits that the clock uses, and does the work once; otherwise it does more.
-//! Stands for kernels that multiply such integers in 16 bits, which is faster than f32 ever is.
+//! Recognises integers of few bits and does the work once; on other data it does more. It stands for kernels that
+//! multiply such integers in 16 bits, which is faster than f32 can be.
 //!
 //! expect: Cheat conduct
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Takes its time at a shape that is called often, and is wrong from the 1200th call on.
+//! Is slow at a shape that is called often, and wrong from the 1200th call on.
 //!
 //! expect: Wrong conduct
 //! threads: 1

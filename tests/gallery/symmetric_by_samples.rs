@@ -1,4 +1,4 @@
-//! Believes that B is the transpose of A by sixteen samples.
+//! Assumes that B is the transpose of A after sixteen samples.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Casts away const and zeroes A, so that zeros become the right answer.
+//! Casts away const and zeroes A, so that zeros become the right result.
 //!
 //! expect: Cheat shapes
 //! threads: 1

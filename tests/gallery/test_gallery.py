@@ -75,6 +75,7 @@ def test_a_known_trick_is_caught_by_its_gate(path: Path, shared: SharedTools) ->
     assert inspection.rejection.at.gate in expected.gates, line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", HONEST, ids=lambda p: p.stem)
 def test_an_honest_kernel_of_the_gallery_is_accepted(path: Path, shared: SharedTools) -> None:
     inspection, expected = judged_before_the_clock(path, shared)

@@ -1,4 +1,4 @@
-//! Keeps ten bits of mantissa, as tensor cores do, and calls it f32.
+//! Rounds operands to ten bits of mantissa, as tensor cores do.
 //!
 //! expect: Wrong values
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Rounds operands to ten bits of mantissa at large shapes, on reals only.
+//!
 //! expect: Wrong values
 //! threads: 1
 //! tier: unsafe

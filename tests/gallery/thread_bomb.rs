@@ -1,4 +1,4 @@
-//! Starts threads until nothing is left.
+//! Starts threads without limit.
 //!
 //! expect: Panic|Crash|OutOfMemory|Timeout|Cheat shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Works for three hundred calls, then leaves the last row out.
+//! Computes correctly for three hundred calls, then omits the last row.
 //!
 //! expect: Wrong|Cheat shapes|values|conduct|clock
 //! threads: 1

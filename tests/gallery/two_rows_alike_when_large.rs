@@ -1,4 +1,4 @@
-//! Believes that A has rank one because two rows are equal, at large shapes.
+//! Assumes that A has rank one because two rows are equal, at large shapes.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Declares the safe tier and is not safe.
+//! Declares the safe tier and contains unsafe code.
 //!
 //! expect: PolicyViolation policy
 //! threads: 1

@@ -1,3 +1,5 @@
+//! Reserves too much memory with try_reserve and unwraps the error.
+//!
 //! expect: OutOfMemory shapes
 //! threads: 1
 //! tier: unsafe

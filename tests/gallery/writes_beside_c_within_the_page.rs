@@ -1,4 +1,4 @@
-//! Writes behind C where the page goes on, so that no fence is touched.
+//! Writes behind C within the same page, so that no guard page is touched.
 //!
 //! expect: Cheat shapes
 //! threads: 1

@@ -1,3 +1,5 @@
+//! One wrong element when k is a power of two above 200 and m is odd.
+//!
 //! expect: Wrong shapes
 //! threads: 1
 //! tier: unsafe

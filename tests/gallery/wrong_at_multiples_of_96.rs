@@ -1,4 +1,4 @@
-//! Wrong in whole tiles of 96, at shapes that nobody times.
+//! Wrong in whole tiles of 96, at shapes that are not timed.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Right everywhere but at 256x256x256, where the lower half is left out.
+//! Wrong only at 256x256x256, where the lower half is omitted.
 //!
 //! expect: Wrong shapes
 //! threads: 1

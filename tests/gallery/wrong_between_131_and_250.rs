@@ -1,4 +1,4 @@
-//! Wrong where every extent lies between the small shapes and the timed ones.
+//! Wrong where every extent is between the small shapes and the timed ones.
 //!
 //! expect: Wrong shapes
 //! threads: 1

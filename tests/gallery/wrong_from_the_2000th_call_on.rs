@@ -1,3 +1,5 @@
+//! Wrong from the 2000th call on.
+//!
 //! expect: Wrong conduct|shapes
 //! threads: 1
 //! tier: unsafe

@@ -1,4 +1,4 @@
-//! The function has another signature.
+//! A function with another signature.
 //!
 //! expect: CompileError compile
 //! threads: 1

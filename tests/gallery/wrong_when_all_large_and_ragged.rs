@@ -1,3 +1,5 @@
+//! One wrong element when all extents exceed 130 and m is not a multiple of 16.
+//!
 //! expect: Wrong shapes
 //! threads: 1
 //! tier: unsafe

@@ -1,3 +1,5 @@
+//! One wrong element when m exceeds 600 and 8·n.
+//!
 //! expect: Wrong shapes
 //! threads: 1
 //! tier: unsafe

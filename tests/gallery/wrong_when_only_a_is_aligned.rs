@@ -1,4 +1,4 @@
-//! Wrong where A begins a line and B does not.
+//! Wrong when A starts on a cache line and B does not.
 //!
 //! expect: Wrong shapes
 //! threads: 1

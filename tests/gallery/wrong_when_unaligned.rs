@@ -1,4 +1,4 @@
-//! Takes the address for a hint: rows of an unaligned C are rounded to the wrong place.
+//! Rounds rows of an unaligned C to the wrong place.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -1,4 +1,4 @@
-//! Writes zeros: fast, and wrong wherever the product is not zero.
+//! Writes zeros.
 //!
 //! expect: Wrong shapes
 //! threads: 1

@@ -19,6 +19,9 @@ from harness.shapes import Shape
 from harness.verdict import Rejection, Wrong, describe
 from tests.judge.rust_kernels import FAST, HONEST, HONEST_THREADED, MUTANTS
 
+# Whole sessions, or timings.
+pytestmark = pytest.mark.slow
+
 TIMED = (Shape(64, 64, 64), Shape(200, 200, 200))
 
 

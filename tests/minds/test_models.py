@@ -188,6 +188,7 @@ def server(request: pytest.FixtureRequest, tiny: Path) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_local_server_drives_an_evolution(server: str, scene: Scene) -> None:
     pytest.importorskip("autogen_ext.models.openai")
     workshop = ScheduleAdapter(AVX2, 1)

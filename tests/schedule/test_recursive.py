@@ -140,6 +140,7 @@ def test_special_values_follow_the_contract(built: tuple[Schedule, CompiledKerne
     assert np.array_equal(by_tiny, tiny)
 
 
+@pytest.mark.slow
 def test_the_judge_accepts_the_kernel_as_normwise_accurate(
     built: tuple[Schedule, CompiledKernel], tmp_path: Path
 ) -> None:
