@@ -161,7 +161,7 @@ def _judge(outcome: ProcessOutcome, source: str, scratch: Path, tools: Tools) ->
     if tools.sandboxed and outcome.code == JAIL_FAILED:
         raise SandboxError(
             f"the compiler's sandbox cannot be set up: {one_line(said.loose)}; "
-            "--unsandboxed goes without, and marks every result"
+            "--unsandboxed runs without one and marks every result"
         )
     if outcome.flooded:
         return _flooded(said)

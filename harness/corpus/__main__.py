@@ -82,7 +82,7 @@ def _add(parsed: argparse.Namespace) -> int:
     from harness.corpus import ingest, manifest
 
     count = ingest.add(parsed.path, manifest.read(parsed.corpus / "papers.toml"), parsed.corpus, print)
-    print(f"{count} files added; `python -m harness.corpus ingest` brings them into the library")
+    print(f"{count} files added; `python -m harness.corpus ingest` adds them to the library")
     return 0
 
 

@@ -45,7 +45,7 @@ def _run(parsed: argparse.Namespace) -> int:
             print(f"exported {exchange.export_kernels(memory, parsed.file)} kernels to {parsed.file}")
         elif parsed.command == "import":
             new = exchange.import_kernels(memory, parsed.file)
-            print(f"imported {new} kernels from {parsed.file}; {memory.count()} are remembered")
+            print(f"imported {new} kernels from {parsed.file}; {memory.count()} are in the memory")
         else:
             _status(memory.everything(), parsed.memory)
     return 0

@@ -29,9 +29,7 @@ def open_minds(settings: Settings, lanes: Sequence[Space], say: Announce, seed: 
     by_role: dict[str, Mind] = {}
     for role, model in settings.models.items():
         if role in COMPUTING:
-            say(
-                f"--model {role}={model} has no effect: the {role} computes, so that no text can talk its way through"
-            )
+            say(f"--model {role}={model} has no effect: the {role} computes and asks no model")
             continue
         if model not in opened:
             opened[model] = open_model(model, settings, say)

@@ -97,7 +97,7 @@ class ClientMind:
                 progress(len(said))
         if result is not None:
             return result
-        raise UserError(f"{self.name}: the answer ended without a result; is the server sound?")
+        raise UserError(f"{self.name}: the answer ended without a result; check the server")
 
     def _answer(
         self, question: Question, result: CreateResult | None, said: str, duration_s: float

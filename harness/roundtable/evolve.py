@@ -106,7 +106,7 @@ async def evolve(
     if story is None:
         recover.catch_up(settings, memory, machine, say)
     else:
-        say(f"going on with run {head.run_id}: {len(story.messages)} steps are done")
+        say(f"continuing run {head.run_id}: {len(story.messages)} steps done")
     thinking = minds(head.seed) if callable(minds) else minds
     table = _open_table(
         settings, story, head, judge, thinking, memory, library, machine, say, toolchain, schedules

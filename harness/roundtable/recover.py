@@ -60,7 +60,7 @@ def catch_up(
                 mark(replace(settings, suite=head.suite), one, verdict, head.fingerprint, head.toolchain)
             _note(path.parent, story, message.turn, RememberedIt(candidate=one.candidate, memory_id=kept))
             say(
-                f"{one.candidate} was accepted before run {head.run_id} was interrupted; now it is remembered"
+                f"{one.candidate} was accepted before run {head.run_id} was interrupted; it is stored in the memory now"
             )
 
 

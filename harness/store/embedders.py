@@ -86,8 +86,8 @@ class HashedEmbedder:
     """
 
     announcement = (
-        "embeddings: hashed n-grams, offline and without weights; "
-        f"--embedder {BGE} finds by meaning (pip install 'matmul-round-table[semantic]')"
+        "embeddings: hashed n-grams, offline; for semantic search: "
+        f"--embedder {BGE} (pip install 'matmul-round-table[semantic]')"
     )
 
     def __init__(self, dimension: int = 1024) -> None:

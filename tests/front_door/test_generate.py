@@ -119,7 +119,7 @@ def test_ctrl_c_loses_nothing_and_resume_goes_on(project: pytest.Pytester) -> No
     assert 1 <= len(done) <= 3
     resumed = project.runpytest_subprocess(*QUICK, "--generate", "3", "--resume")
     assert resumed.ret == pytest.ExitCode.OK
-    assert "going on with run" in resumed.stdout.str()
+    assert "continuing run" in resumed.stdout.str()
     folders = sorted((project.path / "candidates").glob("gen-*"))
     assert len(folders) == 3
     assert {f.name.rpartition("-")[0] for f in folders} == {done[0].name.rpartition("-")[0]}

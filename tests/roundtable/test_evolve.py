@@ -275,12 +275,12 @@ def test_the_next_run_remembers_what_a_killed_one_had_accepted(scene: Scene) -> 
         again = Scene(scene.root, fresh)
         again.run(run_id="r2", generate=1)
         assert {kernel.name for kernel in fresh.everything()} == {"gen-r1-002", "gen-r2-001"}
-        assert sum("now it is remembered" in line for line in again.said) == 1
+        assert sum("it is stored in the memory now" in line for line in again.said) == 1
         (scene.root / "candidates" / "gen-r1-001" / "kernel.rs").unlink()
         (scene.root / "candidates" / "gen-r1-001" / "candidate.toml").unlink()
         (scene.root / "candidates" / "gen-r1-001").rmdir()
         again.run(run_id="r3", generate=1)
-        assert sum("now it is remembered" in line for line in again.said) == 1
+        assert sum("it is stored in the memory now" in line for line in again.said) == 1
         assert not (scene.root / "candidates" / "gen-r1-001").exists()
 
 

@@ -274,7 +274,7 @@ class Worker:
             raise SandboxError(f"the sandbox cannot be set up here: {said.removeprefix('sandbox: ')}")
         if said.startswith("library: "):
             raise UserError(f"{self.program.library}: cannot be used: {said.removeprefix('library: ')}")
-        raise HarnessFaultError(f"the worker did not start: {said or 'no word from it'}")
+        raise HarnessFaultError(f"the worker did not start: {said or 'no output'}")
 
     def _must_be_open(self) -> None:
         if self._closed:

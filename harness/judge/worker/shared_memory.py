@@ -52,11 +52,6 @@ class Capacity:
             max(len(layout.pairs) * _lines(4 * s.m * s.n) for layout, s in sizes),
         )
 
-    @property
-    def total_bytes(self) -> int:
-        """Bytes of all three regions."""
-        return self.a_bytes + self.b_bytes + self.c_bytes
-
 
 @dataclass(frozen=True, slots=True)
 class PlacedSlot(Slot):

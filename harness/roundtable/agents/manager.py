@@ -62,7 +62,7 @@ class MatMulManager(BaseMatMulAgent):
             # An accepted kernel is stored even when the budget was used up in the meantime.
             if not isinstance(request, RememberRequest) and (reason := table.spending.exhausted()):
                 table.ended = reason
-                table.say(f"manager: {reason}; what was accepted is kept")
+                table.say(f"manager: {reason}; accepted kernels are kept")
                 return
             await self.request(_asked(request), request)
             return
