@@ -76,7 +76,7 @@ def test_no_answer_breaks_the_parsers(answer: str) -> None:
             assert str(error)
 
 
-def test_the_last_complete_kernel_counts() -> None:
+def test_the_last_complete_kernel_is_used() -> None:
     first, second = MATMUL, MATMUL.replace("{}", "{ /* better */ }")
     answer = f"Try:\n```rust\n{first}```\nOh wait, better:\n~~~rust\n{second}~~~\nand\n```rust\n{MATMUL[:40]}"
     assert whole_file(answer) == second
@@ -96,7 +96,7 @@ def test_helpers_from_other_blocks_are_joined_when_they_are_called() -> None:
     assert "unused" not in whole_file(answer)
 
 
-def test_code_without_any_fence_is_taken_when_it_is_nothing_but_code() -> None:
+def test_an_answer_without_fences_is_accepted_only_if_it_is_all_code() -> None:
     assert whole_file(MATMUL) == MATMUL
     with pytest.raises(NoKernelError, match="no fenced"):
         whole_file(f"You could write {MATMUL}")
@@ -137,7 +137,7 @@ pub fn matmul() { fn inner() {} }
 """
 
 
-def test_functions_are_found_with_what_belongs_to_them() -> None:
+def test_functions_are_found_with_their_documentation_and_attributes() -> None:
     found = {fn.name: SOURCE[fn.start : fn.end] for fn in regions.functions(SOURCE)}
     assert list(found) == ["pack_b", "micro", "matmul"]
     assert found["pack_b"].startswith("/// Packs } B.\n#[inline]\nfn pack_b")
@@ -145,7 +145,7 @@ def test_functions_are_found_with_what_belongs_to_them() -> None:
     assert found["micro"].startswith("unsafe fn micro")
 
 
-def test_a_region_is_replaced_and_nothing_else() -> None:
+def test_only_the_functions_of_a_region_are_replaced() -> None:
     micro = "unsafe fn micro<const ROWS: usize>(a: &[f32; ROWS]) -> f32 { helper() * a[0] }\n"
     new = f"fn helper() -> f32 {{ 2.0 }}\n\n{micro}"
     whole = f"```rust\n{new}\npub fn matmul() {{ evil() }}\n```"
@@ -158,7 +158,7 @@ def test_a_region_is_replaced_and_nothing_else() -> None:
         regions.replace(SOURCE, "micro-kernel", "```rust\nfn helper() {}\n```")
 
 
-def test_every_rendered_family_has_regions_that_can_be_put_back_unchanged() -> None:
+def test_every_family_has_regions_and_replacing_one_by_itself_changes_no_code() -> None:
     from harness.machine import read
     from harness.roundtable.schedule_adapter import ScheduleAdapter
     from harness.schedule.render import render
@@ -171,5 +171,5 @@ def test_every_rendered_family_has_regions_that_can_be_put_back_unchanged() -> N
             assert sorted(same.split()) == sorted(source.split())
 
 
-def test_blocks_know_whether_they_were_closed() -> None:
+def test_blocks_record_whether_they_were_closed() -> None:
     assert [block.closed for block in blocks("```rust\na\n```\n```\nb")] == [True, False]

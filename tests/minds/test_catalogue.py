@@ -65,25 +65,29 @@ def test_problems_of_a_model_are_reported_in_one_line(tmp_path: Path, model: str
     ("content", "reason"),
     [(b"version https://git-lfs", "Git LFS"), (b"PK\x03\x04", "not a GGUF"), (b"", "not a GGUF")],
 )
-def test_a_file_that_is_no_gguf(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_a_file_that_is_not_a_gguf_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
     with pytest.raises(UserError, match=reason):
         open_model(str(path), settings(tmp_path), print)
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_as_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         open_model(str(tmp_path), settings(tmp_path), print)
 
 
-def test_a_model_larger_than_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_larger_than_the_free_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gguf_file, "available_bytes", lambda: 10)
     with pytest.raises(UserError, match="take a smaller model"):
         open_model(str(gguf_head(tmp_path / "m.gguf")), settings(tmp_path), print)
 
 
-def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_llama_cpp_the_error_names_the_extra_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -96,7 +100,9 @@ def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         open_model(str(gguf_head(tmp_path / "m.gguf")), settings(tmp_path), print)
 
 
-def test_the_context_length_is_read_from_the_head_and_a_broken_head_has_none(tmp_path: Path) -> None:
+def test_the_context_length_is_read_from_the_header_and_is_none_if_the_header_is_cut_off(
+    tmp_path: Path,
+) -> None:
     path = gguf_head(tmp_path / "m.gguf")
     assert gguf_file.trained_context(path) == 4096
     whole = path.read_bytes()
@@ -105,7 +111,7 @@ def test_the_context_length_is_read_from_the_head_and_a_broken_head_has_none(tmp
         assert gguf_file.trained_context(path) is None
 
 
-def test_the_identity_depends_on_head_tail_and_size(tmp_path: Path) -> None:
+def test_the_identity_of_a_file_depends_on_its_start_end_and_size(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     seen = set()
     for content in (b"GGUF1", b"GGUF2", b"GGUF1" + bytes(3 << 20), b"GGUF1" + bytes(3 << 20) + b"x"):
@@ -114,7 +120,7 @@ def test_the_identity_depends_on_head_tail_and_size(tmp_path: Path) -> None:
     assert len(seen) == 4
 
 
-def test_a_hub_model_that_is_not_here_and_cannot_be_fetched(
+def test_a_hub_model_that_is_neither_cached_nor_downloadable_is_a_one_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("huggingface_hub")
@@ -137,7 +143,7 @@ def test_a_hub_model_that_is_not_here_and_cannot_be_fetched(
     assert "downloading model.gguf" in said[0]
 
 
-def test_a_hub_model_that_is_here_is_taken_without_a_network(
+def test_a_cached_hub_model_is_used_without_a_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("huggingface_hub")

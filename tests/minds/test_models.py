@@ -69,9 +69,9 @@ def ask(model: str, scene: Scene, *questions: Question) -> list[Any]:
 def test_the_grammar_keeps_the_answer_in_the_schema_and_the_seed_repeats_it(tiny: Path, scene: Scene) -> None:
     answers = ask(str(tiny), scene, *(question(seed=seed) for seed in (1, 1, 2, 3, 4)))
     for answer in answers:
-        told = json.loads(answer.text)
-        assert 3 <= told["age"] <= 9
-        assert told["kind"] in "ab"
+        person = json.loads(answer.text)
+        assert 3 <= person["age"] <= 9
+        assert person["kind"] in "ab"
         assert answer.finish == "stop"
         assert answer.prompt_tokens > 20
         assert answer.answer_tokens >= len('{"age":3,"kind":"a"}')
@@ -82,9 +82,9 @@ def test_the_grammar_keeps_the_answer_in_the_schema_and_the_seed_repeats_it(tiny
 def test_the_whole_proposal_schema_becomes_a_grammar(tiny: Path, scene: Scene) -> None:
     schema = countable(compact(Proposal.model_json_schema()))
     answers = ask(str(tiny), scene, *(question(schema=schema, seed=s, max_tokens=3000) for s in range(4)))
-    whole = [find_object(answer.text) for answer in answers if answer.finish == "stop"]
-    assert whole
-    assert all({"algorithm", "schedule"} <= set(told) for told in whole)
+    proposals = [find_object(answer.text) for answer in answers if answer.finish == "stop"]
+    assert proposals
+    assert all({"algorithm", "schedule"} <= set(proposal) for proposal in proposals)
 
 
 def test_a_length_limit_and_a_time_limit_cut_the_answer_off(tiny: Path, scene: Scene) -> None:
@@ -99,7 +99,7 @@ def test_a_length_limit_and_a_time_limit_cut_the_answer_off(tiny: Path, scene: S
     assert slow.duration_s < 20
 
 
-def test_a_cancelled_model_answers_the_next_question(tiny: Path, scene: Scene) -> None:
+def test_a_model_that_was_cut_off_answers_the_next_question(tiny: Path, scene: Scene) -> None:
     cut, after = ask(str(tiny), scene, question(schema=None, max_tokens=9000, limit_s=0.05), question())
     assert cut.finish == "length"
     assert json.loads(after.text)["kind"] in "ab"
@@ -107,7 +107,7 @@ def test_a_cancelled_model_answers_the_next_question(tiny: Path, scene: Scene) -
 
 def test_tokens_are_counted_by_the_model_s_own_tokenizer_with_its_template(tiny: Path, scene: Scene) -> None:
     mind: Any = open_model(str(tiny), scene.settings(), scene.said.append)
-    # One token per byte.
+    # The tiny model has one token per byte.
     assert mind.count("abc", "defgh" * 3) - mind.count("abc", "defgh") == 10
     counted = mind.count("abc", "defgh")
     assert counted > len("[system] abc\n[user] defgh\n[assistant] ")
@@ -141,7 +141,7 @@ def test_the_trained_context_is_read_from_the_file_and_not_exceeded(tmp_path: Pa
         asyncio.run(_ask_and_close(mind, question(user="x" * 3000)))
 
 
-def test_a_cut_off_file_is_one_clear_line(tmp_path: Path, tiny: Path, scene: Scene) -> None:
+def test_a_truncated_file_is_a_one_line_error(tmp_path: Path, tiny: Path, scene: Scene) -> None:
     half = tmp_path / "half.gguf"
     half.write_bytes(tiny.read_bytes()[:200_000])
     with pytest.raises(UserError, match=r"cannot load it") as error:
@@ -150,12 +150,12 @@ def test_a_cut_off_file_is_one_clear_line(tmp_path: Path, tiny: Path, scene: Sce
 
 
 def test_a_tiny_model_drives_a_whole_evolution_and_replay_repeats_it(tiny: Path, scene: Scene) -> None:
-    workshop = ScheduleAdapter(AVX2, 1)
+    schedules = ScheduleAdapter(AVX2, 1)
 
     def minds(seed: int) -> Any:
         return open_minds(
             scene.settings(models={"*": str(tiny)}, context_tokens=4096),
-            workshop.lanes(),
+            schedules.lanes(),
             scene.said.append,
             seed,
         )
@@ -206,7 +206,9 @@ def test_a_local_server_drives_an_evolution(server: str, scene: Scene) -> None:
     assert all(line["model"] == "tiny" and line["prompt_tokens"] > 100 for line in answers)
 
 
-def test_a_server_s_other_model_can_be_chosen_and_an_unknown_one_is_named(tiny: Path, scene: Scene) -> None:
+def test_a_model_of_a_server_is_selected_by_name_and_an_unknown_name_is_refused(
+    tiny: Path, scene: Scene
+) -> None:
     pytest.importorskip("autogen_ext.models.openai")
     command = [sys.executable, "-m", "tests.minds.tiny_server", str(tiny)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

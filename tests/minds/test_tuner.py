@@ -28,8 +28,8 @@ AVX512 = Machine(
     (0, 1, 2, 3),
 )
 NEON = Machine("Arm CPU", "aarch64", "Darwin", ("neon",), 128 << 10, 12 << 20, 0, (0, 1))
-PLAIN = Machine("Old CPU", "x86_64", "Linux", (), 32 << 10, 256 << 10, 4 << 20, (0,))
-MACHINES = (AVX2, AVX512, NEON, PLAIN)
+PORTABLE = Machine("Old CPU", "x86_64", "Linux", (), 32 << 10, 256 << 10, 4 << 20, (0,))
+MACHINES = (AVX2, AVX512, NEON, PORTABLE)
 
 
 def tuner(machine: Machine = AVX2, seed: int = 1, threads: str = "1") -> BuiltinTuner:
@@ -60,7 +60,7 @@ def landscape(schedule: Schedule) -> float:
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("threads", ["1", "all"])
-def test_the_first_proposal_is_the_analytical_model_s(machine: Machine, threads: str) -> None:
+def test_the_first_proposal_comes_from_the_analytical_model(machine: Machine, threads: str) -> None:
     tuned = tuner(machine, threads=threads).propose([], 1, 0)
     assert tuned is not None
     expected = first(machine, "all" if threads == "all" else 1)

@@ -1,4 +1,4 @@
-"""Writes a tiny GGUF: llama architecture, one token per byte, random weights. Real inference without a download."""
+"""Write a tiny GGUF model for real inference without a download: llama architecture, byte tokens, random weights."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-WIDTH, LAYERS, HEADS, FEED = 64, 2, 4, 128
-CONTEXT = 65536
-_NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6
-# "Gemma-like": raises for a system role, as Mixtral's template does.
+WIDTH, LAYERS, HEADS, FEED_FORWARD_WIDTH = 64, 2, 4, 128
+CONTEXT_TOKENS = 65536
+# Token types of the GGUF format.
+_UNKNOWN, _CONTROL, _BYTE = 2, 3, 6
+# A chat template that raises for a system role, as those of Gemma and Mixtral do.
 NO_SYSTEM = (
     "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
     "[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
@@ -17,7 +18,7 @@ NO_SYSTEM = (
 CHAT = "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
 
 
-def write(path: Path, seed: int = 1, template: str | None = CHAT, context: int = CONTEXT) -> Path:
+def write(path: Path, seed: int = 1, template: str | None = CHAT, context: int = CONTEXT_TOKENS) -> Path:
     """Write the model, about 0.4 MB; the same arguments give the same weights."""
     import gguf
 
@@ -26,7 +27,7 @@ def write(path: Path, seed: int = 1, template: str | None = CHAT, context: int =
     writer.add_context_length(context)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(FEED)
+    writer.add_feed_forward_length(FEED_FORWARD_WIDTH)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
@@ -56,7 +57,7 @@ def _vocabulary() -> tuple[list[str], list[int]]:
     return tokens, [_UNKNOWN, _CONTROL, _CONTROL] + [_BYTE] * 256
 
 
-def _add_weights(writer: object, words: int, rng: np.random.Generator) -> None:
+def _add_weights(writer: object, vocabulary: int, rng: np.random.Generator) -> None:
     def add(name: str, *shape: int, scale: float = 0.3) -> None:
         values = rng.standard_normal(shape, np.float32) * scale / np.sqrt(shape[-1])
         writer.add_tensor(name, values.astype(np.float32))  # type: ignore[attr-defined]
@@ -64,14 +65,14 @@ def _add_weights(writer: object, words: int, rng: np.random.Generator) -> None:
     def add_norm(name: str) -> None:
         writer.add_tensor(name, np.ones(WIDTH, np.float32))  # type: ignore[attr-defined]
 
-    add("token_embd.weight", words, WIDTH, scale=8.0)
+    add("token_embd.weight", vocabulary, WIDTH, scale=8.0)
     for layer in range(LAYERS):
         for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
             add(f"blk.{layer}.{part}.weight", WIDTH, WIDTH)
-        add(f"blk.{layer}.ffn_gate.weight", FEED, WIDTH)
-        add(f"blk.{layer}.ffn_up.weight", FEED, WIDTH)
-        add(f"blk.{layer}.ffn_down.weight", WIDTH, FEED)
+        add(f"blk.{layer}.ffn_gate.weight", FEED_FORWARD_WIDTH, WIDTH)
+        add(f"blk.{layer}.ffn_up.weight", FEED_FORWARD_WIDTH, WIDTH)
+        add(f"blk.{layer}.ffn_down.weight", WIDTH, FEED_FORWARD_WIDTH)
         add_norm(f"blk.{layer}.attn_norm.weight")
         add_norm(f"blk.{layer}.ffn_norm.weight")
     add_norm("output_norm.weight")
-    add("output.weight", words, WIDTH, scale=2.0)
+    add("output.weight", vocabulary, WIDTH, scale=2.0)

@@ -1,9 +1,9 @@
-"""A local OpenAI-compatible server in a process of its own, serving a GGUF through llama.cpp.
+"""A local OpenAI-compatible server that serves a GGUF through llama.cpp, to be run in its own process.
 
     python -m tests.minds.tiny_server MODEL.gguf [--refuse-schema] [--plain|--small]
 
-Prints its port. --refuse-schema answers 400 to a response_format; --plain offers neither /props nor /tokenize; --small
-has a context of 4096 tokens and does not say so.
+Prints its port. --refuse-schema answers 400 to a request with response_format; --plain has neither /props nor
+/tokenize; --small is like --plain, but with a context of 4096 instead of 16384 tokens.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(400, {"error": {"message": "this server streams"}})
 
     def _too_long(self, count: int) -> None:
-        most = self.client.context_tokens
-        told = f"This model's maximum context length is {most} tokens. However, you requested {count + 9} tokens "
-        self._answer(400, {"error": {"message": told + f"({count} in the messages, 9 in the completion)."}})
+        limit = self.client.context_tokens
+        text = f"This model's maximum context length is {limit} tokens. However, you requested {count + 9} tokens "
+        self._answer(400, {"error": {"message": text + f"({count} in the messages, 9 in the completion)."}})
 
     def _stream(self, body: dict[str, Any]) -> None:
         self.send_response(200)

@@ -41,12 +41,12 @@ def accepted(ratio: float) -> Accepted:
     return Accepted(score, "unsafe")
 
 
-def does_not_compile(what: str = "cannot find value `kc` in this scope") -> CompileError:
-    return CompileError(what, f"error[E0425]: {what}\n  --> kernel.rs:3:5", At(Gate.COMPILE))
+def does_not_compile(message: str = "cannot find value `kc` in this scope") -> CompileError:
+    return CompileError(message, f"error[E0425]: {message}\n  --> kernel.rs:3:5", At(Gate.COMPILE))
 
 
 def by_schedule(candidate: Candidate) -> Verdict:
-    """A landscape with one best point: deeper blocks and the 4x24 tile are better."""
+    """Accept the candidate with a ratio that is higher for nr = 24 and grows with kc."""
     schedule = (candidate.manifest.proposal or {})["schedule"]
     return accepted(0.5 + 0.2 * (schedule.get("nr") == 24) + schedule.get("kc", 16) / 4096)
 

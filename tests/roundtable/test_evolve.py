@@ -57,7 +57,7 @@ def test_the_second_run_continues_from_the_memory_of_the_first(scene: Scene) -> 
     assert second.candidates[0].parents[0] in {one.name for one in first.candidates}
 
 
-def test_a_rejected_candidate_is_an_outcome_and_marked_with_its_gate(scene: Scene) -> None:
+def test_a_rejected_candidate_is_in_the_result_and_its_manifest_names_the_gate(scene: Scene) -> None:
     result = scene.run(lambda candidate: does_not_compile(), generate=2)
     assert [type(one.verdict).__name__ for one in result.candidates] == ["CompileError"] * 2
     assert scene.memory.count() == 0
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_candidates(tmp_path: Path) -> None:
     assert sources[0] == sources[1]
 
 
-def test_a_population_works_on_several_kinds_of_kernel(scene: Scene) -> None:
+def test_the_slots_of_a_population_propose_different_families(scene: Scene) -> None:
     result = scene.run(generate=2, population=2)
     assert [(one.generation, one.slot) for one in result.candidates] == [(1, 0), (1, 1), (2, 0), (2, 1)]
     families = {
@@ -100,7 +100,7 @@ def test_an_exception_in_a_handler_ends_the_run_with_its_message(scene: Scene) -
         scene.run(broken)
 
 
-def test_ctrl_c_in_the_judge_leaves_what_was_recorded(scene: Scene) -> None:
+def test_ctrl_c_in_the_judge_keeps_the_kernels_stored_before(scene: Scene) -> None:
     scene.run(_interrupt_at("gen-r1-002"), generate=1)
     with pytest.raises(KeyboardInterrupt):
         scene.run(_interrupt_at("gen-r2-002"), run_id="r2", generate=3)
@@ -116,7 +116,7 @@ def _interrupt_at(name: str) -> Callable[[Candidate], Verdict]:
     return judge
 
 
-def test_resume_goes_on_where_it_was_interrupted_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_a_resumed_run_gives_the_same_candidates_as_an_uninterrupted_one(tmp_path: Path) -> None:
     sources = []
     for name in ("whole", "broken"):
         with open_memory(str(tmp_path / name / "memory")) as memory:
@@ -146,14 +146,14 @@ def test_a_kill_after_any_line_of_the_journal_loses_at_most_one_step(tmp_path: P
         if cut >= len(lines):
             return
         judged_before = sum('"kind": "judged"' in line for line in kept)
-        asked: list[str] = []
+        judged: list[str] = []
 
         def judge(candidate: Candidate) -> Verdict:
-            asked.append(candidate.name)
+            judged.append(candidate.name)
             return by_schedule(candidate)
 
         result = scene.run(judge, generate=3, resume=True)
-        assert len(asked) == 3 - judged_before
+        assert len(judged) == 3 - judged_before
         assert [one.name for one in result.candidates] == [one.name for one in whole.candidates]
         remembered = {kernel.name for kernel in memory.everything()}
         assert {one.name for one in result.candidates} == remembered
@@ -162,7 +162,7 @@ def test_a_kill_after_any_line_of_the_journal_loses_at_most_one_step(tmp_path: P
         )
 
 
-def test_resume_writes_a_lost_folder_again(scene: Scene) -> None:
+def test_resume_writes_the_folder_of_a_candidate_again_if_it_is_missing(scene: Scene) -> None:
     with pytest.raises(KeyboardInterrupt):
         scene.run(_interrupt_at("gen-r1-001"), generate=1)
     source = scene.root / "candidates" / "gen-r1-001" / "kernel.rs"
@@ -174,13 +174,13 @@ def test_resume_writes_a_lost_folder_again(scene: Scene) -> None:
     assert source.read_text() == text
 
 
-def test_nothing_to_resume_is_one_clear_line(scene: Scene) -> None:
+def test_resume_without_an_interrupted_run_is_a_user_error(scene: Scene) -> None:
     scene.run(generate=1)
     with pytest.raises(UserError, match="no interrupted evolution"):
         scene.run(resume=True)
 
 
-def test_replay_gives_the_same_candidates_though_the_memory_knows_them_now(scene: Scene) -> None:
+def test_replay_gives_the_same_candidates_although_they_are_in_the_memory(scene: Scene) -> None:
     first = scene.run(generate=9)
     transcript = scene.root / "results" / "r1" / "transcript.jsonl"
     again = scene.run(run_id="r2", generate=9, replay=transcript, seed=1)
@@ -189,7 +189,7 @@ def test_replay_gives_the_same_candidates_though_the_memory_knows_them_now(scene
     assert parents == [tuple(p.replace("r1", "r2") for p in one.parents) for one in first.candidates]
 
 
-def test_replay_of_something_else_is_one_clear_line(scene: Scene, tmp_path: Path) -> None:
+def test_replay_of_a_missing_file_or_another_format_is_a_user_error(scene: Scene, tmp_path: Path) -> None:
     other = tmp_path / "notes.jsonl"
     other.write_text('{"hello": 1}\n')
     with pytest.raises(UserError, match="not a transcript"):
@@ -198,7 +198,7 @@ def test_replay_of_something_else_is_one_clear_line(scene: Scene, tmp_path: Path
         scene.run(replay=tmp_path / "missing.jsonl")
 
 
-def test_the_time_budget_ends_the_run_but_keeps_what_was_accepted(scene: Scene, monkeypatch: Any) -> None:
+def test_the_time_budget_ends_the_run_and_keeps_the_accepted_kernels(scene: Scene, monkeypatch: Any) -> None:
     from harness.roundtable.conversation import budget
 
     now = [0.0]
@@ -214,13 +214,13 @@ def test_the_time_budget_ends_the_run_but_keeps_what_was_accepted(scene: Scene, 
     assert scene.memory.count() == 2
 
 
-def test_an_unwritable_results_folder_is_one_clear_line(scene: Scene) -> None:
+def test_an_unwritable_results_folder_is_a_user_error(scene: Scene) -> None:
     (scene.root / "results").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="results"):
         scene.run()
 
 
-def test_a_tuner_s_proposal_cites_what_the_library_says_about_it(scene: Scene) -> None:
+def test_a_proposal_of_the_tuner_cites_passages_of_the_library(scene: Scene) -> None:
     from harness.corpus.papers import open_library
     from harness.store.embedders import HashedEmbedder
     from tests.roundtable.support import AVX2
@@ -245,9 +245,9 @@ def test_ctrl_c_ends_the_process_at_once_in_every_phase(
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        told, errors = process.communicate(timeout=60)
-    assert told.endswith("interrupted\n")
-    assert ("closed" in told) == (phase == "mind")
+        output, errors = process.communicate(timeout=60)
+    assert output.endswith("interrupted\n")
+    assert ("closed" in output) == (phase == "mind")
     assert "Traceback" not in errors
     with open_memory(str(tmp_path / "memory")) as memory:
         assert [kernel.name for kernel in memory.everything()] == remembered
@@ -255,8 +255,8 @@ def test_ctrl_c_ends_the_process_at_once_in_every_phase(
         assert len(resumed.verdicts) == 3
 
 
-def test_words_that_rustc_would_refuse_in_a_comment_do_not_reach_the_kernel(scene: Scene) -> None:
-    """Direction characters in a comment are a compile error, and a model's words become comments."""
+def test_characters_that_rustc_refuses_in_comments_do_not_reach_the_kernel(scene: Scene) -> None:
+    """rustc refuses text-direction characters in comments, and the text of a proposal becomes comments."""
     pytest.importorskip("autogen_ext")
     words = json.loads(proposal()) | {"algorithm": "fast\u202e\x07 tile", "why": "\u2066because\x00"}
     result = scene.run(generate=1, minds=scripted([json.dumps(words)]))
@@ -284,7 +284,7 @@ def test_the_next_run_remembers_what_a_killed_one_had_accepted(scene: Scene) -> 
         assert not (scene.root / "candidates" / "gen-r1-001").exists()
 
 
-def test_an_unreadable_journal_does_not_stand_in_the_way_of_resume(scene: Scene) -> None:
+def test_an_unreadable_journal_of_another_run_does_not_prevent_resume(scene: Scene) -> None:
     with pytest.raises(KeyboardInterrupt):
         scene.run(_interrupt_at("gen-r1-002"), generate=2)
     torn = scene.root / "results" / "r9" / "journal.jsonl"

@@ -27,7 +27,7 @@ def nested_rotations(depth: int) -> dict[str, object]:
 
 
 def evaluate(scheme: Scheme, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """What the scheme computes for scalar blocks, modulo PRIME, in Python integers."""
+    """Multiply `a` and `b` by the scheme with scalar blocks, modulo PRIME, in Python integers."""
 
     def modular(factor: Factor) -> np.ndarray:
         values = [[x.numerator * pow(x.denominator, -1, PRIME) % PRIME for x in row] for row in factor]
@@ -130,7 +130,7 @@ def test_a_singular_basis_is_refused() -> None:
 
 
 @given(st.sampled_from(SMALL), st.sampled_from(["rotate", "transpose"]))
-def test_symmetries_keep_the_proof(name: str, how: str) -> None:
+def test_rotation_and_transposition_keep_the_proof(name: str, how: str) -> None:
     scheme = schemes.named(name)
     turned = getattr(compose, how)(scheme)
     assert isinstance(prove(turned), Proof)
