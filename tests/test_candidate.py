@@ -74,7 +74,7 @@ def test_source_hash_depends_on_the_text_alone(tmp_path: Path) -> None:
         (b"//", b"[claim]\nratio = 1\nratio_low = 1e-9\nratio_high = 1", "claim.ratio_low"),
     ],
 )
-def test_bad_folders_are_named_in_one_line(
+def test_invalid_folders_are_reported_in_one_line(
     tmp_path: Path, source: bytes | None, manifest: bytes | None, words: str
 ) -> None:
     with pytest.raises(CandidateError) as caught:

@@ -30,7 +30,7 @@ def test_a_torn_line_loses_only_itself(tmp_path: Path) -> None:
     assert [entry["n"] for entry in read_lines(path)] == [1, 3]
 
 
-def test_an_unwritable_record_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_unwritable_record_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         append_line(tmp_path / "file" / "records.jsonl", {})
@@ -38,7 +38,7 @@ def test_an_unwritable_record_is_one_clear_line(tmp_path: Path) -> None:
         write_whole(tmp_path / "file" / "x.json", "{}")
 
 
-def test_replay_commands_lead_back_to_the_case() -> None:
+def test_replay_commands_repeat_the_case_or_the_seed() -> None:
     wrong = Wrong(Counterexample("exact", "first wrong"), At(Gate.SHAPES, Shape(3, 2, 1), 17))
     around = Circumstances("1", "componentwise", True, "candidates/x", case="3x2x1:17:exact")
     assert replay_command(around, wrong) == "pytest candidates/x --case 3x2x1:17:exact"
@@ -60,7 +60,7 @@ def test_replay_commands_lead_back_to_the_case() -> None:
         (2.0, Comparable.FASTER, False),
     ],
 )
-def test_comparisons_decide_on_intervals(now: float, kind: Comparable, beyond_five: bool) -> None:
+def test_comparisons_are_decided_by_intervals(now: float, kind: Comparable, beyond_five: bool) -> None:
     found = compare(replace(RATIO, ratio=now, low=now * 0.99, high=now * 1.01), RATIO)
     assert found.kind is kind
     assert found.regressed_by_more_than(5) is beyond_five
@@ -124,13 +124,13 @@ def saved(**changes: object) -> str:
         saved(ratio=float("nan")),
     ],
 )
-def test_a_corrupt_save_is_named(tmp_path: Path, text: str) -> None:
+def test_a_corrupt_save_is_reported_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(UserError, match=r"bad\.json: not a saved session"):
         SavedSessions(tmp_path).load("bad")
 
 
-def test_a_save_of_another_version_and_a_missing_one_are_named(tmp_path: Path) -> None:
+def test_saves_of_another_version_missing_saves_and_invalid_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text(json.dumps({"format": 99, "timings": {}}))
     with pytest.raises(UserError, match="another version"):
         SavedSessions(tmp_path).load("old")

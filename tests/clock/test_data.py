@@ -41,7 +41,7 @@ layouts = st.builds(layout_of, shapes, st.integers(1, 6), st.booleans()).flatmap
 
 
 @given(shapes, st.integers(1, 600))
-def test_crossed_batches_are_as_long_as_asked_and_need_few_inputs(shape: Shape, count: int) -> None:
+def test_crossed_batches_are_as_long_as_requested_and_need_few_inputs(shape: Shape, count: int) -> None:
     found = Layout.crossed(shape, count)
     assert count <= len(found.pairs) <= 1.25 * count
     assert set(found.pairs) == {(i, j) for i in range(found.a_count) for j in range(found.b_count)}
@@ -138,7 +138,9 @@ def test_two_swapped_results_are_found(layout: Layout, seed: int) -> None:
 
 
 @given(st.integers(1, 40), seeds, st.booleans())
-def test_long_batches_are_verified_in_pieces_to_the_last(count: int, seed: int, crossed: bool) -> None:
+def test_long_batches_are_verified_in_chunks_up_to_the_last_element(
+    count: int, seed: int, crossed: bool
+) -> None:
     inputs = ExactData.draw(generator(seed), layout_of(Shape(3, 2, 4), count, crossed), "componentwise")
     c = products(inputs)
     c[-1, 2, 3] += 1
@@ -150,7 +152,7 @@ def test_long_batches_are_verified_in_pieces_to_the_last(count: int, seed: int, 
 
 
 @given(layouts, seeds, st.sampled_from([0, 16]), st.sampled_from([ExactData, RealData]))
-def test_laid_out_data_is_that_of_the_inputs_and_c_holds_no_answer(
+def test_the_batch_holds_the_inputs_and_c_holds_no_answer(
     layout: Layout, seed: int, gap: int, kind: type[ExactData] | type[RealData]
 ) -> None:
     """With even and uneven spacing, every slot gets its data, and reading returns what is in the slots."""
@@ -205,7 +207,7 @@ def test_a_textbook_sum_of_reals_passes(layout: Layout, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("k", [64, 1000, 4096])
-def test_a_textbook_sum_of_reals_passes_however_deep(k: int, seed: int) -> None:
+def test_a_textbook_sum_of_reals_passes_at_large_k(k: int, seed: int) -> None:
     data = RealData.draw(generator(seed), Layout.crossed(Shape(48, k, 40), 4), "componentwise")
     assert data.verify(multiplied(data), generator(seed + 1)) is None
 
@@ -251,7 +253,7 @@ def test_a_kernel_that_does_less_work_on_reals_is_found_in_every_turn(trick: str
 
 
 @pytest.mark.parametrize("trick", ["bf16 inputs", "a tenth of k left out", "zeros", "one row zero"])
-def test_the_normwise_tier_is_held_to_its_own_bound(trick: str) -> None:
+def test_the_normwise_tier_has_its_own_bound(trick: str) -> None:
     for seed in range(5):
         data = RealData.draw(generator(seed), Layout.crossed(Shape(64, 64, 64), 4), "normwise")
         assert data.verify(multiplied(data), generator(seed)) is None
@@ -273,7 +275,7 @@ def test_an_untouched_output_never_passes(layout: Layout, seed: int) -> None:
     assert found is not None
 
 
-def test_every_renewal_is_new_at_the_same_address() -> None:
+def test_every_renewal_writes_new_inputs_to_the_same_addresses() -> None:
     layout = Layout.crossed(Shape(8, 9, 10), 4)
     batch, rng = batch_of(layout), generator(1)
     inputs, seen = ExactData.draw(rng, layout, "componentwise"), set()

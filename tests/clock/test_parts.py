@@ -67,7 +67,7 @@ def test_gpt2_has_the_shapes_of_its_training() -> None:
         (",".join(str(edge) for edge in range(1, 100)), "at most 64"),
     ],
 )
-def test_a_nonsense_suite_is_one_clear_line(text: str, says: str) -> None:
+def test_an_invalid_suite_is_reported_in_one_line(text: str, says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
         suites.parse(text, memory_bytes=8 << 30)
     assert "\n" not in str(error.value)
@@ -110,7 +110,7 @@ def test_the_same_library_by_path_is_the_same_baseline() -> None:
         (lambda path: _library(path, DIES), "kills the process"),
     ],
 )
-def test_a_useless_baseline_is_one_clear_line(make: object, says: str, tmp_path: Path) -> None:
+def test_an_unusable_baseline_is_reported_in_one_line(make: object, says: str, tmp_path: Path) -> None:
     path = tmp_path / "blas.so"
     make(path)  # type: ignore[operator]
     with pytest.raises(UserError, match=says):
@@ -138,7 +138,7 @@ def test_own_time_is_between_cpu_and_wall(elapsed: int, cpu: int, waited: int, n
     assert min(wall, cpu / 2) <= own_ns(ran, null, 2) <= own_ns(ran, null, 1)
 
 
-def test_computing_elsewhere_while_the_main_thread_waits_gains_nothing() -> None:
+def test_computing_in_other_threads_while_the_main_thread_waits_gains_nothing() -> None:
     assert own_ns(Ran(10_000_000, 9_900_000, 2, 0, 0, 0, True, 9_000_000), 0, 1) == 9_900_000
 
 
@@ -207,7 +207,7 @@ def test_an_implausible_peak_is_a_fault_of_the_harness(
         floor.measure(lambda symbol, shape, tries: [1.0] * tries, machine)
 
 
-def test_the_peak_is_kept_until_stale_damaged_or_of_another_machine(tmp_path: Path) -> None:
+def test_a_saved_peak_is_used_unless_stale_damaged_or_from_another_machine(tmp_path: Path) -> None:
     machine = machines.read()
     peak = Peak(50.0, 50.0, 100.0, 10.0, machine.fingerprint, PEAK.measured)
     assert floor.load(tmp_path, machine) is None

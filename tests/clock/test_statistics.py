@@ -39,12 +39,12 @@ class Simulation:
         self.rng = np.random.default_rng(self.seed)
 
     @contextmanager
-    def duel(self, process: int) -> Iterator[_SimulatedDuel]:
-        yield _SimulatedDuel(self, process, {side: self.rng.normal(0, self.luck) for side in Side})
+    def duel(self, process: int) -> Iterator[_SimulatedWorkerPair]:
+        yield _SimulatedWorkerPair(self, process, {side: self.rng.normal(0, self.luck) for side in Side})
 
 
 @dataclass
-class _SimulatedDuel:
+class _SimulatedWorkerPair:
     machine: Simulation
     process: int
     luck: dict[Side, float]
@@ -138,7 +138,7 @@ def test_stops_at_the_budget_when_noise_never_ends() -> None:
 def test_a_shape_that_is_done_costs_no_more() -> None:
     """The shape with quiet timings stops at the least number of processes; the other continues."""
 
-    class Mixed(_SimulatedDuel):
+    class Mixed(_SimulatedWorkerPair):
         def turn(self, side: Side, shape: Shape) -> Turn:
             turn = super().turn(side, shape)
             return turn if shape == LARGE else Turn(shape.flops / 50, 1, clean=True)
@@ -173,7 +173,7 @@ def test_where_data_takes_long_the_first_pair_is_still_a_warm_up() -> None:
     machine = Simulation(10, gflops=9.0)
     making_s = 0.4
 
-    class Large(_SimulatedDuel):
+    class Large(_SimulatedWorkerPair):
         def block(self, shape: Shape, sides: Sequence[Side], warm: int) -> list[Turn] | Rejection:
             machine.now_s += making_s
             return super().block(shape, sides, warm)
@@ -193,7 +193,7 @@ def test_where_data_takes_long_the_first_pair_is_still_a_warm_up() -> None:
 def test_a_rejection_ends_the_race_at_once() -> None:
     late = Timeout(5.0, At(Gate.CLOCK, LARGE))
 
-    class Hanging(_SimulatedDuel):
+    class Hanging(_SimulatedWorkerPair):
         def turn(self, side: Side, shape: Shape) -> Turn | Timeout:  # type: ignore[override]
             return late if shape == LARGE and side is Side.CANDIDATE else super().turn(side, shape)
 
@@ -223,19 +223,19 @@ def test_the_first_pair_of_a_block_does_not_count() -> None:
     assert len(samples.pairs[SMALL]) == 2 * len(processes)
 
 
-def test_disturbed_pairs_are_dropped_without_a_look_at_their_value() -> None:
+def test_disturbed_pairs_are_dropped_whatever_their_value() -> None:
     machine = Simulation(7, clean=0.95)
     samples = run(machine)
     assert all(pair.clean for pair in samples.kept(SMALL))
     assert len(samples.kept(SMALL)) < len(samples.pairs[SMALL])
 
 
-def test_on_a_machine_that_is_never_quiet_everything_counts() -> None:
+def test_on_a_machine_that_is_never_quiet_every_pair_counts() -> None:
     samples = run(Simulation(8, clean=0.05))
     assert samples.kept(SMALL) == samples.pairs[SMALL]
 
 
-def test_a_busy_machine_is_noticed() -> None:
+def test_a_busy_machine_is_detected() -> None:
     assert run(Simulation(9, clean=0.05)).mostly_disturbed
     assert not run(Simulation(9, clean=1.0)).mostly_disturbed
     assert RatioInterval(0.1, 0.03).blurred(0.04) == RatioInterval(0.1, pytest.approx(0.05))

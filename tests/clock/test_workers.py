@@ -189,7 +189,7 @@ def test_faster_than_physics_is_too_fast(clock: ClockSession, monkeypatch: pytes
     assert measured == [1]
 
 
-def test_a_peak_that_was_measured_too_low_accuses_nobody(
+def test_a_peak_that_was_measured_too_low_rejects_no_kernel(
     clock: ClockSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(floor, "save", lambda *_: None)
@@ -197,7 +197,7 @@ def test_a_peak_that_was_measured_too_low_accuses_nobody(
     assert isinstance(timed(replace(clock, _peak=low), support.NAIVE), Score)
 
 
-def _noting(examine: Callable[[TurnData, np.ndarray], object], fully: list[object]) -> object:
+def _recording_shape(examine: Callable[[TurnData, np.ndarray], object], fully: list[object]) -> object:
     return lambda self, c: fully.append(self.layout.shape) or examine(self, c)
 
 
@@ -207,7 +207,7 @@ def test_much_faster_than_the_baseline_is_measured_again_in_full(
     """With a poor baseline every kernel is suspicious: every element is compared, and the real BLAS passes."""
     fully: list[object] = []
     for kind in (ExactData, RealData):
-        monkeypatch.setattr(kind, "verify_fully", _noting(kind.verify_fully, fully))
+        monkeypatch.setattr(kind, "verify_fully", _recording_shape(kind.verify_fully, fully))
     poor = Baseline(support.library(TWICE), "harness_matmul", Abi.KERNEL, "textbook", "", "")
     changed = replace(clock, baseline=poor, _batching={})
     score = timed(changed, support.NAIVE)
@@ -241,7 +241,7 @@ def test_the_control_is_measured_once_and_printed() -> None:
     assert first.half_width > 0
 
 
-def test_all_cores_is_a_class_of_its_own(clock: ClockSession) -> None:
+def test_all_cores_is_its_own_thread_class(clock: ClockSession) -> None:
     cores = len(clock.machine.cores)
     score = measure.score(clock.baseline.program, "all", clock)
     assert isinstance(score, Score | Inconclusive), score

@@ -66,7 +66,7 @@ def test_a_conftest_beside_a_kernel_is_never_imported(project: pytest.Pytester, 
 @pytest.mark.parametrize(
     "collect", [["--co"], ["--co", "-k", "clock"], ["--co", "-m", "perf"], ["--co", "-m", "not perf"]]
 )
-def test_items_can_be_selected_as_pytest_users_know(project: pytest.Pytester, collect: list[str]) -> None:
+def test_items_can_be_selected_with_pytests_own_options(project: pytest.Pytester, collect: list[str]) -> None:
     add_candidate(project, "lone")
     result = project.runpytest_subprocess(*collect, "-q", "candidates")
     shown = [line for line in result.stdout.lines if "::" in line]
@@ -74,7 +74,7 @@ def test_items_can_be_selected_as_pytest_users_know(project: pytest.Pytester, co
     assert len(shown) == expected
 
 
-def test_works_without_xdist_which_the_base_package_does_not_bring(project: pytest.Pytester) -> None:
+def test_works_without_xdist_which_the_base_package_does_not_install(project: pytest.Pytester) -> None:
     add_candidate(project, "lone")
     result = project.runpytest_subprocess("--co", "-q", "-p", "no:xdist", "candidates")
     assert result.ret == pytest.ExitCode.OK
@@ -99,7 +99,9 @@ def test_help_names_every_option_with_its_default(project: pytest.Pytester) -> N
 
 
 @pytest.mark.parametrize("name", ["new\nline\x1b[31m", os.fsdecode(b"\xff\xfebytes"), "\u202eabc"])
-def test_a_folders_name_never_reaches_the_terminal_raw(project: pytest.Pytester, name: str) -> None:
+def test_a_folders_name_is_escaped_before_it_reaches_the_terminal(
+    project: pytest.Pytester, name: str
+) -> None:
     add_candidate(project, name)
     options = ["-vv", "-p", "no:cacheprovider", "--verdicts", "v.json", "--junitxml", "j.xml"]
     result = project.runpytest_subprocess(*options, "candidates")

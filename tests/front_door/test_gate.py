@@ -111,7 +111,7 @@ def test_selecting_a_late_gate_runs_all_gates_before_it(project: pytest.Pytester
 
 
 @pytest.mark.slow
-def test_two_passes_judge_as_one(project: pytest.Pytester) -> None:
+def test_judging_and_timing_can_be_two_separate_runs(project: pytest.Pytester) -> None:
     add_candidate(project, "lone")
     first = judge(project, "candidates", "-m", "not perf", "--verdicts", "first.jsonl")
     first.assert_outcomes(passed=6, deselected=1)

@@ -103,7 +103,7 @@ def test_the_same_seed_from_an_empty_memory_writes_the_same_first_kernel(project
     assert strip[0] == strip[1]
 
 
-def test_ctrl_c_loses_nothing_and_resume_goes_on(project: pytest.Pytester) -> None:
+def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> None:
     process = start(project, "--generate", "3", "--seed", "5")
     records = project.path / "results" / "local" / "records"
     try:
@@ -161,7 +161,7 @@ def test_an_unwritable_results_folder_is_one_clear_line(project: pytest.Pytester
     assert not list((project.path / "candidates").glob("gen-*"))
 
 
-def test_the_projects_own_tests_do_not_run_along(project: pytest.Pytester) -> None:
+def test_generate_does_not_run_the_projects_own_tests(project: pytest.Pytester) -> None:
     (project.path / "tests").mkdir()
     (project.path / "tests" / "test_own.py").write_text("def test_own():\n    raise SystemExit('ran')\n")
     result = project.runpytest_subprocess(*QUICK, "--generate", "1")

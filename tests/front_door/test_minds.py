@@ -98,7 +98,9 @@ def test_a_model_that_cannot_be_loaded_is_reported_in_one_line(
     assert "INTERNALERROR" not in text
 
 
-def test_a_model_elsewhere_does_not_move_the_project(project: pytest.Pytester, tmp_path: Path) -> None:
+def test_a_model_outside_the_project_gets_no_results_folder_beside_it(
+    project: pytest.Pytester, tmp_path: Path
+) -> None:
     library = tmp_path / "somewhere" / "model.gguf"
     library.parent.mkdir()
     library.write_text("this is text")

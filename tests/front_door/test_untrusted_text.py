@@ -15,7 +15,7 @@ from tests.report.test_report import verdict_report
 RAW = "\x1b[2J\u202eAccepted\x07\n| x |"
 
 
-def hostile(manifest: dict[str, Any]) -> VerdictReport:
+def hostile_report(manifest: dict[str, Any]) -> VerdictReport:
     """An accepted candidate whose folder name and manifest hold control characters."""
     return verdict_report(RAW, 1.0, ManifestFacts(**manifest), reason=RAW)
 
@@ -28,8 +28,8 @@ def hostile(manifest: dict[str, Any]) -> VerdictReport:
         {"proposal": {"schedule": {"family": RAW, "isa": RAW, "mr": RAW, "nr": RAW, "kc": RAW}}},
     ],
 )
-def test_no_table_prints_what_moves_the_cursor(manifest: dict[str, Any]) -> None:
-    lines = table.results_table([hostile(manifest)], 300)
+def test_tables_print_no_control_characters(manifest: dict[str, Any]) -> None:
+    lines = table.results_table([hostile_report(manifest)], 300)
     assert all(line.isprintable() for line in lines)
     assert len(lines) == 3
 
@@ -37,12 +37,12 @@ def test_no_table_prints_what_moves_the_cursor(manifest: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     "proposal", [{"schedule": 5}, {"schedule": ["a"]}, {"algorithm": 7}, {"schedule": "x"}]
 )
-def test_a_proposal_of_another_form_is_no_error(proposal: dict[str, Any]) -> None:
+def test_a_malformed_proposal_does_not_break_the_table(proposal: dict[str, Any]) -> None:
     assert len(table.results_table([verdict_report("a", 1.0, ManifestFacts(proposal=proposal))], 300)) == 3
 
 
-def test_the_picture_and_the_pages_stay_well_formed() -> None:
-    shown = [hostile({"title": RAW})]
+def test_the_chart_and_the_pages_stay_well_formed() -> None:
+    shown = [hostile_report({"title": RAW})]
     ElementTree.fromstring(chart.evolution_svg(shown))
     assert "\x1b" not in page.leaderboard(shown, "here")
     summary = github.job_summary(shown, "here")

@@ -167,12 +167,12 @@ def shared_tools_in(root: Path) -> SharedTools:
 
 
 @lru_cache(maxsize=1)
-def _bench_of_this_process(root: str) -> SharedTools:
+def _shared_tools_of_this_process(root: str) -> SharedTools:
     return shared_tools_in(Path(root))
 
 
 def _judge(mutant: Mutant, root: str) -> Fate:
-    return judged(mutant, _bench_of_this_process(root))
+    return judged(mutant, _shared_tools_of_this_process(root))
 
 
 def campaign(results: Path, processes: int = 2) -> int:

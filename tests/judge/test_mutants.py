@@ -190,7 +190,7 @@ def negates_twice() -> Kernel:
     return kernel
 
 
-def caches_b_by_its_first_rows() -> Kernel:
+def caches_b_keyed_by_its_first_rows() -> Kernel:
     packed: dict[tuple[Shape, bytes], F32] = {}
 
     def kernel(a: F32, b: F32, c: F32) -> None:
@@ -212,7 +212,7 @@ def remembers_the_last_call() -> Kernel:
     return kernel
 
 
-def tires_after_500_calls() -> Kernel:
+def does_nothing_after_500_calls() -> Kernel:
     calls = [0]
 
     def kernel(a: F32, b: F32, c: F32) -> None:
@@ -223,7 +223,7 @@ def tires_after_500_calls() -> Kernel:
     return kernel
 
 
-def loses_an_update_now_and_then() -> Kernel:
+def loses_an_update_in_one_call() -> Kernel:
     calls = [0]
 
     def kernel(a: F32, b: F32, c: F32) -> None:
@@ -284,10 +284,10 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "subnormal-rows": flush_to_zero_when_large,
     "nonfinite": skips_zeros,
     "signed-zero": negates_twice,
-    "fresh-values": caches_b_by_its_first_rows,
+    "fresh-values": caches_b_keyed_by_its_first_rows,
     "determinism": remembers_the_last_call,
-    "races": loses_an_update_now_and_then,
-    "call-count": tires_after_500_calls,
+    "races": loses_an_update_in_one_call,
+    "call-count": does_nothing_after_500_calls,
 }
 
 

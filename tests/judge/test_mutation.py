@@ -19,7 +19,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
     return shared_tools_in(tmp_path_factory.mktemp("mutation"))
 
 
-def test_the_generator_makes_hundreds_of_different_ones_and_always_the_same() -> None:
+def test_the_generator_makes_hundreds_of_different_mutants_and_always_the_same() -> None:
     assert len(EVERY) >= 900
     assert len({mutant.source for mutant in EVERY} | set(HONEST.values())) == len(EVERY) + len(HONEST)
     assert list(mutants()) == EVERY
@@ -45,7 +45,7 @@ def test_the_comparison_outside_of_the_judge_sees_a_wrong_kernel(shared: SharedT
         assert first_difference(built.path) == found
 
 
-def test_the_report_names_what_was_accepted_and_what_was_not() -> None:
+def test_the_report_lists_accepted_and_rejected_mutants() -> None:
     fates = [
         Fate("rows/a/0", "Wrong", "shapes", "wrong at 1x1x1", 0.5),
         Fate("rows/b/0", "Accepted", "", "componentwise", 3.0),

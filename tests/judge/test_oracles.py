@@ -64,7 +64,7 @@ def test_fast_schemes_get_their_own_tier(levels: int, smallest: int) -> None:
     assert judge(examination) == "normwise"
 
 
-def test_a_fast_scheme_beyond_every_timed_size_is_classical_there() -> None:
+def test_a_fast_scheme_that_starts_above_every_timed_size_is_classical() -> None:
     assert judge(examination_for(strassen(2, 300), timed_shapes=(Shape(256, 256, 256),))) == "componentwise"
 
 
@@ -131,7 +131,7 @@ def test_a_crash_is_shrunk_within_bounds_and_never_in_a_dead_worker() -> None:
     assert len(seen) < 3 * examine.SHRINK_CHECKS
 
 
-def test_what_hypothesis_found_is_tried_first_the_next_time(tmp_path: Path) -> None:
+def test_a_failure_found_by_hypothesis_is_tried_first_the_next_time(tmp_path: Path) -> None:
     def wrong_in_a_corner(a: F32, b: F32, c: F32) -> None:
         honest(a, b, c)
         if min(a.shape[0], a.shape[1], b.shape[1]) > 60 and c.size % 2:
@@ -178,12 +178,12 @@ def test_a_kernel_that_fails_only_in_a_batch_is_still_rejected() -> None:
         ("99999x99999x1:1:exact", "too large to replay"),
     ],
 )
-def test_a_malformed_case_is_one_clear_line(case: str, message: str) -> None:
+def test_a_malformed_case_is_reported_in_one_line(case: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         examine.replay(examination_for(honest), case)
 
 
-def test_every_oracle_explains_itself() -> None:
+def test_every_oracle_documents_what_it_kills_and_why_honest_kernels_pass() -> None:
     for oracle in REGISTRY:
         text = oracle.check.__doc__ or ""
         assert "Kills" in text
@@ -198,7 +198,7 @@ def test_seeds_are_fresh_unless_chosen() -> None:
 
 
 @pytest.mark.parametrize("profile", Profile)
-def test_profiles_differ_in_evidence(profile: Profile) -> None:
+def test_profiles_run_different_numbers_of_checks(profile: Profile) -> None:
     passed = examine.shapes(examination_for(honest, profile=profile))
     assert isinstance(passed, examine.Examined)
     least = {Profile.QUICK: 100, Profile.DEFAULT: 300, Profile.THOROUGH: 650}[profile]

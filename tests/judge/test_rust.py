@@ -61,7 +61,7 @@ def test_an_honest_rust_kernel_passes(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", HONEST_THREADED)
-def test_honest_threads_pass(name: str, tmp_path: Path) -> None:
+def test_an_honest_threaded_kernel_passes(name: str, tmp_path: Path) -> None:
     assert judge(examination(HONEST_THREADED[name], tmp_path, threads="all")) == "componentwise"
 
 
@@ -71,7 +71,7 @@ def test_strassen_is_classified_as_a_fast_scheme(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutant_is_caught_where_it_should_be(name: str, tmp_path: Path) -> None:
+def test_a_mutant_is_rejected_by_the_expected_gate(name: str, tmp_path: Path) -> None:
     source, honest, mutated, gate = MUTANTS[name]
     assert honest in source
     prepare_examination = examination(source.replace(honest, mutated, 1), tmp_path, profile=Profile.QUICK)

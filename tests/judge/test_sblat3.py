@@ -78,7 +78,7 @@ def test_half_precision_is_above_the_threshold(tmp_path: Path) -> None:
     ("placement", "index"),
     [(Placement.RIGHT, "(i * k + p + 1)"), (Placement.LEFT, "(i * k + p).wrapping_sub(1)")],
 )
-def test_a_step_into_the_padding_faults(placement: Placement, index: str, tmp_path: Path) -> None:
+def test_an_access_to_the_padding_faults(placement: Placement, index: str, tmp_path: Path) -> None:
     source = TEXTBOOK.replace("a[i * k + p]", f"unsafe {{ *a.as_ptr().wrapping_add{index} }}")
     with (
         KernelRunner(examination(source, tmp_path), Gate.SHAPES) as runner,

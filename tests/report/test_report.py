@@ -82,7 +82,7 @@ def test_a_gate_report_survives_the_trip_between_processes(verdict: VerdictRepor
     assert GateReport.from_plain(json.loads(json.dumps(report.to_plain()))) == report
 
 
-def test_junit_shows_the_gate_and_what_is_known_of_the_verdict() -> None:
+def test_junit_shows_the_gate_and_the_known_parts_of_the_verdict() -> None:
     pending = GateReport("k", "n", "shapes", generated=False)
     assert pending.junit_properties() == {"gate": "shapes"}
     accepted = replace(pending, verdict=verdict_report("k", 1.2)).junit_properties()
@@ -158,7 +158,7 @@ def test_the_chart_is_well_formed_and_has_a_mark_for_every_candidate(
         assert 0 <= float(circle.get("cy", "-1")) <= 360
 
 
-def test_the_page_escapes_what_a_candidate_says() -> None:
+def test_the_page_escapes_text_from_candidates() -> None:
     page = leaderboard(
         [verdict_report("<script>alert(1)</script>"), verdict_report("good", 1.1)], "a <machine>"
     )
@@ -184,5 +184,7 @@ def test_annotations_cannot_be_forged() -> None:
         ({"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "s.md"}, Path("s.md")),
     ],
 )
-def test_the_summary_is_written_only_there(environ: dict[str, str], expected: Path | None) -> None:
+def test_the_summary_goes_only_to_the_file_that_github_names(
+    environ: dict[str, str], expected: Path | None
+) -> None:
     assert github.summary_file(environ) == expected

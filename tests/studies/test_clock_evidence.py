@@ -64,7 +64,7 @@ def test_every_yardstick_is_locked(name: str) -> None:
     assert yardsticks.locked_version(name)[0].isdigit()
 
 
-def test_only_what_cargo_built_for_us_is_trusted(tmp_path: Path) -> None:
+def test_only_yardsticks_built_by_the_harness_are_trusted(tmp_path: Path) -> None:
     def program(path: str) -> Program:
         return Program(tmp_path / path, "harness_matmul", Abi.KERNEL)
 

@@ -50,12 +50,12 @@ def test_random_points_differ_and_the_analytical_model_has_one(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("judged", ["0", "3"])
-def test_an_odd_count_is_one_clear_line(judged: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_odd_count_is_reported_in_one_line(judged: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--judged", judged]) == 2
     assert "an even number" in capsys.readouterr().out
 
 
-def test_the_committed_comparison_is_what_its_record_says() -> None:
+def test_the_committed_comparison_matches_its_record() -> None:
     results = ROOT / "results"
     record = json.loads((results / "minds.json").read_text())
     rows = [ArmResult(**(row | {"ratios": tuple(row["ratios"])})) for row in record["rows"]]
