@@ -110,6 +110,8 @@ TRICKS: list[tuple[str, str]] = [
     # assembly
     ("global-asm", 'core::arch::global_asm!(".section .init_array");'),
     ("global-asm", 'use std::arch::global_asm as g; g!("nop");'),
+    ("asm-instruction", 'fn x() { unsafe { core::arch::r#asm!("rdtsc", out("eax") _, out("edx") _) } }'),
+    ("asm-directive", 'use core::arch::r#asm; fn x() { unsafe { r#asm!(".byte 0x0f, 0x05") } }'),
     ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("syscall") } }'),
     ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("nop", "mov eax, 1; SYSCALL") } }'),
     ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("int 0x80") } }'),

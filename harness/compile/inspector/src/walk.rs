@@ -56,13 +56,16 @@ impl<'a> Walk<'a> {
         let token = &self.view.0[at];
         if token.is_name() {
             self.name(at, token);
+            // r#asm! is the same macro, because asm is not a keyword.
+            if token.text == "asm" && self.is_call(at) {
+                self.assembly(at);
+            }
         }
         if token.kind == Kind::Ident {
             match token.text.as_str() {
                 "mod" => self.module(at),
                 "extern" => self.foreign(at),
                 "use" => self.import(at),
-                "asm" if self.is_call(at) => self.assembly(at),
                 _ => {}
             }
         }
