@@ -188,8 +188,8 @@ def _check_one_by_one(
 def _may_need_more(shape: Shape, outcome: OutOfMemory) -> bool:
     """Whether an honest kernel that pads to a square, or spawns a thread per row, could exceed its memory limit.
 
-    The message of a dying kernel is untrusted, so the estimate rests on the shape alone. No failure is forgiven when
-    all extents are below 1024.
+    The message of a dying kernel is untrusted, so the estimate rests on the shape alone. With the default
+    limit of 640 MiB, a failure is forgiven from 161 rows or an extent of 2049 on.
     """
     edge = 1 << (max(shape) - 1).bit_length()
     return max(3 * 4 * edge**2 * PADDED_COPIES, shape.m * THREAD_BYTES) > outcome.limit_bytes

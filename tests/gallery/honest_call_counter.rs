@@ -1,4 +1,4 @@
-//! Counts its calls without using the number (honest twin of tires_after_warm_up).
+//! Counts its calls without using the number (honest twin of wrong_after_300_calls).
 //!
 //! expect: Accepted
 //! threads: 1

@@ -15,6 +15,7 @@ PRODUCTS = frozenset({"AsmLexer", "GitHub", "HashingVectorizer", "TextTiling"})
 CAMEL_CASE = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 CODE = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"(?<![\w/.-])(?:harness|tests|reference|docs|corpus|results|candidates)/[\w./-]*[\w/]")
+FILE_NAME = re.compile(r"[\w-]+\.(?:py|rs|md|toml|j2|yml)")
 DOTTED = re.compile(r"\b(?:harness|tests)(?:\.[A-Za-z_]\w*)+")
 WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -44,6 +45,17 @@ def described(found: Prose, what: str) -> str:
 def test_every_path_that_is_mentioned_exists() -> None:
     missing = [
         described(item, path) for item in prose() for path in FILE.findall(item.text) if not exists(path)
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_every_file_name_in_backticks_exists() -> None:
+    known = {path.name for path in ROOT.rglob("*") if not {".git", ".venv", "target"} & set(path.parts)}
+    missing = [
+        described(item, code)
+        for item in prose()
+        for code in CODE.findall(item.text)
+        if FILE_NAME.fullmatch(code) and code not in known
     ]
     assert not missing, "\n".join(missing)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter, defaultdict
 
 from tests.conftest import ROOT
@@ -62,17 +63,38 @@ def test_packages_import_from_lower_layers_only() -> None:
     assert not upwards, "\n".join(upwards)
 
 
+def test_imports_are_absolute() -> None:
+    """The import graph reads absolute imports only."""
+    relative = [
+        f"{name}:{node.lineno}"
+        for name, path in modules().items()
+        if name.startswith("harness")
+        for node in ast.walk(syntax(path))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not relative, relative
+
+
+def type_names(statement: ast.stmt) -> list[str]:
+    """The class or type alias that a statement defines; an alias starts with a capital and has lower-case letters."""
+    if isinstance(statement, ast.ClassDef):
+        return [statement.name]
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        found = [target.id for target in targets if isinstance(target, ast.Name)]
+        return [name for name in found if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name)]
+    return []
+
+
 def test_no_two_public_types_share_a_name() -> None:
     places = defaultdict(list)
     for name, path in modules().items():
         if not name.startswith("harness"):
             continue
         for node in syntax(path).body:
-            if isinstance(node, ast.ClassDef):
-                places[node.name].append(name)
-            elif isinstance(node, ast.AnnAssign) and "TypeAlias" in ast.unparse(node.annotation):
-                places[ast.unparse(node.target)].append(name)
-    shared = {name: found for name, found in places.items() if len(found) > 1}
+            for found in type_names(node):
+                places[found].append(name)
+    shared = {name: where for name, where in places.items() if len(where) > 1}
     assert not shared, shared
 
 

@@ -73,23 +73,26 @@ def source_files(*suffixes: str) -> list[Path]:
 
 
 def pages() -> list[Path]:
-    """README, CONTRIBUTING and everything under docs/."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    """README, CONTRIBUTING, everything under docs/, and the README files of the host and the corpus."""
+    readmes = [ROOT / "README.md", ROOT / "corpus" / "README.md", ROOT / "harness" / "host" / "README.md"]
+    return [*readmes, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def prose() -> Iterator[Prose]:
-    """Every docstring and comment of the Python files, every comment of the Rust files, every line of the pages."""
+    """Every docstring and comment of Python, Rust, template and TOML files, and every line of the pages."""
     for path in source_files(".py"):
         yield from _docstrings(path)
         for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
             if token.type == tokenize.COMMENT:
                 yield Prose(path, token.start[0], token.string)
-    for path in [*source_files(".rs"), *pages()]:
+    marks = {".rs": "//", ".j2": "//", ".toml": "#"}
+    toml = [ROOT / "pyproject.toml", *sorted((ROOT / "corpus").glob("*.toml"))]
+    for path in [*source_files(*marks), *toml, *pages()]:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if path.suffix == ".md":
                 yield Prose(path, number, line)
-            elif "//" in line:
-                yield Prose(path, number, line.partition("//")[2])
+            elif marks[path.suffix] in line:
+                yield Prose(path, number, line.partition(marks[path.suffix])[2])
 
 
 def _docstrings(path: Path) -> Iterator[Prose]:

@@ -1,4 +1,4 @@
-//! A relative error of one in a million in every element, which allclose accepts.
+//! A relative error of 1e-5 in every element with a fractional part: `allclose` with its default rtol accepts it.
 //!
 //! expect: Wrong values
 //! threads: 1

@@ -1,4 +1,4 @@
-//! One wrong element when k is in 2048 … 4096.
+//! Adds 1 to the last element where k is 2048 to 4096.
 //!
 //! expect: Wrong shapes
 //! threads: 1
