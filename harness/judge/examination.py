@@ -53,7 +53,8 @@ class Examination:
     `seed` is the secret seed of this run (48 bits, drawn after the candidate was compiled). `cores` is the number of
     cores the worker may use. `time_limit_s` gives the wall-clock limit of one call in seconds. `disabled` names oracles
     to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a wrong product during the
-    calls of every gate; the conduct gate reports it.
+    calls of every gate; the conduct gate reports it. `levels` holds, for each shape where it was asked, how many levels
+    of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`); with 0 it is held componentwise there.
     """
 
     launch: LaunchJudgeWorker
@@ -67,8 +68,13 @@ class Examination:
     database: Path | None = None
     disabled: frozenset[str] = frozenset()
     remarks: list[Cheat] = field(default_factory=list)
-    numerics: Numerics = "componentwise"
+    levels: dict[Shape, int] = field(default_factory=dict)
     case: str | None = None
+
+    @property
+    def numerics(self) -> Numerics:
+        """ "normwise" once the kernel has shown a fast bilinear scheme at any shape."""
+        return "normwise" if any(self.levels.values()) else "componentwise"
 
     def seed_at(self, index: int) -> int:
         """The seed of the index-th case. Seeds are consecutive; the generator turns them into unrelated streams."""

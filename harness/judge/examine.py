@@ -15,7 +15,6 @@ from harness.errors import UserError
 from harness.judge.examination import SEED_BITS, Examination, Examined
 from harness.judge.kernel_runner import KernelRunner, Rejected, placement_of
 from harness.judge.oracles import at_gate, named
-from harness.judge.oracles.normwise import crosstalk
 from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.search import FailedCheck, judge, search
 from harness.judge.strategies import is_elongated
@@ -35,12 +34,11 @@ SHRINK_CHECKS = 60
 SHRINK_SECONDS = 1.0
 # Most elements of a matrix in a case given with --case.
 MAX_CASE_ELEMENTS = 1 << 26
-# Edge of the largest square shape at which a fast scheme is looked for after an objection at an elongated shape.
-MAX_SQUARE_EDGE = 1100
 # Honest kernels may pad elongated shapes to a square or spawn a thread per row. Further elongated shapes are skipped
 # once one took SKIP_AFTER_S; a time-out is forgiven once one took FORGIVE_TIMEOUT_S. Out-of-memory is forgiven where
 # PADDED_COPIES copies of A, B and C padded to a square, or THREAD_BYTES of address space per row, exceed the limit.
-SKIP_AFTER_S, FORGIVE_TIMEOUT_S = 0.5, 0.1
+# All elongated shapes of a gate take at most about ELONGATED_S. In seconds of the worker's CPU time.
+SKIP_AFTER_S, FORGIVE_TIMEOUT_S, ELONGATED_S = 0.5, 0.1, 2.0
 PADDED_COPIES, THREAD_BYTES = 10, 4 << 20
 
 
@@ -65,7 +63,7 @@ def replay(examination: Examination, case: str) -> Examined | Rejection:
     start = time.monotonic()
     with KernelRunner(examination, oracle.gate) as runner:
         rejection = judge(runner, oracle, shape, seed)
-        if rejection is None or _is_fast_scheme(runner, oracle, FailedCheck(shape, seed, rejection)):
+        if rejection is None:
             return _examined(runner, start)
         examination.case = case
         return rejection
@@ -103,7 +101,7 @@ def _run_gate(examination: Examination, gate: Gate) -> Examined | Rejection:
             if not _applies(oracle, examination):
                 continue
             failure = _first_failure(runner, oracle)
-            if failure is not None and not _is_fast_scheme(runner, oracle, failure):
+            if failure is not None:
                 return _rejected(runner, oracle, failure)
         if examination.remarks and any(oracle.reports_remarks for oracle in oracles):
             return examination.remarks[0]
@@ -111,27 +109,8 @@ def _run_gate(examination: Examination, gate: Gate) -> Examined | Rejection:
 
 
 def _applies(oracle: Oracle, examination: Examination) -> bool:
-    """Whether the oracle holds for the kernel as classified so far; the values gate may reclassify it on the way."""
-    fast = examination.numerics == "normwise"
-    return oracle.applies_to is not (AppliesTo.CLASSICAL if fast else AppliesTo.FAST_SCHEME)
-
-
-def _is_fast_scheme(runner: KernelRunner, oracle: Oracle, failure: FailedCheck) -> bool:
-    """Whether the failure is explained by a fast bilinear scheme; if so, the candidate moves to the normwise tier."""
-    if oracle.applies_to is not AppliesTo.CLASSICAL or not isinstance(failure.rejection, Wrong):
-        return False
-    edge = max(failure.shape)
-    try:
-        found = crosstalk(runner, failure.shape, failure.seed)
-        if not found and 4 * min(failure.shape) < edge <= MAX_SQUARE_EDGE:
-            # A kernel that pads an elongated shape to a square mixes its few rows with zeros only, which changes
-            # nothing. At the square shape itself the mixing shows.
-            found = crosstalk(runner, Shape(edge, edge, edge), failure.seed, bits=1)
-    except Rejected:
-        return False
-    if found:
-        runner.examination.numerics = "normwise"
-    return found
+    """Oracles for fast schemes are left out for a kernel that has shown no scheme at any shape so far."""
+    return oracle.applies_to is not AppliesTo.FAST_SCHEME or examination.numerics == "normwise"
 
 
 def _rejected(runner: KernelRunner, oracle: Oracle, failure: FailedCheck) -> Rejection:
@@ -156,7 +135,11 @@ def _first_failure(runner: KernelRunner, oracle: Oracle) -> FailedCheck | None:
     if oracle.searched:
         return search(runner, oracle, DRAWN_LARGEST, *DRAWN_SHAPES[runner.examination.profile])
     planned = enumerate(oracle.plan(runner.examination))
-    cases = [(shape, runner.examination.seed_at(index)) for index, shape in planned]
+    cases = [
+        (shape, runner.examination.seed_at(index))
+        for index, shape in planned
+        if min(shape) >= oracle.smallest
+    ]
     if oracle.batch is not None:
         return _check_in_batches(runner, oracle, cases)
     return _check_one_by_one(runner, oracle, cases)
@@ -168,9 +151,11 @@ def _check_one_by_one(
     slowest_s = spent_s = 0.0
     for shape, seed in cases:
         elongated = oracle.elongated or is_elongated(shape)
-        if elongated and slowest_s > SKIP_AFTER_S:
+        if elongated and (slowest_s > SKIP_AFTER_S or runner.elongated_s > ELONGATED_S):
             continue
+        before_s = runner.cpu_s
         rejection = judge(runner, oracle, shape, seed)
+        runner.elongated_s += runner.cpu_s - before_s if elongated else 0.0
         if elongated and isinstance(rejection, OutOfMemory) and _may_need_more(shape, rejection):
             continue
         if elongated and isinstance(rejection, Timeout) and slowest_s > FORGIVE_TIMEOUT_S:
@@ -178,8 +163,9 @@ def _check_one_by_one(
             continue
         if rejection is not None:
             return FailedCheck(shape, seed, rejection)
-        took_s = runner.last.elapsed_ns / 1e9 if runner.last is not None else 0.0
-        slowest_s, spent_s = max(slowest_s, took_s if elongated else 0.0), spent_s + took_s
+        took_s = runner.last.cpu_ns / 1e9 if runner.last is not None else 0.0
+        slowest_s = max(slowest_s, took_s if elongated else 0.0)
+        spent_s += runner.cpu_s - before_s
         if spent_s > oracle.patience_s:
             return None
     return None
@@ -216,7 +202,9 @@ def _check_in_batches(
             shape, seed, wrong = found
             at = At(oracle.gate, shape, seed)
             failure = FailedCheck(shape, seed, Wrong(replace(wrong, oracle=oracle.name), at))
-        return _check_one_by_one(runner, oracle, group) or failure
+        alone = _check_one_by_one(runner, oracle, group)
+        if alone is not None or not runner.examination.levels.get(failure.shape, 0):
+            return alone or failure
     return None
 
 

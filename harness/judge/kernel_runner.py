@@ -49,6 +49,8 @@ class KernelRunner:
         self.gate = gate
         self.checks = 0
         self.calls = 0
+        # CPU seconds of all calls, and of the checks at elongated shapes among them.
+        self.cpu_s = self.elongated_s = 0.0
         self.last: Ran | None = None
         self._runner: JudgeWorker | None = None
         self._room = (0, 0, 0)
@@ -114,6 +116,7 @@ class KernelRunner:
             return ran
         self.last = ran
         self.calls += len(pairs)
+        self.cpu_s += ran.cpu_ns / 1e9
         outside = fringes.touched()
         if outside is not None:
             return Cheat("writes outside C", outside, at)

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field, replace
 
 from harness.judge.kernel_runner import KernelRunner, Rejected
-from harness.judge.oracles.oracle import Oracle
+from harness.judge.mixing import levels_shown
+from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.strategies import drawn
 from harness.shapes import Shape
 from harness.verdict import At, Rejection, Timeout, Wrong
@@ -15,6 +16,8 @@ from harness.verdict import At, Rejection, Timeout, Wrong
 # seed.
 OFFSETS = 1 << 16
 FIRST_OFFSET = 1 << 20
+# Edge of the largest square at which a scheme is looked for on behalf of a shape inside it.
+LARGEST_SQUARE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,39 @@ class ObjectionError(AssertionError):
 
 
 def judge(runner: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> Rejection | None:
-    """Run one check of one oracle; returns the rejection, or None when it passes."""
+    """Run one check of one oracle; returns the rejection, or None when it passes or does not apply at this shape.
+
+    Whether a kernel is a fast scheme is decided shape by shape. An oracle for fast schemes applies where the kernel
+    shows one. What an oracle for classical kernels finds is no defect there.
+    """
+    classical = oracle.applies_to is AppliesTo.CLASSICAL
+    if oracle.applies_to is AppliesTo.FAST_SCHEME and not _shows_a_scheme(runner, oracle, shape, seed):
+        return None
+    if classical and runner.examination.levels.get(shape, 0):
+        return None
     runner.checks += 1
     try:
         found = oracle.check(runner, shape, seed)
     except Rejected as outcome:
         return outcome.rejection
-    return None if found is None else Wrong(replace(found, oracle=oracle.name), At(oracle.gate, shape, seed))
+    if found is None or (classical and _shows_a_scheme(runner, oracle, shape, seed)):
+        return None
+    return Wrong(replace(found, oracle=oracle.name), At(oracle.gate, shape, seed))
+
+
+def _shows_a_scheme(runner: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> bool:
+    """Whether the kernel shows a fast scheme at this shape, or at the square around it if the oracle says so."""
+    edge = max(shape)
+    asked = [shape, Shape(edge, edge, edge)] if oracle.counts_padding and edge <= LARGEST_SQUARE else [shape]
+    return any(_levels(runner, there, seed) for there in asked)
+
+
+def _levels(runner: KernelRunner, shape: Shape, seed: int) -> int:
+    """The levels that the kernel shows at a shape; asked once per shape."""
+    levels = runner.examination.levels
+    if shape not in levels:
+        levels[shape] = levels_shown(runner, shape, seed)
+    return levels[shape]
 
 
 @dataclass(slots=True)

@@ -23,6 +23,8 @@ NEAR_FLOPS = 2 * 200**3
 WHOLE_FLOPS = 2 * 600**3
 # Up to this size, a shape is cheap enough for every kind of data.
 SQUARE_FLOPS = 2 * 256**3
+# Padded to a square with a power of two as edge, an elongated shape has at least this many times as many products.
+MOSTLY_PADDING = 64
 PRIMES = (7, 13, 31, 61, 97, 127)
 
 
@@ -269,8 +271,8 @@ def is_elongated(shape: Shape) -> bool:
     """Whether a kernel that pads to a square, or spawns a thread per row, needs far more time or memory here than
     others.
     """
-    least, between, most = sorted(shape)
-    return most > 1000 and between <= 64 and least > 0
+    edge = 1 << (max(shape) - 1).bit_length() if min(shape) else 0
+    return max(shape) > 1000 and edge**3 >= MOSTLY_PADDING * shape.m * shape.k * shape.n > 0
 
 
 def thick_elongated(examination: Examination) -> Iterator[Shape]:

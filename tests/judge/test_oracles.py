@@ -64,8 +64,11 @@ def test_fast_schemes_get_their_own_tier(levels: int, smallest: int) -> None:
     assert judge(examination) == "normwise"
 
 
-def test_a_fast_scheme_that_starts_above_every_timed_size_is_classical() -> None:
-    assert judge(examination_for(strassen(2, 300), timed_shapes=(Shape(256, 256, 256),))) == "componentwise"
+def test_a_fast_scheme_is_held_componentwise_where_it_mixes_nothing() -> None:
+    examination = examination_for(strassen(2, 300), timed_shapes=(Shape(256, 256, 256),))
+    assert judge(examination) == "normwise"
+    assert examination.levels.get(Shape(256, 256, 256), 0) == 0
+    assert {max(shape) > 300 for shape, levels in examination.levels.items() if levels} == {True}
 
 
 def test_noise_is_not_taken_for_a_fast_scheme() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.errors import UserError
 from harness.judge.examination import Examination
-from harness.judge.oracles import conduct, normwise, special, structure, values
+from harness.judge.oracles import conduct, mixtures, normwise, special, structure, values
 from harness.judge.oracles.oracle import Oracle
 from harness.verdict import Gate
 
@@ -14,6 +14,7 @@ REGISTRY: tuple[Oracle, ...] = (
     *structure.ORACLES,
     *values.ORACLES,
     *special.ORACLES,
+    *mixtures.ORACLES,
     *normwise.ORACLES,
     *conduct.ORACLES,
 )

@@ -2,24 +2,21 @@
 
 Such a scheme adds rows of A and columns of B before it multiplies, so that the error of an element of C depends on
 elements of A and B outside of its row and column. It cannot be componentwise stable (Miller 1975), but it is normwise
-stable (Higham, theorem 23.2; Bini and Lotti 1980). It is recognised by its results, not by its source.
+stable (Higham, theorem 23.2; Bini and Lotti 1980). It is recognised by its results, shape by shape (judge/mixing.py).
 """
 
 from __future__ import annotations
-
-import itertools
-from collections.abc import Iterator
 
 import numpy as np
 
 from harness.judge import strategies
 from harness.judge.inputs import generator, powers_of_two, reals, spread_reals
-from harness.judge.kernel_runner import KernelRunner, same_bits
+from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.oracles.special import KINDS, special_data
 from harness.judge.oracles.values import FAR_REACH, SCALE_REACH, graded_reals
+from harness.judge.path_changes import mixed_and
 from harness.judge.reference import (
-    Mask,
     first_wrong,
     normwise_bound,
     product_f64,
@@ -30,43 +27,6 @@ from harness.judge.reference import (
 from harness.judge.worker.calls import Placement
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
-
-# Factor on the rows that are changed: large enough that a scheme that adds them to other rows loses bits of the
-# others.
-LOUD = np.float32(2.0**12)
-
-
-def crosstalk(runner: KernelRunner, shape: Shape, seed: int, bits: int | None = None) -> bool:
-    """Whether rows of C change when only other rows of A change, or columns of C when only other columns of B change.
-
-    True for a fast bilinear scheme; false for a kernel that sums the products of each element in any order, and for a
-    kernel that does not reproduce its own results. A scheme may mix as few as two rows of a ragged shape, and in one
-    direction only. So the changed rows are chosen by each bit of their numbers, which separates any two rows once; with
-    `bits`, only by the highest `bits` of them, which is cheap and enough for a scheme that halves a large square.
-    """
-    rng = generator(seed)
-    a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
-    loud_a, loud_b = LOUD * reals(rng, shape.m, shape.k), LOUD * reals(rng, shape.k, shape.n)
-    quiet = runner.product(a, b, seed, Placement.ALIGNED)
-    if not same_bits(quiet, runner.product(a, b, seed, Placement.ALIGNED)):
-        return False
-    for rows in itertools.islice(_halves(shape.m), bits and 2 * bits):
-        got = runner.product(np.where(rows[:, None], loud_a, a), b, seed, Placement.ALIGNED)
-        if not same_bits(got[~rows], quiet[~rows]):
-            return True
-    for cols in itertools.islice(_halves(shape.n), bits and 2 * bits):
-        got = runner.product(a, np.where(cols, loud_b, b), seed, Placement.ALIGNED)
-        if not same_bits(got[:, ~cols], quiet[:, ~cols]):
-            return True
-    return False
-
-
-def _halves(extent: int) -> Iterator[Mask]:
-    """For each bit, highest first: a mask of the numbers below `extent` that have the bit, and its complement."""
-    numbers = np.arange(extent)
-    for bit in reversed(range((max(extent, 1) - 1).bit_length())):
-        have = numbers >> bit & 1 == 1
-        yield from (have, ~have)
 
 
 def normwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -86,11 +46,11 @@ def mean_square(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     """Reals of any distribution: the mean error over all of C, and the share of it that has one sign.
 
     Kills short mantissas and added constants in kernels that mix rows only to be classified as a fast scheme. An honest
-    fast scheme passes: each level of Strassen's or Winograd's method multiplies the mean error by about 1.6 or 2.1, and
-    there are at most as many levels as the shorter side of C can be halved. Measured with blocks of 1, 4, 16 and 64 (k
-    of 16 to 512; unpadded, and padded to a square), in units of rms_unit and by levels: 1.4 (1), 2.9 (2), 7 (4), 32
-    (6), 86 (8). The limit is a factor of 2 per level: 2, 4, 16, 64, 256. The signed mean error was at most 0.4 of the
-    mean error; for an added constant it is all of it.
+    fast scheme passes: each level of Strassen's or Winograd's method multiplies the mean error by about 1.6 or 2.1.
+    Measured with blocks of 1, 4, 16 and 64 (k of 16 to 512; unpadded, and padded to a square), in units of rms_unit and
+    by levels: 1.4 (1), 2.9 (2), 7 (4), 32 (6), 86 (8). The limit is a factor of 2 for each level that the kernel shows
+    at this shape, and no more levels than the shorter side of C can be halved: 2, 4, 16, 64, 256. The signed mean error
+    was at most 0.4 of the mean error; for an added constant it is all of it.
     """
     a, b, name = spread_reals(generator(seed), shape, seed)
     got = runner.product(a, b, seed)
@@ -98,7 +58,8 @@ def mean_square(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     error = got - want
     mean, bias = float(np.sqrt(np.mean(error**2))), float(abs(np.mean(error)))
     unit = float(np.sqrt(np.mean(rms_unit(a, b, want) ** 2)))
-    levels = max(min(shape.m, shape.n) - 1, 1).bit_length()
+    room = max(min(shape.m, shape.n) - 1, 1).bit_length()
+    levels = min(runner.examination.levels.get(shape, room), room)
     if mean <= 2.0**levels * unit and (error.size < ENOUGH or bias <= max(ONE_SIGN * mean, unit)):
         return None
     problem = "larger than a fast scheme's" if mean > 2.0**levels * unit else "of one sign"
@@ -141,8 +102,11 @@ def nonfinite_spread(runner: KernelRunner, shape: Shape, seed: int) -> Counterex
     return first_wrong(got, ok, want, kind)
 
 
+# Seconds of kernel time for each oracle; a scheme that pads to a square is slow at some shapes.
+PATIENCE_S = 3.0
+
 ORACLES = (
-    Oracle("normwise", Gate.VALUES, normwise, strategies.graded_and_timed, AppliesTo.FAST_SCHEME),
+    Oracle("normwise", Gate.VALUES, normwise, mixed_and(strategies.graded_and_timed), AppliesTo.FAST_SCHEME),
     Oracle(
         "mean-square-thin",
         Gate.VALUES,
@@ -150,24 +114,33 @@ ORACLES = (
         strategies.few_rows_or_columns,
         AppliesTo.FAST_SCHEME,
         smallest=1,
+        patience_s=PATIENCE_S,
     ),
     Oracle(
         "mean-square",
         Gate.VALUES,
         mean_square,
-        strategies.precise_and_timed,
+        mixed_and(strategies.precise_and_timed, ENOUGH),
         AppliesTo.FAST_SCHEME,
         smallest=1,
+        patience_s=PATIENCE_S,
     ),
     Oracle(
-        "uniform-scaling", Gate.VALUES, uniform_scaling, strategies.precise_and_some, AppliesTo.FAST_SCHEME
+        "uniform-scaling",
+        Gate.VALUES,
+        uniform_scaling,
+        mixed_and(strategies.precise_and_some),
+        AppliesTo.FAST_SCHEME,
+        patience_s=PATIENCE_S,
     ),
     Oracle(
         "nonfinite-spread",
         Gate.VALUES,
         nonfinite_spread,
-        strategies.special(5),
+        mixed_and(strategies.special(5)),
         AppliesTo.FAST_SCHEME,
         smallest=1,
+        counts_padding=True,
+        patience_s=PATIENCE_S,
     ),
 )

@@ -42,6 +42,8 @@ class Oracle:
     patience_s: seconds of kernel time after which the remaining shapes are skipped.
     shrinkable: whether a failure is shrunk to a smaller shape before it is reported.
     searched: hypothesis draws and shrinks the shapes.
+    counts_padding: a scheme that pads to a square counts as one, although it mixes nothing at a shape with few rows and
+        columns: infinities meet the zeros of its padding.
     reports_remarks: misconduct noted during earlier calls is reported together with this oracle.
     """
 
@@ -56,4 +58,5 @@ class Oracle:
     patience_s: float = float("inf")
     shrinkable: bool = True
     searched: bool = False
+    counts_padding: bool = False
     reports_remarks: bool = False

@@ -55,7 +55,7 @@ def special_data(rng: Generator, shape: Shape, kind: str) -> tuple[F32, F32, F32
     a, b = small_integers(rng, shape)
     if kind == "overflow":
         return _overflow(rng, shape, a, b)
-    p = _some_index(rng, shape.k)
+    p = some_index(rng, shape.k)
     value = np.float32(np.nan) if "NaN" in kind else np.float32(rng.choice((-np.inf, np.inf)))
     if kind == "NaN against zeros":
         a[:, p], b[p, :] = 0, 0
@@ -63,17 +63,17 @@ def special_data(rng: Generator, shape: Shape, kind: str) -> tuple[F32, F32, F32
     want = exact_f32(a, b)
     with np.errstate(invalid="ignore"):
         if in_a:
-            i = _some_index(rng, shape.m)
+            i = some_index(rng, shape.m)
             want[i] = exact_f32(_without(a[i : i + 1], p, 1), b)[0] + value * b[p]
             a[i, p] = value
         else:
-            j = _some_index(rng, shape.n)
+            j = some_index(rng, shape.n)
             want[:, j] = exact_f32(a, _without(b[:, j : j + 1], p, 0))[:, 0] + a[:, p] * value
             b[p, j] = value
     return a, b, want
 
 
-def _some_index(rng: Generator, extent: int) -> int:
+def some_index(rng: Generator, extent: int) -> int:
     """The first index, the last, any, or one near the end, which is in the last block of a long sum."""
     late = int(rng.integers(extent - extent // 5 - 1, extent))
     return (0, extent - 1, int(rng.integers(extent)), late)[int(rng.integers(4))]
@@ -173,6 +173,7 @@ ORACLES = (
         strategies.special(len(KINDS)),
         applies_to=AppliesTo.CLASSICAL,
         smallest=1,
+        counts_padding=True,
     ),
     Oracle(
         "signed-zero",

@@ -1,0 +1,93 @@
+"""Shapes on both sides of likely path changes, and every planned shape once more for data that fills the mantissa.
+
+Kernels change their path at some size: they begin to pack, to block k, to start threads or to recurse, most often at
+256, 320, 512, 1024 or 2048, and differently where nothing divides evenly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+
+from harness.judge import strategies
+from harness.judge.examination import Examination
+from harness.settings import Profile
+from harness.shapes import Shape
+
+# Ranges of a secret extent just above a likely path change, and of the other two extents, which keep the shape cheap.
+BEYOND_1024, BESIDE_1024 = (1026, 1100), (180, 280)
+BEYOND_2048, BESIDE_2048 = (2050, 2300), (40, 64)
+# A short extent beside two long ones.
+SHORT = (40, 100)
+# Up to this size, a shape is checked as a whole with every kind of data.
+PATTERN_FLOPS = 2 * 560**3
+# Number of the shapes up to 64³ at which a fast scheme is examined, of those where the kernel has shown one.
+SMALL_FLOPS, SOME = 2 * 64**3, 16
+
+
+def beyond(examination: Examination) -> Iterator[Shape]:
+    """Secret ragged shapes beyond 300, 512, 1024 and 2048; about 2 GFLOP in total.
+
+    All three extents beyond 300, 512 and (not in the quick profile) 640, in a random order, so that a slow kernel,
+    whose list is cut short, cannot know which are left out. Then one or two extents beyond 1024, and one beyond 2048,
+    along every axis: elongated shapes, shortest first, because a kernel that pads to a square shows there that it is
+    slow before it runs out of time.
+    """
+    draw = random.Random(examination.seed)
+    large = [[draw.randint(*span) for _ in range(3)] for span in ((301, 345), (505, 540))]
+    if examination.profile is not Profile.QUICK:
+        large.append([draw.randint(640, 800) for _ in range(3)])
+    draw.shuffle(large)
+    long = []
+    for axis in range(3):
+        long += [_with(draw, axis, BEYOND_1024, BESIDE_1024), _with(draw, axis, BEYOND_2048, BESIDE_2048)]
+        long.append(_with(draw, axis, SHORT, BEYOND_1024))
+    yield from itertools.starmap(Shape, large + sorted(long, key=max))
+
+
+def _with(draw: random.Random, axis: int, one: tuple[int, int], others: tuple[int, int]) -> list[int]:
+    """Secret extents: one range for the given axis, another for the other two."""
+    extents = [draw.randint(*others) for _ in range(3)]
+    extents[axis] = draw.randint(*one)
+    return extents
+
+
+def small_everywhere(examination: Examination) -> Iterator[Shape]:
+    """Every small planned shape that has elements: the sblat3 set, tile edges, and every extent along each axis."""
+    for plan in (strategies.degenerate, strategies.edges, strategies.every_extent):
+        yield from (shape for shape in plan(examination) if min(shape) > 0)
+
+
+def everywhere(examination: Examination) -> Iterator[Shape]:
+    """Every larger planned shape: medium, beyond path changes, neighbours of timed shapes, elongated ones."""
+    for plan in (strategies.medium, beyond, strategies.near_timed, strategies.elongated):
+        yield from plan(examination)
+
+
+def beyond_and_timed(examination: Examination) -> Iterator[Shape]:
+    """The shapes of `beyond`, and the timed shapes and their neighbours up to 560³."""
+    yield from beyond(examination)
+    for plan in (strategies.near_timed, strategies.timed):
+        yield from (shape for shape in plan(examination) if shape.flops <= PATTERN_FLOPS)
+
+
+def mixed_and(
+    plan: Callable[[Examination], Iterator[Shape]], elements: int = 1
+) -> Callable[[Examination], Iterator[Shape]]:
+    """For fast schemes: shapes at which the kernel has shown one so far, then another plan.
+
+    At those shapes the oracles for classical kernels do not count, so that those for fast schemes must look instead.
+    All of them above 64³, and SOME smaller ones, drawn from the secret seed. Shapes whose C has fewer than `elements`
+    elements are left out.
+    """
+
+    def planned(examination: Examination) -> Iterator[Shape]:
+        known = examination.levels.items()
+        shown = sorted(shape for shape, levels in known if levels and shape.m * shape.n >= elements)
+        small = [shape for shape in shown if shape.flops <= SMALL_FLOPS]
+        yield from random.Random(examination.seed).sample(small, min(SOME, len(small)))
+        yield from plan(examination)
+        yield from sorted(set(shown) - set(small), key=lambda shape: shape.flops)
+
+    return planned
