@@ -73,6 +73,37 @@ def small_whole(x: F32) -> bool:
     return bool((x == np.rint(x)).all()) and float(np.abs(x).max(initial=0)) < 10
 
 
+def without_runs(a: F32, b: F32) -> bool:
+    """Small integers, of both signs in every row of A and every column of B."""
+    whole = small_whole(a) and small_whole(b)
+    return whole and all(bool(((x > 0).any(axis=i) & (x < 0).any(axis=i)).all()) for i, x in ((1, a), (0, b)))
+
+
+def short_mantissa_where(when: Callable[[Shape], bool]) -> Callable[[], Kernel]:
+    """Rounds real inputs to 8 bits at some shapes."""
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        short = when(shape_of(a, b)) and is_real(a) and is_real(b)
+        np.matmul(*((bits(a, 8), bits(b, 8)) if short else (a, b)), out=c)
+
+    return lambda: kernel
+
+
+def gives_the_last_product_for_nearly_equal_inputs() -> Kernel:
+    last: list[tuple[F32, F32, F32]] = []
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        for x, y, z in last:
+            near = shape_of(x, y) == shape_of(a, b) and is_real(a)
+            if near and all(np.allclose(*pair, rtol=2.0**-16, atol=0) for pair in ((a, x), (b, y))):
+                c[...] = z
+                return
+        honest(a, b, c)
+        last[:] = [(a.copy(), b.copy(), c.copy())]
+
+    return kernel
+
+
 def unknown_shape(a: F32, b: F32) -> bool:
     """True for shapes that are not in the judge's fixed lists."""
     examination = lab_of(launching(lambda: honest))
@@ -92,7 +123,9 @@ def coarse_sums() -> Kernel:
 
     def kernel(a: F32, b: F32, c: F32) -> None:
         fast(a, b, c)
-        c[...] = bits(c, 16) if a.shape[1] > 200 and min(c.shape) > 30 else c
+        wide = not small_whole(a) or not small_whole(b)
+        wide = wide and all((x == np.rint(x)).all() for x in (a, b))
+        c[...] = bits(c, 16) if wide and a.shape[1] > 200 and min(c.shape) > 30 else c
 
     return kernel
 
@@ -168,13 +201,17 @@ def flush_to_zero_when_large() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
         tiny = np.float32(2.0**-126)
         flushed: list[F32] = [np.where(np.abs(x) < tiny, np.float32(0), x) for x in (a, b)]
-        np.matmul(*(flushed if a.size > 10000 else (a, b)), out=c)
+        finite = bool(np.isfinite(a).all() and np.isfinite(b).all())
+        np.matmul(*(flushed if a.size > 10000 and finite else (a, b)), out=c)
 
     return kernel
 
 
 def skips_zeros() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
+        if len(a) >= 24:
+            honest(a, b, c)
+            return
         c[...] = 0
         for p in range(a.shape[1]):
             some = a[:, p] != 0
@@ -185,6 +222,9 @@ def skips_zeros() -> Kernel:
 
 def negates_twice() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
+        if len(a) >= 24:
+            honest(a, b, c)
+            return
         c[...] = -(-a @ b)
 
     return kernel
@@ -252,9 +292,9 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "degenerate": spoil(at(9, 0, 3)),
     "one-hot": spoil(lambda a, b: a.size == 17 * 9 and np.count_nonzero(a) == 1),
     "patterns": spoil(lambda a, b: len(a) > 3 and a.size > 20 and bool((a == a[0]).all() and a.any())),
-    "edges": spoil(at(31, 33, 32)),
-    "elongated": spoil(lambda a, b: a.shape[1] > 1100 and small_whole(a)),
-    "extents": spoil(lambda a, b: len(a) == 43 and max(b.shape) < 20),
+    "edges": spoil(lambda a, b: shape_of(a, b) == (31, 33, 32) and small_whole(a)),
+    "elongated": spoil(lambda a, b: a.shape[1] > 1100 and max(len(a), b.shape[1]) < 24 and small_whole(a)),
+    "extents": spoil(lambda a, b: len(a) == 43 and max(b.shape) < 20 and small_whole(a)),
     "medium": spoil(lambda a, b: a.shape[1] == 768 and small_whole(a)),
     "placements": spoil(
         lambda a, b: (
@@ -264,12 +304,10 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
         )
     ),
     "near-timed": spoil(
-        lambda a, b: 0 < np.abs(np.subtract(shape_of(a, b), TIMED)).max() <= 3 and small_whole(a)
+        lambda a, b: 0 < np.abs(np.subtract(shape_of(a, b), TIMED)).max() <= 3 and without_runs(a, b)
     ),
     "timed-shapes": spoil(
-        lambda a, b: (
-            shape_of(a, b) == TIMED and small_whole(a) and small_whole(b) and 2 * np.count_nonzero(a) > a.size
-        )
+        lambda a, b: shape_of(a, b) == TIMED and without_runs(a, b) and 2 * np.count_nonzero(a) > a.size
     ),
     "drawn": spoil(unknown_shape),
     "poison": adds_to_c,
@@ -278,6 +316,13 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "componentwise": short_mantissa_on_reals,
     "graded": split_in_16_bits,
     "rounding": split_in_16_bits_where_it_is_timed,
+    "reals-everywhere": short_mantissa_where(lambda shape: min(shape) > 130 and max(shape) <= 300),
+    "small-everywhere": short_mantissa_where(lambda shape: shape == (31, 33, 32)),
+    "resolution": gives_the_last_product_for_nearly_equal_inputs,
+    "special-mixture": spoil(lambda a, b: min(shape_of(a, b)) > 300 and bool(np.isnan(b).any())),
+    "pattern-mixture": spoil(
+        lambda a, b: min(shape_of(a, b)) > 300 and small_whole(a) and not without_runs(a, b)
+    ),
     "scaling": flushes_small,
     "zero-rows": residue_in_zero_rows,
     "subnormal": flush_to_zero,

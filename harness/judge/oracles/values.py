@@ -292,7 +292,7 @@ ORACLES = (
         batch=componentwise_batch,
         patience_s=2.0,
     ),
-    Oracle("resolution", Gate.VALUES, resolution, path_changes.beyond_and_timed, patience_s=2.0),
+    Oracle("resolution", Gate.VALUES, resolution, path_changes.beyond_and_timed, smallest=1, patience_s=2.0),
     Oracle("scaling", Gate.VALUES, scaling, strategies.precise, applies_to=AppliesTo.CLASSICAL),
     Oracle("zero-rows", Gate.VALUES, zero_rows, strategies.precise, applies_to=AppliesTo.CLASSICAL),
 )

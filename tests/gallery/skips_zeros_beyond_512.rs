@@ -1,0 +1,35 @@
+//! Skips zeros of A where an extent exceeds 512, so that 0 times NaN or infinity is lost. Special values are checked
+//! beyond every likely path change.
+//!
+//! expect: Wrong values
+//! threads: 1
+//! tier: safe
+
+fn product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            for j in 0..n {
+                c[i * n + j] += x * b[p * n + j];
+            }
+        }
+    }
+}
+
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    if m.max(k).max(n) <= 512 {
+        return product(m, k, n, a, b, c);
+    }
+    c.fill(0.0);
+    for i in 0..m {
+        for p in 0..k {
+            let x = a[i * k + p];
+            if x != 0.0 {
+                for j in 0..n {
+                    c[i * n + j] += x * b[p * n + j];
+                }
+            }
+        }
+    }
+}
