@@ -21,7 +21,7 @@ from harness.judge.examine import parse_case
 from harness.judge.inputs import generator, reals
 from harness.judge.kernel_runner import KernelRunner
 from harness.judge.reference import componentwise_bound, product_f64
-from harness.judge.worker.calls import F32, Placement
+from harness.judge.worker.calls import F32, Placement, Surroundings
 from harness.judge.worker.limits import time_limit_s
 from harness.settings import Settings
 from harness.shapes import Shape
@@ -50,7 +50,11 @@ class RecordingRunner(KernelRunner):
         self.recorded: list[tuple[F32, F32]] = []
 
     def products(
-        self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement | None = None
+        self,
+        pairs: Sequence[tuple[F32, F32]],
+        seed: int,
+        placement: Placement | None = None,
+        surroundings: Surroundings = Surroundings.ONE_BY_ONE,
     ) -> list[F32]:
         """Record the operands and return the correct products."""
         self.recorded.extend((a.copy(), b.copy()) for a, b in pairs)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from harness.candidate import ThreadClass
-from harness.judge.worker.calls import Placement, Ran, Slot
+from harness.judge.worker.calls import Layout, Placement, Ran, Slot, Surroundings
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Gate, Rejection
@@ -25,7 +25,23 @@ class JudgeWorker(Protocol):
         """Lay out one slot per shape in shared memory; the views are writable by the parent."""
         ...
 
-    def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
+    def batch(self, layout: Layout) -> list[Slot]:
+        """One aligned slot per product of `layout`; products that share an A or a B see the same addresses."""
+        ...
+
+    def shared(self, shape: Shape) -> Slot:
+        """One aligned slot whose A and B begin at the same address; m is at least n."""
+        ...
+
+    def run(
+        self,
+        slots: Sequence[Slot],
+        *,
+        at: At,
+        limit_s: float,
+        inspect: bool = False,
+        surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+    ) -> Ran | Rejection:
         """Call the kernel once per slot, in order; afterwards the worker is frozen and C can be read."""
         ...
 
@@ -51,10 +67,12 @@ class Examination:
     """One candidate under examination, shared by its judging gates.
 
     `seed` is the secret seed of this run (48 bits, drawn after the candidate was compiled). `cores` is the number of
-    cores the worker may use. `time_limit_s` gives the wall-clock limit of one call in seconds. `disabled` names oracles
-    to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a wrong product during the
-    calls of every gate; the conduct gate reports it. `levels` holds, for each shape where it was asked, how many levels
-    of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`); with 0 it is held componentwise there.
+    cores the worker may use. `other_surroundings` starts workers that see other numbers of cores or are told to use
+    other numbers of threads, by description. `time_limit_s` gives the wall-clock limit of one call in seconds.
+    `disabled` names oracles to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a
+    wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape where it
+    was asked, how many levels of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`); with 0 it is
+    held componentwise there.
     """
 
     launch: LaunchJudgeWorker
@@ -66,6 +84,7 @@ class Examination:
     timed_shapes: tuple[Shape, ...] = ()
     nodeid: str = ""
     database: Path | None = None
+    other_surroundings: Mapping[str, LaunchJudgeWorker] = field(default_factory=dict)
     disabled: frozenset[str] = frozenset()
     remarks: list[Cheat] = field(default_factory=list)
     levels: dict[Shape, int] = field(default_factory=dict)

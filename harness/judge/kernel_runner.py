@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.judge.examination import Examination, JudgeWorker
 from harness.judge.red_zones import RedZones
 from harness.judge.reference import shape_of
-from harness.judge.worker.calls import F32, Placement, Ran, Slot
+from harness.judge.worker.calls import F32, Layout, Placement, Ran, Slot, Surroundings
 from harness.judge.worker.limits import HEADROOM, slow_s
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Crash, Gate, Panic, Rejection
@@ -76,16 +76,21 @@ class KernelRunner:
         return self.products([(a, b)], seed, placement)[0]
 
     def products(
-        self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement | None = None
+        self,
+        pairs: Sequence[tuple[F32, F32]],
+        seed: int,
+        placement: Placement | None = None,
+        surroundings: Surroundings = Surroundings.ONE_BY_ONE,
     ) -> list[F32]:
         """Run one batch in one process and return the products in order; when the batch dies, find the call
         that died.
         """
         where = placement or placement_of(seed)
-        outcome = self._batch(pairs, seed, where)
+        outcome = self._batch(pairs, seed, where, surroundings)
         if isinstance(outcome, list):
             return outcome
-        if len(pairs) > 1 and isinstance(outcome, Crash | Panic):
+        alone = surroundings is not Surroundings.ONE_BY_ONE
+        if len(pairs) > 1 and not alone and isinstance(outcome, Crash | Panic):
             outcome = self._guilty(pairs, seed, where) or outcome
         raise Rejected(outcome)
 
@@ -97,20 +102,72 @@ class KernelRunner:
                 return outcome
         return None
 
+    def shared_product(self, a: F32, n: int, seed: int) -> F32:
+        """C (m×n) of A (m×k) and the B (k×n) that begins at the same address, as when a caller passes one slice twice.
+
+        m is at least n. Raises Rejected when the kernel did not return.
+        """
+        shape = Shape(a.shape[0], a.shape[1], n)
+        slot = self._open([shape]).shared(shape)
+        slot.a[...] = a
+        outcome = self._run([slot], [(a, slot.b.copy())], Placement.ALIGNED, seed)
+        if isinstance(outcome, list):
+            return outcome[0]
+        raise Rejected(outcome)
+
+    def products_into_two(self, a: F32, both: tuple[F32, F32], seed: int) -> list[F32]:
+        """A·B into one C, then, after B changed in place, A·B' into another C, in two calls at the same A and B.
+
+        Raises Rejected when the kernel did not return.
+        """
+        shape = shape_of(a, both[0])
+        slots = self._open([shape, shape]).batch(Layout(shape, 1, 1, ((0, 0), (0, 0))))
+        products = []
+        for number, (slot, b) in enumerate(zip(slots, both, strict=True)):
+            slot.a[...] = a
+            slot.b[...] = b
+            outcome = self._run([slot], [(a, b)], Placement.ALIGNED, seed + number, zones=False)
+            if not isinstance(outcome, list):
+                raise Rejected(outcome)
+            products += outcome
+        return products
+
     def _batch(
-        self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement
+        self,
+        pairs: Sequence[tuple[F32, F32]],
+        seed: int,
+        placement: Placement,
+        surroundings: Surroundings = Surroundings.ONE_BY_ONE,
     ) -> list[F32] | Rejection:
         shapes = [shape_of(a, b) for a, b in pairs]
         slots = self._open(shapes).slots(shapes, placement)
-        for index, (slot, (a, b)) in enumerate(zip(slots, pairs, strict=True)):
+        for slot, (a, b) in zip(slots, pairs, strict=True):
             assert a.dtype == b.dtype == np.float32
             slot.a[...] = a
             slot.b[...] = b
+        return self._run(slots, pairs, placement, seed, surroundings)
+
+    def _run(
+        self,
+        slots: Sequence[Slot],
+        pairs: Sequence[tuple[F32, F32]],
+        placement: Placement,
+        seed: int,
+        surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+        zones: bool = True,
+    ) -> list[F32] | Rejection:
+        """Poison every C, call the kernel, and copy every C. A and B are in their slots already.
+
+        Without `zones`, the bytes beside C are not watched, because they belong to another slot of the layout.
+        """
+        shapes = [slot.shape for slot in slots]
+        for index, slot in enumerate(slots):
             self._poison(slot, seed + index)
-        fringes = RedZones(slots, placement, self._salt)
+        fringes = RedZones(slots if zones else (), placement, self._salt)
         at = At(self.gate, max(shapes, key=lambda shape: (shape.flops, shape)), seed)
         assert self._runner is not None
-        ran = self._runner.run(slots, at=at, limit_s=self._limit_s(shapes), inspect=self.gate is Gate.CONDUCT)
+        limit_s, inspect = self._limit_s(shapes), self.gate is Gate.CONDUCT
+        ran = self._runner.run(slots, at=at, limit_s=limit_s, inspect=inspect, surroundings=surroundings)
         if not isinstance(ran, Ran):
             self.close()
             return ran

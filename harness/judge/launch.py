@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.candidate import ThreadClass
-from harness.judge.examination import Examination, secret_seed
+from harness.judge.examination import Examination, LaunchJudgeWorker, secret_seed
 from harness.judge.worker.calls import Program
 from harness.judge.worker.limits import limits_for, time_limit_s
 from harness.machine import Machine
@@ -34,12 +34,22 @@ def prepare_examination(
     cores = machine.cores[-1:] if threads == 1 else machine.cores
     sandboxed = not settings.unsandboxed and not trusted
 
-    def launch(shapes: Sequence[Shape]) -> Worker:
-        limits = limits_for(shapes, len(cores), cores)
-        return Worker(host, program, limits, Capacity.of(shapes), sandboxed=sandboxed)
+    def launching(cores: tuple[int, ...], threads: int) -> LaunchJudgeWorker:
+        def launch(shapes: Sequence[Shape]) -> Worker:
+            limits = limits_for(shapes, threads, cores)
+            return Worker(host, program, limits, Capacity.of(shapes), sandboxed=sandboxed)
+
+        return launch
+
+    every = len(machine.cores)
+    pools = (1,) if threads == 1 else sorted({1, 2, 3, every + 1} - {every})
 
     return Examination(
-        launch=launch,
+        launch=launching(cores, len(cores)),
+        other_surroundings={
+            f"{every} cores in sight and {pool} threads to use": launching(machine.cores, pool)
+            for pool in pools
+        },
         seed=secret_seed(settings.seed),
         time_limit_s=time_limit_s,
         profile=settings.profile,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.judge.examination import Examination, LaunchJudgeWorker
-from harness.judge.worker.calls import F32, Placement, Ran, Slot
+from harness.judge.worker.calls import F32, Layout, Placement, Ran, Slot, Surroundings
 from harness.shapes import Shape
 from harness.verdict import At, Crash, Rejection, Timeout
 
@@ -33,7 +33,25 @@ class FakeWorker:
 
         return [Slot(s, zeros(s.m, s.k), zeros(s.k, s.n), zeros(s.m, s.n)) for s in shapes]
 
-    def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
+    def batch(self, layout: Layout) -> list[Slot]:
+        m, k, n = layout.shape
+        a = [np.zeros((m, k), np.float32) for _ in range(layout.a_count)]
+        b = [np.zeros((k, n), np.float32) for _ in range(layout.b_count)]
+        return [Slot(layout.shape, a[i], b[j], np.zeros((m, n), np.float32)) for i, j in layout.pairs]
+
+    def shared(self, shape: Shape) -> Slot:
+        a, c = np.zeros((shape.m, shape.k), np.float32), np.zeros((shape.m, shape.n), np.float32)
+        return Slot(shape, a, a.reshape(-1)[: shape.k * shape.n].reshape(shape.k, shape.n), c)
+
+    def run(
+        self,
+        slots: Sequence[Slot],
+        *,
+        at: At,
+        limit_s: float,
+        inspect: bool = False,
+        surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+    ) -> Ran | Rejection:
         assert not self.dead, "a dead worker was used again"
         for slot in slots:
             try:

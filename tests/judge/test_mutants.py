@@ -14,7 +14,7 @@ from harness.judge.oracles import REGISTRY
 from harness.judge.oracles.conduct import BETWEEN
 from harness.judge.oracles.oracle import AppliesTo
 from harness.judge.reference import shape_of
-from harness.judge.worker.calls import F32, Ran, Slot
+from harness.judge.worker.calls import F32, Ran, Slot, Surroundings
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Rejection, Wrong
@@ -263,6 +263,55 @@ def does_nothing_after_500_calls() -> Kernel:
     return kernel
 
 
+def keeps_nan_for_the_next_call() -> Kernel:
+    dirty = [False]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        if dirty[0] and c.size:
+            c.flat[-1] = np.nan
+        dirty[0] = a.size > 0 and bool(np.isnan(a).all())
+
+    return kernel
+
+
+def remembers_a_shape_by_its_number_of_products() -> Kernel:
+    last = [Shape(0, 0, 0)]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        shape = shape_of(a, b)
+        even = shape.flops > 0 and not any(extent % 2 for extent in shape)
+        if even and shape != last[0] and shape.flops == last[0].flops:
+            c[-1] = 0
+        last[0] = shape
+
+    return kernel
+
+
+def renews_b_for_the_same_c_only() -> Kernel:
+    kept: list[tuple[F32, F32, F32]] = []
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        used = [copy for known, into, copy in kept if known is b and into is not c and b.size > 400]
+        honest(a, used[0] if used else b, c)
+        kept[:] = [(b, c, b.copy())]
+
+    return kernel
+
+
+def wrong_from_the_tenth_large_call_on() -> Kernel:
+    calls = [0]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        calls[0] += min(shape_of(a, b)) > 900
+        if calls[0] >= 10:
+            c[-1] = 0
+
+    return kernel
+
+
 def loses_an_update_in_one_call() -> Kernel:
     calls = [0]
 
@@ -333,14 +382,24 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "determinism": remembers_the_last_call,
     "races": loses_an_update_in_one_call,
     "call-count": does_nothing_after_500_calls,
+    "dirty-scratch": keeps_nan_for_the_next_call,
+    "permutations": remembers_a_shape_by_its_number_of_products,
+    "other-outputs": renews_b_for_the_same_c_only,
+    "large-calls": wrong_from_the_tenth_large_call_on,
+    "same-slice": spoil(np.shares_memory),
 }
 
 
+# Oracles whose shapes are no fixed list either.
+ALSO_UNLISTED = {"drawn": ("dirty-scratch", "permutations")}
+
+
 def test_every_oracle_has_a_mutant() -> None:
-    # The oracles for fast schemes have theirs in test_oracles.py; leftovers and blindness have tests of their
-    # own below.
+    # The oracles for fast schemes have theirs in test_oracles.py, those that need threads in test_surroundings.py;
+    # leftovers and blindness have tests of their own below.
     listed = {oracle.name for oracle in REGISTRY if oracle.applies_to is not AppliesTo.FAST_SCHEME}
-    assert listed - {"leftovers", "blindness"} == set(MUTANTS) - {"poison"}
+    elsewhere = {"leftovers", "blindness", "small-stack", "other-cores", "idle-elsewhere", "at-once"}
+    assert listed - elsewhere == set(MUTANTS) - {"poison"}
 
 
 @pytest.fixture(params=MUTANTS)
@@ -353,7 +412,7 @@ def test_an_oracle_rejects_its_mutant_and_no_other_oracle_does(oracle: str) -> N
     verdict = judge(lab_of(launching(mutant)))
     assert isinstance(verdict, Wrong)
     assert verdict.counterexample.oracle == oracle or oracle == "poison"
-    assert judge(lab_of(launching(mutant), oracle)) is None
+    assert judge(lab_of(launching(mutant), oracle, *ALSO_UNLISTED.get(oracle, ()))) is None
 
 
 @pytest.mark.parametrize(
@@ -379,7 +438,13 @@ def test_leftovers_are_rejected_at_conduct(launch: LaunchJudgeWorker, trick: str
 def test_a_kernel_that_is_slow_on_reals_is_rejected_at_conduct(times: float, guilty: bool) -> None:
     class Picky(FakeWorker):
         def run(
-            self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False
+            self,
+            slots: Sequence[Slot],
+            *,
+            at: At,
+            limit_s: float,
+            inspect: bool = False,
+            surroundings: Surroundings = Surroundings.ONE_BY_ONE,
         ) -> Ran | Rejection:
             slow = is_real(slots[0].a) and is_real(slots[0].b)
             self.ran["cpu_ns"] = self.ran["elapsed_ns"] = int(1e6 * (times if slow else 1))

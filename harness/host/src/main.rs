@@ -2,6 +2,7 @@
 //! (`probe`).
 
 mod abi;
+mod calls;
 mod fault;
 mod fpenv;
 mod options;

@@ -1,11 +1,12 @@
 //! `run`: map, seal, load, then carry out orders until the parent closes the pipe.
 
 use crate::abi::{Abi, Entry};
+use crate::calls;
 use crate::fault::Fault;
-use crate::fpenv::FpEnv;
+use crate::fpenv::{self, FpEnv};
 use crate::options::Run;
 use crate::regions::{self, Region};
-use crate::wire::{self, Answer, Call, LastWords, Order, Range};
+use crate::wire::{self, Answer, LastWords};
 use std::ffi::{c_void, CStr};
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
@@ -128,27 +129,10 @@ fn orders(entry: Entry, table: *const u8, regions: &[Region; 3], fresh: FpEnv) -
     while let Some(order) = wire::receive() {
         fresh.restore();
         // SAFETY: the parent wrote the table before it sent the order.
-        unsafe { carry_out(entry, &order, table, regions) };
-        let restored = FpEnv::read() == fresh;
+        unsafe { calls::carry_out(entry, &order, table, regions) };
+        let restored = !fpenv::was_left_changed(fresh);
         answer(order.sequence, wire::DONE, restored);
     }
     // SAFETY: the parent is gone, nothing is left to do.
     unsafe { libc::_exit(0) }
-}
-
-/// # Safety
-///
-/// `table` holds `order.calls` calls, followed by `order.ranges` ranges; all offsets are inside the regions.
-unsafe fn carry_out(entry: Entry, order: &Order, table: *const u8, regions: &[Region; 3]) {
-    let calls = std::slice::from_raw_parts(table.cast::<Call>(), order.calls as usize);
-    if order.refence != 0 {
-        let at = table.add(std::mem::size_of_val(calls)).cast::<Range>();
-        if !regions::refence(regions, std::slice::from_raw_parts(at, order.ranges as usize)) {
-            Fault::system("cannot fence the regions").leave();
-        }
-    }
-    let at = |region: usize, call: &Call| regions[region].base.add(call.offsets[region]).cast::<f32>();
-    for call in calls {
-        entry.call(call.m, call.k, call.n, at(0, call), at(1, call), at(2, call));
-    }
 }

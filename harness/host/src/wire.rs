@@ -24,8 +24,18 @@ pub struct Order {
     pub calls: u32,
     pub ranges: u32,
     pub refence: u32,
-    pub reserved: u32,
+    /// ONE_BY_ONE, THREAD or AT_ONCE.
+    pub surroundings: u32,
 }
+
+/// The calls of an order run one after the other on the main thread; or on one thread with the stack of a Rust thread; or
+/// on two such threads at once.
+pub const ONE_BY_ONE: u32 = 0;
+pub const THREAD: u32 = 1;
+pub const AT_ONCE: u32 = 2;
+
+/// Set in the offset of B: B lies in the region of A, because the caller passes the same memory twice.
+pub const SHARED: usize = 1 << 63;
 
 /// One product; offsets in bytes into the three regions.
 #[repr(C)]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from harness.errors import UserError
 from harness.judge.examination import Examination
-from harness.judge.oracles import conduct, mixtures, normwise, special, structure, values
+from harness.judge.oracles import (
+    conduct,
+    history,
+    mixtures,
+    normwise,
+    special,
+    structure,
+    surroundings,
+    values,
+)
 from harness.judge.oracles.oracle import Oracle
 from harness.verdict import Gate
 
@@ -17,6 +26,8 @@ REGISTRY: tuple[Oracle, ...] = (
     *mixtures.ORACLES,
     *normwise.ORACLES,
     *conduct.ORACLES,
+    *history.ORACLES,
+    *surroundings.ORACLES,
 )
 
 

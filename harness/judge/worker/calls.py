@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,18 @@ class Placement(StrEnum):
     LEFT = "left"
     UNALIGNED = "unaligned"
     ALIGNED = "aligned"
+
+
+class Surroundings(IntEnum):
+    """How the calls of one order are made; the numbers are those of harness/host/src/wire.rs.
+
+    ONE_BY_ONE: one after the other, on the main thread. THREAD: on a thread with the 2 MiB stack of a Rust thread.
+    AT_ONCE: on two such threads at the same time.
+    """
+
+    ONE_BY_ONE = 0
+    THREAD = 1
+    AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +142,8 @@ class Ran:
     running_threads: those of them that used CPU in this run.
     involuntary_switches, steal_ns: disturbances during the run.
     waited_ns: time in which threads of the worker, or the parent at the end, were ready to run but had no core.
-    fp_env_restored: whether rounding mode and flush-to-zero are as before the call.
+    fp_env_restored: whether rounding mode, flush-to-zero, the x87 stack and the direction flag are as before the call.
+    data_bytes: private writable memory of the worker (VmData) when it was frozen.
     """
 
     elapsed_ns: int
@@ -141,3 +154,4 @@ class Ran:
     steal_ns: int
     fp_env_restored: bool
     waited_ns: int = 0
+    data_bytes: int = 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.errors import HarnessFaultError, SandboxError, UserError
 from harness.judge.worker import autopsy, procfs
-from harness.judge.worker.calls import Layout, Placement, Program, Ran, Slot, WorkerLimits
+from harness.judge.worker.calls import Layout, Placement, Program, Ran, Slot, Surroundings, WorkerLimits
 from harness.judge.worker.process import Death, HostProcess
 from harness.judge.worker.shared_memory import Capacity, OpenRange, PlacedSlot, Region, plan
 from harness.shapes import Shape
@@ -33,6 +33,8 @@ _ANSWER = struct.Struct("=QIIQQ")
 _CALL_WORDS = 6
 _RANGE_WORDS = 3
 _SEALED, _LOADED, _DONE = 1, 2, 3
+# In the offset of B: B lies in the region of A.
+SHARED_BIT = 1 << 63
 
 
 class Worker:
@@ -122,6 +124,17 @@ class Worker:
         )
         return self._lay_out([shape] * len(layout.pairs), sizes, layout.pairs, Placement.ALIGNED)
 
+    def shared(self, shape: Shape) -> Slot:
+        """One aligned slot whose A and B are the same memory: B (k×n) begins where A (m×k) begins, and m ≥ n.
+
+        Otherwise like `slots`. A caller may pass one slice twice, because both are only read.
+        """
+        slot = self.slots([shape], Placement.ALIGNED)[0]
+        assert isinstance(slot, PlacedSlot)
+        x, _, z = slot.offsets
+        b = self._regions[0].view(x, shape.k, shape.n)
+        return PlacedSlot(shape, slot.a, b, slot.c, (x, x | SHARED_BIT, z), slot.layout)
+
     def _lay_out(
         self,
         shapes: Sequence[Shape],
@@ -146,7 +159,15 @@ class Worker:
             slots.append(PlacedSlot(s, *views, (x, y, z), self._layout))
         return slots
 
-    def run(self, slots: Sequence[Slot], *, at: At, limit_s: float, inspect: bool = False) -> Ran | Rejection:
+    def run(
+        self,
+        slots: Sequence[Slot],
+        *,
+        at: At,
+        limit_s: float,
+        inspect: bool = False,
+        surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+    ) -> Ran | Rejection:
         """Call the kernel once per slot, in order, within `limit_s` seconds of wall time for all of them.
 
         The clock starts before the worker is resumed and stops when its answer arrives. The worker is stopped at once,
@@ -159,7 +180,7 @@ class Worker:
             return self._ended(self._early, at, limit_s)
         if self._dead is not None:
             return self._dead
-        order = self._prepare(slots)
+        order = self._prepare(slots, surroundings)
         process = self._process
         before = procfs.glance(process.pid) if inspect else procfs.Glance()
         deadline = time.monotonic() + limit_s
@@ -188,6 +209,7 @@ class Worker:
             steal_ns=after.steal_ns - before.steal_ns,
             waited_ns=waited_ns,
             fp_env_restored=bool(_ANSWER.unpack(answer)[2]),
+            data_bytes=after.data_bytes,
         )
 
     def idle_cpu_ns(self, settle_s: float = 0.005, window_s: float = 0.02) -> int:
@@ -242,7 +264,7 @@ class Worker:
             self._table.descriptor,
         ]
 
-    def _prepare(self, slots: Sequence[Slot]) -> bytes:
+    def _prepare(self, slots: Sequence[Slot], surroundings: Surroundings) -> bytes:
         """Write the table of calls, unless it is unchanged, and return the order that refers to it."""
         self._sequence += 1
         refence = self._open != self._opened
@@ -262,7 +284,8 @@ class Worker:
             self._entries[: len(words)] = words
             self._placed = slots
             self._opened = self._open
-        return _ORDER.pack(self._sequence, len(slots), len(self._open) if refence else 0, int(refence), 0)
+        ranges = len(self._open) if refence else 0
+        return _ORDER.pack(self._sequence, len(slots), ranges, int(refence), surroundings)
 
     def _await_seal(self) -> None:
         """Wait until the sandbox is closed; no code of the candidate has run before that."""

@@ -11,15 +11,19 @@ from typing import NamedTuple
 # Enough for the longest file read here; only the first line of /proc/stat is needed.
 _MOST_BYTES = 8192
 _SWITCHES = re.compile(r"^nonvoluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
+_DATA = re.compile(r"^VmData:\s*(\d+) kB", re.MULTILINE)
 _STANDING = re.compile(r"^State:\s*[Tt]", re.MULTILINE)
 
 
 class Glance(NamedTuple):
-    """Counters of a frozen worker since its start (steal: since the machine's start), and CPU time of each thread."""
+    """Counters of a frozen worker since its start (steal: since the machine's start), CPU time of each thread, and the
+    private writable memory of the process.
+    """
 
     involuntary_switches: int = 0
     steal_ns: int = 0
     thread_cpu_ns: Mapping[str, int] = MappingProxyType({})
+    data_bytes: int = 0
 
     def worked_since(self, before: Glance) -> int:
         """Number of threads that used CPU between the two readings."""
@@ -43,7 +47,9 @@ def glance(pid: int) -> Glance:
             cpu_ns[thread] = int(fields[0])
     fields = _text("/proc/stat").partition("\n")[0].split()
     ticks = int(fields[8]) if len(fields) > 8 else 0
-    return Glance(switches, ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK"), cpu_ns)
+    data = _DATA.search(_text(f"/proc/{pid}/status"))
+    steal_ns = ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return Glance(switches, steal_ns, cpu_ns, 1024 * int(data[1]) if data else 0)
 
 
 def waits(pid: int) -> dict[str, int]:

@@ -1,0 +1,180 @@
+"""Oracles of history: what earlier calls in the same process leave behind does not change a product."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.judge.examination import Examination
+from harness.judge.inputs import generator, small_integers
+from harness.judge.kernel_runner import KernelRunner, Rejected
+from harness.judge.oracles.oracle import Oracle
+from harness.judge.reference import exact_f32, first_wrong, product_f64, unequal
+from harness.judge.worker.calls import F32, Placement
+from harness.shapes import Shape
+from harness.verdict import At, Cheat, Counterexample, Gate
+
+# Shapes that follow a product full of NaN: smaller in some extents, equal or larger in others, with ragged edges.
+AFTERWARDS = ((0, 0, 0), (-1, -2, -3), (-7, 5, -30), (3, -40, -9), (-60, -60, -60), (-100, 30, -90))
+# Large calls in one process: their number; the CPU seconds after which a slow kernel's are enough; the least number.
+LARGE_CALLS, LARGE_CALLS_S, LARGE_CALLS_LEAST = 12, 6.0, 4
+# The calls after which memory and threads must not grow any more, and how much either may still grow in total.
+SETTLED, GROWTH_BYTES, GROWTH_THREADS = 4, 256 << 10, 3
+
+
+def dirty_scratch(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Products full of NaN or infinities, each followed by integers at another shape in the same process.
+
+    Kills scratch memory whose padding or former content takes part in the sums: 0 times NaN is NaN. An honest kernel
+    passes because it reads only what it wrote in the same call.
+    """
+    rng = generator(seed)
+    runner.close()
+    for value, offsets in itertools.product((np.nan, np.inf), AFTERWARDS):
+        full = [np.full(size, value, np.float32) for size in ((shape.m, shape.k), (shape.k, shape.n))]
+        runner.product(full[0], full[1], seed, Placement.ALIGNED)
+        extents = (max(e + offset, 1) for e, offset in zip(shape, offsets, strict=True))
+        a, b = small_integers(rng, Shape(*extents))
+        got = runner.product(a, b, seed, Placement.ALIGNED)
+        wrong = unequal(got, exact_f32(a, b), f"integers after a product full of {value}")
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def permutations(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers at all orders of three extents, and at other shapes with as many products, in random order, twice.
+
+    Kills state that is found again by m·k·n, by the number of elements or by a sum of the extents. An honest kernel
+    passes because its result depends on its arguments only.
+    """
+    rng = generator(seed)
+    m, k, n = shape
+    shapes = [*itertools.permutations(shape), (2 * m, k, n // 2), (m // 2, 2 * k, n), (m, k // 2, 2 * n)]
+    shapes += [(m * 2, k // 2, n), (m // 2, k, n * 2), (m, k * 2, n // 2)]
+    runner.close()
+    for order in (rng.permutation(len(shapes)), rng.permutation(len(shapes))):
+        for index in order:
+            a, b = small_integers(rng, Shape(*shapes[index]))
+            got = runner.product(a, b, seed, Placement.ALIGNED)
+            wrong = unequal(got, exact_f32(a, b), "integers after other shapes with as many products")
+            if wrong is not None:
+                return wrong
+    return None
+
+
+def other_outputs(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers into one C; then B changes in place, in one element or in all, and the product goes to another C.
+
+    Kills copies of B that are found again by its address and renewed only when C is the same. An honest kernel passes
+    because it reads its inputs at every call.
+    """
+    rng = generator(seed)
+    for whole in (False, True, False):
+        a, b = small_integers(rng, shape)
+        changed = small_integers(rng, shape)[1] if whole else b.copy()
+        if not whole:
+            spot = int(rng.integers(b.size))
+            changed.flat[spot] = 1 - changed.flat[spot]
+        for got, y in zip(runner.products_into_two(a, (b, changed), seed), (b, changed), strict=True):
+            wrong = unequal(got, exact_f32(a, y), "B changed in place before a product into another C")
+            if wrong is not None:
+                return wrong
+    return None
+
+
+def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """A dozen large products in one process, each with new integers and verified; memory and threads stay as they are.
+
+    Kills counters that weigh calls by their size, and memory or threads that every large call leaves behind. An honest
+    kernel passes: its scratch and its pool have their size after a few calls. Raises Rejected when they still grow.
+    """
+    rng = generator(seed)
+    runner.close()
+    before_s, sizes = runner.cpu_s, []
+    a, b = small_integers(rng, shape)
+    for number in range(LARGE_CALLS):
+        a[rng.integers(shape.m)] *= -1
+        b[rng.integers(shape.k)] *= -1
+        b[:, rng.integers(shape.n)] *= -1
+        wrong = _freivalds(runner.product(a, b, seed + number, Placement.ALIGNED), a, b, rng)
+        if wrong is not None:
+            return wrong
+        assert runner.last is not None
+        sizes.append((runner.last.data_bytes, runner.last.threads))
+        if number >= LARGE_CALLS_LEAST and runner.cpu_s - before_s > LARGE_CALLS_S:
+            break
+    _must_not_grow(sizes, At(Gate.CONDUCT, shape, seed))
+    return None
+
+
+def _freivalds(got: F32, a: F32, b: F32, rng: np.random.Generator) -> Counterexample | None:
+    """None when C·x = A·(B·x) for two random integer vectors (Freivalds 1979), else the first wrong element.
+
+    All sums are integers below 2^53 and so exact in f64. A wrong row escapes with probability 2^-20.
+    """
+    x = rng.integers(-512, 512, (b.shape[1], 2)).astype(np.float64)
+    with np.errstate(all="ignore"):
+        same = got.astype(np.float64) @ x == a.astype(np.float64) @ (b.astype(np.float64) @ x)
+    if same.all():
+        return None
+    row = int(np.argmin(same.all(axis=1)))
+    want = np.zeros(got.shape)
+    want[row] = product_f64(a[row : row + 1], b)[0]
+    ok_row = got[row] == want[row]
+    ok = np.ones(got.shape, np.bool_)
+    ok[row] = ok_row
+    return first_wrong(got, ok, want, "one of several large products in one process")
+
+
+def _must_not_grow(sizes: list[tuple[int, int]], at: At) -> None:
+    """Raise Rejected when memory or threads grow with every call after the first ones, by more than a little."""
+    settled = np.array(sizes[SETTLED:], np.int64)
+    if len(settled) < 3:
+        return
+    grown = settled[-1] - settled[0]
+    always = np.count_nonzero(np.diff(settled, axis=0) > 0, axis=0) >= (len(settled) - 1) * 0.75
+    if always[0] and grown[0] > GROWTH_BYTES:
+        text = f"{grown[0] / 2**20:.1f} MiB in {len(settled) - 1} calls of one shape"
+        raise Rejected(Cheat("memory grows with every call", text, at))
+    if always[1] and grown[1] > GROWTH_THREADS:
+        raise Rejected(Cheat("threads pile up", f"{grown[1]} more in {len(settled) - 1} calls", at))
+
+
+def before_ragged(examination: Examination) -> Iterator[Shape]:
+    """Two secret shapes with room for packed blocks, one small and one beyond 300."""
+    draw = random.Random(examination.seed)
+    yield Shape(*(draw.randint(110, 160) for _ in range(3)))
+    yield Shape(*(draw.randint(301, 340) for _ in range(3)))
+
+
+def permuted(examination: Examination) -> Iterator[Shape]:
+    """Secret triples of different even extents, a small one and a larger one."""
+    draw = random.Random(examination.seed)
+    yield Shape(*draw.sample(range(8, 60, 2), 3))
+    yield Shape(*draw.sample(range(64, 260, 2), 3))
+
+
+def cached(examination: Examination) -> Iterator[Shape]:
+    """A small shape, one with packed blocks, and one beyond 300."""
+    draw = random.Random(examination.seed)
+    yield Shape(*(draw.randint(20, 64) for _ in range(3)))
+    yield Shape(*(draw.randint(130, 260) for _ in range(3)))
+    yield Shape(*(draw.randint(310, 400) for _ in range(3)))
+
+
+def above_900(examination: Examination) -> Iterator[Shape]:
+    """One secret shape beyond 900 in every extent."""
+    draw = random.Random(examination.seed)
+    yield Shape(*(draw.randint(901, 960) for _ in range(3)))
+
+
+ORACLES = (
+    Oracle("dirty-scratch", Gate.CONDUCT, dirty_scratch, before_ragged, smallest=1),
+    Oracle("permutations", Gate.CONDUCT, permutations, permuted, smallest=2),
+    Oracle("other-outputs", Gate.CONDUCT, other_outputs, cached, smallest=1),
+    Oracle("large-calls", Gate.CONDUCT, large_calls, above_900, smallest=1, shrinkable=False),
+)

@@ -1,0 +1,173 @@
+"""Oracles of surroundings: what a real caller may do, and what differs from the pinned worker of the other oracles."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.judge.examination import Examination
+from harness.judge.inputs import generator, reals, small_integers, whole
+from harness.judge.kernel_runner import KernelRunner, Rejected
+from harness.judge.oracles.oracle import Oracle
+from harness.judge.reference import (
+    componentwise_bound,
+    exact_f32,
+    first_wrong,
+    normwise_bound,
+    product_f64,
+    unequal,
+)
+from harness.judge.worker.calls import Placement, Surroundings
+from harness.shapes import Shape
+from harness.verdict import At, Cheat, Counterexample, Crash, Gate
+
+# Pairs of simultaneous calls in one round trip, and the number of round trips.
+AT_ONCE, ROUNDS = 12, 4
+
+
+def same_slice(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers where A and B are the same memory: `matmul(m, k, n, &a, &a, c)` is legal Rust.
+
+    Kills caches and shortcuts that mistake one operand for the other. An honest kernel passes because it only reads
+    both.
+    """
+    a = small_integers(generator(seed), Shape(shape.m, shape.k, shape.m))[0]
+    got = runner.shared_product(a, shape.m, seed)
+    want = exact_f32(a, a.reshape(-1)[: shape.k * shape.m].reshape(shape.k, shape.m))
+    return unequal(got, want, "integers, A and B the same slice")
+
+
+def small_stack(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers on a thread with 2 MiB of stack, which is what a thread of Rust's std gets.
+
+    Kills kernels that keep panels in large arrays or recurse once per row: they would abort their caller. An honest
+    kernel allocates on the heap. Raises Rejected when the kernel dies there and not on the main thread.
+    """
+    a, b = small_integers(generator(seed), shape)
+    try:
+        got = runner.products([(a, b)], seed, Placement.ALIGNED, Surroundings.THREAD)[0]
+    except Rejected as outcome:
+        if not isinstance(outcome.rejection, Crash):
+            raise
+        runner.product(a, b, seed, Placement.ALIGNED)
+        detail = "it returns on a main thread with 64 MiB of stack; use the heap instead"
+        raise Rejected(Crash(outcome.rejection.signal, outcome.rejection.at, OVERFLOW + detail)) from None
+    return unequal(got, exact_f32(a, b), "integers on a thread with 2 MiB of stack")
+
+
+OVERFLOW = "on a thread with 2 MiB of stack: "
+
+
+def at_once(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers in pairs of calls at the same time, from two threads, on all cores; each with data of its own.
+
+    Kills scratch memory that two callers share without a lock: a safe function with such a race is unsound. An honest
+    kernel keeps its scratch per thread, per call or under a lock.
+    """
+    rng = generator(seed)
+    for other in _elsewhere(runner):
+        for _ in range(ROUNDS):
+            pairs = [small_integers(rng, shape) for _ in range(AT_ONCE)]
+            products = other.products(pairs, seed, Placement.ALIGNED, Surroundings.AT_ONCE)
+            for (a, b), got in zip(pairs, products, strict=True):
+                wrong = unequal(got, exact_f32(a, b), "two calls at the same time, from two threads")
+                if wrong is not None:
+                    return wrong
+        return None
+    return None
+
+
+def other_cores(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers and reals in workers that see other numbers of cores, or are told to use other numbers of threads.
+
+    Kills what only `available_parallelism() > 1`, or a pool of another size, brings to light. An honest kernel passes
+    because its product does not depend on them.
+    """
+    rng = generator(seed)
+    for name, other in zip(runner.examination.other_surroundings, _elsewhere(runner), strict=True):
+        a, b = small_integers(rng, shape)
+        wrong = unequal(other.product(a, b, seed), exact_f32(a, b), f"integers, {name}")
+        if wrong is None:
+            a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
+            got, want = other.product(a, b, seed), product_f64(a, b)
+            fast = runner.examination.numerics == "normwise"
+            bound = np.full(want.shape, normwise_bound(a, b)) if fast else componentwise_bound(a, b)
+            wrong = first_wrong(got, np.abs(got - want) <= bound, want, f"reals, {name}")
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _elsewhere(runner: KernelRunner) -> Iterator[KernelRunner]:
+    """A runner in each of the other surroundings, ended before the next one begins."""
+    for launch in runner.examination.other_surroundings.values():
+        with KernelRunner(replace(runner.examination, launch=launch), runner.gate) as other:
+            yield other
+        runner.calls += other.calls
+        runner.cpu_s += other.cpu_s
+        runner.examination.remarks.extend(other.examination.remarks)
+
+
+def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
+    """With all cores in sight, a kernel of thread class 1 still uses one core at a time, in the median of three turns.
+
+    Kills kernels that start threads where they see more than one core. Raises Rejected.
+    """
+    if runner.examination.threads != 1:
+        return
+    a, b = whole(generator(seed), shape.m, shape.k, 9), whole(generator(seed + 1), shape.k, shape.n, 9)
+    for other in _elsewhere(runner):
+        beyond_ns = []
+        for _ in range(3):
+            other.products([(a, b)] * IN_A_ROW, seed, Placement.ALIGNED)
+            assert other.last is not None
+            beyond_ns.append(other.last.cpu_ns - ONE_THREAD * other.last.elapsed_ns)
+        if sorted(beyond_ns)[1] > BEYOND_NS:
+            detail = "more CPU time than wall time with all cores in sight"
+            raise Rejected(Cheat("more threads than declared", detail, At(Gate.CONDUCT, shape, seed)))
+
+
+# Products in one turn, CPU time per wall time allowed to one thread, and the nanoseconds by which the two clocks may
+# disagree.
+IN_A_ROW = 12
+ONE_THREAD, BEYOND_NS = 1.3, 3_000_000
+
+
+def squares(examination: Examination) -> Iterator[Shape]:
+    """A small and two larger shapes with as many columns as rows."""
+    draw = random.Random(examination.seed)
+    for low, high in ((8, 40), (100, 200), (300, 340)):
+        edge = draw.randint(low, high)
+        yield Shape(edge, draw.choice((edge, draw.randint(low, high))), edge)
+
+
+def varied(examination: Examination) -> Iterator[Shape]:
+    """Secret shapes: small, ragged, beyond 300, beyond 512, and one with a single long extent."""
+    draw = random.Random(examination.seed)
+    for low, high in ((5, 30), (60, 130), (301, 340), (513, 560)):
+        yield Shape(*(draw.randint(low, high) for _ in range(3)))
+    yield Shape(draw.randint(30, 60), draw.randint(1030, 1300), draw.randint(30, 60))
+
+
+def contended(examination: Examination) -> Iterator[Shape]:
+    """Sizes whose products take long enough to overlap and short enough for many."""
+    draw = random.Random(examination.seed)
+    for low, high in ((30, 60), (90, 150), (200, 260)):
+        yield Shape(*(draw.randint(low, high) for _ in range(3)))
+
+
+def worth_threads(examination: Examination) -> Iterator[Shape]:
+    """Large enough that threads pay off."""
+    yield Shape(400, 400, 400)
+
+
+ORACLES = (
+    Oracle("same-slice", Gate.CONDUCT, same_slice, squares, smallest=1, shrinkable=False),
+    Oracle("small-stack", Gate.CONDUCT, small_stack, varied),
+    Oracle("other-cores", Gate.CONDUCT, other_cores, varied, shrinkable=False),
+    Oracle("idle-elsewhere", Gate.CONDUCT, idle_elsewhere, worth_threads, shrinkable=False),
+    Oracle("at-once", Gate.CONDUCT, at_once, contended, shrinkable=False),
+)

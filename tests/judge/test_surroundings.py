@@ -1,0 +1,67 @@
+"""Oracles that need real threads and cores: each rejects its kernel of the gallery; disabled, the kernel passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.judge import examine
+from harness.judge.examination import Examination
+from harness.pipeline import Inspection, SharedTools
+from harness.settings import Profile, Settings, default_cache
+from harness.verdict import Cheat, Crash, Gate, Rejection, Wrong, describe
+from tests.gallery.test_gallery import GALLERY, read
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
+    root = tmp_path_factory.mktemp("surroundings")
+    settings = Settings(
+        root=root,
+        cache=default_cache(),
+        results=root / "results",
+        memory=str(root / "memory"),
+        suite="64x64x64",
+        profile=Profile.QUICK,
+    )
+    return SharedTools(settings, say=lambda line: None)
+
+
+def conduct_of(kernel: str, shared: SharedTools, *disabled: str) -> Rejection | None:
+    """The conduct gate's rejection of a kernel of the gallery; None when it finds nothing."""
+    candidate, _ = read(Path(GALLERY, f"{kernel}.rs"))
+    inspection = Inspection(candidate, shared)
+    assert inspection.through(Gate.AUDIT)
+    examination: Examination = replace(inspection.examination, disabled=frozenset(disabled))
+    outcome = examine.conduct(examination)
+    return None if isinstance(outcome, examine.Examined) else outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kernel", "oracle", "kind"),
+    [
+        ("needs_four_mib_of_stack", "small-stack", Crash),
+        ("wrong_where_two_cores_are_in_sight", "other-cores", Wrong),
+        ("wrong_with_three_workers", "other-cores", Wrong),
+        ("starts_threads_where_two_cores_are_in_sight", "idle-elsewhere", Cheat),
+    ],
+)
+def test_an_oracle_of_surroundings_rejects_its_kernel_and_no_other_oracle_does(
+    kernel: str, oracle: str, kind: type[Rejection], shared: SharedTools
+) -> None:
+    rejection = conduct_of(kernel, shared)
+    assert isinstance(rejection, kind), rejection
+    # The two callers of at-once run on threads, too, and see all cores.
+    allowed = conduct_of(kernel, shared, oracle, "at-once")
+    assert allowed is None, describe(allowed)
+
+
+@pytest.mark.slow
+def test_two_callers_at_once_reveal_a_shared_scratch(shared: SharedTools) -> None:
+    rejection = conduct_of("static_scratch_without_a_lock", shared)
+    assert isinstance(rejection, Wrong | Crash), rejection
+    allowed = conduct_of("static_scratch_without_a_lock", shared, "at-once")
+    assert allowed is None, describe(allowed)
