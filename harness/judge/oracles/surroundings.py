@@ -133,7 +133,7 @@ def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
 # Products in one turn, CPU time per wall time allowed to one thread, and the nanoseconds by which the two clocks may
 # disagree.
 IN_A_ROW = 12
-ONE_THREAD, BEYOND_NS = 1.3, 3_000_000
+ONE_THREAD, BEYOND_NS = 1.1, 3_000_000
 
 
 def squares(examination: Examination) -> Iterator[Shape]:
