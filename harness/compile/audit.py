@@ -51,12 +51,14 @@ _IO_FUNCTION = re.compile(
 # Reasons by the mnemonics of inspector/src/x86.rs and aarch64.rs; all others there are 16-bit and tile
 # arithmetic.
 _PURPOSES = (
-    (re.compile(r"rdtscp?\b|rdpmc\b|mrs cntvct"), "it reads a clock"),
+    (re.compile(r"rdtscp?\b|rdpmc\b|rdpru\b|umonitor\b|umwait\b|tpause\b|mrs cntvct"), "it reads a clock"),
     (re.compile(r"rdrand\b|rdseed\b|rdpid\b|mrs rndr"), "what it gives depends on chance, not on A and B"),
     (
         re.compile(r"v?ldmxcsr\b|fldcw\b|fldenv\b|frstor\b|f?xrstors?(64)?\b|msr fpcr"),
         "it changes how floats are rounded and flushed",
     ),
+    (re.compile(r"branch into"), "it hides the instruction that it reaches from this audit"),
+    (re.compile(r"v?pmadd|vpdp"), "integer arithmetic, which is no product of floats"),
     (
         re.compile(
             r"syscall\b|sysenter\b|int\b|svc\b|xsetbv\b|wr(pkru|fsbase|gsbase)\b|vmm?call\b|x(begin|end|abort|test)\b"

@@ -32,13 +32,18 @@ _HINTS = (
 class Diagnostics:
     """rustc's output: the first error in one line ("" if none), all errors rendered, and each warning in one line.
 
-    `loose` is the output that is not JSON: a crash, a linker error, an allocation failure.
+    `loose` is the output that is not JSON: a crash, an allocation failure. `placeless` is that and every error without
+    a place in the source: of the linker, of a full disk. `denied` names lints that are errors only because the source
+    denies them; `only_denied` says that there is no other error.
     """
 
     summary: str
     rendered: str
     warnings: tuple[str, ...]
     loose: str
+    placeless: str = ""
+    denied: tuple[str, ...] = ()
+    only_denied: bool = False
 
 
 def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
@@ -60,12 +65,18 @@ def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
             warnings.append(_scrubbed(_summary(message), scrub))
     rendered = "".join(message.get("rendered") or message["message"] for message in errors)
     summary = _scrubbed(_summary(errors[0]), scrub) if errors else ""
-    hint = _hint(errors[0]) if errors else None
+    hint = (_signature_hint(errors[0]) or _hint(errors[0])) if errors else None
+    denied = _denied(errors)
+    without_place = [message for message in errors if not message.get("spans")]
+    placeless = ["\n".join([message["message"], *_notes(message)]) for message in without_place]
     return Diagnostics(
         summary=f"{summary}; {hint}" if hint else summary,
         rendered=trim(_scrubbed(rendered, scrub), TEXT_BUDGET) + (f"\nhint: {hint}\n" if hint else ""),
         warnings=tuple(warnings[:WARNINGS_KEPT]),
         loose=trim(_scrubbed("\n".join(loose).rstrip("\n"), scrub), TEXT_BUDGET),
+        placeless=trim(_scrubbed("\n".join([*placeless, *loose]), scrub), TEXT_BUDGET),
+        denied=tuple(sorted(denied)),
+        only_denied=bool(errors) and all(_lint(message) in denied for message in errors),
     )
 
 
@@ -107,6 +118,42 @@ def _hint(message: dict[str, Any]) -> str | None:
     about_paths = code in ("E0425", "E0432", "E0433", "E0468")
     found = (hint for pattern, hint in _HINTS if re.search(pattern, said))
     return next(found, None) if about_paths or code is None else None
+
+
+def _lint(message: dict[str, Any]) -> str:
+    """The lint of a message, "" for an error of the language."""
+    code = (message.get("code") or {}).get("code") or ""
+    return code if re.fullmatch(r"[a-z][a-z0-9_]*", code) else ""
+
+
+def _denied(errors: Iterable[dict[str, Any]]) -> set[str]:
+    """The lints that are errors because the source says deny(warnings) or the like, not by rustc's own default.
+
+    The lints of the harness stay errors: unsafe code in the safe tier, an endless constant.
+    """
+    found = {_lint(message) for message in errors} - {"", "unsafe_code", "long_running_const_eval"}
+    notes = [child.get("message", "") for message in errors for child in message.get("children", ())]
+    return {lint for lint in found if not any(f"({lint})]` on by default" in note for note in notes)}
+
+
+# What contract.rs expects of kernel.rs, and how rustc tells that it finds something else.
+CONTRACT = "pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])"
+_LIFETIMES = r"for<[^>]*> |'\w+ "
+_FOUND = re.compile(r"found fn item `([^`]+?)(?: \{[^`]*)?`")
+
+
+def _signature_hint(message: dict[str, Any]) -> str | None:
+    """What the contract asks for and what kernel.rs has, for an error in contract.rs, which only names matmul."""
+    spans = [span for span in message.get("spans", ()) if span.get("is_primary")]
+    if not any(span["file_name"].endswith("contract.rs") for span in spans):
+        return None
+    found = _FOUND.search(" ".join([message.get("rendered") or "", *_notes(message)]))
+    has = f"; kernel.rs has {re.sub(_LIFETIMES, '', found[1])}" if found else ""
+    return f"the contract is {CONTRACT}{has}"
+
+
+def _notes(message: dict[str, Any]) -> list[str]:
+    return [child.get("message", "") for child in message.get("children", ())]
 
 
 def _scrubbed(text: str, scrub: Mapping[str, str]) -> str:

@@ -54,19 +54,29 @@ def compile_kernel(source: str, tier: Tier, tools: Tools) -> CompiledKernel | Re
             scratch = Path(name).resolve()
             (scratch / "contract.rs").write_text(wrapper)
             (scratch / "kernel.rs").write_text(source, newline="")
-            outcome = _run(scratch, flags, tools)
+            outcome = _run_leniently(scratch, flags, tools)
             result = _judge(outcome, source, scratch, tools)
             if isinstance(result, CompiledKernel):
                 compile_cache.store_library(entry, result.path, result)
                 result = compile_cache.load(entry, SYMBOL) or _vanished(entry)
                 return _fresh(result)
-            if isinstance(result, CompileError) and not outcome.flooded and outcome.code == 1:
+            if (
+                isinstance(result, CompileError)
+                and not outcome.flooded
+                and outcome.code == 1
+                and _places(result)
+            ):
                 compile_cache.store_error(entry, result)
             return result
     except OSError as error:
         raise UserError(
             f"the kernel cache {tools.kernels} cannot be used ({error}); free space or set ROUNDTABLE_CACHE"
         ) from error
+
+
+def _places(error: CompileError) -> bool:
+    """Whether the error points into the source; what the linker says may differ next time, so it is not stored."""
+    return re.search(r"\((?:kernel|contract)\.rs:\d+:\d+\)", error.summary) is not None
 
 
 def _fresh(result: CompiledKernel | CompileError) -> CompiledKernel | CompileError:
@@ -117,8 +127,21 @@ def _key(source: str, wrapper: str, flags: list[str], tools: Tools) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
 
 
+def _run_leniently(scratch: Path, flags: list[str], tools: Tools) -> ProcessOutcome:
+    """Run rustc; when the only errors are lints that the source itself denies, run it again with those as warnings.
+
+    Whether a source with `#![deny(warnings)]` compiles would depend on rustc's version. --cap-lints would lift the
+    harness's own lints, too.
+    """
+    outcome = _run(scratch, flags, tools)
+    said = diagnostics.parse(outcome.log, {})
+    if outcome.code == 1 and said.only_denied and not outcome.flooded:
+        return _run(scratch, [*flags, *(f"--force-warn={lint}" for lint in said.denied)], tools)
+    return outcome
+
+
 def _run(scratch: Path, flags: list[str], tools: Tools) -> ProcessOutcome:
-    (scratch / "tmp").mkdir()
+    (scratch / "tmp").mkdir(exist_ok=True)
     program = [str(tools.toolchain.rustc), *flags, f"-o{_MADE}", "contract.rs"]
     command = [*_jail(scratch, tools), *program] if tools.sandboxed else program
     return limited_process.run(
@@ -197,7 +220,21 @@ def _flooded(said: Diagnostics) -> CompileError:
     )
 
 
+# The machine's word, not rustc's about the source.
+_MACHINE = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|Input/output error|Read-only file system"
+    r"|os error (?:5|27|28|30|122)\b|ld terminated with signal|cannot execute|collect2: fatal error",
+    re.IGNORECASE,
+)
+
+
 def _refused(outcome: ProcessOutcome, said: Diagnostics) -> CompileError:
+    machine = _MACHINE.search(said.placeless)
+    if machine:
+        line = next(line for line in said.placeless.splitlines() if machine[0] in line)
+        raise HarnessFaultError(
+            f"the kernel could not be compiled here, which is not its fault: {one_line(line)}"
+        )
     if said.summary and outcome.code == 1:
         return CompileError(said.summary, said.rendered, _AT)
     if outcome.code == 101 or "internal compiler error" in said.loose:

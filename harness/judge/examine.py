@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from harness.errors import UserError
 from harness.judge.examination import SEED_BITS, Examination, Examined
+from harness.judge.hints import with_hint
 from harness.judge.kernel_runner import KernelRunner, Rejected, placement_of
 from harness.judge.oracles import at_gate, named
 from harness.judge.oracles.oracle import AppliesTo, Oracle
@@ -116,7 +117,7 @@ def _applies(oracle: Oracle, examination: Examination) -> bool:
 def _rejected(runner: KernelRunner, oracle: Oracle, failure: FailedCheck) -> Rejection:
     failure = _shrunk(runner, oracle, failure)
     runner.examination.case = case_string(failure.shape, failure.seed, oracle.name)
-    return failure.rejection
+    return with_hint(runner, failure.rejection)
 
 
 def _examined(runner: KernelRunner, start: float) -> Examined:

@@ -115,6 +115,16 @@ class KernelRunner:
             return outcome[0]
         raise Rejected(outcome)
 
+    def product_onto(self, a: F32, b: F32, former: F32) -> F32:
+        """C of A·B where C held `former` before the call. Raises Rejected when the kernel did not return."""
+        shape = shape_of(a, b)
+        slot = self._open([shape]).slots([shape], Placement.ALIGNED)[0]
+        slot.a[...], slot.b[...] = a, b
+        outcome = self._run([slot], [(a, b)], Placement.ALIGNED, 0, former=former)
+        if isinstance(outcome, list):
+            return outcome[0]
+        raise Rejected(outcome)
+
     def products_into_two(self, a: F32, both: tuple[F32, F32], seed: int) -> list[F32]:
         """A·B into one C, then, after B changed in place, A·B' into another C, in two calls at the same A and B.
 
@@ -155,14 +165,19 @@ class KernelRunner:
         seed: int,
         surroundings: Surroundings = Surroundings.ONE_BY_ONE,
         zones: bool = True,
+        former: F32 | None = None,
     ) -> list[F32] | Rejection:
         """Poison every C, call the kernel, and copy every C. A and B are in their slots already.
 
-        Without `zones`, the bytes beside C are not watched, because they belong to another slot of the layout.
+        `former` is the content of C before the call, in place of poison. Without `zones`, the bytes beside C are not
+        watched, because they belong to another slot of the layout.
         """
         shapes = [slot.shape for slot in slots]
         for index, slot in enumerate(slots):
-            self._poison(slot, seed + index)
+            if former is None:
+                self._poison(slot, seed + index)
+            else:
+                slot.c[...] = former
         fringes = RedZones(slots if zones else (), placement, self._salt)
         at = At(self.gate, max(shapes, key=lambda shape: (shape.flops, shape)), seed)
         assert self._runner is not None

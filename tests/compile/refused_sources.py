@@ -368,6 +368,14 @@ TRICKS: list[tuple[str, str]] = [
     ("bidirectional-text", 'const X: &str = "\u2066";'),
     ("look-alike", "fn \u212a() {}"),
     ("nesting", "const X: u32 = " + "(" * 250 + "1" + ")" * 250 + ";"),
+    ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("rdpru") } }'),
+    ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("mov eax, 0x9090310f") } }'),
+    ("asm-instruction", 'fn x() { unsafe { core::arch::asm!("mov eax, 1295") } }'),
+    ("asm-reference", 'fn x() { unsafe { core::arch::asm!("jmp 2f - 4", "2:") } }'),
+    ("asm-reference", 'fn x() { unsafe { core::arch::asm!("jmp 2f+1", "2:") } }'),
+    ("input-output", 'fn x() { r#println!("x"); }'),
+    ("files", "use r#std::r#fs;"),
+    ("exported-symbol", "#[r#no_mangle] pub fn x() {}"),
 ]
 
 # Broken sources: the policy passes them on to rustc, which reports the error.

@@ -101,6 +101,10 @@ for _name, _text in {
     "inner cfg": f"/// Tests.\nmod tests {{ //! more\n #![allow(unused)] #![cfg(test)] #[test] fn x() {_PRINTS} }}",
     "bare test": f'#[test] fn x() {_PRINTS} /// y\n#[test] #[should_panic(expected = "y")] fn y() {_PRINTS}',
     "ignored test": f'#[ignore = "slow"] #[test] pub fn x() -> Result<(), String> {_PRINTS} #[test] #[ignore] fn y() {{}}',
+    "a feature": f'#[cfg(feature = "debug")] fn x() {_PRINTS} #[cfg(any())] mod a {{ use std::fs; }}',
+    "neither feature nor test": f'#[cfg(any(feature = "debug", test, miri))] fn x() {_PRINTS}',
+    "debug assertions": '#[allow(dead_code)] fn x() { #[cfg(debug_assertions)] println!("x"); #[cfg(feature = "log")] { eprintln!("y"); } }',
+    "an unstable feature": '#![cfg_attr(feature = "nightly", feature(portable_simd))]',
     "types": "#[cfg(test)] struct X(std::fs::NotThere); #[cfg(test)] #[derive(Debug)] struct Y { x: std::fs::NotThere }"
     " #[cfg(test)] enum Z { A(std::fs::NotThere) } #[cfg(test)] type T = std::fs::NotThere;",
     "impl": f"#[cfg(test)] struct R; #[cfg(test)] impl R {{ fn x() {_PRINTS} }} struct S; impl S {{ #[cfg(test)] fn x() {_PRINTS} }}",
@@ -115,3 +119,7 @@ for _name, _text in {
     ' matmul(1, 1, 1, &[1.0], &[1.0], &mut c); assert_eq!(c, [1.0]); println!("{:?} {:?}", c, start.elapsed()); }',
 }.items():
     HARMLESS[f"not compiled: {_name}"] = _text
+HARMLESS["names like std's clocks"] = (
+    "#[allow(dead_code)] #[derive(Clone, Copy)] enum When { Instant, Later } #[allow(dead_code)] struct SystemTime;"
+    " #[allow(dead_code)] fn x(w: When) -> bool { matches!(w, When::Instant) }"
+)

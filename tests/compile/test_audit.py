@@ -78,6 +78,12 @@ REFUSED = [
     ("instructions", calling("core::arch::asm!(\"vfmadd231ph zmm0, zmm1, zmm2\");")),
     ("instructions", calling("core::arch::asm!(\"tdpbf16ps tmm0, tmm1, tmm2\");")),
     ("instructions", calling("core::arch::asm!(\"rdrand rax\", out(\"rax\") _);")),
+    ("instructions", calling("core::arch::asm!(\"rdpru\", in(\"ecx\") 0, out(\"eax\") _, out(\"edx\") _);")),
+    ("instructions", calling("core::arch::asm!(\"tpause {0:e}\", in(reg) 0, in(\"eax\") 0, in(\"edx\") 0);")),
+    ("instructions", calling("core::arch::asm!(\"jmp 2f - 4\", \"mov eax, 0x9090310f\", \"2:\", out(\"eax\") _);")),
+    ("instructions", calling("core::arch::asm!(\"vpmaddubsw ymm0, ymm1, ymm2\", out(\"ymm0\") _);")),
+    ("instructions", calling("core::arch::asm!(\"vpmaddwd ymm0, ymm1, ymm2\", out(\"ymm0\") _);")),
+    ("instructions", calling("core::arch::asm!(\"vpdpbusd zmm0, zmm1, zmm2\");")),
     ("static-memory", "static mut S: [core::mem::MaybeUninit<[u8; 300 << 20]>; 1] = [core::mem::MaybeUninit::uninit()];\n"
                       + calling("core::hint::black_box(&raw mut S);")),
     ("static-memory", "thread_local! { static S: core::cell::UnsafeCell<core::mem::MaybeUninit<[u8; 300 << 20]>> =\n"
@@ -104,6 +110,8 @@ def test_forbidden_contents_of_a_library_are_found(rule: str, source: str) -> No
     ("template", "told"),
     [
         ("rdtsc", "it reads a clock"),
+        ("rdpru", "it reads a clock"),
+        ("vpdpwssd zmm0, zmm1, zmm2", "no product of floats"),
         ("rdrand rax", "depends on chance"),
         ("ldmxcsr [rsp]", "rounded and flushed"),
         ("syscall", "reaches the system"),

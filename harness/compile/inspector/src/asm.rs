@@ -117,6 +117,8 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
             findings.push(Finding { rule: "asm-directive", line, detail: detail("the directive") });
         } else if let Some(outside) = reference(piece, first, &lower) {
             findings.push(Finding { rule: "asm-reference", line, detail: detail(outside) });
+        } else if hides_an_instruction(piece) {
+            findings.push(Finding { rule: "asm-instruction", line, detail: detail("a hidden instruction in") });
         } else if forbidden(first) {
             findings.push(Finding { rule: "asm-instruction", line, detail: detail("the instruction") });
         } else if piece.contains("mrs")
@@ -160,11 +162,46 @@ fn reference(piece: &str, first: &str, text: &str) -> Option<&'static str> {
         _ => None,
     };
     let mut words = piece.split([' ', '\t', ',']).filter(|word| !word.is_empty()).skip_while(|word| *word != first);
-    if target.is_some_and(|index| !words.nth(index).is_some_and(|word| is_label(word, text))) {
-        return Some("the jump out of the template,");
+    if let Some(index) = target {
+        if !words.nth(index).is_some_and(|word| is_label(word, text)) {
+            return Some("the jump out of the template,");
+        }
+        // `2f - 4` lands inside an instruction.
+        if words.next().is_some_and(|more| more.starts_with(['+', '-'])) {
+            return Some("the jump beside a label,");
+        }
     }
     let literal = piece.split(',').any(|operand| operand.trim_start().starts_with('='));
     (piece.contains(['@', '"']) || literal || counts_from_here(piece)).then_some("the address of a symbol in")
+}
+
+/// Whether a number in the statement contains the bytes of a system call or of an instruction that tells the time.
+fn hides_an_instruction(piece: &str) -> bool {
+    const HIDDEN: [&[u8]; 7] = [
+        &[0x0f, 0x31],
+        &[0x0f, 0x05],
+        &[0x0f, 0x34],
+        &[0x0f, 0x33],
+        &[0xcd, 0x80],
+        &[0x0f, 0x01, 0xf9],
+        &[0x0f, 0x01, 0xfd],
+    ];
+    let words = piece.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    words.filter_map(number).any(|value| {
+        let bytes = value.to_le_bytes();
+        HIDDEN.iter().any(|hidden| bytes.windows(hidden.len()).any(|found| found == *hidden))
+    })
+}
+
+/// A decimal, hexadecimal, octal or binary number of the assembler.
+fn number(word: &str) -> Option<u64> {
+    let based = |digits: &str, base| u64::from_str_radix(digits, base).ok();
+    let hexadecimal = word.strip_prefix("0x").or_else(|| word.strip_suffix('h'));
+    match (hexadecimal, word.strip_prefix("0b")) {
+        (Some(digits), _) => based(digits, 16),
+        (_, Some(digits)) => based(digits, 2),
+        _ => based(word, if word.starts_with('0') && word.len() > 1 { 8 } else { 10 }),
+    }
 }
 
 /// Whether `rip` occurs as a word outside of an operand of asm! such as `[rip + {constant}]`.
@@ -207,6 +244,10 @@ fn forbidden(mnemonic: &str) -> bool {
         "rdtsc",
         "rdtscp",
         "rdpmc",
+        "rdpru",
+        "umonitor",
+        "umwait",
+        "tpause",
         "rdpid",
         "rdrand",
         "rdseed",

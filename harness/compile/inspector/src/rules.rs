@@ -41,7 +41,11 @@ pub const RULES: &[Rule] = &[
         "not one of the parts of std without input or output",
         "contract; the list is STD_ALLOWED in inspector/src/paths.rs",
     ),
-    rule("std-glob", "importing all of std hides which parts are used", "std reference: std::* brings fs, net, process, env"),
+    rule(
+        "std-glob",
+        "importing all of std hides which parts are used",
+        "std reference: std::* brings fs, net, process, env",
+    ),
     rule(
         "computed-path",
         "a path into std or rayon must be written out, not assembled by a macro",

@@ -1,5 +1,5 @@
-//! Finds source that is never compiled, to which no rule applies: tests that come with a kernel, a main that nobody
-//! calls.
+//! Finds source that is never compiled, to which no rule applies: tests that come with a kernel, what is behind a feature
+//! or debug assertions, a main that nobody calls.
 
 use crate::tokens::{is_plain, own_macros, Kind, Token, View};
 
@@ -8,8 +8,8 @@ pub type Place = (usize, usize);
 
 /// Blanks what is never compiled, and returns the start and end of each part, in order.
 pub fn blank(tokens: &mut [Token]) -> Vec<(Place, Place)> {
-    let tests = tests(View(tokens));
-    let mut found: Vec<(Place, Place)> = tests.into_iter().map(|range| wipe(tokens, range)).collect();
+    let left_out = left_out(View(tokens));
+    let mut found: Vec<(Place, Place)> = left_out.into_iter().map(|range| wipe(tokens, range)).collect();
     if let Some(range) = main_inside(View(tokens)) {
         found.push(wipe(tokens, range));
         found.sort_unstable();
@@ -40,14 +40,14 @@ pub fn without(text: &str, unused: &[(Place, Place)]) -> String {
     blanked.collect()
 }
 
-/// First and last token of every item that exists only in a build for tests.
-fn tests(view: View<'_>) -> Vec<(usize, usize)> {
+/// First and last token of every item and statement that the build of a kernel leaves out.
+fn left_out(view: View<'_>) -> Vec<(usize, usize)> {
     let test_is_std = is_std_test(view);
     let (mut found, mut braces, mut at) = (Vec::new(), Vec::new(), 0);
     while let Some(token) = view.get(at) {
         // A type or a generic parameter is inside other brackets than an item.
         let among_items = braces.last().is_none_or(|brace| *brace);
-        let end = if among_items { only_for_tests(view, at, test_is_std) } else { None };
+        let end = if among_items { end_if_left_out(view, at, test_is_std) } else { None };
         found.extend(end.map(|end| (at, end)));
         match token.kind {
             Kind::Open if end.is_none() => braces.push(token.is("{")),
@@ -64,8 +64,8 @@ fn is_std_test(view: View<'_>) -> bool {
     (1..view.0.len()).all(|at| view.0[at].text != "test" || !(view.is_keyword(at - 1, "as") || view.is(at - 1, "!")))
 }
 
-/// The last token of the item that starts at `at`, attributes included, if it exists only in a build for tests.
-fn only_for_tests(view: View<'_>, at: usize, test_is_std: bool) -> Option<usize> {
+/// The last token of the item or statement that starts at `at`, attributes included, if the build leaves it out.
+fn end_if_left_out(view: View<'_>, at: usize, test_is_std: bool) -> Option<usize> {
     let first = view.get(at).filter(|first| first.is("#") || first.is_keyword("pub") || first.is_keyword("mod"))?;
     if first.in_call || first.in_definition || first.in_plain || !may_begin_item(view, at) {
         return None;
@@ -95,7 +95,7 @@ fn ends_inner_attribute(view: View<'_>, close: usize) -> bool {
 
 struct Attributes {
     end: usize,
-    /// Whether one of the attributes is a cfg that holds only in a build for tests.
+    /// Whether one of the attributes is a cfg that never holds in the build of a kernel.
     cfg: bool,
     /// Whether one is `#[test]`.
     test: bool,
@@ -111,31 +111,54 @@ fn attributes(view: View<'_>, at: usize, inner: bool) -> Attributes {
         }
         let close = view.0[open].partner;
         if view.is_keyword(open + 1, "cfg") && view.is(open + 2, "(") && view.0[open + 2].partner + 1 == close {
-            found.cfg |= needs_test(view, open + 3, close - 1, 0);
+            found.cfg |= holds(view, open + 3, close - 1, 0) == Some(false);
         }
         found.test |= view.is_keyword(open + 1, "test") && close == open + 2;
         found.end = close + 1;
     }
 }
 
-/// Whether the condition between `at` and `end` holds only in a build for tests.
-fn needs_test(view: View<'_>, at: usize, end: usize, depth: usize) -> bool {
+/// Whether the condition between `at` and `end` holds in the build of a kernel; None where it depends on the machine.
+///
+/// rustc is called without `--cfg` and without debug assertions, so that no feature is ever set.
+pub fn holds(view: View<'_>, at: usize, end: usize, depth: usize) -> Option<bool> {
+    const NEVER: [&str; 6] = ["test", "doctest", "doc", "miri", "debug_assertions", "overflow_checks"];
     if end == at + 1 {
-        return view.is_keyword(at, "test") || view.is_keyword(at, "doctest");
+        return NEVER.iter().any(|word| view.is_keyword(at, word)).then_some(false);
+    }
+    if view.is_keyword(at, "feature") && view.is(at + 1, "=") && end == at + 3 {
+        return Some(false);
     }
     let list = view.is(at + 1, "(") && view.0[at + 1].partner + 1 == end;
     if !list || depth > 32 {
-        return false;
+        return None;
     }
     let mut parts = Vec::new();
     let mut part = at + 2;
     while part < end - 1 {
         let comma = view.next_comma(part, end - 1);
-        parts.push(needs_test(view, part, comma, depth + 1));
+        parts.push(holds(view, part, comma, depth + 1));
         part = comma + 1;
     }
-    view.is_keyword(at, "all") && parts.contains(&true)
-        || view.is_keyword(at, "any") && !parts.is_empty() && !parts.contains(&false)
+    let decided = |value: bool| parts.iter().all(|part| *part == Some(value)).then_some(value);
+    match view.0[at].text.as_str() {
+        "all" if view.0[at].is_name() => {
+            if parts.contains(&Some(false)) {
+                Some(false)
+            } else {
+                decided(true)
+            }
+        }
+        "any" if view.0[at].is_name() => {
+            if parts.contains(&Some(true)) {
+                Some(true)
+            } else {
+                decided(false)
+            }
+        }
+        "not" if view.0[at].is_name() && parts.len() == 1 => parts[0].map(|part| !part),
+        _ => None,
+    }
 }
 
 fn after_visibility(view: View<'_>, at: usize) -> usize {
@@ -165,6 +188,11 @@ fn item_end(view: View<'_>, at: usize) -> Option<usize> {
     }
     let at = if view.is_keyword(at, "unsafe") { at + 1 } else { at };
     let name_at = |at: usize| view.get(at).is_some_and(Token::is_name);
+    // A statement: a block, or a call of a macro. What follows the brackets is checked.
+    let open = if name_at(at) && view.is(at + 1, "!") { at + 2 } else { at };
+    if view.get(open).is_some_and(|token| token.kind == Kind::Open && (open > at || token.is("{"))) {
+        return Some(view.0[open].partner);
+    }
     match view.get(at).filter(|token| token.kind == Kind::Ident)?.text.as_str() {
         "mod" | "struct" | "union" if name_at(at + 1) => first(view, at, true, true),
         "enum" | "trait" if name_at(at + 1) => first(view, at, true, false),

@@ -6,6 +6,7 @@ use crate::names::{broken_by, broken_by_macro, is_like_arm, ATTRIBUTES, CRATE_AT
 use crate::paths::{broken_by_rayon, broken_by_std, tree, Leaf, Roots, DEFERRING};
 use crate::rules::Finding;
 use crate::tokens::{Flat, Kind, Token, View, DEPTH_LIMIT};
+use crate::unused;
 use std::collections::BTreeSet;
 
 pub struct Walk<'a> {
@@ -15,6 +16,8 @@ pub struct Walk<'a> {
     brought: Vec<&'static str>,
     has_pool: bool,
     makes_calls: bool,
+    /// Whether the word `time` occurs.
+    names_time: bool,
     modules: BTreeSet<String>,
     /// Names of constants and variables, except those that are imported as well.
     values: BTreeSet<String>,
@@ -33,6 +36,7 @@ pub fn walk(flat: &Flat) -> Vec<Finding> {
         roots,
         has_pool: has_pool(&flat.tokens),
         makes_calls: makes_calls(view),
+        names_time: view.0.iter().any(|token| token.is_name() && token.text == "time"),
         modules: after(view, &["mod"]),
         values: values(view),
         assembled_at: None,
@@ -85,7 +89,9 @@ impl<'a> Walk<'a> {
 
     fn name(&mut self, at: usize, token: &'a Token) {
         let name = token.text.as_str();
-        if let Some(rule) = broken_by(name).filter(|_| !self.is_own_value(at, name)) {
+        // std's clocks are reached through a path that says time; without it, these are the candidate's own names.
+        let own_clock = !self.names_time && matches!(name, "Instant" | "SystemTime" | "UNIX_EPOCH");
+        if let Some(rule) = broken_by(name).filter(|_| !self.is_own_value(at, name) && !own_clock) {
             self.find(rule, at, format!("names {name}"));
         }
         if let Some(rule) = broken_by_macro(name) {
@@ -223,6 +229,9 @@ impl<'a> Walk<'a> {
         if name == "cfg_attr" && has_list {
             let close = self.view.0[open].partner;
             let mut part = self.view.next_comma(open + 1, close);
+            if unused::holds(self.view, open + 1, part, 0) == Some(false) {
+                return;
+            }
             while part < close {
                 let next = self.view.next_comma(part + 1, close);
                 self.attribute_in(part + 1, next);

@@ -2,8 +2,19 @@
 
 use crate::binary::Forbidden;
 use iced_x86::{CpuidFeature, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use std::collections::HashSet;
 
+/// Reports forbidden instructions, and branches into the middle of an instruction: what is executed there is another
+/// instruction, which the sweep does not see.
 pub fn scan(code: &[u8], address: u64, mut found: impl FnMut(Forbidden)) {
+    let starts: HashSet<u64> =
+        Decoder::with_ip(64, code, address, DecoderOptions::NONE).into_iter().map(|at| at.ip()).collect();
+    let end = address + code.len() as u64;
+    references(code, address, |from, to| {
+        if (address..end).contains(&to) && !starts.contains(&to) {
+            found(Forbidden { mnemonic: "branch into an instruction".to_owned(), address: from });
+        }
+    });
     for instruction in &mut Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
         if forbidden(&instruction) {
             let mnemonic = format!("{:?}", instruction.mnemonic()).to_lowercase();
@@ -36,6 +47,10 @@ fn forbidden(instruction: &Instruction) -> bool {
             | M::Rdtsc
             | M::Rdtscp
             | M::Rdpmc
+            | M::Rdpru
+            | M::Umonitor
+            | M::Umwait
+            | M::Tpause
             | M::Rdpid
             | M::Rdrand
             | M::Rdseed
@@ -58,6 +73,10 @@ fn forbidden(instruction: &Instruction) -> bool {
             | M::Vcvtps2ph
             | M::Vmcall
             | M::Vmmcall
+            | M::Pmaddwd
+            | M::Vpmaddwd
+            | M::Pmaddubsw
+            | M::Vpmaddubsw
     );
     // Moves of 16 bits that change none of them: with AVX512-FP16, rustc compares byte strings with these.
     let pure_move = matches!(instruction.mnemonic(), M::Vmovw | M::Vmovsh);
@@ -75,6 +94,12 @@ fn forbidden(instruction: &Instruction) -> bool {
                         | CpuidFeature::AMX_FP16
                         | CpuidFeature::AMX_COMPLEX
                         | CpuidFeature::F16C
+                        | CpuidFeature::AVX512_VNNI
+                        | CpuidFeature::AVX_VNNI
+                        | CpuidFeature::AVX_VNNI_INT8
+                        | CpuidFeature::AVX_VNNI_INT16
+                        | CpuidFeature::AVX512_IFMA
+                        | CpuidFeature::AVX_IFMA
                         | CpuidFeature::RTM
                 )
             })
