@@ -17,7 +17,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.judge.examination import Numerics
 from harness.judge.inputs import FAST_HEADROOM
 from harness.judge.reference import EXACT_LIMIT, F64, U32, componentwise_bound, normwise_bound, product_f64
 from harness.judge.worker.calls import F32, Layout
@@ -46,10 +45,13 @@ Draw = Callable[[Generator, tuple[int, int, int]], F32]
 
 @dataclass(frozen=True, slots=True)
 class TurnData(ABC):
-    """The data of one turn in the parent's memory: a (a_count, m, k), b (b_count, k, n), f32, contiguous."""
+    """The data of one turn in the parent's memory: a (a_count, m, k), b (b_count, k, n), f32, contiguous.
+
+    `levels` are those of a fast scheme that the kernel has shown at this shape; 0 for a classical kernel.
+    """
 
     layout: Layout
-    numerics: Numerics
+    levels: int
     a: F32
     b: F32
     _draw_a: Draw
@@ -108,20 +110,20 @@ class ExactData(TurnData):
     """Integers times powers of two, whose products are exact in f32 in any order of summation."""
 
     @classmethod
-    def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> ExactData:
+    def draw(cls, rng: Generator, layout: Layout, levels: int) -> ExactData:
         """Odd integers (no zeros to skip, and the lowest bit matters), times a power of two per row of A and column of
         B.
 
         One side has 12 bits at k ≤ 1024, more than bf16, f16 and TF32 can represent.
         """
         shape = layout.shape
-        wide, narrow = _bits(shape, numerics)
+        wide, narrow = _bits(shape, levels)
         if rng.integers(2):
             wide, narrow = narrow, wide
-        reach = REACH if shape.n <= MAX_SCALED_N and numerics == "componentwise" else 0
+        reach = REACH if shape.n <= MAX_SCALED_N and levels == 0 else 0
         rows = np.ldexp(np.float32(1), rng.integers(-reach, reach, (shape.m, 1), endpoint=True))
         cols = np.ldexp(np.float32(1), rng.integers(-reach, reach, (1, shape.n), endpoint=True))
-        return _drawn(cls, rng, layout, numerics, _scaled(wide, rows), _scaled(narrow, cols))
+        return _drawn(cls, rng, layout, levels, _scaled(wide, rows), _scaled(narrow, cols))
 
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
         """See TurnData; a wrong element escapes with probability 32^−2 (Freivalds 1979).
@@ -152,7 +154,7 @@ class RealData(TurnData):
     """Reals that use all bits of the mantissa, of both signs, from one of several distributions."""
 
     @classmethod
-    def draw(cls, rng: Generator, layout: Layout, numerics: Numerics) -> RealData:
+    def draw(cls, rng: Generator, layout: Layout, levels: int) -> RealData:
         """Uniform or normal reals, times a random scale that is not a power of two."""
         scale = np.float32(2.0 ** rng.uniform(-3, 3))
         draw = _normal if rng.integers(2) else _even
@@ -160,11 +162,12 @@ class RealData(TurnData):
         def scaled(rng: Generator, size: tuple[int, int, int]) -> F32:
             return draw(rng, size) * scale
 
-        return _drawn(cls, rng, layout, numerics, scaled, scaled)
+        return _drawn(cls, rng, layout, levels, scaled, scaled)
 
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
         """See TurnData. Random rows are computed in f64: each element must be within the bound of the kernel's tier
-        and, in the componentwise tier, the mean error as small as f32's own. All other rows are checked with A·(B·x).
+        and the mean error as small as f32's own, times 2 for each level of a fast scheme. All other rows are checked
+        with A·(B·x).
 
         To gain time a kernel must do less work in many rows, which the sampled rows expose, or almost none in some
         rows, which A·(B·x) exposes.
@@ -195,22 +198,20 @@ class RealData(TurnData):
         got, want = c[index][rows], product_f64(a, b)
         with np.errstate(all="ignore"):
             error = np.abs(got - want)
-        bound = self._bound(a, b) if self.numerics == "componentwise" else self._bound(self.a[i], b)
+        bound = self._bound(a, b) if self.levels == 0 else self._bound(self.a[i], b)
         ok = error <= bound
-        believed = float(np.max(bound))
-        if self.numerics == "componentwise":
-            size = product_f64(np.abs(a), np.abs(b))
-            believed = ROUNDING * U32 * float(np.sqrt(np.mean(size**2)))
-            # The mean of few elements may exceed the limit slightly by chance.
-            if not np.sqrt(np.mean(error**2)) <= believed * (1 + 4 / math.sqrt(error.size)):
-                ok &= error < error.max()
+        size = product_f64(np.abs(a), np.abs(b))
+        believed = 2.0**self.levels * ROUNDING * U32 * float(np.sqrt(np.mean(size**2)))
+        # The mean of few elements may exceed the limit slightly by chance.
+        if not np.sqrt(np.mean(error**2)) <= believed * (1 + 4 / math.sqrt(error.size)):
+            ok &= error < error.max()
         if ok.all():
             return None, believed
         row = int(np.argmin(ok.all(axis=1)))
         return _counterexample(got[row], want[row], ok[row], int(rows[row])), believed
 
     def _bound(self, a: F32, b: F32) -> F64 | float:
-        return componentwise_bound(a, b) if self.numerics == "componentwise" else normwise_bound(a, b)
+        return componentwise_bound(a, b) if self.levels == 0 else normwise_bound(a, b)
 
     def verify_fully(self, c: F32) -> Counterexample | None:
         """See TurnData; every element within the bound of the kernel's tier."""
@@ -226,12 +227,10 @@ class RealData(TurnData):
         return None
 
 
-def _drawn(
-    cls: type[_D], rng: Generator, layout: Layout, numerics: Numerics, draw_a: Draw, draw_b: Draw
-) -> _D:
+def _drawn(cls: type[_D], rng: Generator, layout: Layout, levels: int, draw_a: Draw, draw_b: Draw) -> _D:
     m, k, n = layout.shape
     a, b = draw_a(rng, (layout.a_count, m, k)), draw_b(rng, (layout.b_count, k, n))
-    return cls(layout, numerics, a, b, draw_a, draw_b)
+    return cls(layout, levels, a, b, draw_a, draw_b)
 
 
 def _counterexample(got: F32, want: F64, ok: NDArray[np.bool_], row: int) -> Counterexample:
@@ -281,18 +280,18 @@ def _one_changed(rng: Generator, matrices: F32) -> F32:
     return changed
 
 
-def _bits(shape: Shape, numerics: Numerics) -> tuple[int, int]:
+def _bits(shape: Shape, levels: int) -> tuple[int, int]:
     """Bit widths of the two sides, so that k products sum to at most 2^24 (less for fast schemes).
 
     Each level of Winograd's variant adds up four blocks on either side, so that random entries grow by 2 and their
     products by 4. With levels down to blocks of 8, six standard deviations of the largest sums stay below 2^24:
     6·4·√8·(2^L·2^wide/√3)·(2^L·2^narrow/√3) ≤ 2^24, so wide + narrow ≤ 19.5 − 2·L.
     """
-    room = EXACT_LIMIT // (FAST_HEADROOM if numerics == "normwise" else 1) // max(shape.k, 1)
+    room = EXACT_LIMIT // (FAST_HEADROOM if levels > 0 else 1) // max(shape.k, 1)
     total = max(room.bit_length() - 1, 2)
-    if numerics == "normwise":
-        levels = max((min(shape) - 1).bit_length() - 3, 0)
-        total = max(min(total, 19 - 2 * levels), 2)
+    if levels > 0:
+        most = max((min(shape) - 1).bit_length() - 3, 0)
+        total = max(min(total, 19 - 2 * most), 2)
     narrow = min(2, total - 1)
     return min(total - narrow, 14), narrow
 

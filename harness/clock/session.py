@@ -23,7 +23,8 @@ from harness.clock.statistics import RatioInterval
 from harness.clock.worker_pair import Batching, ClockWorker, LaunchClockWorker, WorkerPair, timed
 from harness.compile.tools import Tools
 from harness.errors import HarnessFaultError, UserError
-from harness.judge.examination import Numerics, secret_seed
+from harness.judge.examination import secret_seed
+from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import Abi, Layout, Program
 from harness.judge.worker.limits import limits_for
 from harness.machine import Machine
@@ -141,7 +142,7 @@ class ClockSession:
         plan: Plan,
         candidate: Program,
         threads: int,
-        numerics: Numerics = "componentwise",
+        levels: SchemeLevels = CLASSICAL,
         full: bool = False,
     ) -> Samples | Rejection:
         """Race candidate against baseline over the shapes of `plan`, in fresh processes with fresh seeds."""
@@ -157,7 +158,7 @@ class ClockSession:
                 batching,
                 self.seed(),
                 threads,
-                numerics,
+                levels,
                 full,
             )
 

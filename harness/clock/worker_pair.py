@@ -17,7 +17,7 @@ from harness.clock.batches import Batch
 from harness.clock.data import ExactData, RealData, TurnData
 from harness.clock.pairs import Side, Turn
 from harness.errors import HarnessFaultError
-from harness.judge.examination import Numerics
+from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import F32, Layout, Program, Ran, Slot
 from harness.judge.worker.limits import time_limit_s
 from harness.shapes import Shape
@@ -85,7 +85,7 @@ class WorkerPair:
         batching: Mapping[Shape, Batching],
         seed: int,
         threads: int,
-        numerics: Numerics = "componentwise",
+        levels: SchemeLevels = CLASSICAL,
         full: bool = False,
     ) -> None:
         self._launch = launch
@@ -98,7 +98,7 @@ class WorkerPair:
             for shape, batch in batching.items()
         }
         self._threads = threads
-        self._numerics = numerics
+        self._levels = levels
         self._full = full
         self._stack = ExitStack()
         self._workers: dict[Side, ClockWorker] = {}
@@ -179,7 +179,7 @@ class WorkerPair:
 
     def _chain(self, kind: type[ExactData] | type[RealData], shape: Shape) -> Iterator[TurnData]:
         """New data, followed by its successors without end."""
-        data: TurnData = kind.draw(self._rng, self._batching[shape].layout, self._numerics)
+        data: TurnData = kind.draw(self._rng, self._batching[shape].layout, self._levels.at(shape))
         while True:
             yield data
             data = data.successor(self._rng)

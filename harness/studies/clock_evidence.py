@@ -129,7 +129,7 @@ def alone(session: ClockSession, program: Program, shape: Shape, seconds: float)
         batch = Batch(batching.layout, worker.batch(batching.layout))
         ends_s = time.perf_counter() + seconds
         while time.perf_counter() < ends_s or len(times) < CRITERION_SAMPLES:
-            batch.lay(RealData.draw(rng, batching.layout, "componentwise"), rng)
+            batch.lay(RealData.draw(rng, batching.layout, 0), rng)
             ran = worker.run(
                 batch.slots, at=At(Gate.CLOCK, shape), limit_s=time_limit_s(shape, batching.count)
             )

@@ -114,7 +114,8 @@ def _elsewhere(runner: KernelRunner) -> Iterator[KernelRunner]:
 def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
     """With all cores in sight, a kernel of thread class 1 still uses one core at a time, in the median of three turns.
 
-    Kills kernels that start threads where they see more than one core. Raises Rejected.
+    Kills kernels that start threads where they see more than one core. An honest kernel of that class computes on one
+    core at a time, wherever it runs. Raises Rejected.
     """
     if runner.examination.threads != 1:
         return

@@ -1,0 +1,42 @@
+"""How many levels of a fast bilinear scheme a kernel has shown at which shape, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.shapes import Shape
+
+# Products of one level of Strassen's scheme, and of the classical product that it replaces.
+FAST_PRODUCTS, CLASSICAL_PRODUCTS = 7, 8
+# More levels than these save no time at any size that is timed.
+LEVELS_THAT_SAVE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeLevels:
+    """The levels that a kernel has shown, by shape; 0 where it mixes nothing. Empty for a classical kernel."""
+
+    shown: Mapping[Shape, int] = field(default_factory=dict)
+
+    def at(self, shape: Shape) -> int:
+        """The levels at a shape. Where the kernel was not asked, those of the largest shape asked that is no larger,
+        and one more for each doubling of the longest extent; 0 for a kernel that has shown no scheme anywhere.
+        """
+        if shape in self.shown or not any(self.shown.values()):
+            return self.shown.get(shape, 0)
+        asked = max(
+            (known for known in self.shown if known.flops <= shape.flops),
+            key=lambda known: known.flops,
+            default=shape,
+        )
+        levels = self.shown.get(asked, 0)
+        return levels + math.ceil(math.log2(max(shape) / max(asked))) if levels else 0
+
+    def saving(self, shape: Shape) -> float:
+        """The factor by which the scheme can have fewer products than m·k·n at this shape: (8/7) per level."""
+        return (CLASSICAL_PRODUCTS / FAST_PRODUCTS) ** min(self.at(shape), LEVELS_THAT_SAVE)
+
+
+CLASSICAL = SchemeLevels()

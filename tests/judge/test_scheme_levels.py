@@ -1,0 +1,73 @@
+"""The levels of a fast scheme: what a kernel shows at a shape, and what is granted where it was not asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.judge.kernel_runner import KernelRunner
+from harness.judge.mixing import levels_shown
+from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
+from harness.judge.worker.calls import F32
+from harness.shapes import Shape
+from harness.verdict import Gate
+from tests.judge.fakes import Kernel, examination_for, honest, naive, strassen
+
+
+def shown(kernel: Kernel, shape: Shape) -> int:
+    with KernelRunner(examination_for(kernel), Gate.VALUES) as runner:
+        return levels_shown(runner, shape, 7)
+
+
+@pytest.mark.parametrize("kernel", [honest, naive])
+@pytest.mark.parametrize("shape", [Shape(1, 5, 1), Shape(64, 64, 64), Shape(33, 7, 90)])
+def test_a_classical_kernel_shows_no_level(kernel: Kernel, shape: Shape) -> None:
+    assert shown(kernel, shape) == 0
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_a_scheme_shows_as_many_levels_as_it_has(levels: int) -> None:
+    assert shown(strassen(levels, 4), Shape(64, 64, 64)) == levels
+
+
+def test_a_scheme_is_asked_at_each_shape() -> None:
+    above_40 = strassen(1, 40)
+    assert shown(above_40, Shape(48, 48, 48)) == 1
+    assert shown(above_40, Shape(36, 48, 48)) == 0
+
+
+def test_a_scheme_in_f64_is_seen_although_rounding_hides_it() -> None:
+    def f64_strassen(a: F32, b: F32, c: F32) -> None:
+        h = len(a) // 2
+        a, b = a.astype(np.float64), b.astype(np.float64)  # type: ignore[assignment]
+        m1 = (a[:h, :h] + a[h:, h:]) @ (b[:h, :h] + b[h:, h:])
+        m4, m5 = a[h:, h:] @ (b[h:, :h] - b[:h, :h]), (a[:h, :h] + a[:h, h:]) @ b[h:, h:]
+        c[...] = a @ b
+        c[:h, :h] = m1 + m4 - m5 + (a[:h, h:] - a[h:, h:]) @ (b[h:, :h] + b[h:, h:])
+
+    assert shown(f64_strassen, Shape(32, 32, 32)) == 1
+
+
+def test_one_common_scale_spreads_to_every_row() -> None:
+    def fixed_point(a: F32, b: F32, c: F32) -> None:
+        x = np.rint(a * (32767 / np.abs(a).max())) * (np.abs(a).max() / 32767)
+        c[...] = x.astype(np.float64) @ b
+
+    assert shown(fixed_point, Shape(64, 64, 64)) == 6
+
+
+def test_what_was_shown_is_granted_at_that_shape_only() -> None:
+    levels = SchemeLevels({Shape(64, 64, 64): 2, Shape(100, 100, 100): 0})
+    assert [levels.at(Shape(edge, edge, edge)) for edge in (64, 100, 2048)] == [2, 0, 0]
+
+
+def test_beyond_the_largest_shape_asked_each_doubling_may_add_a_level() -> None:
+    levels = SchemeLevels({Shape(512, 512, 512): 1, Shape(1024, 1024, 1024): 2})
+    assert [levels.at(Shape(edge, edge, edge)) for edge in (1024, 2048, 4096)] == [2, 3, 4]
+
+
+def test_a_saving_needs_levels_and_ends_with_three() -> None:
+    shape = Shape(64, 64, 64)
+    assert CLASSICAL.saving(shape) == 1
+    assert SchemeLevels({shape: 1}).saving(shape) == pytest.approx(8 / 7)
+    assert SchemeLevels({shape: 9}).saving(shape) == pytest.approx((8 / 7) ** 3)
