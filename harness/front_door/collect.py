@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from harness.candidate import KERNEL_FILE, Candidate, Manifest, is_candidate_folder, load
 from harness.errors import CandidateError, UserError
+from harness.front_door.guard import require_no_conftest
 from harness.front_door.session import session_state
 from harness.pipeline import GatePassed, Inspection
 from harness.report.gate_report import GateReport
@@ -28,12 +30,43 @@ class CandidateFolder(pytest.Directory):
 
     def collect(self) -> Iterator[pytest.Collector]:
         """The kernel file, readable or not: the policy gate reports what is wrong with it."""
-        yield KernelFile.from_parent(self, path=self.path / KERNEL_FILE, **_safe_nodeid(self, KERNEL_FILE))
+        path = self.path / KERNEL_FILE
+        yield KernelFile.from_parent(self, path=path, **_nodeid(path, self.config.rootpath))
 
 
-def _safe_nodeid(folder: CandidateFolder, file: str) -> dict[str, Any]:
-    """A node id with escapes where the folder's name has characters that move the cursor or cannot be encoded."""
-    return {"nodeid": visible(f"{folder.nodeid}/{file}")} if misleads(folder.nodeid) else {}
+def _nodeid(path: Path, root: Path) -> dict[str, Any]:
+    """A node id of its own where pytest's would not do.
+
+    Outside of `root`, pytest names a file relative to the argument that led to it, the same for every candidate.
+    Characters that move the cursor or cannot be encoded are escaped.
+    """
+    inside = path.is_relative_to(root)
+    shown = path.relative_to(root).as_posix() if inside else path.as_posix()
+    return {"nodeid": visible(shown)} if misleads(shown) or not inside else {}
+
+
+def once_each(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[str]]:
+    """The items without those of candidates that were collected under a second path, and a notice for each such path.
+
+    A path without symbolic links is preferred. Items that are no gates are kept.
+    """
+    chosen: dict[tuple[str, Gate], GateItem] = {}
+    others: dict[Path, Path] = {}
+    for item in items:
+        if not isinstance(item, GateItem):
+            continue
+        real = os.path.realpath(item.path.parent)
+        first = chosen.setdefault((real, item.gate), item)
+        if first is not item and str(item.path.parent) == real:
+            chosen[real, item.gate], first, item = item, item, first
+        if first.path != item.path:
+            others[item.path.parent] = first.path.parent
+    kept = set(chosen.values())
+    notices = [
+        f"{visible(str(other))} is the same folder as {visible(str(folder))}: judged once"
+        for other, folder in others.items()
+    ]
+    return [item for item in items if not isinstance(item, GateItem) or item in kept], notices
 
 
 class KernelFile(pytest.File):
@@ -52,7 +85,9 @@ class KernelFile(pytest.File):
         if self._inspection is None:
             shared = session_state(self.config).shared
             try:
-                self._inspection = Inspection(load(self.path.parent), shared)
+                candidate = load(self.path.parent)
+                require_no_conftest(self.path.parent)
+                self._inspection = Inspection(candidate, shared)
             except CandidateError as error:
                 # Nothing of the folder is read from here on, so the escaped path may stand for the real one.
                 folder = Path(visible(str(self.path.parent)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+import shlex
+from collections import Counter
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -70,7 +72,11 @@ class SessionReport:
             session.exitstatus = pytest.ExitCode.OK if good else pytest.ExitCode.TESTS_FAILED
 
     def _save(self, session: pytest.Session, name: str) -> None:
-        ratios = {v.record.candidate: v.timing.ratio for v in self.verdicts.values() if v.timing is not None}
+        ratios = {
+            records.saved_name(v.record.candidate, v.record.path): v.timing.ratio
+            for v in self.verdicts.values()
+            if v.timing is not None
+        }
         try:
             path = session_state(session.config).saved_sessions().save(name, ratios)
             self.notices.append(f"saved {len(ratios)} timing(s) as {path}")
@@ -84,7 +90,7 @@ class SessionReport:
 
         if self.verdicts:
             reporter.section("kernels", sep="=")
-            verdicts = list(self.verdicts.values())
+            verdicts = distinct(list(self.verdicts.values()))
             for line in table.results_table(verdicts, reporter._tw.fullwidth):
                 reporter.write_line(line)
             if reporter.verbosity >= 0:
@@ -152,16 +158,29 @@ class SessionReport:
         target = github.summary_file()
         if target is not None and self.verdicts:
             with target.open("a", encoding="utf-8") as file:
-                file.write(github.job_summary(list(self.verdicts.values()), machine.read().machine_class))
+                file.write(
+                    github.job_summary(distinct(list(self.verdicts.values())), machine.read().machine_class)
+                )
+
+
+def distinct(verdicts: list[VerdictReport]) -> list[VerdictReport]:
+    """The verdicts with the candidate's path in place of its name where several have the same name."""
+    names = Counter(verdict.record.candidate for verdict in verdicts)
+    return [
+        replace(v, record=replace(v.record, candidate=v.record.path)) if names[v.record.candidate] > 1 else v
+        for v in verdicts
+    ]
 
 
 def _not_timed(report: GateReport) -> dict[str, Any]:
     """The --verdicts line of a candidate that passed every selected gate but was not timed."""
     fields = dict.fromkeys(records.Record.__dataclass_fields__)
+    folder = report.nodeid.rpartition("/")[0]
     return fields | {
         "candidate": report.candidate,
+        "path": folder,
         "verdict": "Inconclusive",
         "gate": str(Gate.CLOCK),
         "reason": f"passed up to {report.gate}; the later gates were not selected",
-        "replay": f"pytest {report.nodeid.rpartition('/')[0]}",
+        "replay": f"pytest {shlex.quote(folder)}",
     }

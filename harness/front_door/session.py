@@ -44,12 +44,15 @@ class SessionState:
 
     def circumstances(self, inspection: Inspection) -> records.Circumstances:
         """The conditions under which this inspection's record holds."""
-        folder, root = inspection.candidate.folder, self.settings.root
-        target = folder.relative_to(root) if folder.is_relative_to(root) else folder
         sandboxed = not self.settings.unsandboxed
         return records.Circumstances(
-            str(inspection.threads), inspection.numerics, sandboxed, str(target), inspection.case
+            str(inspection.threads), inspection.numerics, sandboxed, self._target(inspection), inspection.case
         )
+
+    def _target(self, inspection: Inspection) -> str:
+        """The candidate's folder: relative to the checkout, or absolute outside of it."""
+        folder, root = inspection.candidate.folder, self.settings.root
+        return str(folder.relative_to(root) if folder.is_relative_to(root) else folder)
 
     def facts(self) -> dict[str, Any]:
         """Machine, toolchain and suite, for records and comparisons."""
@@ -121,7 +124,7 @@ class SessionState:
             return None
         if self._saved is None:
             self._saved = self.saved_sessions().load(self.settings.compare)
-        then = self._saved.get(inspection.candidate.name)
+        then = self._saved.get(records.saved_name(inspection.candidate.name, self._target(inspection)))
         if then is None:
             return saved_timings.Comparison(
                 saved_timings.Comparable.NOT_COMPARABLE, f"not among those of '{self.settings.compare}'"

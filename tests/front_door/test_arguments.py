@@ -50,17 +50,51 @@ def test_a_candidate_folder_yields_one_item_per_gate_and_imports_nothing(project
     assert "evil" not in result.stdout.str()
 
 
+CANARY = "import pathlib; (pathlib.Path(__file__).parents[{up}] / 'imported').write_text('')"
+
+
 @pytest.mark.parametrize(
-    "argument", ["candidates", "candidates/lone", "candidates/lone/kernel.rs", "candidates/lone/sub"]
+    "arguments",
+    [
+        [],
+        ["candidates"],
+        ["candidates/lone", "candidates/other"],
+        ["candidates/other", "candidates/lone/kernel.rs"],
+        ["candidates/other", "link"],
+        ["--rootdir=candidates/lone", "--confcutdir=.", "candidates/lone", "candidates/other"],
+    ],
 )
-def test_a_conftest_beside_a_kernel_is_never_imported(project: pytest.Pytester, argument: str) -> None:
+def test_a_conftest_beside_a_kernel_rejects_that_candidate_and_is_never_imported(
+    project: pytest.Pytester, arguments: list[str]
+) -> None:
     folder = add_candidate(project, "lone")
-    (folder / "sub").mkdir()
-    for place in (folder, folder / "sub"):
-        (place / "conftest.py").write_text("import pathlib; pathlib.Path('pwned').write_text('')")
-    project.runpytest_subprocess("--co", argument)
-    assert not (project.path / "pwned").exists()
-    assert not (folder / "pwned").exists()
+    add_candidate(project, "other")
+    (folder / "tests").mkdir()
+    for up, place in enumerate((folder, folder / "tests"), start=2):
+        (place / "conftest.py").write_text(CANARY.format(up=up))
+    if "link" in arguments:
+        (project.path / "link").symlink_to(folder)
+    result = project.runpytest_subprocess("-k", "policy", "-p", "no:cacheprovider", *arguments)
+    assert not list(project.path.rglob("imported"))
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=1, failed=1, deselected=12)
+    result.stdout.fnmatch_lines(
+        ["*: */conftest.py: a candidate's folder holds kernel.rs and candidate.toml only*"]
+    )
+
+
+@pytest.mark.parametrize("argument", ["candidates/lone/tests", "link", "candidates/lone/tests/test_x.py"])
+def test_a_conftest_below_a_kernel_is_not_imported_when_its_folder_is_named(
+    project: pytest.Pytester, argument: str
+) -> None:
+    tests = add_candidate(project, "lone") / "tests"
+    tests.mkdir()
+    (tests / "conftest.py").write_text(CANARY.format(up=3))
+    (tests / "test_x.py").write_text("")
+    (project.path / "link").symlink_to(tests)
+    result = project.runpytest_subprocess("--co", argument)
+    assert not list(project.path.rglob("imported"))
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
 @pytest.mark.parametrize(

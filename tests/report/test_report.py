@@ -28,6 +28,7 @@ def verdict_report(
     accepted = ratio is not None
     record = Record(
         candidate=name,
+        path=f"candidates/{name}",
         verdict="Accepted" if accepted else "Wrong",
         gate=None if accepted else "shapes",
         reason="fine" if accepted else "wrong at 3x2x1",
