@@ -55,7 +55,7 @@ _JUDGE_OPTIONS = (
         "fail if the whole 95 %% interval shows a slowdown above PCT percent (default: off)",
     ),
     ("--clock-budget", "S", "seconds of timing per kernel and five shapes (default: 6)"),
-    ("--verdicts", "FILE", "write one JSON line per verdict to FILE (default: off)"),
+    ("--verdicts", "FILE", "write one JSON line per verdict to FILE, a regular file (default: off)"),
     ("--case", "CASE", "replay one counterexample, SHAPE:SEED:ORACLE as printed in a verdict (default: off)"),
 )
 
@@ -111,7 +111,7 @@ def read(config: pytest.Config) -> Settings:
     results = root / "results" / "local"
     return Settings(
         root=root,
-        cache=default_cache(),
+        cache=default_cache(config.invocation_params.dir),
         results=results,
         memory=option("memory") or _ini(config, root, "roundtable_memory") or str(results / "memory"),
         generate=_integer("--generate", option("generate"), 0, least=1),

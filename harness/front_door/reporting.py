@@ -31,6 +31,8 @@ class SessionReport:
         self.verdicts: dict[str, VerdictReport] = {}
         self.unfinished: dict[str, GateReport] = {}
         self.generated_accepted = 0
+        # Candidates whose line --verdicts could not take, with the reason.
+        self.lost_verdicts: dict[str, str] = {}
         # Lines printed below the table.
         self.notices: list[str] = []
 
@@ -52,9 +54,13 @@ class SessionReport:
         self._append_verdict(asdict(found.verdict.record))
 
     def _append_verdict(self, record: dict[str, Any]) -> None:
-        if self.settings.verdicts is not None and not is_xdist_worker(self.config):
+        if self.settings.verdicts is None or is_xdist_worker(self.config):
+            return
+        try:
             with self.settings.verdicts.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        except OSError as error:
+            self.lost_verdicts[str(record["candidate"])] = str(error.strerror)
 
     def finish(self, session: pytest.Session) -> None:
         """Write --save and the verdicts of candidates that were not timed; set the exit code of --generate."""
@@ -64,6 +70,11 @@ class SessionReport:
             self._save(session, self.settings.save)
         for report in self.unfinished.values():
             self._append_verdict(_not_timed(report))
+        if self.lost_verdicts:
+            names, why = ", ".join(self.lost_verdicts), next(iter(self.lost_verdicts.values()))
+            self.notices.append(f"--verdicts {self.settings.verdicts}: incomplete, without {names}: {why}")
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if self.settings.generate and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
