@@ -5,13 +5,46 @@ from __future__ import annotations
 import shlex
 import time
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
 
 from harness.candidate import Candidate
-from harness.verdict import Accepted, At, Score, ShapeTiming, Verdict, describe, name
+from harness.verdict import (
+    Accepted,
+    At,
+    HarnessError,
+    Inconclusive,
+    Score,
+    ShapeTiming,
+    Verdict,
+    describe,
+    name,
+)
 
 FORMAT = 1
+
+
+class Outcome(StrEnum):
+    """What a verdict means for a user; the verdict's name says more."""
+
+    ACCEPTED = "accepted"
+    UNTIMED = "correct, not timed"
+    REJECTED = "rejected"
+    UNJUDGED = "not judged to the end"
+
+
+def outcome_of(verdict: Verdict) -> Outcome:
+    """The outcome of a verdict. A fault of the harness says nothing about the candidate."""
+    match verdict:
+        case Accepted():
+            return Outcome.ACCEPTED
+        case Inconclusive():
+            return Outcome.UNTIMED
+        case HarnessError():
+            return Outcome.UNJUDGED
+        case _:
+            return Outcome.REJECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +56,7 @@ class Record:
 
     candidate: str
     path: str
+    outcome: Outcome
     verdict: str
     gate: str | None
     reason: str
@@ -60,6 +94,7 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
     return Record(
         candidate=candidate.name,
         path=around.target,
+        outcome=outcome_of(verdict),
         verdict=name(verdict),
         gate=str(at.gate) if at else None,
         reason=describe(verdict),

@@ -20,6 +20,17 @@ class Profile(StrEnum):
     THOROUGH = "thorough"
 
 
+class Untimed(StrEnum):
+    """What happens to a correct kernel whose timing is not reliable.
+
+    auto fails where a gate needs the timing and passes with a warning elsewhere; fail always fails; skip always skips.
+    """
+
+    AUTO = "auto"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """The limits of an evolution; None is unlimited."""
@@ -53,6 +64,7 @@ class Settings:
     save: str | None = None
     compare: str | None = None
     max_regress: float | None = None
+    untimed: Untimed = Untimed.AUTO
     unsandboxed: bool = False
     verdicts: Path | None = None
     resume: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from harness.front_door.guard import require_no_conftest
 from harness.front_door.session import session_state
 from harness.pipeline import GatePassed, Inspection
 from harness.report.gate_report import GateReport
+from harness.settings import Untimed
 from harness.verdict import At, Gate, HarnessError, Inconclusive, PolicyViolation, Rejection, describe
 from harness.visible import misleads, visible
 
@@ -23,6 +25,10 @@ __all__ = ["CandidateFolder", "GateItem", "KernelFile", "is_candidate_folder", "
 
 class RejectedError(Exception):
     """The candidate fails this session; the exception's text is the one line shown in the report."""
+
+
+class UntimedWarning(UserWarning):
+    """A correct kernel could not be timed, and nothing in this session depends on its timing."""
 
 
 class CandidateFolder(pytest.Directory):
@@ -159,6 +165,8 @@ class GateItem(pytest.Item):
         self.user_properties.extend(self.gate_report.junit_properties().items())
         if isinstance(outcome, GatePassed):
             self._require_expected_pass(inspection)
+        elif isinstance(outcome, Inconclusive):
+            self._require_no_timing(inspection, outcome)
         else:
             self._require_expected_rejection(inspection, outcome)
 
@@ -170,16 +178,36 @@ class GateItem(pytest.Item):
         )
 
     def _require_expected_pass(self, inspection: Inspection) -> None:
-        """Fail when an exhibit passed the gate that must reject it, or an accepted kernel misses --min-ratio."""
-        manifest = inspection.candidate.manifest
+        """Fail when an exhibit passed the gate that must reject it, or an accepted kernel misses --min-ratio.
+
+        The item of that gate may not have been selected; then the next one fails.
+        """
+        manifest, reported = inspection.candidate.manifest, session_state(self.config).reported
         if manifest.expect == "rejected" and not self.kernel.generated:
-            if manifest.gate is self.gate or (manifest.gate is None and self.gate is Gate.CLOCK):
-                gate = manifest.gate or "a gate"
-                raise RejectedError(f"expected to be rejected by {gate}, but it passed")
+            gates = list(Gate)
+            passed = gates.index(manifest.gate or Gate.CLOCK) <= gates.index(self.gate)
+            if passed and self.kernel.path not in reported:
+                reported.add(self.kernel.path)
+                raise RejectedError(f"expected to be rejected by {manifest.gate or 'a gate'}, but it passed")
         elif inspection.verdict is not None:
             problem = session_state(self.config).gate_problem(inspection)
             if problem:
                 raise RejectedError(problem)
+
+    def _require_no_timing(self, inspection: Inspection, outcome: Inconclusive) -> None:
+        """A correct kernel without a reliable timing: fail when something depends on the timing, else skip or warn."""
+        state, line = session_state(self.config), describe(outcome)
+        if self.kernel.generated:
+            pytest.xfail(f"UNTIMED: {line}")
+        problem = state.untimed_problem(inspection)
+        if problem is not None:
+            self._add_report_sections(outcome)
+            raise RejectedError(f"{problem}: {line}")
+        if state.settings.untimed is Untimed.SKIP:
+            pytest.skip(line)
+        # Not Node.warn: pytest would print a line of the kernel's source. Python reads no file of this form of name.
+        where = f"<{self.kernel.nodeid}>"
+        warnings.warn_explicit(UntimedWarning(line), category=None, filename=where, lineno=0)
 
     def _require_expected_rejection(self, inspection: Inspection, rejection: Rejection) -> None:
         """Report a rejection: expected for exhibits, an outcome for generated kernels, else a failure."""
@@ -190,8 +218,8 @@ class GateItem(pytest.Item):
         if self.kernel.generated:
             pytest.xfail(f"REJECTED: {line}")
         if manifest.expect == "rejected" and manifest.gate in (None, rejection.at.gate):
-            # A fault of the harness or an unreliable timing is never the rejection that an exhibit expects.
-            if not isinstance(rejection, HarnessError | Inconclusive):
+            # A fault of the harness is never the rejection that an exhibit expects.
+            if not isinstance(rejection, HarnessError):
                 pytest.xfail(f"as expected: {line}")
         elif manifest.expect == "rejected":
             line = f"expected to be rejected by {manifest.gate}, but {rejection.at.gate} rejected it: {line}"
@@ -206,7 +234,7 @@ class GateItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """One line for a rejection or a user's error; a traceback only for a bug of the harness."""
-        if isinstance(excinfo.value, RejectedError | UserError):
+        if isinstance(excinfo.value, RejectedError | UntimedWarning | UserError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from harness.errors import UserError
-from harness.settings import Budget, Profile, Settings, default_cache
+from harness.settings import Budget, Profile, Settings, Untimed, default_cache
 
 _MODEL_HELP = (
     "the model that thinks: builtin (the tuner), a .gguf file, hf:REPO:FILE, or the URL of a local OpenAI-compatible "
@@ -82,6 +82,13 @@ def add(parser: pytest.Parser) -> None:
         default=None,
         help="number of threads for kernels and BLAS: 1 or all (default: as candidate.toml declares)",
     )
+    judge.addoption(
+        "--untimed",
+        choices=[u.value for u in Untimed],
+        default=Untimed.AUTO.value,
+        help="a correct kernel whose timing is not reliable here: auto fails where --min-ratio, min_ratio or "
+        "--max-regress needs the timing and passes with a warning elsewhere; fail; skip (default: auto)",
+    )
     for option, metavar, text in _JUDGE_OPTIONS:
         judge.addoption(option, metavar=metavar, default=None, help=text)
     judge.addoption(
@@ -134,6 +141,7 @@ def read(config: pytest.Config) -> Settings:
         save=option("save"),
         compare=option("compare"),
         max_regress=_positive("--max-regress", option("max_regress")),
+        untimed=Untimed(option("untimed")),
         unsandboxed=option("unsandboxed"),
         verdicts=_path(option("verdicts"), config),
         resume=option("resume"),

@@ -115,9 +115,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
-    """Show a rejected generated candidate as REJECTED, an outcome of its own."""
-    if getattr(report, "wasxfail", "").removeprefix("reason: ").startswith("REJECTED") and report.skipped:
+    """Show a generated candidate that was rejected or not timed as REJECTED or UNTIMED, outcomes of their own."""
+    reason = getattr(report, "wasxfail", "").removeprefix("reason: ")
+    if reason.startswith("REJECTED") and report.skipped:
         return "rejected", "R", "REJECTED"
+    if reason.startswith("UNTIMED") and report.skipped:
+        return "untimed", "U", "UNTIMED"
     return None
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.durable import write_whole
 from harness.errors import UserError
 from harness.front_door.arguments import is_xdist_worker
 from harness.front_door.session import session_state
+from harness.records import Outcome
 from harness.report.gate_report import GateReport, VerdictReport
 from harness.settings import Settings
 from harness.verdict import Gate
@@ -70,17 +72,26 @@ class SessionReport:
             self._save(session, self.settings.save)
         for report in self.unfinished.values():
             self._append_verdict(_not_timed(report))
-        if self.lost_verdicts:
-            names, why = ", ".join(self.lost_verdicts), next(iter(self.lost_verdicts.values()))
-            self.notices.append(f"--verdicts {self.settings.verdicts}: incomplete, without {names}: {why}")
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        self._tell_lost_verdicts(session)
         if self.settings.generate and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
         ):
             good = self.generated_accepted > 0
+            untimed = sum(verdict.untimed for verdict in self.verdicts.values())
+            if untimed and not good:
+                self.notices.append(
+                    f"no candidate was accepted; {untimed} correct, but not timed: repeat on a quieter machine"
+                )
             session.exitstatus = pytest.ExitCode.OK if good else pytest.ExitCode.TESTS_FAILED
+
+    def _tell_lost_verdicts(self, session: pytest.Session) -> None:
+        """A session that could not write all of --verdicts does not succeed."""
+        if self.lost_verdicts:
+            names, why = ", ".join(self.lost_verdicts), next(iter(self.lost_verdicts.values()))
+            self.notices.append(f"--verdicts {self.settings.verdicts}: incomplete, without {names}: {why}")
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def _save(self, session: pytest.Session, name: str) -> None:
         ratios = {
@@ -88,6 +99,9 @@ class SessionReport:
             for v in self.verdicts.values()
             if v.timing is not None
         }
+        if not ratios:
+            self.notices.append(f"--save {name}: no kernel was timed; nothing is saved")
+            return
         try:
             path = session_state(session.config).saved_sessions().save(name, ratios)
             self.notices.append(f"saved {len(ratios)} timing(s) as {path}")
@@ -119,7 +133,9 @@ class SessionReport:
         for verdict in verdicts:
             record, timing = verdict.record, verdict.timing
             if timing is None:
-                reporter.write_line(f"{record.candidate}: {record.reason}")
+                # The reason of an unreliable timing is the machine's; it is printed once, below.
+                brief = verdict.untimed and reporter.verbosity == 0
+                reporter.write_line(f"{record.candidate}: {record.outcome if brief else record.reason}")
                 reporter.write_line(f"    replay: {record.replay}")
                 continue
             if reporter.verbosity > 0 or len(verdicts) == 1:
@@ -131,6 +147,8 @@ class SessionReport:
             for remark in timing.remarks:
                 reporter.write_line(remark)
             control = f"[{timing.control_low:.3f}, {timing.control_high:.3f}]"
+        for line in untimed_lines(verdicts):
+            reporter.write_line(line)
         if control is not None:
             reporter.write_line(f"A/A control (BLAS timed against itself in the same way): {control}")
 
@@ -164,7 +182,8 @@ class SessionReport:
             for r in reporter.stats.get("failed", [])
             if r.longrepr
         ]
-        for line in github.annotate(failed):
+        untimed = [(nodeid, v.record.reason) for nodeid, v in self.verdicts.items() if v.untimed]
+        for line in github.annotate(failed) + github.annotate(untimed, "warning"):
             reporter.write_line(line)
         target = github.summary_file()
         if target is not None and self.verdicts:
@@ -172,6 +191,19 @@ class SessionReport:
                 file.write(
                     github.job_summary(distinct(list(self.verdicts.values())), machine.read().machine_class)
                 )
+
+
+def untimed_lines(verdicts: Sequence[VerdictReport]) -> list[str]:
+    """One line per thread class of which a kernel could not be timed: how many, and the reason of the first."""
+    classes: dict[str, list[VerdictReport]] = {}
+    for verdict in verdicts:
+        if verdict.untimed:
+            classes.setdefault(verdict.record.threads, []).append(verdict)
+    return [
+        f"thread class {threads} cannot be timed reliably here and now: {len(found)} kernel(s) "
+        f"{found[0].record.reason}"
+        for threads, found in classes.items()
+    ]
 
 
 def distinct(verdicts: list[VerdictReport]) -> list[VerdictReport]:
@@ -190,6 +222,7 @@ def _not_timed(report: GateReport) -> dict[str, Any]:
     return fields | {
         "candidate": report.candidate,
         "path": folder,
+        "outcome": Outcome.UNTIMED if report.gate == Gate.CONDUCT else Outcome.UNJUDGED,
         "verdict": "Inconclusive",
         "gate": str(Gate.CLOCK),
         "reason": f"passed up to {report.gate}; the later gates were not selected",
