@@ -25,6 +25,8 @@ ThreadClass = Literal[1, "all"]
 Tier = Literal["safe", "unsafe"]
 # Range of a claimed ratio, in which quotients and logarithms stay finite.
 LEAST_RATIO, LARGEST_RATIO = 1e-6, 1e6
+# One extent of a declared scheme, in blocks.
+Extent = Annotated[int, Field(ge=1, le=16, strict=True)]
 ClaimedRatio = Annotated[float, Field(ge=LEAST_RATIO, le=LARGEST_RATIO, allow_inf_nan=False)]
 
 
@@ -48,6 +50,36 @@ class Claim(BaseModel):
         return self
 
 
+class DeclaredScheme(BaseModel):
+    """The fast bilinear scheme that a kernel declares: products of blocks, applied recursively.
+
+    `base` is (m, k, n) in blocks, each 1 … 16; `products` is the scheme's rank, the number of block products; `levels`
+    is the number of recursive levels, 1 … 8. Nothing of it is measured or proved here.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base: tuple[Extent, Extent, Extent]
+    products: int = Field(ge=1, strict=True)
+    levels: int = Field(ge=1, le=8, strict=True)
+
+    @model_validator(mode="after")
+    def _products_can_be_a_rank(self) -> DeclaredScheme:
+        m, k, n = self.base
+        # The matrix multiplication tensor is concise: its three flattenings have the ranks mk, kn and mn, and a
+        # tensor's rank is at least that of each (Bürgisser, Clausen and Shokrollahi 1997, chapter 14).
+        least, textbook = max(m * k, k * n, m * n), m * k * n
+        if least == textbook:
+            raise ValueError(
+                f"base {m}x{k}x{n} needs all {textbook} products; a fast scheme has extents of 2 or more"
+            )
+        if not least <= self.products < textbook:
+            raise ValueError(
+                f"products must be {least} to {textbook - 1} for base {m}x{k}x{n}; got {self.products}"
+            )
+        return self
+
+
 class Manifest(BaseModel):
     """The content of candidate.toml. Every key is optional; an unknown key is an error."""
 
@@ -67,6 +99,7 @@ class Manifest(BaseModel):
     min_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     proposal: dict[str, Any] | None = None
     claim: Claim | None = None
+    scheme: DeclaredScheme | None = None
 
     @model_validator(mode="after")
     def _gate_belongs_to_rejected(self) -> Manifest:
@@ -140,11 +173,16 @@ def parse_manifest(text: str, where: str) -> Manifest:
         raise CandidateError(f"{where}: {one_line(_explain(error), 1000)}") from None
 
 
+# The tables of candidate.toml whose keys are fixed.
+_TABLES: dict[str | int, type[BaseModel]] = {"claim": Claim, "scheme": DeclaredScheme}
+
+
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     key = one_line(".".join(str(part) for part in first["loc"]), 80) or "the file"
     if first["type"] == "extra_forbidden":
-        allowed = Claim.model_fields if first["loc"][0] == "claim" else Manifest.model_fields
+        table = _TABLES.get(first["loc"][0], Manifest) if len(first["loc"]) > 1 else Manifest
+        allowed = table.model_fields
         return f"unknown key '{key}'; allowed: {', '.join(sorted(allowed))}"
     return f"{key}: {first['msg']}"
 

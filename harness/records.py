@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import PurePath
 from typing import Any
 
 from harness.candidate import Candidate
-from harness.verdict import Accepted, At, Score, ShapeTiming, Verdict, describe, name
+from harness.verdict import (
+    Accepted,
+    At,
+    HarnessError,
+    Inconclusive,
+    Score,
+    ShapeTiming,
+    Verdict,
+    describe,
+    name,
+)
 
 FORMAT = 1
 
 
+class Outcome(StrEnum):
+    """What a verdict means for a user; the verdict's name says more."""
+
+    ACCEPTED = "accepted"
+    UNTIMED = "correct, not timed"
+    REJECTED = "rejected"
+    UNJUDGED = "not judged to the end"
+
+
+def outcome_of(verdict: Verdict) -> Outcome:
+    """The outcome of a verdict. A fault of the harness says nothing about the candidate."""
+    match verdict:
+        case Accepted():
+            return Outcome.ACCEPTED
+        case Inconclusive():
+            return Outcome.UNTIMED
+        case HarnessError():
+            return Outcome.UNJUDGED
+        case _:
+            return Outcome.REJECTED
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The flat record of one verdict, a line of --verdicts; ratios are t_blas / t_candidate."""
+    """The flat record of one verdict, a line of --verdicts; ratios are t_blas / t_candidate.
+
+    `candidate` is the folder's name, `path` the folder: relative to the checkout, or absolute outside of it.
+    """
 
     candidate: str
+    path: str
+    outcome: Outcome
     verdict: str
     gate: str | None
     reason: str
@@ -53,6 +93,8 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
     shape = head.shape if head else at.shape if at else None
     return Record(
         candidate=candidate.name,
+        path=around.target,
+        outcome=outcome_of(verdict),
         verdict=name(verdict),
         gate=str(at.gate) if at else None,
         reason=describe(verdict),
@@ -71,18 +113,31 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
     )
 
 
+def saved_name(candidate: str, path: str) -> str:
+    """The name under which --save keeps a timing: the candidate's, or its path when another may have the same name.
+
+    Names are unique in candidates/ and among the yardsticks, whose folders have other names.
+    """
+    folder = PurePath(path)
+    return candidate if folder.name != candidate or folder.parent == PurePath("candidates") else path
+
+
 def headline(score: Score) -> ShapeTiming:
     """The timing to show where there is room for only one: the shape with the most work."""
     return max(score.per_shape, key=lambda timing: timing.shape.flops)
 
 
 def replay_command(around: Circumstances, verdict: Verdict) -> str:
-    """The command that repeats a verdict: the exact case of a counterexample, else the candidate with its seed."""
+    """The command that repeats a verdict: the exact case of a counterexample, else the candidate with its seed.
+
+    The path is quoted for a shell.
+    """
+    judge = f"pytest {shlex.quote(around.target)}"
     if around.case is not None and not isinstance(verdict, Accepted):
-        return f"pytest {around.target} --case {around.case}"
+        return f"{judge} --case {around.case}"
     if isinstance(verdict, Accepted) or verdict.at.seed is None:
-        return f"pytest {around.target}"
-    return f"pytest {around.target} --seed {verdict.at.seed}"
+        return judge
+    return f"{judge} --seed {verdict.at.seed}"
 
 
 def full_record(

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from harness.errors import UserError
+
 
 class Profile(StrEnum):
     """Test effort of the judge: quick for a first look, thorough for a release."""
@@ -16,6 +18,17 @@ class Profile(StrEnum):
     QUICK = "quick"
     DEFAULT = "default"
     THOROUGH = "thorough"
+
+
+class Untimed(StrEnum):
+    """What happens to a correct kernel whose timing is not reliable.
+
+    auto fails where a gate needs the timing and passes with a warning elsewhere; fail always fails; skip always skips.
+    """
+
+    AUTO = "auto"
+    FAIL = "fail"
+    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class Settings:
     save: str | None = None
     compare: str | None = None
     max_regress: float | None = None
+    untimed: Untimed = Untimed.AUTO
     unsandboxed: bool = False
     verdicts: Path | None = None
     resume: bool = False
@@ -69,14 +83,26 @@ class Settings:
         return self.root / "candidates"
 
 
-def default_cache() -> Path:
-    """The cache folder for built hosts, kernels and corpus downloads: ROUNDTABLE_CACHE, else the user's cache
-    folder.
+def default_cache(start: Path | None = None) -> Path:
+    """The cache folder for built hosts, kernels and corpus downloads, as an absolute path: ROUNDTABLE_CACHE, else the
+    user's cache folder.
+
+    A relative ROUNDTABLE_CACHE is relative to `start`, by default the current folder. The variable is replaced by the
+    absolute path, so that later calls and subprocesses use the same folder, wherever they run. Raises UserError when it
+    names the home of an unknown user.
     """
     chosen = os.environ.get("ROUNDTABLE_CACHE")
     if chosen:
-        return Path(chosen).expanduser()
+        try:
+            folder = Path(chosen).expanduser()
+        except RuntimeError:
+            raise UserError(f"ROUNDTABLE_CACHE is '{chosen}': there is no such user; name a folder") from None
+        if not folder.is_absolute():
+            folder = Path(os.path.abspath((start or Path.cwd()) / folder))  # noqa: PTH100 (keeps symbolic links)
+            os.environ["ROUNDTABLE_CACHE"] = str(folder)
+        return folder
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "roundtable"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "roundtable"
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification says to ignore a relative path.
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "roundtable"

@@ -241,7 +241,7 @@ def describe(verdict: Verdict) -> str:
                 f"{t / 1e3:.1f} µs{_at(verdict.at)} is faster than this machine can be ({floor / 1e3:.1f} µs)"
             )
         case Inconclusive(noise=noise):
-            return f"timing not trustworthy: {noise}"
+            return f"correct, but not timed: {noise}"
         case HarnessError(detail=detail):
             return f"the harness failed, not the candidate{_at(verdict.at)}: {one_line(detail)}"
 

@@ -7,14 +7,17 @@ import time
 from pathlib import Path
 
 import pytest
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.candidate import MAX_BYTES, load, parse_manifest
+from harness.candidate import MAX_BYTES, DeclaredScheme, load, parse_manifest
 from harness.errors import CandidateError
 from harness.manifest_text import MAX_MANIFEST_BYTES
 from harness.saved_timings import Ratio, compare, of_claim
 from harness.visible import visible
+
+SCHEME = b"[scheme]\nbase = [2, 2, 2]\nproducts = 7\nlevels = 2\n"
 
 
 def folder_with(tmp_path: Path, source: bytes | None = b"// kernel", manifest: bytes | None = None) -> Path:
@@ -72,6 +75,26 @@ def test_source_hash_depends_on_the_text_alone(tmp_path: Path) -> None:
         (b"//", b"[claim]\nratio = 2\nratio_low = 3\nratio_high = 4", "ratio_low <= ratio <= ratio_high"),
         (b"//", b"[claim]\nratio = inf\nratio_low = 3\nratio_high = inf", "finite number"),
         (b"//", b"[claim]\nratio = 1\nratio_low = 1e-9\nratio_high = 1", "claim.ratio_low"),
+        (b"//", b"claim = 1", "claim: Input should be a valid dictionary"),
+        (b"//", b"scheme = '<2,2,2;7>'", "scheme: Input should be a valid dictionary"),
+        (b"//", b"[scheme]\nbase = [2, 2, 2]\nproducts = 7", "scheme.levels: Field required"),
+        (
+            b"//",
+            SCHEME + b"rank = 7",
+            "unknown key 'scheme.rank'; allowed: base, levels, products",
+        ),
+        (b"//", SCHEME.replace(b"[2, 2, 2]", b"[2, 2]"), "scheme.base"),
+        (b"//", SCHEME.replace(b"[2, 2, 2]", b"[2, 2, 2, 2]"), "scheme.base"),
+        (b"//", SCHEME.replace(b"[2, 2, 2]", b"[2, 2, 17]"), "scheme.base.2: Input should be less than"),
+        (b"//", SCHEME.replace(b"[2, 2, 2]", b"[2, 2, 2.0]"), "scheme.base.2: Input should be a valid int"),
+        (b"//", SCHEME.replace(b"[2, 2, 2]", b"[2, 2, 0]"), "scheme.base.2: Input should be greater than"),
+        (b"//", SCHEME.replace(b"[2, 2, 2]", b"[1, 2, 4]"), "base 1x2x4 needs all 8 products"),
+        (b"//", SCHEME.replace(b"7", b"true"), "scheme.products: Input should be a valid integer"),
+        (b"//", SCHEME.replace(b"7", b"0"), "scheme.products: Input should be greater than"),
+        (b"//", SCHEME.replace(b"7", b"8"), "products must be 4 to 7 for base 2x2x2; got 8"),
+        (b"//", SCHEME.replace(b"7", b"3"), "products must be 4 to 7 for base 2x2x2; got 3"),
+        (b"//", SCHEME.replace(b"levels = 2", b"levels = 0"), "scheme.levels"),
+        (b"//", SCHEME.replace(b"levels = 2", b"levels = 9"), "scheme.levels"),
     ],
 )
 def test_invalid_folders_are_reported_in_one_line(
@@ -81,6 +104,28 @@ def test_invalid_folders_are_reported_in_one_line(
         load(folder_with(tmp_path, source, manifest))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_declared_scheme_is_read_and_written_back() -> None:
+    assert parse_manifest("title = 'x'", "candidate.toml").scheme is None
+    manifest = parse_manifest(SCHEME.decode(), "candidate.toml")
+    assert manifest.scheme == DeclaredScheme(base=(2, 2, 2), products=7, levels=2)
+    text = tomli_w.dumps(manifest.model_dump(mode="json", exclude_defaults=True))
+    assert parse_manifest(text, "candidate.toml") == manifest
+
+
+@given(base=st.tuples(*[st.integers(1, 16)] * 3), products=st.integers(-1, 5000), levels=st.integers(-1, 10))
+def test_a_scheme_is_read_exactly_when_its_numbers_are_possible(
+    base: tuple[int, int, int], products: int, levels: int
+) -> None:
+    m, k, n = base
+    possible = max(m * k, k * n, m * n) <= products < m * k * n and 1 <= levels <= 8
+    text = f"[scheme]\nbase = {list(base)}\nproducts = {products}\nlevels = {levels}"
+    if possible:
+        assert parse_manifest(text, "candidate.toml").scheme is not None
+    else:
+        with pytest.raises(CandidateError, match="scheme"):
+            parse_manifest(text, "candidate.toml")
 
 
 def test_one_mebibyte_is_still_allowed(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from harness.candidate import KERNEL_FILE, is_candidate_folder
+from harness.candidate import KERNEL_FILE, MANIFEST_FILE, is_candidate_folder
 from harness.errors import UserError
 from harness.front_door.collect import GateItem
 from harness.settings import Settings
@@ -62,8 +65,26 @@ def _paths(config: pytest.Config) -> Iterator[tuple[str, Path]]:
 
 
 def _create(verdicts: Path) -> None:
+    """Create or empty the --verdicts file; raises UserError, and changes nothing, when it is no regular file or a
+    candidate's.
+    """
+    wrong = f"--verdicts {verdicts}"
+    if verdicts.name in (KERNEL_FILE, MANIFEST_FILE):
+        raise UserError(f"{wrong}: this would overwrite a candidate; choose another name")
     try:
         verdicts.parent.mkdir(parents=True, exist_ok=True)
-        verdicts.write_text("", encoding="utf-8")
+        # O_NONBLOCK: opening a pipe that nobody reads must not wait. Not O_TRUNC: what is there may not be a file.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(verdicts, flags, 0o666)
     except OSError as error:
-        raise UserError(f"--verdicts {verdicts}: cannot be written: {error.strerror}") from None
+        # A pipe that nobody reads, or a socket.
+        why = (
+            "is not a regular file" if error.errno == errno.ENXIO else f"cannot be written: {error.strerror}"
+        )
+        raise UserError(f"{wrong}: {why}; name a file in a folder that you can write to") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UserError(f"{wrong}: is not a regular file; name a file in a folder that you can write to")
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ import pytest
 
 from harness.candidate import KERNEL_FILE, Candidate, Manifest, is_candidate_folder, load
 from harness.errors import CandidateError, UserError
+from harness.front_door.guard import require_no_conftest
 from harness.front_door.session import session_state
 from harness.pipeline import GatePassed, Inspection
 from harness.report.gate_report import GateReport
+from harness.settings import Untimed
 from harness.verdict import At, Gate, HarnessError, Inconclusive, PolicyViolation, Rejection, describe
 from harness.visible import misleads, visible
 
@@ -23,17 +27,52 @@ class RejectedError(Exception):
     """The candidate fails this session; the exception's text is the one line shown in the report."""
 
 
+class UntimedWarning(UserWarning):
+    """A correct kernel could not be timed, and nothing in this session depends on its timing."""
+
+
 class CandidateFolder(pytest.Directory):
     """A folder that holds a candidate. Tests, conftest.py files and everything else in it are ignored."""
 
     def collect(self) -> Iterator[pytest.Collector]:
         """The kernel file, readable or not: the policy gate reports what is wrong with it."""
-        yield KernelFile.from_parent(self, path=self.path / KERNEL_FILE, **_safe_nodeid(self, KERNEL_FILE))
+        path = self.path / KERNEL_FILE
+        yield KernelFile.from_parent(self, path=path, **_nodeid(path, self.config.rootpath))
 
 
-def _safe_nodeid(folder: CandidateFolder, file: str) -> dict[str, Any]:
-    """A node id with escapes where the folder's name has characters that move the cursor or cannot be encoded."""
-    return {"nodeid": visible(f"{folder.nodeid}/{file}")} if misleads(folder.nodeid) else {}
+def _nodeid(path: Path, root: Path) -> dict[str, Any]:
+    """A node id of its own where pytest's would not do.
+
+    Outside of `root`, pytest names a file relative to the argument that led to it, the same for every candidate.
+    Characters that move the cursor or cannot be encoded are escaped.
+    """
+    inside = path.is_relative_to(root)
+    shown = path.relative_to(root).as_posix() if inside else path.as_posix()
+    return {"nodeid": visible(shown)} if misleads(shown) or not inside else {}
+
+
+def once_each(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[str]]:
+    """The items without those of candidates that were collected under a second path, and a notice for each such path.
+
+    A path without symbolic links is preferred. Items that are no gates are kept.
+    """
+    chosen: dict[tuple[str, Gate], GateItem] = {}
+    others: dict[Path, Path] = {}
+    for item in items:
+        if not isinstance(item, GateItem):
+            continue
+        real = os.path.realpath(item.path.parent)
+        first = chosen.setdefault((real, item.gate), item)
+        if first is not item and str(item.path.parent) == real:
+            chosen[real, item.gate], first, item = item, item, first
+        if first.path != item.path:
+            others[item.path.parent] = first.path.parent
+    kept = set(chosen.values())
+    notices = [
+        f"{visible(str(other))} is the same folder as {visible(str(folder))}: judged once"
+        for other, folder in others.items()
+    ]
+    return [item for item in items if not isinstance(item, GateItem) or item in kept], notices
 
 
 class KernelFile(pytest.File):
@@ -52,7 +91,9 @@ class KernelFile(pytest.File):
         if self._inspection is None:
             shared = session_state(self.config).shared
             try:
-                self._inspection = Inspection(load(self.path.parent), shared)
+                candidate = load(self.path.parent)
+                require_no_conftest(self.path.parent)
+                self._inspection = Inspection(candidate, shared)
             except CandidateError as error:
                 # Nothing of the folder is read from here on, so the escaped path may stand for the real one.
                 folder = Path(visible(str(self.path.parent)))
@@ -124,6 +165,8 @@ class GateItem(pytest.Item):
         self.user_properties.extend(self.gate_report.junit_properties().items())
         if isinstance(outcome, GatePassed):
             self._require_expected_pass(inspection)
+        elif isinstance(outcome, Inconclusive):
+            self._require_no_timing(inspection, outcome)
         else:
             self._require_expected_rejection(inspection, outcome)
 
@@ -135,16 +178,36 @@ class GateItem(pytest.Item):
         )
 
     def _require_expected_pass(self, inspection: Inspection) -> None:
-        """Fail when an exhibit passed the gate that must reject it, or an accepted kernel misses --min-ratio."""
-        manifest = inspection.candidate.manifest
+        """Fail when an exhibit passed the gate that must reject it, or an accepted kernel misses --min-ratio.
+
+        The item of that gate may not have been selected; then the next one fails.
+        """
+        manifest, reported = inspection.candidate.manifest, session_state(self.config).reported
         if manifest.expect == "rejected" and not self.kernel.generated:
-            if manifest.gate is self.gate or (manifest.gate is None and self.gate is Gate.CLOCK):
-                gate = manifest.gate or "a gate"
-                raise RejectedError(f"expected to be rejected by {gate}, but it passed")
+            gates = list(Gate)
+            passed = gates.index(manifest.gate or Gate.CLOCK) <= gates.index(self.gate)
+            if passed and self.kernel.path not in reported:
+                reported.add(self.kernel.path)
+                raise RejectedError(f"expected to be rejected by {manifest.gate or 'a gate'}, but it passed")
         elif inspection.verdict is not None:
             problem = session_state(self.config).gate_problem(inspection)
             if problem:
                 raise RejectedError(problem)
+
+    def _require_no_timing(self, inspection: Inspection, outcome: Inconclusive) -> None:
+        """A correct kernel without a reliable timing: fail when something depends on the timing, else skip or warn."""
+        state, line = session_state(self.config), describe(outcome)
+        if self.kernel.generated:
+            pytest.xfail(f"UNTIMED: {line}")
+        problem = state.untimed_problem(inspection)
+        if problem is not None:
+            self._add_report_sections(outcome)
+            raise RejectedError(f"{problem}: {line}")
+        if state.settings.untimed is Untimed.SKIP:
+            pytest.skip(line)
+        # Not Node.warn: pytest would print a line of the kernel's source. Python reads no file of this form of name.
+        where = f"<{self.kernel.nodeid}>"
+        warnings.warn_explicit(UntimedWarning(line), category=None, filename=where, lineno=0)
 
     def _require_expected_rejection(self, inspection: Inspection, rejection: Rejection) -> None:
         """Report a rejection: expected for exhibits, an outcome for generated kernels, else a failure."""
@@ -155,8 +218,8 @@ class GateItem(pytest.Item):
         if self.kernel.generated:
             pytest.xfail(f"REJECTED: {line}")
         if manifest.expect == "rejected" and manifest.gate in (None, rejection.at.gate):
-            # A fault of the harness or an unreliable timing is never the rejection that an exhibit expects.
-            if not isinstance(rejection, HarnessError | Inconclusive):
+            # A fault of the harness is never the rejection that an exhibit expects.
+            if not isinstance(rejection, HarnessError):
                 pytest.xfail(f"as expected: {line}")
         elif manifest.expect == "rejected":
             line = f"expected to be rejected by {manifest.gate}, but {rejection.at.gate} rejected it: {line}"
@@ -171,7 +234,7 @@ class GateItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """One line for a rejection or a user's error; a traceback only for a bug of the harness."""
-        if isinstance(excinfo.value, RejectedError | UserError):
+        if isinstance(excinfo.value, RejectedError | UntimedWarning | UserError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

@@ -1,4 +1,4 @@
-"""Refuses conftest.py and ini files in a candidate's folder.
+"""Keeps pytest from running code and reading configuration in a candidate's folder.
 
 pytest imports conftest.py files beside what it collects and reads its configuration from the nearest ini file. In a
 folder of hostile code, either would let the candidate run code in the judge's own process.
@@ -6,19 +6,26 @@ folder of hostile code, either would let the candidate run code in the judge's o
 
 from __future__ import annotations
 
+import os
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.candidate import is_candidate_folder
+from harness.errors import CandidateError
+from harness.visible import visible
+
+CONFTEST = "conftest.py"
 
 
 def guard_conftests(manager: pytest.PytestPluginManager) -> None:
-    """Refuse every conftest.py beside or below a kernel.
+    """Replace every conftest.py beside or below a kernel by an empty module; `require_no_conftest` rejects it.
 
-    pytest has no hook for this, so its conftest loader is wrapped. Raises pytest.UsageError when this pytest has no
-    such loader, because without the guard a candidate could run code in this process.
+    pytest has no hook for this, so its conftest loader is wrapped. An exception would stop the collection of all other
+    candidates. Raises pytest.UsageError when this pytest has no such loader, because without the guard a candidate
+    could run code in this process.
     """
     load = getattr(manager, "_importconftest", None)
     if load is None:
@@ -29,15 +36,30 @@ def guard_conftests(manager: pytest.PytestPluginManager) -> None:
         return
 
     def guarded(conftestpath: Path, *args: Any, **kwargs: Any) -> Any:
-        if any(is_candidate_folder(folder) for folder in Path(conftestpath).parents):
-            raise pytest.UsageError(
-                f"{conftestpath}: a candidate's folder holds kernel.rs and candidate.toml only; "
-                "nothing else in it is ever imported: remove this file"
-            )
+        if belongs_to_a_candidate(Path(conftestpath)):
+            return types.ModuleType("conftest")
         return load(conftestpath, *args, **kwargs)
 
     guarded.guards_candidates = True  # type: ignore[attr-defined]
     manager._importconftest = guarded  # type: ignore[method-assign]
+
+
+def belongs_to_a_candidate(path: Path) -> bool:
+    """Whether the file is in or below a candidate's folder, by its path as given or with all links resolved."""
+    folders = {*path.parents, *path.resolve().parents, *(path.parent.resolve() / path.name).parents}
+    return any(is_candidate_folder(folder) for folder in folders)
+
+
+def require_no_conftest(folder: Path) -> None:
+    """Raise CandidateError when the candidate's folder has a conftest.py where pytest would import it at its start:
+    in the folder itself, or in a folder test* in it.
+    """
+    for place in (folder, *sorted(folder.glob("test*"))):
+        if os.path.lexists(place / CONFTEST):
+            raise CandidateError(
+                f"{visible(str(place / CONFTEST))}: a candidate's folder holds kernel.rs and candidate.toml only; "
+                "nothing else in it is ever imported: remove this file"
+            )
 
 
 def forbid_foreign_configuration(config: pytest.Config) -> None:

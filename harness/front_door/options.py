@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from harness.errors import UserError
-from harness.settings import Budget, Profile, Settings, default_cache
+from harness.settings import Budget, Profile, Settings, Untimed, default_cache
 
 _MODEL_HELP = (
     "the model that thinks: builtin (the tuner), a .gguf file, hf:REPO:FILE, or the URL of a local OpenAI-compatible "
@@ -55,7 +55,7 @@ _JUDGE_OPTIONS = (
         "fail if the whole 95 %% interval shows a slowdown above PCT percent (default: off)",
     ),
     ("--clock-budget", "S", "seconds of timing per kernel and five shapes (default: 6)"),
-    ("--verdicts", "FILE", "write one JSON line per verdict to FILE (default: off)"),
+    ("--verdicts", "FILE", "write one JSON line per verdict to FILE, a regular file (default: off)"),
     ("--case", "CASE", "replay one counterexample, SHAPE:SEED:ORACLE as printed in a verdict (default: off)"),
 )
 
@@ -81,6 +81,13 @@ def add(parser: pytest.Parser) -> None:
         choices=["1", "all"],
         default=None,
         help="number of threads for kernels and BLAS: 1 or all (default: as candidate.toml declares)",
+    )
+    judge.addoption(
+        "--untimed",
+        choices=[u.value for u in Untimed],
+        default=Untimed.AUTO.value,
+        help="a correct kernel whose timing is not reliable here: auto fails where --min-ratio, min_ratio or "
+        "--max-regress needs the timing and passes with a warning elsewhere; fail; skip (default: auto)",
     )
     for option, metavar, text in _JUDGE_OPTIONS:
         judge.addoption(option, metavar=metavar, default=None, help=text)
@@ -111,7 +118,7 @@ def read(config: pytest.Config) -> Settings:
     results = root / "results" / "local"
     return Settings(
         root=root,
-        cache=default_cache(),
+        cache=default_cache(config.invocation_params.dir),
         results=results,
         memory=option("memory") or _ini(config, root, "roundtable_memory") or str(results / "memory"),
         generate=_integer("--generate", option("generate"), 0, least=1),
@@ -134,6 +141,7 @@ def read(config: pytest.Config) -> Settings:
         save=option("save"),
         compare=option("compare"),
         max_regress=_positive("--max-regress", option("max_regress")),
+        untimed=Untimed(option("untimed")),
         unsandboxed=option("unsandboxed"),
         verdicts=_path(option("verdicts"), config),
         resume=option("resume"),

@@ -12,7 +12,7 @@ from harness.candidate import is_candidate_folder
 from harness.errors import HarnessFaultError, UserError
 from harness.front_door import options
 from harness.front_door.arguments import check_arguments, judges_here, judges_in_workers
-from harness.front_door.collect import CandidateFolder, GateItem, yardstick_items
+from harness.front_door.collect import CandidateFolder, GateItem, once_each, yardstick_items
 from harness.front_door.guard import forbid_foreign_configuration, guard_conftests
 from harness.front_door.reporting import SessionReport
 from harness.front_door.session import STATE, SessionState
@@ -62,7 +62,9 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Put the items of --yardsticks in front of the candidates."""
+    """Judge a candidate that was named twice only once; put the items of --yardsticks in front of the candidates."""
+    items[:], notices = once_each(items)
+    session.config.stash[REPORT].notices.extend(notices)
     if session.config.stash[STATE].settings.yardsticks:
         items[:0] = yardstick_items(session)
 
@@ -113,9 +115,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
-    """Show a rejected generated candidate as REJECTED, an outcome of its own."""
-    if getattr(report, "wasxfail", "").removeprefix("reason: ").startswith("REJECTED") and report.skipped:
+    """Show a generated candidate that was rejected or not timed as REJECTED or UNTIMED, outcomes of their own."""
+    reason = getattr(report, "wasxfail", "").removeprefix("reason: ")
+    if reason.startswith("REJECTED") and report.skipped:
         return "rejected", "R", "REJECTED"
+    if reason.startswith("UNTIMED") and report.skipped:
+        return "untimed", "U", "UNTIMED"
     return None
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from harness.durable import write_whole
 from harness.errors import UserError
 from harness.front_door.arguments import is_xdist_worker
 from harness.front_door.session import session_state
+from harness.records import Outcome
 from harness.report.gate_report import GateReport, VerdictReport
 from harness.settings import Settings
 from harness.verdict import Gate
@@ -29,6 +33,8 @@ class SessionReport:
         self.verdicts: dict[str, VerdictReport] = {}
         self.unfinished: dict[str, GateReport] = {}
         self.generated_accepted = 0
+        # Candidates whose line --verdicts could not take, with the reason.
+        self.lost_verdicts: dict[str, str] = {}
         # Lines printed below the table.
         self.notices: list[str] = []
 
@@ -50,9 +56,13 @@ class SessionReport:
         self._append_verdict(asdict(found.verdict.record))
 
     def _append_verdict(self, record: dict[str, Any]) -> None:
-        if self.settings.verdicts is not None and not is_xdist_worker(self.config):
+        if self.settings.verdicts is None or is_xdist_worker(self.config):
+            return
+        try:
             with self.settings.verdicts.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        except OSError as error:
+            self.lost_verdicts[str(record["candidate"])] = str(error.strerror)
 
     def finish(self, session: pytest.Session) -> None:
         """Write --save and the verdicts of candidates that were not timed; set the exit code of --generate."""
@@ -62,15 +72,36 @@ class SessionReport:
             self._save(session, self.settings.save)
         for report in self.unfinished.values():
             self._append_verdict(_not_timed(report))
+        self._tell_lost_verdicts(session)
         if self.settings.generate and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
         ):
             good = self.generated_accepted > 0
+            untimed = sum(verdict.untimed for verdict in self.verdicts.values())
+            if untimed and not good:
+                self.notices.append(
+                    f"no candidate was accepted; {untimed} correct, but not timed: repeat on a quieter machine"
+                )
             session.exitstatus = pytest.ExitCode.OK if good else pytest.ExitCode.TESTS_FAILED
 
+    def _tell_lost_verdicts(self, session: pytest.Session) -> None:
+        """A session that could not write all of --verdicts does not succeed."""
+        if self.lost_verdicts:
+            names, why = ", ".join(self.lost_verdicts), next(iter(self.lost_verdicts.values()))
+            self.notices.append(f"--verdicts {self.settings.verdicts}: incomplete, without {names}: {why}")
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
     def _save(self, session: pytest.Session, name: str) -> None:
-        ratios = {v.record.candidate: v.timing.ratio for v in self.verdicts.values() if v.timing is not None}
+        ratios = {
+            records.saved_name(v.record.candidate, v.record.path): v.timing.ratio
+            for v in self.verdicts.values()
+            if v.timing is not None
+        }
+        if not ratios:
+            self.notices.append(f"--save {name}: no kernel was timed; nothing is saved")
+            return
         try:
             path = session_state(session.config).saved_sessions().save(name, ratios)
             self.notices.append(f"saved {len(ratios)} timing(s) as {path}")
@@ -84,7 +115,7 @@ class SessionReport:
 
         if self.verdicts:
             reporter.section("kernels", sep="=")
-            verdicts = list(self.verdicts.values())
+            verdicts = distinct(list(self.verdicts.values()))
             for line in table.results_table(verdicts, reporter._tw.fullwidth):
                 reporter.write_line(line)
             if reporter.verbosity >= 0:
@@ -102,7 +133,9 @@ class SessionReport:
         for verdict in verdicts:
             record, timing = verdict.record, verdict.timing
             if timing is None:
-                reporter.write_line(f"{record.candidate}: {record.reason}")
+                # The reason of an unreliable timing is the machine's; it is printed once, below.
+                brief = verdict.untimed and reporter.verbosity == 0
+                reporter.write_line(f"{record.candidate}: {record.outcome if brief else record.reason}")
                 reporter.write_line(f"    replay: {record.replay}")
                 continue
             if reporter.verbosity > 0 or len(verdicts) == 1:
@@ -114,6 +147,8 @@ class SessionReport:
             for remark in timing.remarks:
                 reporter.write_line(remark)
             control = f"[{timing.control_low:.3f}, {timing.control_high:.3f}]"
+        for line in untimed_lines(verdicts):
+            reporter.write_line(line)
         if control is not None:
             reporter.write_line(f"A/A control (BLAS timed against itself in the same way): {control}")
 
@@ -147,21 +182,49 @@ class SessionReport:
             for r in reporter.stats.get("failed", [])
             if r.longrepr
         ]
-        for line in github.annotate(failed):
+        untimed = [(nodeid, v.record.reason) for nodeid, v in self.verdicts.items() if v.untimed]
+        for line in github.annotate(failed) + github.annotate(untimed, "warning"):
             reporter.write_line(line)
         target = github.summary_file()
         if target is not None and self.verdicts:
             with target.open("a", encoding="utf-8") as file:
-                file.write(github.job_summary(list(self.verdicts.values()), machine.read().machine_class))
+                file.write(
+                    github.job_summary(distinct(list(self.verdicts.values())), machine.read().machine_class)
+                )
+
+
+def untimed_lines(verdicts: Sequence[VerdictReport]) -> list[str]:
+    """One line per thread class of which a kernel could not be timed: how many, and the reason of the first."""
+    classes: dict[str, list[VerdictReport]] = {}
+    for verdict in verdicts:
+        if verdict.untimed:
+            classes.setdefault(verdict.record.threads, []).append(verdict)
+    return [
+        f"thread class {threads} cannot be timed reliably here and now: {len(found)} kernel(s) "
+        f"{found[0].record.reason}"
+        for threads, found in classes.items()
+    ]
+
+
+def distinct(verdicts: list[VerdictReport]) -> list[VerdictReport]:
+    """The verdicts with the candidate's path in place of its name where several have the same name."""
+    names = Counter(verdict.record.candidate for verdict in verdicts)
+    return [
+        replace(v, record=replace(v.record, candidate=v.record.path)) if names[v.record.candidate] > 1 else v
+        for v in verdicts
+    ]
 
 
 def _not_timed(report: GateReport) -> dict[str, Any]:
     """The --verdicts line of a candidate that passed every selected gate but was not timed."""
     fields = dict.fromkeys(records.Record.__dataclass_fields__)
+    folder = report.nodeid.rpartition("/")[0]
     return fields | {
         "candidate": report.candidate,
+        "path": folder,
+        "outcome": Outcome.UNTIMED if report.gate == Gate.CONDUCT else Outcome.UNJUDGED,
         "verdict": "Inconclusive",
         "gate": str(Gate.CLOCK),
         "reason": f"passed up to {report.gate}; the later gates were not selected",
-        "replay": f"pytest {report.nodeid.rpartition('/')[0]}",
+        "replay": f"pytest {shlex.quote(folder)}",
     }

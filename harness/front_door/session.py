@@ -12,7 +12,7 @@ from harness.announce import Announce
 from harness.durable import append_line
 from harness.pipeline import GatePassed, Inspection, SharedTools
 from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
-from harness.settings import Settings
+from harness.settings import Settings, Untimed
 from harness.verdict import Accepted, Gate, Rejection, Score, Verdict
 
 if TYPE_CHECKING:
@@ -44,12 +44,15 @@ class SessionState:
 
     def circumstances(self, inspection: Inspection) -> records.Circumstances:
         """The conditions under which this inspection's record holds."""
-        folder, root = inspection.candidate.folder, self.settings.root
-        target = folder.relative_to(root) if folder.is_relative_to(root) else folder
         sandboxed = not self.settings.unsandboxed
         return records.Circumstances(
-            str(inspection.threads), inspection.numerics, sandboxed, str(target), inspection.case
+            str(inspection.threads), inspection.numerics, sandboxed, self._target(inspection), inspection.case
         )
+
+    def _target(self, inspection: Inspection) -> str:
+        """The candidate's folder: relative to the checkout, or absolute outside of it."""
+        folder, root = inspection.candidate.folder, self.settings.root
+        return str(folder.relative_to(root) if folder.is_relative_to(root) else folder)
 
     def facts(self) -> dict[str, Any]:
         """Machine, toolchain and suite, for records and comparisons."""
@@ -115,13 +118,34 @@ class SessionState:
             return f"regressed by more than {limit:g} %: {comparison.why}"
         return None
 
-    def _comparison(self, inspection: Inspection, score: Score) -> saved_timings.Comparison | None:
-        """The score compared with the saved session that --compare names; None without the option."""
+    def untimed_problem(self, inspection: Inspection) -> str | None:
+        """Why a correct kernel without a reliable timing fails the session; None when nothing depends on its timing."""
+        manifest = inspection.candidate.manifest
+        if manifest.expect == "rejected":
+            return f"expected to be rejected by {manifest.gate or 'a gate'}, which is not decided"
+        if self.settings.untimed is not Untimed.AUTO:
+            return "--untimed fail" if self.settings.untimed is Untimed.FAIL else None
+        wanted = self._min_ratio(inspection)
+        if wanted:
+            return f"min_ratio {wanted:g} cannot be decided"
+        limit = self.settings.max_regress
+        if limit is not None and self._saved_timing(inspection) is not None:
+            return f"--max-regress {limit:g} cannot be decided"
+        return None
+
+    def _saved_timing(self, inspection: Inspection) -> saved_timings.Ratio | None:
+        """The candidate's timing in the session that --compare names; None when there is none."""
         if self.settings.compare is None:
             return None
         if self._saved is None:
             self._saved = self.saved_sessions().load(self.settings.compare)
-        then = self._saved.get(inspection.candidate.name)
+        return self._saved.get(records.saved_name(inspection.candidate.name, self._target(inspection)))
+
+    def _comparison(self, inspection: Inspection, score: Score) -> saved_timings.Comparison | None:
+        """The score compared with the saved session that --compare names; None without the option."""
+        if self.settings.compare is None:
+            return None
+        then = self._saved_timing(inspection)
         if then is None:
             return saved_timings.Comparison(
                 saved_timings.Comparable.NOT_COMPARABLE, f"not among those of '{self.settings.compare}'"

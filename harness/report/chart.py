@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from harness.records import Record
+from harness.records import Outcome, Record
 from harness.report.gate_report import VerdictReport
 from harness.visible import visible
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 360, 64, 24, 28, 76
-_ACCEPTED, _REJECTED = "#2a9d5c", "#c8402f"
+_ACCEPTED, _UNTIMED, _REJECTED = "#2a9d5c", "#b07d1a", "#c8402f"
 
 
 def evolution_svg(verdicts: Sequence[VerdictReport]) -> str:
-    """One column per candidate in the order judged: a dot and its 95 % interval, or a cross and the rejecting gate.
+    """One column per candidate in the order judged: a dot and its 95 % interval, or a cross and the last gate.
 
     The dashed line is BLAS (ratio 1). Lines and text take currentColor, so that they show on light and dark pages.
     """
@@ -72,10 +72,11 @@ def _column(record: Record, x: float, y: Callable[[float], float]) -> str:
             f'<g>{title}<line {ends} stroke="{_ACCEPTED}" stroke-width="3"/>'
             f'<circle cx="{x:.1f}" cy="{mid:.1f}" r="5" fill="{_ACCEPTED}" stroke="none"/>{label}</g>'
         )
-    gate = escape(str(record.gate))
+    untimed = record.outcome is Outcome.UNTIMED
+    colour, gate = (_UNTIMED, "not timed") if untimed else (_REJECTED, escape(str(record.gate)))
     return (
-        f'<g>{title}<path d="M{x - 5:.1f} {base - 13} l10 10 m0 -10 l-10 10" stroke="{_REJECTED}" stroke-width="2.5"/>'
-        f'<text x="{x:.1f}" y="{base - 20}" text-anchor="middle" stroke="none" fill="{_REJECTED}" font-size="11">'
+        f'<g>{title}<path d="M{x - 5:.1f} {base - 13} l10 10 m0 -10 l-10 10" stroke="{colour}" stroke-width="2.5"/>'
+        f'<text x="{x:.1f}" y="{base - 20}" text-anchor="middle" stroke="none" fill="{colour}" font-size="11">'
         f"{gate}</text>"
         f"{label}</g>"
     )

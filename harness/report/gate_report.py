@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.durable import JsonObject
-from harness.records import Record
+from harness.records import Outcome, Record
 from harness.saved_timings import Ratio
 from harness.verdict import ShapeTiming
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # The fields of a record that JUnit shows as properties of the gate's test case.
 _JUNIT_FIELDS = (
+    "outcome",
     "verdict",
     "ratio_to_blas",
     "ratio_low",
@@ -65,7 +66,12 @@ class VerdictReport:
     @property
     def accepted(self) -> bool:
         """Whether every gate passed."""
-        return self.record.verdict == "Accepted"
+        return self.record.outcome is Outcome.ACCEPTED
+
+    @property
+    def untimed(self) -> bool:
+        """Whether every gate before the clock passed, but the timing was not reliable."""
+        return self.record.outcome is Outcome.UNTIMED
 
     @property
     def percent_of_peak(self) -> float:
@@ -98,7 +104,8 @@ class GateReport:
         """Name and value of every property of the item's JUnit test case."""
         properties: dict[str, Any] = {"gate": self.gate}
         if self.verdict is not None:
-            record = asdict(self.verdict.record)
+            # The outcome as text: pytest-xdist sends these properties between processes.
+            record = asdict(self.verdict.record) | {"outcome": str(self.verdict.record.outcome)}
             properties |= {name: record[name] for name in _JUNIT_FIELDS if record[name] is not None}
         return properties
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from harness.report.gate_report import VerdictReport
 from harness.report.table import rank, ratio_cell
 from harness.visible import visible
 
 
-def annotate(failed: Sequence[tuple[str, str]]) -> list[str]:
-    """Workflow commands, one per failed item; `failed` holds (node id, one line of reason)."""
+def annotate(items: Sequence[tuple[str, str]], level: Literal["error", "warning"] = "error") -> list[str]:
+    """Workflow commands, one per item; `items` holds (node id, one line of reason)."""
     return [
-        f"::error file={_property(nodeid.partition('::')[0])},title={_property(nodeid)}::{_data(why)}"
-        for nodeid, why in failed
+        f"::{level} file={_property(nodeid.partition('::')[0])},title={_property(nodeid)}::{_data(why)}"
+        for nodeid, why in items
     ]
 
 
@@ -30,7 +31,8 @@ def job_summary(verdicts: Sequence[VerdictReport], machine: str) -> str:
     for verdict in rank(verdicts):
         record = verdict.record
         reason = "" if verdict.accepted else _cell(record.reason)
-        lines.append(f"| {_cell(record.candidate)} | {record.verdict} | {ratio_cell(verdict)} | {reason} |")
+        label = record.outcome if verdict.untimed else record.verdict
+        lines.append(f"| {_cell(record.candidate)} | {label} | {ratio_cell(verdict)} | {reason} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,7 @@ table { border-collapse: collapse; width: 100%; } td, th { text-align: left; pad
 vertical-align: top; }
 tr { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); } td.n { text-align: right;
 font-variant-numeric: tabular-nums; } code { font-size: .9em; } .no { color: #c8402f; } .yes { color: #2a9d5c; }
+.open { color: #b07d1a; }
 svg { width: 100%; height: auto; }
 """
 
@@ -45,7 +46,8 @@ def _row(place: int, verdict: VerdictReport) -> str:
     else:
         cells = ["-", "", "", ""]
         reason, replay = escape(visible(record.reason)), escape(visible(record.replay))
-        label = f'<span class="no">{record.verdict}</span>: {reason}<br><code>{replay}</code>'
+        kind, short = ("open", record.outcome) if verdict.untimed else ("no", record.verdict)
+        label = f'<span class="{kind}">{short}</span>: {reason}<br><code>{replay}</code>'
     return (
         f'<tr><td class="n">{cells[0]}</td><td>{escape(visible(record.candidate))}</td>'
         f'<td>{escape(algorithm(verdict.manifest))}</td><td class="n">{cells[1]}</td>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.records import Outcome
 from harness.report.gate_report import ManifestFacts, VerdictReport
 from harness.verdict import ShapeTiming, one_line
 from harness.visible import visible
@@ -14,10 +15,11 @@ _SHAPE_COLUMNS_DROPPED_FIRST = ("pairs", "least BLAS ms", "least ms", "GFLOP/s",
 
 
 def rank(verdicts: Sequence[VerdictReport]) -> list[VerdictReport]:
-    """Accepted candidates by ratio, fastest first, then the others in the order in which they were judged."""
+    """Accepted candidates by ratio, fastest first; then those not timed, then the others, each in the order judged."""
     accepted = [verdict for verdict in verdicts if verdict.accepted]
-    others = [verdict for verdict in verdicts if not verdict.accepted]
-    return sorted(accepted, key=lambda verdict: -(verdict.record.ratio_to_blas or 0.0)) + others
+    untimed = [verdict for verdict in verdicts if verdict.untimed]
+    others = [verdict for verdict in verdicts if not (verdict.accepted or verdict.untimed)]
+    return sorted(accepted, key=lambda verdict: -(verdict.record.ratio_to_blas or 0.0)) + untimed + others
 
 
 def results_table(verdicts: Sequence[VerdictReport], width: int) -> list[str]:
@@ -70,12 +72,14 @@ def _row(place: int, verdict: VerdictReport) -> dict[str, str]:
 
 def _verdict_cell(verdict: VerdictReport) -> str:
     record = verdict.record
-    if not verdict.accepted:
+    if record.outcome is Outcome.REJECTED:
         expected = verdict.manifest.expect == "rejected"
         return f"{'rejected, as expected' if expected else 'REJECTED'}: {record.verdict} ({record.gate})"
+    if record.outcome is Outcome.UNJUDGED:
+        return f"NOT JUDGED: {record.verdict} ({record.gate})"
     marks = [] if record.sandboxed else ["unsandboxed"]
     marks += [record.numerics] if record.numerics != "componentwise" else []
-    return "accepted, " + ", ".join([record.tier, *marks])
+    return ", ".join([record.outcome, record.tier, *marks])
 
 
 def algorithm(manifest: ManifestFacts) -> str:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from harness.settings import default_cache
 from tests.conftest import add_candidate
 
 
@@ -38,6 +39,100 @@ def test_bad_arguments_end_in_one_line(project: pytest.Pytester, arguments: list
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("pipe", "is not a regular file"),
+        ("read_pipe", "is not a regular file"),
+        ("candidates", "cannot be written: Is a directory"),
+        ("/dev/full", "is not a regular file"),
+        ("/dev/null", "is not a regular file"),
+        ("/proc/verdicts.jsonl", "cannot be written: No such file"),
+        ("/proc/folder/verdicts.jsonl", "cannot be written"),
+        ("candidates/lone/kernel.rs", "this would overwrite a candidate"),
+        ("dangling", "cannot be written: No such file"),
+    ],
+)
+def test_verdicts_are_written_to_a_regular_file_only(
+    project: pytest.Pytester, place: str, words: str
+) -> None:
+    kernel = add_candidate(project, "lone") / "kernel.rs"
+    before = kernel.read_text()
+    for pipe in ("pipe", "read_pipe"):
+        os.mkfifo(project.path / pipe)
+    (project.path / "dangling").symlink_to("no/such/folder")
+    reader = os.open(project.path / "read_pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        result = project.runpytest_subprocess("candidates", "--verdicts", place, timeout=60)
+    finally:
+        os.close(reader)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stderr.str() + result.stdout.str()
+    assert f"{place}: {words}" in text
+    assert "Traceback" not in text
+    assert "policy" not in text
+    assert kernel.read_text() == before
+
+
+def test_verdicts_of_an_earlier_session_are_replaced(project: pytest.Pytester) -> None:
+    add_candidate(project, "lone", "")
+    (project.path / "v.jsonl").write_text("old\n")
+    project.runpytest_subprocess("candidates", "-k", "policy", "--verdicts", "v.jsonl")
+    assert "old" not in (project.path / "v.jsonl").read_text()
+
+
+VERDICTS_TAKEN_AWAY = """
+import pathlib, pytest
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report):
+    path = pathlib.Path("v.jsonl")
+    if path.is_file():
+        path.unlink()
+        path.mkdir()
+"""
+
+
+def test_a_session_that_loses_verdicts_says_so_and_fails(project: pytest.Pytester) -> None:
+    add_candidate(project, "lone")
+    project.makepyfile(takes_away=VERDICTS_TAKEN_AWAY)
+    result = project.runpytest_subprocess(
+        "candidates", "-k", "policy", "--verdicts", "v.jsonl", "-p", "takes_away"
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["--verdicts */v.jsonl: incomplete, without lone: Is a directory"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+
+
+CHANGES_FOLDER = """
+import os, pathlib, pytest
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart():
+    os.chdir(pathlib.Path(__file__).parent / "candidates")
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["-n", "1"]])
+def test_a_relative_cache_is_relative_to_where_pytest_was_called(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    add_candidate(project, "lone")
+    project.makepyfile(changes_folder=CHANGES_FOLDER)
+    monkeypatch.setenv("ROUNDTABLE_CACHE", os.path.relpath(default_cache(), project.path))
+    result = project.runpytest_subprocess(
+        str(project.path / "candidates"), "-k", "policy or compile", "-p", "changes_folder", *more
+    )
+    result.assert_outcomes(passed=2, deselected=0 if more else 5)
+
+
+def test_a_cache_in_the_home_of_nobody_is_reported(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROUNDTABLE_CACHE", "~no such user/cache")
+    result = project.runpytest_subprocess("candidates")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "there is no such user; name a folder" in result.stderr.str()
+
+
 def test_a_candidate_folder_yields_one_item_per_gate_and_imports_nothing(project: pytest.Pytester) -> None:
     folder = add_candidate(project, "lone")
     (folder / "test_evil.py").write_text("raise SystemExit('imported')")
@@ -50,17 +145,51 @@ def test_a_candidate_folder_yields_one_item_per_gate_and_imports_nothing(project
     assert "evil" not in result.stdout.str()
 
 
+CANARY = "import pathlib; (pathlib.Path(__file__).parents[{up}] / 'imported').write_text('')"
+
+
 @pytest.mark.parametrize(
-    "argument", ["candidates", "candidates/lone", "candidates/lone/kernel.rs", "candidates/lone/sub"]
+    "arguments",
+    [
+        [],
+        ["candidates"],
+        ["candidates/lone", "candidates/other"],
+        ["candidates/other", "candidates/lone/kernel.rs"],
+        ["candidates/other", "link"],
+        ["--rootdir=candidates/lone", "--confcutdir=.", "candidates/lone", "candidates/other"],
+    ],
 )
-def test_a_conftest_beside_a_kernel_is_never_imported(project: pytest.Pytester, argument: str) -> None:
+def test_a_conftest_beside_a_kernel_rejects_that_candidate_and_is_never_imported(
+    project: pytest.Pytester, arguments: list[str]
+) -> None:
     folder = add_candidate(project, "lone")
-    (folder / "sub").mkdir()
-    for place in (folder, folder / "sub"):
-        (place / "conftest.py").write_text("import pathlib; pathlib.Path('pwned').write_text('')")
-    project.runpytest_subprocess("--co", argument)
-    assert not (project.path / "pwned").exists()
-    assert not (folder / "pwned").exists()
+    add_candidate(project, "other")
+    (folder / "tests").mkdir()
+    for up, place in enumerate((folder, folder / "tests"), start=2):
+        (place / "conftest.py").write_text(CANARY.format(up=up))
+    if "link" in arguments:
+        (project.path / "link").symlink_to(folder)
+    result = project.runpytest_subprocess("-k", "policy", "-p", "no:cacheprovider", *arguments)
+    assert not list(project.path.rglob("imported"))
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=1, failed=1, deselected=12)
+    result.stdout.fnmatch_lines(
+        ["*: */conftest.py: a candidate's folder holds kernel.rs and candidate.toml only*"]
+    )
+
+
+@pytest.mark.parametrize("argument", ["candidates/lone/tests", "link", "candidates/lone/tests/test_x.py"])
+def test_a_conftest_below_a_kernel_is_not_imported_when_its_folder_is_named(
+    project: pytest.Pytester, argument: str
+) -> None:
+    tests = add_candidate(project, "lone") / "tests"
+    tests.mkdir()
+    (tests / "conftest.py").write_text(CANARY.format(up=3))
+    (tests / "test_x.py").write_text("")
+    (project.path / "link").symlink_to(tests)
+    result = project.runpytest_subprocess("--co", argument)
+    assert not list(project.path.rglob("imported"))
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
 @pytest.mark.parametrize(

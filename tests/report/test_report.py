@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Record
+from harness.records import Outcome, Record
 from harness.report import github, table
 from harness.report.chart import evolution_svg
 from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
@@ -28,6 +28,8 @@ def verdict_report(
     accepted = ratio is not None
     record = Record(
         candidate=name,
+        path=f"candidates/{name}",
+        outcome=Outcome.ACCEPTED if accepted else Outcome.REJECTED,
         verdict="Accepted" if accepted else "Wrong",
         gate=None if accepted else "shapes",
         reason="fine" if accepted else "wrong at 3x2x1",
@@ -87,6 +89,7 @@ def test_junit_shows_the_gate_and_the_known_parts_of_the_verdict() -> None:
     assert pending.junit_properties() == {"gate": "shapes"}
     accepted = replace(pending, verdict=verdict_report("k", 1.2)).junit_properties()
     assert accepted["ratio_to_blas"] == 1.2
+    assert type(accepted["outcome"]) is str
     assert "gflops" not in replace(pending, verdict=verdict_report("k")).junit_properties()
 
 
@@ -95,12 +98,31 @@ def shape_lines(verdict: VerdictReport, width: int) -> list[str]:
     return table.shape_lines(verdict.timing.per_shape, width)
 
 
+UNTIMED = verdict_report(
+    "open",
+    outcome=Outcome.UNTIMED,
+    verdict="Inconclusive",
+    gate="clock",
+    reason="correct, but not timed: busy",
+)
+
+
+def test_a_kernel_that_was_not_timed_is_shown_as_neither_accepted_nor_rejected() -> None:
+    assert "| open | correct, not timed |" in github.job_summary([UNTIMED], "m")
+    page = leaderboard([UNTIMED], "m")
+    assert '<span class="open">correct, not timed</span>: correct, but not timed: busy' in page
+    assert ">not timed</text>" in page
+    faulty = verdict_report("x", outcome=Outcome.UNJUDGED, verdict="HarnessError", gate="policy")
+    assert "NOT JUDGED: HarnessError (policy)" in table.results_table([faulty], 200)[-1]
+
+
 def test_the_fastest_comes_first_and_the_rejected_last() -> None:
     lines = table.results_table(
-        [verdict_report("slow", 0.5), verdict_report("bad"), verdict_report("fast", 1.2)], 200
+        [verdict_report("slow", 0.5), verdict_report("bad"), UNTIMED, verdict_report("fast", 1.2)], 200
     )
-    order = [name for line in lines for name in ("fast", "slow", "bad") if f"  {name} " in line]
-    assert order == ["fast", "slow", "bad"]
+    names = ("fast", "slow", "open", "bad")
+    assert [name for line in lines for name in names if f"  {name} " in line] == list(names)
+    assert "correct, not timed, safe" in lines[-2]
     assert "REJECTED: Wrong (shapes)" in lines[-1]
     assert "avx512 14x32 kc384" in " ".join(lines)
 
