@@ -23,7 +23,7 @@ def check_arguments(config: pytest.Config, settings: Settings) -> None:
     """
     for argument, path in _paths(config):
         inside = path.parent == settings.candidates and path.is_dir()
-        if inside and not is_candidate_folder(path):
+        if inside and not is_candidate_folder(path) and not any(path.rglob(KERNEL_FILE)):
             raise UserError(f"{argument}: no kernel.rs in it; a candidate is a folder with a kernel.rs")
     if settings.max_regress is not None and settings.compare is None:
         raise UserError("--max-regress needs --compare NAME or --compare latest to know what to compare with")
@@ -31,7 +31,8 @@ def check_arguments(config: pytest.Config, settings: Settings) -> None:
         raise UserError("--generate takes timings and runs in one process; leave out -n")
     if settings.generate and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = []
-    if settings.verdicts is not None and not is_xdist_worker(config):
+    # --co judges nothing, so it keeps the verdicts of an earlier session.
+    if settings.verdicts is not None and not (is_xdist_worker(config) or config.option.collectonly):
         _create(settings.verdicts)
 
 

@@ -73,6 +73,7 @@ class SessionReport:
         for report in self.unfinished.values():
             self._append_verdict(_not_timed(report))
         self._tell_lost_verdicts(session)
+        self._tell_undecided()
         if self.settings.generate and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
@@ -84,6 +85,15 @@ class SessionReport:
                     f"no candidate was accepted; {untimed} correct, but not timed: repeat on a quieter machine"
                 )
             session.exitstatus = pytest.ExitCode.OK if good else pytest.ExitCode.TESTS_FAILED
+
+    def _tell_undecided(self) -> None:
+        """A gate on timings that was asked for, but not selected, is not passed silently."""
+        gates = {"--min-ratio": self.settings.min_ratio, "--max-regress": self.settings.max_regress}
+        asked = " and ".join(option for option, limit in gates.items() if limit is not None)
+        if asked and self.unfinished:
+            self.notices.append(
+                f"{asked}: not decided for {len(self.unfinished)} candidate(s), whose gate clock was not selected"
+            )
 
     def _tell_lost_verdicts(self, session: pytest.Session) -> None:
         """A session that could not write all of --verdicts does not succeed."""
@@ -186,11 +196,15 @@ class SessionReport:
         for line in github.annotate(failed) + github.annotate(untimed, "warning"):
             reporter.write_line(line)
         target = github.summary_file()
-        if target is not None and self.verdicts:
+        if target is None or not self.verdicts:
+            return
+        try:
             with target.open("a", encoding="utf-8") as file:
                 file.write(
                     github.job_summary(distinct(list(self.verdicts.values())), machine.read().machine_class)
                 )
+        except OSError as error:
+            reporter.write_line(f"GITHUB_STEP_SUMMARY {target}: cannot be written: {error.strerror}")
 
 
 def untimed_lines(verdicts: Sequence[VerdictReport]) -> list[str]:

@@ -74,9 +74,19 @@ def test_verdicts_are_written_to_a_regular_file_only(
     assert kernel.read_text() == before
 
 
-def test_verdicts_of_an_earlier_session_are_replaced(project: pytest.Pytester) -> None:
+def test_a_folder_of_candidates_below_candidates_can_be_named(project: pytest.Pytester) -> None:
+    add_candidate(project, "group/lone")
+    result = project.runpytest_subprocess("--co", "-q", "candidates/group")
+    result.stdout.fnmatch_lines(["candidates/group/lone/kernel.rs::policy"])
+
+
+def test_verdicts_of_an_earlier_session_are_replaced_by_the_next_that_judges(
+    project: pytest.Pytester,
+) -> None:
     add_candidate(project, "lone", "")
     (project.path / "v.jsonl").write_text("old\n")
+    project.runpytest_subprocess("candidates", "--co", "--verdicts", "v.jsonl")
+    assert "old" in (project.path / "v.jsonl").read_text()
     project.runpytest_subprocess("candidates", "-k", "policy", "--verdicts", "v.jsonl")
     assert "old" not in (project.path / "v.jsonl").read_text()
 

@@ -164,6 +164,10 @@ def test_github_gets_a_warning(busy: pytest.Pytester, monkeypatch: pytest.Monkey
     result = judge(busy, "candidates")
     result.stdout.fnmatch_lines([f"::warning file=candidates/wide/kernel.rs,title=*::{LINE}"])
     assert f"| wide | correct, not timed |  | {LINE} |" in (busy.path / "summary.md").read_text()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(busy.path))
+    again = judge(busy, "candidates")
+    assert again.ret == pytest.ExitCode.OK
+    again.stdout.fnmatch_lines(["GITHUB_STEP_SUMMARY *: cannot be written: Is a directory"])
 
 
 def test_a_wrong_kernel_is_still_rejected(project: pytest.Pytester) -> None:
@@ -220,6 +224,16 @@ def test_a_session_without_the_clock_calls_its_kernels_correct(
 ) -> None:
     judge(busy, "candidates", "-m", selection, "--verdicts", "v.jsonl")
     assert lines_of(busy.path / "v.jsonl")[0]["outcome"] == outcome
+
+
+@pytest.mark.parametrize(("asked", "told"), [([], False), (["--min-ratio", "0.5"], True)])
+def test_a_gate_on_timings_without_the_clock_is_not_passed_silently(
+    busy: pytest.Pytester, asked: list[str], told: bool
+) -> None:
+    result = judge(busy, "candidates", "-m", "not perf", *asked)
+    assert result.ret == pytest.ExitCode.OK
+    line = "--min-ratio: not decided for 1 candidate(s), whose gate clock was not selected"
+    assert (line in result.stdout.str()) == told
 
 
 def test_a_session_that_ends_before_the_judging_gates_does_not(busy: pytest.Pytester) -> None:
