@@ -72,6 +72,15 @@ class Record:
     numerics: str
     replay: str
     sandboxed: bool
+    elsewhere: float | None = None
+    elsewhere_low: float | None = None
+    elsewhere_high: float | None = None
+
+    @property
+    def claimed_ratio(self) -> float:
+        """The ratio that ranks the kernel: elsewhere's when it is clearly lower; 0 without a timing."""
+        tuned = None not in (self.elsewhere_high, self.ratio_low) and self.elsewhere_high < self.ratio_low  # type: ignore[operator]
+        return (self.elsewhere if tuned else self.ratio_to_blas) or 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,7 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
     """The verdict as a flat record; GFLOP/s and time are those of the shape with the most work."""
     at: At | None = None if isinstance(verdict, Accepted) else verdict.at
     score = verdict.score if isinstance(verdict, Accepted) else None
+    there = score.elsewhere if score else None
     head = headline(score) if score else None
     shape = head.shape if head else at.shape if at else None
     return Record(
@@ -110,6 +120,9 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
         numerics=around.numerics,
         replay=replay_command(around, verdict),
         sandboxed=around.sandboxed,
+        elsewhere=there.ratio if there else None,
+        elsewhere_low=there.ratio_low if there else None,
+        elsewhere_high=there.ratio_high if there else None,
     )
 
 

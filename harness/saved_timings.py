@@ -44,9 +44,10 @@ class Reach(StrEnum):
 
 def reach(score: Score, wanted: float) -> Reach:
     """BELOW only when the whole interval is below; REACHED only when the whole interval is at or above."""
-    if score.ratio_high < wanted:
+    claimed = score.claimed
+    if claimed.ratio_high < wanted:
         return Reach.BELOW
-    return Reach.REACHED if score.ratio_low >= wanted else Reach.UNDECIDED
+    return Reach.REACHED if claimed.ratio_low >= wanted else Reach.UNDECIDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,9 @@ def compare(now: Ratio, then: Ratio) -> Comparison:
 def of_score(score: Score, facts: dict[str, Any], threads: str) -> Ratio:
     """Today's measurement as a Ratio."""
     return Ratio(
-        ratio=score.ratio,
-        low=score.ratio_low,
-        high=score.ratio_high,
+        ratio=score.claimed.ratio,
+        low=score.claimed.ratio_low,
+        high=score.claimed.ratio_high,
         machine=facts["machine_fingerprint"],
         toolchain=facts["toolchain"],
         baseline=score.baseline,

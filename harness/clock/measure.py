@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.clock.elsewhere import secret_shapes
 from harness.clock.floor import Peak
 from harness.clock.pairs import SLOW_TURN_S, Plan, Samples
-from harness.clock.session import ClockSession
+from harness.clock.session import LOOSEST_CONTROL, ClockSession
 from harness.clock.statistics import RatioInterval
 from harness.clock.suites import SUITES
 from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import Program
 from harness.shapes import Shape
-from harness.verdict import At, Gate, Inconclusive, Rejection, Score, ShapeTiming, TooFast
+from harness.verdict import At, Elsewhere, Gate, Inconclusive, Rejection, Score, ShapeTiming, TooFast
 
 __all__ = ["ClockSession", "score"]
 
 # Shares of the time budget: the first measurement, its confirmation, and the confirmation of suspicious shapes.
-MAIN_SHARE, CONFIRM_SHARE, SUSPICIOUS_SHARE = 0.6, 0.25, 0.4
+MAIN_SHARE, CONFIRM_SHARE, SUSPICIOUS_SHARE, ELSEWHERE_SHARE = 0.6, 0.25, 0.4, 0.2
 # A ratio above this on any shape is suspicious: it is measured again, and every element of every output is
 # compared.
 SUSPICIOUS = 1.1
@@ -35,6 +36,8 @@ MAX_HALF_WIDTH = math.log(2.0)
 # Exception to MAX_HALF_WIDTH: when the whole interval is below this ratio, the kernel is far slower than BLAS
 # in any case.
 CLEARLY_SLOW = 0.5
+# Half-width of the A/A control on a quiet machine, as a log; what is beyond it blurs every ratio of the session.
+USUAL_CONTROL = 0.02
 # Measurements of the peak before a kernel that is faster is rejected.
 PEAK_TRIES = 3
 # Tolerated baseline slowdown (log ratio); any excess widens the interval.
@@ -80,11 +83,31 @@ def score(
     """
     threads = session.threads(thread_class)
     with session.alone(threads):
-        trial = _Trial(program, session, threads, levels, session.control(threads))
+        control = session.control(threads)
+        if control.half_width > LOOSEST_CONTROL:
+            return Inconclusive(
+                f"{session.baseline} against itself with {threads} thread(s) gives [{control.low:.2f}, "
+                f"{control.high:.2f}]: no timing of this class means anything here now; repeat on a quieter machine"
+            )
+        trial = _Trial(program, session, threads, levels, control)
         samples = trial.race(Plan(session.suite, MAIN_SHARE * trial.budget_s))
         if not isinstance(samples, Samples):
             return samples
-        return _confirmed(samples, trial)
+        result = _confirmed(samples, trial)
+        return _with_elsewhere(result, trial) if isinstance(result, Score) else result
+
+
+def _with_elsewhere(score: Score, trial: _Trial) -> Score | Rejection:
+    """The score with the ratio at secret shapes; a rejection when an output there is wrong."""
+    rng = np.random.default_rng(trial.session.seed())
+    shapes = secret_shapes(trial.session.suite, rng)
+    budget_s = ELSEWHERE_SHARE * trial.session.settings.clock_budget_s
+    samples = trial.race(Plan(shapes, budget_s, min_processes=3, max_processes=6))
+    if not isinstance(samples, Samples):
+        return samples
+    busy = BUSY_HALF_WIDTH if samples.mostly_disturbed else 0.0
+    mean = samples.mean(rng).blurred(busy).widened(trial.control.bias)
+    return replace(score, elsewhere=Elsewhere(mean.ratio, mean.low, mean.high, shapes))
 
 
 def _too_fast(samples: Samples, trial: _Trial) -> TooFast | None:
@@ -191,7 +214,8 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
     session, control = trial.session, trial.control
     rng = np.random.default_rng(session.seed())
     doubt = control.bias + spread
-    busy = BUSY_HALF_WIDTH if samples.mostly_disturbed else 0.0
+    # What the control does not know about equal sides, no race knows about others.
+    busy = max(BUSY_HALF_WIDTH if samples.mostly_disturbed else 0.0, control.half_width - USUAL_CONTROL)
     stretched = _stretched(samples, trial)
     mean = samples.mean(rng).blurred(busy).widened(doubt + _mean(stretched))
     if _vaguer(mean, MAX_HALF_WIDTH):
@@ -205,6 +229,8 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
         shape: samples.interval(shape, rng).blurred(busy).widened(doubt + stretched[shape])
         for shape in samples.plan.shapes
     }
+    if len(found) == 1:
+        found = dict.fromkeys(found, mean)
     return Score(
         ratio=mean.ratio,
         ratio_low=mean.low,

@@ -41,12 +41,13 @@ class Side(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One timed batch of `products`, and whether the machine left it undisturbed (judged without looking at
-    its time).
+    its time). A turn during which this process did not run is `void`.
     """
 
     batch_ns: float
     products: int
     clean: bool
+    void: bool = False
 
     @property
     def time_ns(self) -> float:

@@ -26,6 +26,8 @@ from harness.verdict import At, Cheat, Gate, Rejection, Wrong, describe
 # Batches up to this many bytes are drawn before a block and verified after it, so that its turns follow each
 # other closely. Larger ones take so long to multiply that the gap between turns matters less than the memory.
 AHEAD_BYTES = 64 << 20
+# Attempts at a turn before one during which this process did not run is kept as a disturbed one.
+VOID_TURNS = 5
 # A turn that waited longer than this for its core counts as disturbed, because another process used its caches.
 WAIT_SHARE, WAIT_NS = 0.02, 50_000
 # Involuntary switches that a quiet system makes too, for its own short kernel threads.
@@ -131,8 +133,7 @@ class WorkerPair:
         kept: list[tuple[Side, TurnData, F32]] = []
         ahead = self._ahead(shape)
         for side, data in zip(sides, self._data(shape, sides, warm), strict=True):
-            batches[side].lay(data, self._rng)
-            turn = self._turn(side, shape, batches[side])
+            turn = self._valid_turn(side, shape, batches[side], data)
             if not isinstance(turn, Turn):
                 return self._blame(side, turn)
             turns.append(turn)
@@ -146,6 +147,15 @@ class WorkerPair:
                     return wrong
                 kept.clear()
         return turns
+
+    def _valid_turn(self, side: Side, shape: Shape, batch: Batch, data: TurnData) -> Turn | Rejection:
+        """A turn; repeated when this process did not run meanwhile (Ctrl-Z), a few times, and then not a clean one."""
+        for _ in range(VOID_TURNS):
+            batch.lay(data, self._rng)
+            turn = self._turn(side, shape, batch)
+            if not (isinstance(turn, Turn) and turn.void):
+                return turn
+        return turn
 
     def _paper(self, shape: Shape, index: int) -> F32:
         """Memory for the outputs of one turn, reused: page faults of fresh memory would cost as much as the copy."""
@@ -206,7 +216,8 @@ class WorkerPair:
                 "floating-point environment", "the rounding or flush-to-zero mode was left changed", at
             )
         batch_ns = own_ns(ran, batching.null_ns, self._threads)
-        return Turn(batch_ns, batching.count, undisturbed(ran, self._threads))
+        clean = ran.stalled_ns == 0 and undisturbed(ran, self._threads)
+        return Turn(batch_ns, batching.count, clean, void=ran.stalled_ns > 0)
 
     def _must_prove(self, side: Side, shape: Shape) -> bool:
         """Always for the candidate; for the baseline once per shape and process: it is trusted, but may be called

@@ -21,6 +21,7 @@ _JUNIT_FIELDS = (
     "ratio_to_blas",
     "ratio_low",
     "ratio_high",
+    "elsewhere",
     "gflops",
     "time_ms",
     "threads",

@@ -10,7 +10,7 @@ from harness.verdict import ShapeTiming, one_line
 from harness.visible import visible
 
 # Columns that are dropped, in this order, until the table fits the terminal.
-_DROPPED_FIRST = ("parent", "peak", "GFLOP/s", "ms", "algorithm and tile")
+_DROPPED_FIRST = ("parent", "peak", "GFLOP/s", "ms", "algorithm and tile", "elsewhere")
 _SHAPE_COLUMNS_DROPPED_FIRST = ("pairs", "least BLAS ms", "least ms", "GFLOP/s", "BLAS ms", "minima")
 
 
@@ -19,7 +19,7 @@ def rank(verdicts: Sequence[VerdictReport]) -> list[VerdictReport]:
     accepted = [verdict for verdict in verdicts if verdict.accepted]
     untimed = [verdict for verdict in verdicts if verdict.untimed]
     others = [verdict for verdict in verdicts if not (verdict.accepted or verdict.untimed)]
-    return sorted(accepted, key=lambda verdict: -(verdict.record.ratio_to_blas or 0.0)) + untimed + others
+    return sorted(accepted, key=lambda verdict: -verdict.record.claimed_ratio) + untimed + others
 
 
 def results_table(verdicts: Sequence[VerdictReport], width: int) -> list[str]:
@@ -66,6 +66,7 @@ def _row(place: int, verdict: VerdictReport) -> dict[str, str]:
         "GFLOP/s": f"{record.gflops:.1f}" if accepted else "",
         "peak": f"{verdict.percent_of_peak:.0f} %" if accepted else "",
         "ratio to BLAS": ratio_cell(verdict) if accepted else "",
+        "elsewhere": f"{record.elsewhere:.3f}" if accepted and record.elsewhere else "",
         "verdict": _verdict_cell(verdict),
     }
 

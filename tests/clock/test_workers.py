@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -297,3 +298,56 @@ def test_a_baseline_held_up_in_every_turn_is_no_gain_of_the_kernels(clock: Clock
     faster = {key: replace(found, baseline_ns=found.baseline_ns / 50) for key, found in batching.items()}
     score = measure.score(clock.baseline.program, "all", replace(clock, _batching=faster))
     assert isinstance(score, Inconclusive), score
+
+
+def test_a_kernel_that_is_fast_only_where_it_is_timed_claims_no_more_than_elsewhere(
+    clock: ClockSession,
+) -> None:
+    """Ten times the work at every shape outside of the suite."""
+    body = (
+        "let timed = (m, k, n) == (32, 32, 32) || (m, k, n) == (48, 96, 40); right(m, k, n, a, b, c);"
+        "if !timed { for _ in 0..9 { right(m, k, n, std::hint::black_box(a), b, c) } }"
+    )
+    tuned, honest = timed(clock, body), timed(clock, support.NAIVE)
+    assert isinstance(tuned, Score)
+    assert isinstance(honest, Score)
+    assert tuned.elsewhere is not None
+    assert tuned.is_tuned_to_the_suite
+    assert tuned.claimed.ratio < 0.4 * tuned.ratio
+    assert honest.elsewhere is not None
+    assert honest.claimed.ratio > 0.5 * honest.ratio
+
+
+def test_nothing_is_timed_beside_a_control_that_is_wide(clock: ClockSession) -> None:
+    wide = replace(clock, _controls={1: RatioInterval(-0.5, 0.8)})
+    verdict = timed(wide, support.NAIVE)
+    assert isinstance(verdict, Inconclusive)
+    assert "against itself" in verdict.noise
+
+
+def test_a_suite_of_one_shape_has_one_ratio() -> None:
+    single = session(suite="48x96x40")
+    single._controls = {1: RatioInterval(0.0, 0.01)}
+    score = timed(single, support.NAIVE)
+    assert isinstance(score, Score)
+    (timing,) = score.per_shape
+    assert (timing.ratio, timing.ratio_low, timing.ratio_high) == (
+        score.ratio,
+        score.ratio_low,
+        score.ratio_high,
+    )
+
+
+def test_a_pause_of_this_process_changes_no_ratio(clock: ClockSession) -> None:
+    """Turns of some tenths of a second; this process is stopped for a second in the middle of several."""
+    spin = "let t = std::time::Instant::now(); right(m, k, n, a, b, c); while t.elapsed().as_micros() < 500 {}"
+    quick = replace(clock, suite=clock.suite[:1], settings=replace(clock.settings, unsandboxed=True))
+    pid = os.getpid()
+    pauses = f"for i in 1 2 3 4; do sleep 0.7; kill -STOP {pid}; sleep 1; kill -CONT {pid}; done"
+    undisturbed = timed(quick, spin)
+    with subprocess.Popen(["sh", "-c", pauses]) as pausing:
+        paused = timed(quick, spin)
+        pausing.wait()
+    assert isinstance(undisturbed, Score), undisturbed
+    assert isinstance(paused, Score), paused
+    assert 0.5 < paused.ratio / undisturbed.ratio < 2

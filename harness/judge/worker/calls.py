@@ -144,6 +144,7 @@ class Ran:
     waited_ns: time in which threads of the worker, or the parent at the end, were ready to run but had no core.
     fp_env_restored: whether rounding mode, flush-to-zero, the x87 stack and the direction flag are as before the call.
     data_bytes: private writable memory of the worker (VmData) when it was frozen.
+    stalled_ns: time in which the parent did not run although it waited for the answer; elapsed_ns means nothing then.
     """
 
     elapsed_ns: int
@@ -155,3 +156,4 @@ class Ran:
     fp_env_restored: bool
     waited_ns: int = 0
     data_bytes: int = 0
+    stalled_ns: int = 0

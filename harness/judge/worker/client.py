@@ -191,6 +191,7 @@ class Worker:
         process.order(order)
         answer = process.answer(deadline)
         elapsed_ns = time.perf_counter_ns() - start_ns
+        stalled_ns = int(process.stalled_s * 1e9)
         if not isinstance(answer, bytes):
             return self._ended(answer, at, limit_s)
         process.halt()
@@ -210,6 +211,7 @@ class Worker:
             waited_ns=waited_ns,
             fp_env_restored=bool(_ANSWER.unpack(answer)[2]),
             data_bytes=after.data_bytes,
+            stalled_ns=stalled_ns,
         )
 
     def idle_cpu_ns(self, settle_s: float = 0.005, window_s: float = 0.02) -> int:

@@ -18,6 +18,8 @@ from harness.judge.worker import procfs
 from harness.judge.worker.calls import Program, WorkerLimits
 
 FREEZE_LIMIT_S = 10.0
+# A wait that ends this many seconds late: this process did not run.
+STALLED_S = 0.1
 # Seconds between two looks at a long call, and a number of threads above that of every honest pool.
 GLANCE_S = 0.05
 MOST_THREADS = 2048
@@ -52,6 +54,7 @@ class HostProcess:
         self, host: Path, arguments: list[str], program: Program, limits: WorkerLimits, shared: Sequence[int]
     ) -> None:
         self._said = bytearray()
+        self.stalled_s = 0.0
         self._status: int | None = None
         ends: list[int] = []
         try:
@@ -82,12 +85,21 @@ class HostProcess:
             os.write(self._control, order)
 
     def answer(self, deadline: float) -> bytes | Death:
-        """The next answer (at most 32 bytes), or how the worker ended; `deadline` is in time.monotonic()."""
+        """The next answer (at most 32 bytes), or how the worker ended; `deadline` is in time.monotonic().
+
+        Time in which this process itself did not run (Ctrl-Z, a virtual machine that stood still) is added to
+        `stalled_s` and to the deadline.
+        """
+        self.stalled_s = 0.0
         while True:
-            left_s = deadline - time.monotonic()
+            began = time.monotonic()
+            left_s = deadline + self.stalled_s - began
             if left_s <= 0:
                 return self._too_late()
-            events = self._poller.poll(min(left_s, GLANCE_S) * 1e3 + 1)
+            wait_s = min(left_s, GLANCE_S)
+            events = self._poller.poll(wait_s * 1e3 + 1)
+            over_s = time.monotonic() - began - wait_s
+            self.stalled_s += over_s if over_s > STALLED_S else 0.0
             if not events and procfs.count_threads(self.pid) > MOST_THREADS:
                 return self.end("thread bomb", f"more than {MOST_THREADS} threads")
             for descriptor, _ in events:

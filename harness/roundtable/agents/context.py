@@ -72,7 +72,7 @@ def trials(table: Table) -> list[Trial]:
     for attempt in attempts(table):
         proposal = attempt.coded.manifest.get("proposal") or {}
         if attempt.coded.how == TEMPLATE and "schedule" in proposal:
-            ratio = attempt.verdict.score.ratio if isinstance(attempt.verdict, Accepted) else None
+            ratio = attempt.verdict.score.claimed.ratio if isinstance(attempt.verdict, Accepted) else None
             told = not isinstance(attempt.verdict, Inconclusive | HarnessError)
             found[attempt.coded.candidate] = Trial(attempt.coded.candidate, proposal["schedule"], ratio, told)
     return list(found.values())

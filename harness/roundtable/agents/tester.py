@@ -117,10 +117,7 @@ def outcome_keys(verdict: Verdict, machine: str, toolchain: str, suite: str) -> 
     match verdict:
         case Accepted(score=score):
             claim = {"machine": machine, "toolchain": toolchain, "baseline": score.baseline, "suite": suite}
-            return {
-                "claim": claim
-                | {"ratio": score.ratio, "ratio_low": score.ratio_low, "ratio_high": score.ratio_high}
-            }
+            return {"claim": claim | score.claimed._asdict()}
         case Inconclusive() | HarnessError():
             return {}
         case _:
