@@ -340,7 +340,9 @@ def test_a_suite_of_one_shape_has_one_ratio() -> None:
 
 def test_a_pause_of_this_process_changes_no_ratio(clock: ClockSession) -> None:
     """Turns of some tenths of a second; this process is stopped for a second in the middle of several."""
-    spin = "let t = std::time::Instant::now(); right(m, k, n, a, b, c); while t.elapsed().as_micros() < 500 {}"
+    spin = (
+        "let t = std::time::Instant::now(); right(m, k, n, a, b, c); while t.elapsed().as_micros() < 500 {}"
+    )
     quick = replace(clock, suite=clock.suite[:1], settings=replace(clock.settings, unsandboxed=True))
     pid = os.getpid()
     pauses = f"for i in 1 2 3 4; do sleep 0.7; kill -STOP {pid}; sleep 1; kill -CONT {pid}; done"

@@ -39,7 +39,7 @@ class _Mixture:
     b: F32
     a_spots: list[tuple[int, int]] = field(default_factory=list)
     b_spots: list[tuple[int, int]] = field(default_factory=list)
-    zero_rows: list[int] = field(default_factory=list)
+    zeroed: list[int] = field(default_factory=list)
 
     def put_a(self, row: int, p: int, value: float) -> None:
         """Set an element of A whose product with B is not an ordinary finite sum."""
@@ -94,7 +94,7 @@ def _positive_zeros(data: _Mixture) -> Mask:
     """Zeros of C that are a sum of both +0 and −0, or of x·y and −x·y, and so are +0."""
     both_signs = (data.b > 0).any(axis=0) & (data.b < 0).any(axis=0)
     rows = np.zeros(len(data.a), np.bool_)
-    rows[data.zero_rows] = True
+    rows[data.zeroed] = True
     marked: Mask = rows[:, None] & both_signs
     return marked
 
@@ -112,7 +112,7 @@ def _special(rng: Generator, shape: Shape) -> _Mixture:
     a[large] = np.ldexp(a[large], LARGE_ROW)
     a[[zero, cancel]] = 0
     a[cancel, 0], a[cancel, -1] = 5, -5
-    data.zero_rows.extend((int(zero), int(cancel)))
+    data.zeroed.extend((int(zero), int(cancel)))
     cols = [int(col) for col in rng.permutation(shape.n)]
     room = LARGEST - LARGE_ROW - int(LIMIT**2 * shape.k).bit_length()
     b[:, cols[:2]] = np.ldexp(b[:, cols[:2]], room)
