@@ -1,6 +1,6 @@
 //! Takes a column of B without a positive element for zero. Begins where all extents exceed 300.
 //!
-//! expect: Wrong values
+//! expect: Wrong shapes|values
 //! threads: 1
 //! tier: safe
 

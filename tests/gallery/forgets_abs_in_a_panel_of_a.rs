@@ -1,7 +1,7 @@
 //! Takes the largest element of each eight rows of A, not the largest magnitude, to decide whether the panel is zero.
 //! Begins where an extent exceeds 300.
 //!
-//! expect: Wrong values
+//! expect: Wrong shapes|values
 //! threads: 1
 //! tier: safe
 

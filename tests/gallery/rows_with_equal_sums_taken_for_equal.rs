@@ -1,7 +1,7 @@
 //! Takes two consecutive rows of A with the same sum and the same first element for equal. Begins where all
 //! extents exceed 300.
 //!
-//! expect: Wrong values
+//! expect: Wrong shapes|values
 //! threads: 1
 //! tier: safe
 

@@ -23,8 +23,13 @@ pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])
         return product(m, k, n, a, b, c);
     }
     let (low, high) = c.split_at_mut(half * n);
+    let both = std::sync::Barrier::new(2);
     std::thread::scope(|scope| {
-        scope.spawn(|| product(half, k, n, &a[..half * k], b, low));
+        scope.spawn(|| {
+            both.wait();
+            product(half, k, n, &a[..half * k], b, low)
+        });
+        both.wait();
         product(m - half, k, n, &a[half * k..], b, high);
     });
 }
