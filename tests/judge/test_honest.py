@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.clock.data import ExactData
 from harness.judge.inputs import generator
-from harness.judge.oracles.normwise import _halves
+from harness.judge.mixing import _halves
 from harness.judge.oracles.values import _filling
 from harness.judge.worker.autopsy import WorkerEnd, verdict
 from harness.judge.worker.calls import F32, Layout
@@ -74,7 +74,7 @@ def winograd(a: F32, b: F32, least: int) -> F32:
 def test_deep_fast_schemes_stay_exact_on_timed_data(edge: int) -> None:
     rng = generator(edge)
     for _ in range(3):
-        inputs = ExactData.draw(rng, Layout.apart(Shape(edge, edge, edge), 1), "normwise")
+        inputs = ExactData.draw(rng, Layout.apart(Shape(edge, edge, edge), 1), 1)
         c = winograd(inputs.a[0], inputs.b[0], 8)[np.newaxis]
         assert inputs.verify_fully(c) is None
         assert inputs.verify(c, rng) is None
