@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,8 @@ class Diagnostics:
     """rustc's output: the first error in one line ("" if none), all errors rendered, and each warning in one line.
 
     `loose` is the output that is not JSON: a crash, an allocation failure. `placeless` is that and every error without
-    a place in the source: of the linker, of a full disk. `denied` names lints that are errors only because the source
-    denies them; `only_denied` says that there is no other error.
+    a place in the source: of the linker, of a full disk. `denied` names the lints that are errors only because the
+    source denies them; it is empty when there is any other error.
     """
 
     summary: str
@@ -43,7 +43,6 @@ class Diagnostics:
     loose: str
     placeless: str = ""
     denied: tuple[str, ...] = ()
-    only_denied: bool = False
 
 
 def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
@@ -66,7 +65,6 @@ def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
     rendered = "".join(message.get("rendered") or message["message"] for message in errors)
     summary = _scrubbed(_summary(errors[0]), scrub) if errors else ""
     hint = (_signature_hint(errors[0]) or _hint(errors[0])) if errors else None
-    denied = _denied(errors)
     without_place = [message for message in errors if not message.get("spans")]
     placeless = ["\n".join([message["message"], *_notes(message)]) for message in without_place]
     return Diagnostics(
@@ -75,8 +73,7 @@ def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
         warnings=tuple(warnings[:WARNINGS_KEPT]),
         loose=trim(_scrubbed("\n".join(loose).rstrip("\n"), scrub), TEXT_BUDGET),
         placeless=trim(_scrubbed("\n".join([*placeless, *loose]), scrub), TEXT_BUDGET),
-        denied=tuple(sorted(denied)),
-        only_denied=bool(errors) and all(_lint(message) in denied for message in errors),
+        denied=_denied(errors),
     )
 
 
@@ -126,14 +123,17 @@ def _lint(message: dict[str, Any]) -> str:
     return code if re.fullmatch(r"[a-z][a-z0-9_]*", code) else ""
 
 
-def _denied(errors: Iterable[dict[str, Any]]) -> set[str]:
-    """The lints that are errors because the source says deny(warnings) or the like, not by rustc's own default.
+def _denied(errors: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The lints that are errors because the source says deny(warnings) or the like, if there is no other error.
 
-    The lints of the harness stay errors: unsafe code in the safe tier, an endless constant.
+    Others are errors by rustc's own default, or are the harness's: unsafe code in the safe tier, an endless constant.
     """
-    found = {_lint(message) for message in errors} - {"", "unsafe_code", "long_running_const_eval"}
-    notes = [child.get("message", "") for message in errors for child in message.get("children", ())]
-    return {lint for lint in found if not any(f"({lint})]` on by default" in note for note in notes)}
+    lints = {_lint(message) for message in errors}
+    notes = [note for message in errors for note in _notes(message)]
+    others = {"", "unsafe_code", "long_running_const_eval"} | {
+        lint for lint in lints if any(f"({lint})]` on by default" in note for note in notes)
+    }
+    return () if lints & others else tuple(sorted(lints))
 
 
 # What contract.rs expects of kernel.rs, and how rustc tells that it finds something else.

@@ -134,10 +134,10 @@ def _run_leniently(scratch: Path, flags: list[str], tools: Tools) -> ProcessOutc
     harness's own lints, too.
     """
     outcome = _run(scratch, flags, tools)
-    said = diagnostics.parse(outcome.log, {})
-    if outcome.code == 1 and said.only_denied and not outcome.flooded:
-        return _run(scratch, [*flags, *(f"--force-warn={lint}" for lint in said.denied)], tools)
-    return outcome
+    if outcome.code != 1 or outcome.flooded:
+        return outcome
+    denied = diagnostics.parse(outcome.log, {}).denied
+    return _run(scratch, [*flags, *(f"--force-warn={lint}" for lint in denied)], tools) if denied else outcome
 
 
 def _run(scratch: Path, flags: list[str], tools: Tools) -> ProcessOutcome:

@@ -123,3 +123,8 @@ HARMLESS["names like std's clocks"] = (
     "#[allow(dead_code)] #[derive(Clone, Copy)] enum When { Instant, Later } #[allow(dead_code)] struct SystemTime;"
     " #[allow(dead_code)] fn x(w: When) -> bool { matches!(w, When::Instant) }"
 )
+HARMLESS["asm jump to a block of Rust"] = (
+    '#[cfg(target_arch = "x86_64")] #[allow(dead_code)] unsafe fn x(n: usize) -> u32 { '
+    'core::arch::asm!("test {n}, {n}", "jz {done}", n = in(reg) n, done = label { return 1 }); '
+    'core::arch::asm!("test {0}, {0}", "jz {1}", in(reg) n, label { return 2 }); 0 }'
+)

@@ -1,6 +1,7 @@
 //! Checks of asm! templates: no directives, no system calls, nothing that the policy forbids elsewhere.
 
 use crate::comments;
+use crate::names;
 use crate::rules::Finding;
 use crate::tokens::{Kind, View};
 
@@ -10,6 +11,7 @@ pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) -> bool {
     let line = view.0[open].line;
     let mut text = String::new();
     let mut computed = false;
+    let mut labels = Labels::default();
     let mut at = open + 1;
     while at < close {
         let end = view.next_comma(at, close);
@@ -19,20 +21,62 @@ pub fn check(view: View<'_>, open: usize, findings: &mut Vec<Finding>) -> bool {
         };
         match template {
             Some(template) => text = text + &template + "\n",
-            None => computed |= !is_operand(view, at, end),
+            None => match operand(view, at, end) {
+                Some(keyword) => labels.add(view, keyword),
+                None => computed = true,
+            },
         }
         at = end + 1;
     }
     // A part that is unknown here could start or end a comment.
     let text = if computed { text } else { comments::without(&text) };
-    judge(&text, line, findings);
+    judge(&text, &labels, line, findings);
     computed
+}
+
+/// The operands `label {…}` of an asm!: blocks of Rust, the only operands to which a template may jump. A jump to the
+/// address in a register could end in the middle of an instruction, which the audit of the binary does not see.
+#[derive(Default)]
+struct Labels {
+    names: Vec<String>,
+    /// Whether each operand without a name is a label. An operand in a register of its own has no number.
+    numbered: Vec<bool>,
+}
+
+impl Labels {
+    /// Takes note of the operand with the keyword `at`.
+    fn add(&mut self, view: View<'_>, at: usize) {
+        let label = view.is_keyword(at, "label");
+        let named = at >= 2 && view.is(at - 1, "=");
+        let has_a_place = view.get(at + 2).is_none_or(|token| token.kind != Kind::Literal);
+        if named && label {
+            self.names.push(view.0[at - 2].text.to_lowercase());
+        } else if !named && has_a_place {
+            self.numbered.push(label);
+        }
+    }
+
+    /// Whether a placeholder such as `{done}` or `{1}` is a label. `{}` is one if all operands without a name are.
+    fn contain(&self, placeholder: &str) -> bool {
+        let Some(name) = placeholder.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else { return false };
+        match name.parse::<usize>() {
+            Ok(number) => self.numbered.get(number).copied().unwrap_or(false),
+            Err(_) if name.is_empty() => !self.numbered.is_empty() && self.numbered.iter().all(|label| *label),
+            Err(_) => self.names.iter().any(|label| label == name),
+        }
+    }
 }
 
 /// A template that a macro assembles: its parts are string literals in the macros of this file. Each literal is
 /// checked alone, and none may be part of a directive. Instructions assembled from parts are found by the audit of the
 /// binary.
 pub fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
+    let mut labels = Labels::default();
+    for at in 0..view.0.len() {
+        if view.is_keyword(at, "label") {
+            labels.add(view, at);
+        }
+    }
     if view.0.iter().any(|token| token.is_name() && token.text == "stringify") {
         let detail = "an asm! template that is put together beside a stringify!".to_owned();
         findings.push(Finding { rule: "asm-computed", line, detail });
@@ -42,7 +86,7 @@ pub fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
             continue;
         }
         let Some(part) = string(&token.text) else { continue };
-        judge(&part, token.line, findings);
+        judge(&part, &labels, token.line, findings);
         let dotted = part
             .split('.')
             .skip(1)
@@ -57,9 +101,9 @@ pub fn assembled(view: View<'_>, line: usize, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether an operand starts here: `in(reg) x`, `name = out(xmm_reg) y`, `options(…)`, `const N`, `sym f`, `label
-/// {…}`, with attributes in front.
-fn is_operand(view: View<'_>, mut at: usize, end: usize) -> bool {
+/// The keyword of an operand: `in(reg) x`, `name = out(xmm_reg) y`, `options(…)`, `const N`, `sym f`, `label {…}`, with
+/// attributes in front.
+fn operand(view: View<'_>, mut at: usize, end: usize) -> Option<usize> {
     while view.is(at, "#") && view.is(at + 1, "[") {
         at = view.0[at + 1].partner + 1;
     }
@@ -70,7 +114,7 @@ fn is_operand(view: View<'_>, mut at: usize, end: usize) -> bool {
     }
     const WORDS: [&str; 11] =
         ["in", "out", "inout", "lateout", "inlateout", "const", "sym", "label", "block", "options", "clobber_abi"];
-    at < end && WORDS.iter().any(|word| view.is_keyword(at, word))
+    (at < end && WORDS.iter().any(|word| view.is_keyword(at, word))).then_some(at)
 }
 
 /// The value of concat! with string literals only.
@@ -101,7 +145,7 @@ fn string(literal: &str) -> Option<String> {
     }
 }
 
-fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
+fn judge(text: &str, labels: &Labels, line: usize, findings: &mut Vec<Finding>) {
     let lower = text.to_lowercase();
     // The end of a comment and the colon of a label start a statement, too. Too many starts are safe, too few are not.
     let pieces =
@@ -115,7 +159,7 @@ fn judge(text: &str, line: usize, findings: &mut Vec<Finding>) {
         }
         if first.starts_with('.') || first.starts_with('\\') || first.starts_with('"') {
             findings.push(Finding { rule: "asm-directive", line, detail: detail("the directive") });
-        } else if let Some(outside) = reference(piece, first, &lower) {
+        } else if let Some(outside) = reference(piece, first, &lower, labels) {
             findings.push(Finding { rule: "asm-reference", line, detail: detail(outside) });
         } else if hides_an_instruction(piece) {
             findings.push(Finding { rule: "asm-instruction", line, detail: detail("a hidden instruction in") });
@@ -146,7 +190,7 @@ fn is_alignment(piece: &str) -> bool {
 }
 
 /// The symbol that a statement calls, jumps to or addresses without the template defining it.
-fn reference(piece: &str, first: &str, text: &str) -> Option<&'static str> {
+fn reference(piece: &str, first: &str, text: &str, labels: &Labels) -> Option<&'static str> {
     // Pieces end at newlines and at the end of block comments, so a line comment cannot hide assembled text.
     let piece = piece.split("//").next().unwrap_or(piece);
     const CALLS: &[&str] = &["bl", "blr", "br", "adr", "adrp", "braa", "blraa", "leave", "enter"];
@@ -163,7 +207,7 @@ fn reference(piece: &str, first: &str, text: &str) -> Option<&'static str> {
     };
     let mut words = piece.split([' ', '\t', ',']).filter(|word| !word.is_empty()).skip_while(|word| *word != first);
     if let Some(index) = target {
-        if !words.nth(index).is_some_and(|word| is_label(word, text)) {
+        if !words.nth(index).is_some_and(|word| is_label(word, text) || labels.contain(word)) {
             return Some("the jump out of the template,");
         }
         // `2f - 4` lands inside an instruction.
@@ -214,12 +258,12 @@ fn counts_from_here(piece: &str) -> bool {
     })
 }
 
-/// `2b`, `3f`, `{label}`, or a name that the template itself defines.
+/// `2b`, `3f`, or a name that the template itself defines.
 fn is_label(word: &str, text: &str) -> bool {
     let number = word
         .strip_suffix(['b', 'f'])
         .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|d| d.is_ascii_digit()));
-    number || word.starts_with('{') || text.contains(&format!("{word}:"))
+    number || text.contains(&format!("{word}:"))
 }
 
 const PREFIXES: &[&str] = &[
@@ -284,6 +328,7 @@ fn forbidden(mnemonic: &str) -> bool {
         || mnemonic.starts_with("xrstor")
         || ["tdp", "tile", "ldtile", "sttile"].iter().any(|prefix| mnemonic.starts_with(prefix))
         || mnemonic.contains("bf16")
+        || names::multiplies_integers(mnemonic)
         || mnemonic.starts_with("vcvt")
             && (mnemonic.contains("ph") || mnemonic.contains("sh2") || mnemonic.contains("2sh"))
         || mnemonic.starts_with('v')

@@ -33,7 +33,25 @@ fn intrinsic(name: &str) -> Option<&'static str> {
     if ["_xbegin", "_xend", "_xabort", "_xtest"].contains(&name) {
         return Some("transactions");
     }
-    reduced_precision(name).then_some("precision")
+    (reduced_precision(name) || integer_product(name)).then_some("precision")
+}
+
+/// Intrinsics such as `_mm256_madd_epi16`, `_mm512_dpbusd_epi32`, `_mm512_madd52lo_epu64` and Arm's `vdotq_s32`.
+fn integer_product(name: &str) -> bool {
+    let mut words = name.split('_').skip_while(|word| matches!(*word, "" | "mm" | "mm256" | "mm512" | "mask" | "maskz"));
+    let operation = words.next().unwrap_or("");
+    if name.starts_with("_mm") {
+        return operation == "madd" && name.ends_with("_epi16")
+            || ["maddubs", "madd52", "dpb", "dpw"].iter().any(|start| operation.starts_with(start));
+    }
+    ["vdot", "vusdot", "vsudot", "vmmla", "vusmmla"].iter().any(|start| name.starts_with(start))
+        && name.split('_').any(|word| matches!(word, "s32" | "u32"))
+}
+
+/// Whether an instruction adds products of short integers: a quantised product, not one of floats.
+pub fn multiplies_integers(mnemonic: &str) -> bool {
+    const STARTS: &[&str] = &["pmadd", "vpmadd", "vpdp", "sdot", "udot", "usdot", "sudot", "smmla", "ummla", "usmmla"];
+    STARTS.iter().any(|start| mnemonic.starts_with(start))
 }
 
 fn reduced_precision(name: &str) -> bool {

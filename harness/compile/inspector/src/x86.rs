@@ -4,37 +4,36 @@ use crate::binary::Forbidden;
 use iced_x86::{CpuidFeature, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use std::collections::HashSet;
 
-/// Reports forbidden instructions, and branches into the middle of an instruction: what is executed there is another
+/// Reports forbidden instructions, and references into the middle of an instruction: what is executed there is another
 /// instruction, which the sweep does not see.
 pub fn scan(code: &[u8], address: u64, mut found: impl FnMut(Forbidden)) {
-    let starts: HashSet<u64> =
-        Decoder::with_ip(64, code, address, DecoderOptions::NONE).into_iter().map(|at| at.ip()).collect();
-    let end = address + code.len() as u64;
-    references(code, address, |from, to| {
-        if (address..end).contains(&to) && !starts.contains(&to) {
-            found(Forbidden { mnemonic: "branch into an instruction".to_owned(), address: from });
-        }
-    });
+    let (mut starts, mut referred) = (HashSet::new(), Vec::new());
     for instruction in &mut Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
+        starts.insert(instruction.ip());
+        referred.extend(targets(&instruction).map(|to| (instruction.ip(), to)));
         if forbidden(&instruction) {
             let mnemonic = format!("{:?}", instruction.mnemonic()).to_lowercase();
             found(Forbidden { mnemonic, address: instruction.ip() });
         }
+    }
+    let inside = address..address + code.len() as u64;
+    for (from, _) in referred.into_iter().filter(|(_, to)| inside.contains(to) && !starts.contains(to)) {
+        found(Forbidden { mnemonic: "branch into an instruction".to_owned(), address: from });
     }
 }
 
 /// Reports every (address of the instruction, address it refers to): near branches and rip-relative operands.
 pub fn references(code: &[u8], address: u64, mut found: impl FnMut(u64, u64)) {
     for instruction in &mut Decoder::with_ip(64, code, address, DecoderOptions::NONE) {
-        if instruction.is_ip_rel_memory_operand() {
-            found(instruction.ip(), instruction.ip_rel_memory_address());
-        }
-        let branches =
-            matches!(instruction.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
-        if instruction.op_count() > 0 && branches {
-            found(instruction.ip(), instruction.near_branch_target());
-        }
+        targets(&instruction).for_each(|to| found(instruction.ip(), to));
     }
+}
+
+fn targets(instruction: &Instruction) -> impl Iterator<Item = u64> {
+    let operand = instruction.is_ip_rel_memory_operand().then(|| instruction.ip_rel_memory_address());
+    let branches = matches!(instruction.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
+    let branch = (instruction.op_count() > 0 && branches).then(|| instruction.near_branch_target());
+    operand.into_iter().chain(branch)
 }
 
 fn forbidden(instruction: &Instruction) -> bool {
@@ -73,15 +72,16 @@ fn forbidden(instruction: &Instruction) -> bool {
             | M::Vcvtps2ph
             | M::Vmcall
             | M::Vmmcall
-            | M::Pmaddwd
-            | M::Vpmaddwd
             | M::Pmaddubsw
             | M::Vpmaddubsw
     );
     // Moves of 16 bits that change none of them: with AVX512-FP16, rustc compares byte strings with these.
     let pure_move = matches!(instruction.mnemonic(), M::Vmovw | M::Vmovsh);
+    // LLVM itself chooses these for sums of products of 16-bit integers: an honest kernel may have a table of bytes.
+    // The policy refuses them where they are written by hand.
+    let of_plain_integers = matches!(instruction.mnemonic(), M::Pmaddwd | M::Vpmaddwd | M::Vpdpwssd);
     by_name
-        || !pure_move
+        || !(pure_move || of_plain_integers)
             && instruction.cpuid_features().iter().any(|feature| {
                 matches!(
                     feature,
