@@ -210,7 +210,7 @@ class Inspection:
 
         # Where the judge had no objection to a classical kernel, this one is held as one.
         held = dict.fromkeys(timed(self.examination), 0)
-        levels = SchemeLevels(held | self.examination.levels)
+        levels = SchemeLevels(held | self.examination.levels, self.candidate.manifest.scheme)
         score = measure.score(self._program, str(self.threads), self.shared.clock, levels)
         if not isinstance(score, Score):
             return score

@@ -13,12 +13,14 @@ from harness.candidate import Candidate
 from harness.verdict import (
     Accepted,
     At,
+    Gate,
     HarnessError,
     Inconclusive,
     Score,
     ShapeTiming,
     Verdict,
     describe,
+    is_clearly_lower,
     name,
 )
 
@@ -35,13 +37,13 @@ class Outcome(StrEnum):
 
 
 def outcome_of(verdict: Verdict) -> Outcome:
-    """The outcome of a verdict. A fault of the harness says nothing about the candidate."""
+    """The outcome of a verdict. A fault of the harness or a busy machine says nothing about the candidate."""
     match verdict:
         case Accepted():
             return Outcome.ACCEPTED
-        case Inconclusive():
+        case Inconclusive(at=At(gate=Gate.CLOCK)):
             return Outcome.UNTIMED
-        case HarnessError():
+        case Inconclusive() | HarnessError():
             return Outcome.UNJUDGED
         case _:
             return Outcome.REJECTED
@@ -79,7 +81,8 @@ class Record:
     @property
     def claimed_ratio(self) -> float:
         """The ratio that ranks the kernel: elsewhere's when it is clearly lower; 0 without a timing."""
-        tuned = None not in (self.elsewhere_high, self.ratio_low) and self.elsewhere_high < self.ratio_low  # type: ignore[operator]
+        high, low = self.elsewhere_high, self.ratio_low
+        tuned = high is not None and low is not None and is_clearly_lower(high, low)
         return (self.elsewhere if tuned else self.ratio_to_blas) or 0.0
 
 

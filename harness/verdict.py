@@ -77,6 +77,11 @@ class Elsewhere:
     shapes: tuple[Shape, ...]
 
 
+def is_clearly_lower(elsewhere_high: float, ratio_low: float) -> bool:
+    """Whether the ratio at secret shapes is below that of the suite beyond both intervals, so that it counts."""
+    return elsewhere_high < ratio_low
+
+
 class Claimed(NamedTuple):
     """The ratio that a kernel may claim, with its 95 % interval."""
 
@@ -106,7 +111,7 @@ class Score:
     @property
     def is_tuned_to_the_suite(self) -> bool:
         """Whether the kernel is slower at secret shapes than at the timed ones, beyond both intervals."""
-        return self.elsewhere is not None and self.elsewhere.ratio_high < self.ratio_low
+        return self.elsewhere is not None and is_clearly_lower(self.elsewhere.ratio_high, self.ratio_low)
 
     @property
     def claimed(self) -> Claimed:
@@ -195,16 +200,21 @@ class Cheat:
 
 @dataclass(frozen=True, slots=True)
 class TooFast:
-    """Faster than physically possible: `time_ns` is below the floor `floor_ns`."""
+    """Faster than physically possible: `time_ns` is below the floor `floor_ns`. `hint`: what to do, or empty."""
 
     time_ns: float
     floor_ns: float
     at: At
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Inconclusive:
-    """Correct as far as tested, but the timing is not reliable; nothing enters the memory."""
+    """The machine is too busy for a verdict; nothing enters the memory.
+
+    At the clock, the kernel is correct as far as tested, but the timing is not reliable. At an earlier gate, a call did
+    not end because the kernel got no core.
+    """
 
     noise: str
     at: At = At(Gate.CLOCK)
@@ -269,12 +279,13 @@ def describe(verdict: Verdict) -> str:
             return f"wanted more than the {limit / 2**20:.0f} MiB allowed{_at(verdict.at)}"
         case Cheat(trick=trick, detail=detail):
             return f"{trick}{_at(verdict.at)}: {one_line(detail)}"
-        case TooFast(time_ns=t, floor_ns=floor):
-            return (
-                f"{t / 1e3:.1f} µs{_at(verdict.at)} is faster than this machine can be ({floor / 1e3:.1f} µs)"
-            )
-        case Inconclusive(noise=noise):
+        case TooFast(time_ns=t, floor_ns=floor, hint=hint):
+            least = f"({floor / 1e3:.1f} µs)"
+            return f"{t / 1e3:.1f} µs{_at(verdict.at)} is faster than this machine can be {least}{hint}"
+        case Inconclusive(noise=noise, at=At(gate=Gate.CLOCK)):
             return f"correct, but not timed: {noise}"
+        case Inconclusive(noise=noise):
+            return f"not judged to the end{_at(verdict.at)}: {noise}"
         case HarnessError(detail=detail):
             return f"the harness failed, not the candidate{_at(verdict.at)}: {one_line(detail)}"
 

@@ -47,6 +47,8 @@ STRETCHED = math.log(1.15)
 # cores).
 BUSY_HALF_WIDTH = 0.05
 
+UNDECLARED = "; a scheme with fewer products than Strassen's is declared as [scheme] in candidate.toml"
+
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
@@ -127,7 +129,8 @@ def _below(samples: Samples, trial: _Trial, peak: Peak) -> TooFast | None:
         floor_ns = peak.floor_ns(shape, threads, cold_bytes, trial.levels.saving(shape))
         time_ns = float(np.median([pair.time_ns for pair in samples.pairs[shape]]))
         if not time_ns >= floor_ns:
-            return TooFast(time_ns, floor_ns, At(Gate.CLOCK, shape))
+            undeclared = trial.levels.at(shape) and trial.levels.declared is None
+            return TooFast(time_ns, floor_ns, At(Gate.CLOCK, shape), UNDECLARED if undeclared else "")
     return None
 
 

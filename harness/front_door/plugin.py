@@ -115,12 +115,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
-    """Show a generated candidate that was rejected or not timed as REJECTED or UNTIMED, outcomes of their own."""
+    """Show a generated candidate that was not accepted as REJECTED, UNTIMED or UNJUDGED, outcomes of their own."""
     reason = getattr(report, "wasxfail", "").removeprefix("reason: ")
     if reason.startswith("REJECTED") and report.skipped:
         return "rejected", "R", "REJECTED"
     if reason.startswith("UNTIMED") and report.skipped:
         return "untimed", "U", "UNTIMED"
+    if reason.startswith("UNJUDGED") and report.skipped:
+        return "not judged", "U", "UNJUDGED"
     return None
 
 

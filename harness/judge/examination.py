@@ -29,8 +29,8 @@ class JudgeWorker(Protocol):
         """One aligned slot per product of `layout`; products that share an A or a B see the same addresses."""
         ...
 
-    def shared(self, shape: Shape) -> Slot:
-        """One aligned slot whose A and B begin at the same address; m is at least n."""
+    def shared(self, shape: Shape, skip: int) -> Slot:
+        """One aligned slot whose B begins `skip` elements after the beginning of A and ends within A."""
         ...
 
     def run(

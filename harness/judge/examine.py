@@ -22,17 +22,22 @@ from harness.judge.strategies import is_elongated
 from harness.judge.worker.calls import Placement
 from harness.settings import Profile
 from harness.shapes import Shape
-from harness.verdict import At, Gate, OutOfMemory, Rejection, Timeout, Wrong
+from harness.verdict import At, Gate, Inconclusive, OutOfMemory, Rejection, Timeout, Wrong
 
 __all__ = ["Examination", "Examined", "case_string", "conduct", "parse_case", "replay", "shapes", "values"]
 
-# Per profile: the number of shapes that hypothesis draws, and the most seconds it may spend on them.
-DRAWN_SHAPES = {Profile.QUICK: (25, 0.5), Profile.DEFAULT: (60, 1.5), Profile.THOROUGH: (400, 20.0)}
+# Per profile: the least and the largest number of shapes that hypothesis draws, and the CPU seconds after which it
+# stops in between.
+DRAWN_SHAPES = {
+    Profile.QUICK: ((8, 25), 0.5),
+    Profile.DEFAULT: ((20, 60), 1.5),
+    Profile.THOROUGH: ((100, 400), 20.0),
+}
 # Largest extents of a drawn or shrunk shape.
 DRAWN_LARGEST = Shape(130, 130, 130)
-# Limits for shrinking one counterexample.
-SHRINK_CHECKS = 60
-SHRINK_SECONDS = 1.0
+# Least and largest number of checks for shrinking one counterexample, and the CPU seconds for it.
+SHRINK_CHECKS = (0, 60)
+SHRINK_S = 1.0
 # Most elements of a matrix in a case given with --case.
 MAX_CASE_ELEMENTS = 1 << 26
 # Honest kernels may pad elongated shapes to a square or spawn a thread per row. Further elongated shapes are skipped
@@ -212,10 +217,10 @@ def _check_in_batches(
 def _shrunk(runner: KernelRunner, oracle: Oracle, failure: FailedCheck) -> FailedCheck:
     """A smaller failure of the same kind that a fresh process reproduces; the given one when there is none."""
     kind = type(failure.rejection)
-    if kind is Timeout or not oracle.shrinkable:
+    if kind in (Timeout, Inconclusive) or not oracle.shrinkable:
         return failure
     largest = Shape(*(min(extent, limit) for extent, limit in zip(failure.shape, DRAWN_LARGEST, strict=True)))
-    smaller = search(runner, oracle, largest, SHRINK_CHECKS, SHRINK_SECONDS, kind)
+    smaller = search(runner, oracle, largest, SHRINK_CHECKS, SHRINK_S, kind)
     if smaller is None:
         return failure
     runner.close()

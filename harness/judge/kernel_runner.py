@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
@@ -63,6 +64,13 @@ class KernelRunner:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
+    @property
+    def effort_s(self) -> float:
+        """CPU seconds of the kernel and of this thread so far. Differences say how much was examined, on a busy machine
+        as on a quiet one.
+        """
+        return self.cpu_s + time.thread_time()
+
     def close(self) -> None:
         """End the worker; the next call opens a fresh one."""
         self._runner = None
@@ -87,12 +95,10 @@ class KernelRunner:
         """
         where = placement or placement_of(seed)
         outcome = self._batch(pairs, seed, where, surroundings)
-        if isinstance(outcome, list):
-            return outcome
-        alone = surroundings is not Surroundings.ONE_BY_ONE
-        if len(pairs) > 1 and not alone and isinstance(outcome, Crash | Panic):
+        one_by_one = surroundings is Surroundings.ONE_BY_ONE
+        if len(pairs) > 1 and one_by_one and isinstance(outcome, Crash | Panic):
             outcome = self._guilty(pairs, seed, where) or outcome
-        raise Rejected(outcome)
+        return _returned(outcome)
 
     def _guilty(self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement) -> Rejection | None:
         """The first call of a batch that also dies alone, so that the verdict names its shape."""
@@ -102,28 +108,23 @@ class KernelRunner:
                 return outcome
         return None
 
-    def shared_product(self, a: F32, n: int, seed: int) -> F32:
-        """C (m×n) of A (m×k) and the B (k×n) that begins at the same address, as when a caller passes one slice twice.
+    def shared_product(self, a: F32, n: int, skip: int, seed: int) -> tuple[F32, F32]:
+        """B (k×n) and C (m×n), where B begins `skip` elements after the beginning of A (m×k) and ends within A.
 
-        m is at least n. Raises Rejected when the kernel did not return.
+        Raises Rejected when the kernel did not return.
         """
         shape = Shape(a.shape[0], a.shape[1], n)
-        slot = self._open([shape]).shared(shape)
+        slot = self._open([shape]).shared(shape, skip)
         slot.a[...] = a
-        outcome = self._run([slot], [(a, slot.b.copy())], Placement.ALIGNED, seed)
-        if isinstance(outcome, list):
-            return outcome[0]
-        raise Rejected(outcome)
+        b = slot.b.copy()
+        return b, _returned(self._run([slot], [(a, b)], Placement.ALIGNED, seed))[0]
 
     def product_onto(self, a: F32, b: F32, former: F32) -> F32:
         """C of A·B where C held `former` before the call. Raises Rejected when the kernel did not return."""
         shape = shape_of(a, b)
         slot = self._open([shape]).slots([shape], Placement.ALIGNED)[0]
         slot.a[...], slot.b[...] = a, b
-        outcome = self._run([slot], [(a, b)], Placement.ALIGNED, 0, former=former)
-        if isinstance(outcome, list):
-            return outcome[0]
-        raise Rejected(outcome)
+        return _returned(self._run([slot], [(a, b)], Placement.ALIGNED, 0, former=former))[0]
 
     def products_into_two(self, a: F32, both: tuple[F32, F32], seed: int) -> list[F32]:
         """A·B into one C, then, after B changed in place, A·B' into another C, in two calls at the same A and B.
@@ -136,10 +137,7 @@ class KernelRunner:
         for number, (slot, b) in enumerate(zip(slots, both, strict=True)):
             slot.a[...] = a
             slot.b[...] = b
-            outcome = self._run([slot], [(a, b)], Placement.ALIGNED, seed + number, zones=False)
-            if not isinstance(outcome, list):
-                raise Rejected(outcome)
-            products += outcome
+            products += _returned(self._run([slot], [(a, b)], Placement.ALIGNED, seed + number, zones=False))
         return products
 
     def _batch(
@@ -247,6 +245,13 @@ class KernelRunner:
         """Keep the first eight remarks; one is enough for a rejection."""
         if len(self.examination.remarks) < 8:
             self.examination.remarks.append(cheat)
+
+
+def _returned(outcome: list[F32] | Rejection) -> list[F32]:
+    """The products; raises Rejected when there are none."""
+    if isinstance(outcome, list):
+        return outcome
+    raise Rejected(outcome)
 
 
 def _former(c: F32, bits: NDArray[np.uint32], kind: int) -> NDArray[np.uint32]:

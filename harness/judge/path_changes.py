@@ -6,7 +6,6 @@ Kernels change their path at some size: they begin to pack, to block k, to start
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable, Iterator
 
@@ -35,22 +34,22 @@ def beyond(examination: Examination) -> Iterator[Shape]:
     slow before it runs out of time.
     """
     draw = random.Random(examination.seed)
-    large = [[draw.randint(*span) for _ in range(3)] for span in ((301, 345), (505, 540))]
+    large = [strategies.secret(draw, *span) for span in ((301, 345), (505, 540))]
     if examination.profile is not Profile.QUICK:
-        large.append([draw.randint(640, 800) for _ in range(3)])
+        large.append(strategies.secret(draw, 640, 800))
     draw.shuffle(large)
-    long = []
+    long: list[Shape] = []
     for axis in range(3):
         long += [_with(draw, axis, BEYOND_1024, BESIDE_1024), _with(draw, axis, BEYOND_2048, BESIDE_2048)]
         long.append(_with(draw, axis, SHORT, BEYOND_1024))
-    yield from itertools.starmap(Shape, large + sorted(long, key=max))
+    yield from large + sorted(long, key=max)
 
 
-def _with(draw: random.Random, axis: int, one: tuple[int, int], others: tuple[int, int]) -> list[int]:
-    """Secret extents: one range for the given axis, another for the other two."""
-    extents = [draw.randint(*others) for _ in range(3)]
+def _with(draw: random.Random, axis: int, one: tuple[int, int], others: tuple[int, int]) -> Shape:
+    """A secret shape: one range for the given axis, another for the other two."""
+    extents = [*strategies.secret(draw, *others)]
     extents[axis] = draw.randint(*one)
-    return extents
+    return Shape(*extents)
 
 
 def small_everywhere(examination: Examination) -> Iterator[Shape]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.candidate import DeclaredScheme
 from harness.shapes import Shape
 
 # Products of one level of Strassen's scheme, and of the classical product that it replaces.
@@ -16,9 +17,12 @@ LEVELS_THAT_SAVE = 3
 
 @dataclass(frozen=True, slots=True)
 class SchemeLevels:
-    """The levels that a kernel has shown, by shape; 0 where it mixes nothing. Empty for a classical kernel."""
+    """The levels that a kernel has shown, by shape, in halvings of the rows or columns; 0 where it mixes nothing. Empty
+    for a classical kernel. `declared` is the [scheme] of its candidate.toml.
+    """
 
     shown: Mapping[Shape, int] = field(default_factory=dict)
+    declared: DeclaredScheme | None = None
 
     def at(self, shape: Shape) -> int:
         """The levels at a shape. Where the kernel was not asked, those of the largest shape asked that is no larger,
@@ -35,8 +39,17 @@ class SchemeLevels:
         return levels + math.ceil(math.log2(max(shape) / max(asked))) if levels else 0
 
     def saving(self, shape: Shape) -> float:
-        """The factor by which the scheme can have fewer products than m·k·n at this shape: (8/7) per level."""
-        return (CLASSICAL_PRODUCTS / FAST_PRODUCTS) ** min(self.at(shape), LEVELS_THAT_SAVE)
+        """The factor by which the scheme can have fewer products than m·k·n at this shape.
+
+        Strassen's 8/7 for each level shown there, up to three levels. A declared scheme has the factor of its own
+        products, for as many of its levels as the kernel shows there: a base of 4 blocks halves the rows twice.
+        """
+        if self.declared is None:
+            return (CLASSICAL_PRODUCTS / FAST_PRODUCTS) ** min(self.at(shape), LEVELS_THAT_SAVE)
+        m, k, n = self.declared.base
+        halvings = math.ceil(math.log2(max(m, n)))
+        levels = min(self.declared.levels, math.ceil(self.at(shape) / halvings))
+        return (m * k * n / self.declared.products) ** levels
 
 
 CLASSICAL = SchemeLevels()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 
 from harness.judge.kernel_runner import KernelRunner, Rejected
@@ -10,7 +9,7 @@ from harness.judge.mixing import levels_shown
 from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.strategies import drawn
 from harness.shapes import Shape
-from harness.verdict import At, Rejection, Timeout, Wrong
+from harness.verdict import At, Inconclusive, Rejection, Timeout, Wrong
 
 # Number of data seeds that Hypothesis may choose from, and the first one; both are offsets from the secret
 # seed.
@@ -76,7 +75,8 @@ class _Search:
     runner: KernelRunner
     oracle: Oracle
     checks: int
-    seconds: float
+    least: int
+    effort_s: float
     alike: type | None
     answers: dict[tuple[Shape, int], Rejection | None] = field(default_factory=dict)
     last: FailedCheck | None = None
@@ -88,30 +88,33 @@ class _Search:
         if (shape, seed) not in self.answers:
             if self.spent():
                 return
-            start = time.monotonic()
+            before_s = self.runner.effort_s
             self.answers[shape, seed] = judge(self.runner, self.oracle, shape, seed)
-            self.seconds -= time.monotonic() - start
+            self.effort_s -= self.runner.effort_s - before_s
         rejection = self.answers[shape, seed]
-        self.hung = self.hung or isinstance(rejection, Timeout)
+        self.hung = self.hung or isinstance(rejection, Timeout | Inconclusive)
         if rejection is not None and (self.alike is None or isinstance(rejection, self.alike)):
             self.last = FailedCheck(shape, seed, rejection)
             raise ObjectionError
 
     def spent(self) -> bool:
         """Whether to stop checking. After a time-out, too: each further attempt would cost the full limit again."""
-        return self.hung or self.seconds <= 0 or len(self.answers) >= self.checks
+        done = len(self.answers)
+        return self.hung or done >= self.checks or (self.effort_s <= 0 and done >= self.least)
 
 
 def search(
     runner: KernelRunner,
     oracle: Oracle,
     largest: Shape,
-    checks: int,
-    seconds: float,
+    checks: tuple[int, int],
+    effort_s: float,
     alike: type | None = None,
 ) -> FailedCheck | None:
-    """Draw up to `checks` shapes within `largest` for at most `seconds` of checking; returns the shrunk failure, or
-    None.
+    """Draw shapes within `largest` and check them; returns the shrunk failure, or None.
+
+    `checks` are the least and the largest number of them; in between, checking ends after `effort_s` seconds of CPU
+    time (`KernelRunner.effort_s`).
 
     With `alike`, only rejections of that type count, so that shrinking does not move from one defect to another.
 
@@ -125,11 +128,12 @@ def search(
     from hypothesis.database import DirectoryBasedExampleDatabase
 
     examination = runner.examination
-    hunt = _Search(runner, oracle, checks * 3, seconds, alike)
+    least, most = checks
+    hunt = _Search(runner, oracle, most * 3, least, effort_s, alike)
     database = None if examination.database is None else DirectoryBasedExampleDatabase(examination.database)
 
     @hypothesis.settings(
-        max_examples=checks,
+        max_examples=most,
         deadline=None,
         database=database,
         derandomize=False,

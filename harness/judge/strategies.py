@@ -28,6 +28,11 @@ MOSTLY_PADDING = 64
 PRIMES = (7, 13, 31, 61, 97, 127)
 
 
+def secret(draw: random.Random, least: int, most: int) -> Shape:
+    """A shape whose extents are drawn from least … most."""
+    return Shape(*(draw.randint(least, most) for _ in range(3)))
+
+
 def first_shape(examination: Examination) -> Iterator[Shape]:
     """One shape with no convenient divisors: most wrong kernels fail here."""
     yield Shape(65, 67, 63)
@@ -117,7 +122,7 @@ def misaligned(examination: Examination) -> Iterator[Shape]:
     draw = random.Random(examination.seed)
     for beyond in (4, 12):
         yield Shape(4 * draw.randint(31, 60), 16 * draw.randint(8, 14) + beyond, 4 * draw.randint(31, 60) + 3)
-    yield Shape(*(draw.randint(120, 260) for _ in range(3)))
+    yield secret(draw, 120, 260)
 
 
 def edges(examination: Examination) -> Iterator[Shape]:
@@ -250,7 +255,7 @@ def distributions(examination: Examination) -> Iterator[Shape]:
     """
     draw = random.Random(examination.seed)
     for _ in range(80):
-        yield Shape(*(draw.randint(12, 30) for _ in range(3)))
+        yield secret(draw, 12, 30)
 
 
 def few_rows_or_columns(examination: Examination) -> Iterator[Shape]:
@@ -311,7 +316,7 @@ def large(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
         fitting = [shape for shape in examination.timed_shapes if 0 < shape.flops <= SQUARE_FLOPS]
         largest = max(fitting, key=lambda shape: (shape.flops, shape), default=Shape(208, 208, 208))
         for _ in range(kinds):
-            yield Shape(*(draw.randint(131, 300) for _ in range(3)))
+            yield secret(draw, 131, 300)
         for _ in range(kinds):
             yield Shape(draw.randint(8, 24), draw.randint(400, 512), draw.randint(8, 24))
         yield from itertools.repeat(largest, kinds)

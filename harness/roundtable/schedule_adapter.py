@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -104,6 +105,19 @@ class ScheduleAdapter:
     def tier(self, proposal: JsonObject) -> Tier:
         """See ScheduleInterface."""
         return Schedule.model_validate(proposal["schedule"]).tier
+
+    def declared_scheme(self, proposal: JsonObject) -> JsonObject | None:
+        """See ScheduleInterface."""
+        from harness.schedule import recursive
+
+        bilinear = Schedule.model_validate(proposal["schedule"]).bilinear
+        if bilinear is None:
+            return None
+        scheme = recursive.scheme_of(bilinear)
+        base = [scheme.m, scheme.k, scheme.n]
+        if scheme.rank >= math.prod(base):
+            return None
+        return {"base": base, "products": scheme.rank, "levels": bilinear.levels}
 
 
 def _explain(problem: Any) -> str:

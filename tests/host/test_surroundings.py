@@ -32,13 +32,17 @@ def test_every_call_is_made_in_any_surroundings(surroundings: Surroundings) -> N
             np.testing.assert_array_equal(slot.c, slot.a @ slot.b)
 
 
-def test_one_slice_is_passed_as_a_and_b() -> None:
-    body = "if a.as_ptr() == b.as_ptr() { right(m, k, n, a, b, c) } else { c.fill(-1.0) }"
-    with worker(body, shapes=[Shape(6, 4, 6)]) as w:
-        slot = w.shared(Shape(6, 4, 6))
+@pytest.mark.parametrize(("n", "skip"), [(6, 0), (4, 0), (4, 5), (4, 8)])
+def test_one_slice_is_passed_as_a_and_b(n: int, skip: int) -> None:
+    apart = "unsafe { b.as_ptr().offset_from(a.as_ptr()) }"
+    body = f"if {apart} == {skip} {{ right(m, k, n, a, b, c) }} else {{ c.fill(-1.0) }}"
+    with worker(body, shapes=[Shape(6, 4, n)]) as w:
+        slot = w.shared(Shape(6, 4, n), skip)
         slot.a[...] = np.arange(24, dtype=np.float32).reshape(6, 4)
         assert isinstance(w.run([slot], at=AT, limit_s=20), Ran)
-        np.testing.assert_array_equal(slot.c, slot.a @ slot.a.reshape(4, 6))
+        np.testing.assert_array_equal(
+            slot.c, slot.a @ np.arange(skip, skip + 4 * n, dtype=np.float32).reshape(4, n)
+        )
 
 
 STACK = "let mut x = [1u8; {}]; std::hint::black_box(&mut x); right(m, k, n, a, b, c)"

@@ -10,23 +10,8 @@ import pytest
 from harness.judge import examine
 from harness.judge.examination import Examination
 from harness.pipeline import Inspection, SharedTools
-from harness.settings import Profile, Settings, default_cache
 from harness.verdict import Cheat, Crash, Gate, Rejection, Wrong, describe
 from tests.gallery.test_gallery import GALLERY, read
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
-    root = tmp_path_factory.mktemp("surroundings")
-    settings = Settings(
-        root=root,
-        cache=default_cache(),
-        results=root / "results",
-        memory=str(root / "memory"),
-        suite="64x64x64",
-        profile=Profile.QUICK,
-    )
-    return SharedTools(settings, say=lambda line: None)
 
 
 def conduct_of(kernel: str, shared: SharedTools, *disabled: str) -> Rejection | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import candidate as candidates
-from harness.candidate import Candidate
+from harness.candidate import Candidate, DeclaredScheme
 from harness.errors import UserError
 from harness.memory.kernels import KernelMemory, open_memory
 from harness.shapes import Shape
@@ -264,3 +264,5 @@ def test_a_proved_bilinear_scheme_becomes_a_recursive_kernel_and_an_unknown_one_
     verified = [line for line in scene.lines("r1", "journal") if '"verified"' in json.dumps(line)]
     assert "2x2x2" in json.dumps(verified, ensure_ascii=False).replace("⟨2,2,2", "2x2x2")
     assert "recurs" in scene.sources(result)[0].lower()
+    manifest = candidates.load(scene.root / "candidates" / result.candidates[0].name).manifest
+    assert manifest.scheme == DeclaredScheme(base=(2, 2, 2), products=7, levels=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,8 +20,9 @@ from harness.verdict import At, Cheat, Counterexample, Gate
 # scratch.
 BETWEEN = (Shape(9, 5, 3), Shape(70, 30, 50), Shape(1, 200, 1))
 # Counters that change behaviour after some number of calls do so within CALLS. A kernel that is slow to call
-# (one that spawns threads each time) gets at least CALLS_AT_LEAST calls and then stops after CALLS_SECONDS.
-CALLS, CALLS_AT_ONCE, CALLS_AT_LEAST, CALLS_SECONDS = 4608, 256, 768, 4.0
+# (one that spawns threads each time) gets at least CALLS_AT_LEAST calls and then stops after CALLS_S of CPU
+# time.
+CALLS, CALLS_AT_ONCE, CALLS_AT_LEAST, CALLS_S = 4608, 256, 768, 4.0
 # Number of consecutive products when threads may race.
 REPEATS = 12
 
@@ -132,9 +132,9 @@ def call_count(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample 
     """
     rng = generator(seed)
     runner.close()
-    began = time.monotonic()
+    before_s = runner.effort_s
     for done in range(0, CALLS, CALLS_AT_ONCE):
-        if done >= CALLS_AT_LEAST and time.monotonic() - began > CALLS_SECONDS:
+        if done >= CALLS_AT_LEAST and runner.effort_s - before_s > CALLS_S:
             break
         a = whole(rng, CALLS_AT_ONCE * shape.m, shape.k, 9).reshape(CALLS_AT_ONCE, shape.m, shape.k)
         b = whole(rng, CALLS_AT_ONCE * shape.k, shape.n, 9).reshape(CALLS_AT_ONCE, shape.k, shape.n)
@@ -192,11 +192,11 @@ def _slower_on_the_second(
 ) -> float:
     """Best time on the second data divided by best time on the first, by wall or CPU time, whichever ratio is smaller.
 
-    Stops early once both are alike, and after BLIND_SECONDS. Returns 1.0 when the difference is below the clock's
+    Stops early once both are alike, and after BLIND_S of CPU time. Returns 1.0 when the difference is below the clock's
     noise.
     """
     best = np.full((2, 2), np.inf)
-    began = time.monotonic()
+    before_s = runner.effort_s
     for turn in range(turns):
         for kind, (a, b) in enumerate(data):
             runner.product(a, b, seed, Placement.ALIGNED)
@@ -204,14 +204,14 @@ def _slower_on_the_second(
             best[kind] = np.minimum(best[kind], (runner.last.elapsed_ns, runner.last.cpu_ns))
         ratio = float(np.min(best[1] / np.maximum(best[0], 1)))
         enough = turn >= 2 or best[1, 0] > BLIND_SLOW_NS
-        if (enough and ratio <= BLIND_ALIKE) or time.monotonic() - began > BLIND_SECONDS:
+        if (enough and ratio <= BLIND_ALIKE) or runner.effort_s - before_s > BLIND_S:
             break
     return ratio if best[1, 0] - best[0, 0] > BLIND_LEAST_NS else 1.0
 
 
-# Turns of the first and of the second comparison, seconds for each, the ratio that counts as equal, and the
+# Turns of the first and of the second comparison, CPU seconds for each, the ratio that counts as equal, and the
 # ratio that is rejected.
-BLIND_TURNS, BLIND_SECONDS, BLIND_ALIKE, BLIND_RATIO = (16, 96), 4.0, 1.15, 1.5
+BLIND_TURNS, BLIND_S, BLIND_ALIKE, BLIND_RATIO = (16, 96), 4.0, 1.15, 1.5
 BLIND_SLOW_NS, BLIND_LEAST_NS = 100e6, 100e3
 
 # CPU time per wall time allowed to one thread, and the nanoseconds by which the two clocks may disagree.

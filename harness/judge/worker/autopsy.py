@@ -16,6 +16,7 @@ from harness.verdict import (
     Cheat,
     Crash,
     HarnessError,
+    Inconclusive,
     OutOfMemory,
     Panic,
     PolicyViolation,
@@ -78,6 +79,9 @@ class LastWords:
 def verdict(death: Death, case: WorkerEnd) -> Rejection:
     """The rejection for a dead worker. Death always means rejection; forged last words only change its wording."""
     words = _read(case.words)
+    if death.starved_s:
+        noise = f"the machine is too busy: the kernel waited {death.starved_s:.0f} s for a core"
+        return Inconclusive(noise, case.at)
     if death.late:
         return Timeout(case.limit_s, case.at)
     if death.trick:

@@ -124,16 +124,17 @@ class Worker:
         )
         return self._lay_out([shape] * len(layout.pairs), sizes, layout.pairs, Placement.ALIGNED)
 
-    def shared(self, shape: Shape) -> Slot:
-        """One aligned slot whose A and B are the same memory: B (k×n) begins where A (m×k) begins, and m ≥ n.
+    def shared(self, shape: Shape, skip: int) -> Slot:
+        """One aligned slot whose B (k×n) begins `skip` elements after the beginning of A (m×k) and ends within A.
 
-        Otherwise like `slots`. A caller may pass one slice twice, because both are only read.
+        Otherwise like `slots`. A caller may pass one slice twice, or two that overlap, because both are only read.
         """
         slot = self.slots([shape], Placement.ALIGNED)[0]
         assert isinstance(slot, PlacedSlot)
         x, _, z = slot.offsets
-        b = self._regions[0].view(x, shape.k, shape.n)
-        return PlacedSlot(shape, slot.a, b, slot.c, (x, x | SHARED_BIT, z), slot.layout)
+        y = x + skip * slot.a.itemsize
+        b = self._regions[0].view(y, shape.k, shape.n)
+        return PlacedSlot(shape, slot.a, b, slot.c, (x, y | SHARED_BIT, z), slot.layout)
 
     def _lay_out(
         self,
@@ -183,13 +184,12 @@ class Worker:
         order = self._prepare(slots, surroundings)
         process = self._process
         before = procfs.glance(process.pid) if inspect else procfs.Glance()
-        deadline = time.monotonic() + limit_s
         cpu_before = process.cpu_ns()
         waited_before = procfs.waits(process.pid) if inspect else {}
         start_ns = time.perf_counter_ns()
         process.thaw()
         process.order(order)
-        answer = process.answer(deadline)
+        answer = process.answer(limit_s)
         elapsed_ns = time.perf_counter_ns() - start_ns
         stalled_ns = int(process.stalled_s * 1e9)
         if not isinstance(answer, bytes):
@@ -291,7 +291,7 @@ class Worker:
 
     def _await_seal(self) -> None:
         """Wait until the sandbox is closed; no code of the candidate has run before that."""
-        answer = self._process.answer(time.monotonic() + START_LIMIT_S)
+        answer = self._process.answer(START_LIMIT_S)
         if isinstance(answer, bytes) and self._odd(answer, _SEALED, 0) is None:
             return
         said = self._process.end().said.strip().removeprefix("roundtable-host: ")
@@ -311,7 +311,7 @@ class Worker:
         """
         if self._loaded or self._dead is not None or self._early is not None:
             return
-        answer = self._process.answer(time.monotonic() + START_LIMIT_S)
+        answer = self._process.answer(START_LIMIT_S)
         if not isinstance(answer, bytes):
             self._early = answer
             return

@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.errors import HarnessFaultError
 from harness.judge.worker import procfs
 from harness.judge.worker.calls import Program, WorkerLimits
+from harness.judge.worker.deadline import Deadline
 
 FREEZE_LIMIT_S = 10.0
 # A wait that ends this many seconds late: this process did not run.
@@ -37,7 +38,8 @@ _HIGH = 64
 class Death:
     """How the worker ended: wait status, whether it was killed for exceeding its time, and its output (untrusted text).
 
-    `trick` and `evidence` describe a cheat when the worker was ended for one; otherwise both are empty.
+    `trick` and `evidence` describe a cheat when the worker was ended for one; otherwise both are empty. `starved_s`:
+    the seconds that it waited for a core when it was ended because of them.
     """
 
     status: int
@@ -45,6 +47,7 @@ class Death:
     trick: str
     evidence: str
     said: str
+    starved_s: float = 0.0
 
 
 class HostProcess:
@@ -84,24 +87,28 @@ class HostProcess:
         with contextlib.suppress(BrokenPipeError):
             os.write(self._control, order)
 
-    def answer(self, deadline: float) -> bytes | Death:
-        """The next answer (at most 32 bytes), or how the worker ended; `deadline` is in time.monotonic().
+    def answer(self, limit_s: float) -> bytes | Death:
+        """The next answer (at most 32 bytes), or how the worker ended; the limit is in seconds of wall time.
 
         Time in which this process itself did not run (Ctrl-Z, a virtual machine that stood still) is added to
-        `stalled_s` and to the deadline.
+        `stalled_s` and to the limit, as is time in which the worker had no core.
         """
-        self.stalled_s = 0.0
+        deadline = Deadline(self.pid, limit_s, self.cpu_ns)
+        self.stalled_s, before = 0.0, time.monotonic()
         while True:
-            began = time.monotonic()
-            left_s = deadline + self.stalled_s - began
-            if left_s <= 0:
-                return self._too_late()
-            wait_s = min(left_s, GLANCE_S)
+            left_s = deadline.left_s()
+            if left_s <= 0 and not deadline.move():
+                return self._too_late(deadline.starved_s)
+            wait_s = min(max(left_s, 0.0), GLANCE_S)
             events = self._poller.poll(wait_s * 1e3 + 1)
-            over_s = time.monotonic() - began - wait_s
+            now = time.monotonic()
+            over_s = now - before - wait_s
             self.stalled_s += over_s if over_s > STALLED_S else 0.0
-            if not events and procfs.count_threads(self.pid) > MOST_THREADS:
-                return self.end("thread bomb", f"more than {MOST_THREADS} threads")
+            deadline.stalled_s, before = self.stalled_s, now
+            if not events:
+                deadline.glance()
+                if procfs.count_threads(self.pid) > MOST_THREADS:
+                    return self.end("thread bomb", f"more than {MOST_THREADS} threads")
             for descriptor, _ in events:
                 if descriptor == self._output:
                     self._listen()
@@ -151,7 +158,9 @@ class HostProcess:
         except OSError:
             return 0
 
-    def end(self, trick: str = "", evidence: str = "", *, late: bool = False) -> Death:
+    def end(
+        self, trick: str = "", evidence: str = "", *, late: bool = False, starved_s: float = 0.0
+    ) -> Death:
         """Kill the process unless it is dead, and return how it died. Without a reason, it is expected to be dying."""
         if not trick and not late:
             self._wait(DYING_S)
@@ -161,7 +170,7 @@ class HostProcess:
         self._wait(FREEZE_LIMIT_S)
         self._listen()
         status = signal.SIGKILL if self._status is None else self._status
-        return Death(status, late, trick, evidence, self._said.decode("utf-8", "replace"))
+        return Death(status, late, trick, evidence, self._said.decode("utf-8", "replace"), starved_s)
 
     def headless(self) -> Death | None:
         """End the process when its main thread, which is the host's, is gone: then some other thread has answered."""
@@ -169,10 +178,10 @@ class HostProcess:
             return None
         return self.end("left the process", "its main thread ended, and another one answered in its place")
 
-    def _too_late(self) -> Death:
+    def _too_late(self, starved_s: float) -> Death:
         if _main_thread_is_gone(self.pid):
             return self.end("left the process", "its main thread ended in the middle of a call")
-        return self.end(late=True)
+        return self.end(late=True, starved_s=starved_s)
 
     def close(self) -> None:
         """Kill the process group and free the descriptors; safe to call twice."""

@@ -36,20 +36,21 @@ def glance(pid: int) -> Glance:
     A thread that is not stopped is about to end (std's join does not wait for its last instruction); its switches
     count, but it does not count as alive.
     """
-    switches = 0
+    switches = data_bytes = 0
     cpu_ns = {}
     for thread in _threads(pid):
         status = _text(f"/proc/{pid}/task/{thread}/status")
         found = _SWITCHES.search(status)
         switches += int(found[1]) if found else 0
+        # The memory is that of the process; every thread reports the same.
+        data = _DATA.search(status)
+        data_bytes = 1024 * int(data[1]) if data else data_bytes
         fields = _text(f"/proc/{pid}/task/{thread}/schedstat").split()
         if _STANDING.search(status) and fields:
             cpu_ns[thread] = int(fields[0])
     fields = _text("/proc/stat").partition("\n")[0].split()
     ticks = int(fields[8]) if len(fields) > 8 else 0
-    data = _DATA.search(_text(f"/proc/{pid}/status"))
-    steal_ns = ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    return Glance(switches, steal_ns, cpu_ns, 1024 * int(data[1]) if data else 0)
+    return Glance(switches, ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK"), cpu_ns, data_bytes)
 
 
 def waits(pid: int) -> dict[str, int]:
@@ -68,9 +69,12 @@ def waited_ns(before: dict[str, int], after: dict[str, int]) -> int:
 
     Parent and worker take turns, so their waits add up; the threads of the worker wait at the same time.
     """
-    passed = {name: waited - before.get(name, 0) for name, waited in after.items()}
-    ours = passed.pop("", 0)
-    return ours + max(passed.values(), default=0)
+    return after.get("", 0) - before.get("", 0) + longest_wait_ns(before, after)
+
+
+def longest_wait_ns(before: dict[str, int], after: dict[str, int]) -> int:
+    """Nanoseconds lost between two `waits` by the worker's thread that waited longest."""
+    return max((waited - before.get(name, 0) for name, waited in after.items() if name), default=0)
 
 
 def runnable(pid: int) -> bool:

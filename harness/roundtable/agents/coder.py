@@ -70,11 +70,8 @@ class CoderAgent(BaseMatMulAgent):
         count = sum(isinstance(heard.content, Coded) for heard in self.table.events)
         candidate = candidate_folders.name(self.table.run_id, count + 1)
         parents = [message.failed.candidate] if message.failed else message.parents
-        tier = (
-            self.table.schedules.tier(message.proposal)
-            if written.how == TEMPLATE
-            else coding.tier(written.source)
-        )
+        of_template = written.how == TEMPLATE
+        tier = self.table.schedules.tier(message.proposal) if of_template else coding.tier(written.source)
         manifest = {
             "parent": parents[0] if parents else None,
             "parents": parents,
@@ -86,6 +83,7 @@ class CoderAgent(BaseMatMulAgent):
             "threads": "all" if self.table.settings.threads == "all" else 1,
             "tier": tier,
             "proposal": message.proposal,
+            "scheme": self.table.schedules.declared_scheme(message.proposal) if of_template else None,
         }
         return Coded(
             candidate=candidate,

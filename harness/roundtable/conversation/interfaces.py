@@ -123,3 +123,7 @@ class ScheduleInterface(Protocol):
     def tier(self, proposal: JsonObject) -> Tier:
         """ "safe" or "unsafe": the tier in which this proposal's template is compiled."""
         ...
+
+    def declared_scheme(self, proposal: JsonObject) -> JsonObject | None:
+        """The [scheme] of candidate.toml for this proposal's template; None when it multiplies classically."""
+        ...
