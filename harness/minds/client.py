@@ -29,6 +29,17 @@ def estimate(system: str, user: str) -> int:
     return int(len((system + user).encode()) / _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
 
 
+def one_line(error: Exception) -> str:
+    """The first line of an error's reason, at most 160 characters; its type's name when it has none."""
+    reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+    return encodable(next(iter(str(reason).splitlines()), ""))[:160]
+
+
+def encodable(text: str) -> str:
+    """The text with "?" for each half of a surrogate pair that has lost the other half: UTF-8 cannot express it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def plain_extras(question: Question) -> dict[str, Any]:
     """Arguments that every client supports: seed, length, temperature."""
     return {"seed": question.seed, "max_tokens": question.max_tokens, "temperature": TEMPERATURE}
@@ -59,6 +70,15 @@ class ClientMind:
 
     async def ask(self, question: Question, progress: Progress) -> Answer:
         """See LanguageMind; an answer that takes too long is cancelled and counts as cut off."""
+        try:
+            return await self._ask_once(question, progress)
+        except (ValueError, RuntimeError) as error:
+            raise UserError(
+                f"{self.name}: the model failed: {one_line(error)}; go on with --resume"
+            ) from None
+
+    async def _ask_once(self, question: Question, progress: Progress) -> Answer:
+        """One request. Raises whatever the client raises."""
         from autogen_core import CancellationToken
 
         token = CancellationToken()
@@ -68,9 +88,6 @@ class ClientMind:
             result = await asyncio.wait_for(self._stream(question, token, said, progress), question.limit_s)
         except TimeoutError:
             result = None
-        except (ValueError, RuntimeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise UserError(f"{self.name}: the model failed: {reason}; go on with --resume") from None
         finally:
             token.cancel()
         return self._answer(question, result, "".join(said), time.perf_counter() - start)
@@ -102,7 +119,7 @@ class ClientMind:
     def _answer(
         self, question: Question, result: CreateResult | None, said: str, duration_s: float
     ) -> Answer:
-        text = said if result is None or not isinstance(result.content, str) else result.content
+        text = encodable(said if result is None or not isinstance(result.content, str) else result.content)
         usage = result.usage if result else None
         return Answer(
             text=text,

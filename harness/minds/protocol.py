@@ -62,12 +62,18 @@ class Answer:
     duration_s: float
 
 
+class NoAnswerError(Exception):
+    """The model was reached but gave nothing that can be used; costs the agent one attempt, never the run."""
+
+
 class PromptTooLongError(UserError):
     """The model has less context than assumed; its mind now knows the real size, so the prompt must be fitted again."""
 
 
 class LanguageMind(Protocol):
-    """A language model. It raises UserError for errors that a person can fix, and nothing else."""
+    """A language model. It raises UserError for errors that only a person can fix, NoAnswerError when this one question
+    got no usable answer, and nothing else.
+    """
 
     @property
     def name(self) -> str:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
+import math
 import re
 import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from harness.errors import UserError
-from harness.minds.client import ClientMind, estimate, plain_extras
-from harness.minds.protocol import Answer, Progress, PromptTooLongError, Question
+from harness.minds.client import ClientMind, estimate, one_line, plain_extras
+from harness.minds.patience import Failed, Patience, Refused, Trouble
+from harness.minds.protocol import Answer, NoAnswerError, Progress, PromptTooLongError, Question
+
+if TYPE_CHECKING:
+    import openai
 
 _LOOK_S = 5.0
+# What asking a server that is down, loading or no such server at all may raise.
+_NO_ANSWER = (OSError, ValueError, KeyError, TypeError, http.client.HTTPException)
 _ANSWER_S = 1800.0
 
 
@@ -27,6 +35,12 @@ class ServerMind(ClientMind):
     # Index into _FORMS; increased when the server refuses a form.
     _form = 0
     _correction = 1.0
+    # Whether the last question got no answer; then the next one is asked only once.
+    _failing = False
+
+    def __init__(self, say: Callable[[str], None] = lambda line: None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._say = say
 
     @classmethod
     def open(cls, url: str, context_tokens: int, say: Callable[[str], None]) -> ServerMind:
@@ -40,35 +54,94 @@ class ServerMind(ClientMind):
         say(f"{model} at {base}: context {context} tokens")
         # llama-cpp-python's server names a model by its path.
         name = Path(model).name if model.endswith(".gguf") else model
-        return cls(_client(base, model), name, context, model_hash=f"{base}#{model}", count=_counter(root))
+        return cls(
+            say,
+            client=_client(base, model),
+            name=name,
+            context_tokens=context,
+            model_hash=f"{base}#{model}",
+            count=_counter(root),
+        )
 
     async def ask(self, question: Question, progress: Progress) -> Answer:
-        """See LanguageMind. When the server refuses one form of requesting JSON, the next form is used from then on.
+        """See LanguageMind. Waits while the server loads its model, repeats a question that the server failed to
+        answer, and uses the next form of requesting JSON when the server refuses one.
 
-        Raises PromptTooLongError when the server reports that the prompt exceeds its context.
+        Raises PromptTooLongError when the server reports that the prompt exceeds its context, NoAnswerError when it
+        gives no usable answer, and UserError when it refuses the prompt or is gone.
         """
+        limit_s = math.inf if question.limit_s is None else question.limit_s
+        patience = Patience(limit_s, tries=len(Trouble) if self._failing else 0)
+        form = self._form
+        while True:
+            found = await self._try(question, progress, form)
+            match found:
+                case Answer():
+                    self._failing, self._form = False, form
+                    return found
+                case Refused():
+                    form += 1
+                    self._form = form
+                case Failed():
+                    pause_s = patience.pause_s(found)
+                    if pause_s is not None:
+                        self._say(f"{self.name}: {found.line}; asked again in {pause_s:.0f} s")
+                        await asyncio.sleep(pause_s)
+                    elif found.trouble is Trouble.FAILED and form < self._last_form(question):
+                        # Some servers fail on a form instead of refusing it. It is kept unless another one works.
+                        form += 1
+                    else:
+                        raise self._given_up(found)
+
+    def _last_form(self, question: Question) -> int:
+        return self._form if question.schema is None else len(_FORMS) - 1
+
+    def _given_up(self, found: Failed) -> UserError | NoAnswerError:
+        self._failing = True
+        match found.trouble:
+            case Trouble.GONE:
+                return UserError(f"{self.name}: the server is gone ({found.line}); start it and use --resume")
+            case Trouble.LOADING:
+                return UserError(f"{self.name}: {found.line}; wait until it can answer and use --resume")
+        return NoAnswerError(f"{self.name}: {found.line}")
+
+    async def _try(self, question: Question, progress: Progress, form: int) -> Answer | Failed | Refused:
+        """Ask once, with the form of that number."""
         import openai
 
-        form = _FORMS[self._form] if question.schema is not None else _unconstrained
-        self._extras = lambda asked: plain_extras(asked) | form(asked)
+        constrain = _FORMS[form] if question.schema is not None else _unconstrained
+        self._extras = lambda asked: plain_extras(asked) | constrain(asked)
         try:
             with warnings.catch_warnings():
                 # An empty answer is handled below.
                 warnings.filterwarnings("ignore", message="No text content or tool calls")
-                answer = await super().ask(question, progress)
-            return answer if answer.text.strip() else await self._ask_at_once(question, answer)
-        except (openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError) as error:
-            self._learn(question, str(error))
-            if form is _unconstrained:
-                raise UserError(f"{self.name}: the server refused the prompt: {_line(error)}") from None
+                answer = await self._ask_once(question, progress)
+                if not answer.text.strip() and answer.finish != "length":
+                    answer = await self._ask_at_once(question, answer)
+        except openai.APIStatusError as error:
+            return self._refusal(question, error, constrain is _unconstrained)
         except openai.APIConnectionError as error:
-            raise UserError(
-                f"{self.name}: the server is gone ({_line(error)}); start it and use --resume"
-            ) from None
-        except openai.OpenAIError as error:
-            raise UserError(f"{self.name}: the server failed: {_line(error)}") from None
-        self._form += 1
-        return await self.ask(question, progress)
+            return Failed(Trouble.GONE, one_line(error))
+        except Exception as error:  # The client meets whatever a foreign server sends.
+            return Failed(Trouble.UNUSABLE, f"it sent no chat completion ({one_line(error)})")
+        usable = answer.text.strip() or answer.finish == "length"
+        return answer if usable else Failed(Trouble.UNUSABLE, "it sent an empty answer")
+
+    def _refusal(self, question: Question, error: openai.APIStatusError, plain: bool) -> Failed | Refused:
+        """What an HTTP status other than 200 means. Raises UserError when only a person can help."""
+        status, line = error.status_code, one_line(error)
+        if status in (408, 429, 503):
+            return Failed(Trouble.LOADING, line)
+        if status in (400, 422, 500):
+            self._learn(question, str(error))
+            if not plain and (
+                status != 500 or re.search(r"schema|grammar|response_format", line, re.IGNORECASE)
+            ):
+                return Refused()
+        if status >= 500:
+            return Failed(Trouble.FAILED, line)
+        told = "refused the prompt" if status in (400, 422) else "failed"
+        raise UserError(f"{self.name}: the server {told}: {line}")
 
     async def _ask_at_once(self, question: Question, nothing: Answer) -> Answer:
         """Ask without streaming: some servers hide a refusal in an empty stream."""
@@ -101,7 +174,7 @@ class ServerMind(ClientMind):
             estimated = super().count(question.system, question.user)
             self._correction = max(self._correction, int(counted[1] or counted[2]) / max(1, estimated))
         raise PromptTooLongError(
-            f"{self.name}: the server's context is too small: {_line(Exception(refusal))}"
+            f"{self.name}: the server's context is too small: {one_line(Exception(refusal))}"
         )
 
 
@@ -140,16 +213,16 @@ def _client(base: str, model: str) -> Any:
         multiple_system_messages=False,
     )
     return OpenAIChatCompletionClient(
-        model=model, base_url=base, api_key="local", model_info=info, timeout=_ANSWER_S, max_retries=1
+        model=model, base_url=base, api_key="local", model_info=info, timeout=_ANSWER_S, max_retries=0
     )
 
 
 def _models(url: str, base: str) -> list[str]:
     try:
         answer = _get(f"{base}/models")
-    except (OSError, ValueError) as error:
+    except _NO_ANSWER as error:
         raise UserError(
-            f"--model {url}: no OpenAI-compatible server answers at {base}/models ({_line(error)}); start "
+            f"--model {url}: no OpenAI-compatible server answers at {base}/models ({one_line(error)}); start "
             "llama-server, Ollama or LM Studio, and give the URL that ends in /v1"
         ) from None
     listed = answer.get("data") if isinstance(answer, dict) else None
@@ -171,7 +244,7 @@ def _context(root: str) -> int | None:
     try:
         told = _get(f"{root}/props")
         return int(told["default_generation_settings"]["n_ctx"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except _NO_ANSWER:
         return None
 
 
@@ -182,11 +255,17 @@ def _counter(root: str) -> Callable[[str, str], int]:
         answer = _get(f"{root}/tokenize", {"content": f"{system}\n{user}"})
         return len(answer["tokens"]) + _MARGIN
 
+    def count(system: str, user: str) -> int:
+        try:
+            return exact(system, user)
+        except _NO_ANSWER:
+            return estimate(system, user)
+
     try:
         exact("a", "b")
-    except (OSError, ValueError, KeyError, TypeError):
+    except _NO_ANSWER:
         return estimate
-    return exact
+    return count
 
 
 # Tokens of the chat template, which /tokenize does not include.
@@ -200,8 +279,3 @@ def _get(url: str, body: dict[str, Any] | None = None) -> Any:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=_LOOK_S) as answer:
         return json.loads(answer.read())
-
-
-def _line(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-    return str(reason).splitlines()[0][:160]

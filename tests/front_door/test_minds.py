@@ -77,6 +77,20 @@ def test_a_local_server_evolves(project: pytest.Pytester, tiny: Path) -> None:
     assert (run / "transcript.jsonl").read_text().strip()
 
 
+def test_a_server_that_sends_no_answer_is_replaced_by_the_tuner(project: pytest.Pytester) -> None:
+    pytest.importorskip("autogen_ext")
+    from tests.minds.odd_server import HTML, LOADING, NO_CHOICES, odd_server, streaming
+
+    with odd_server([LOADING, HTML, NO_CHOICES, streaming("{ \ud83d"), NO_CHOICES]) as server:
+        result = generate(project, "1", "--model", server.url)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*Loading model*; asked again in 1 s", "*it sent no chat completion*"])
+    result.stdout.fnmatch_lines(["*builtin proposes*"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    assert server.asked[0]["response_format"]["type"] == "json_schema"
+    assert server.asked[-1]["response_format"]["type"] == "json_schema"
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [

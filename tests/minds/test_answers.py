@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.minds.answers import NotJsonError, find_object, without_thoughts
 from harness.roundtable.agents import regions
 from harness.roundtable.agents.rust_answer import NoKernelError, blocks, whole_file
+from tests.minds.thoughtful import THOUGHTFUL
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=20),
@@ -36,6 +37,11 @@ def test_an_object_is_found_in_any_surrounding_text(value: dict[str, Any], inden
         'first {"a": 9} then {"a": 1, "b": [1, 2]}',
         'thoughts that were never opened </think> {"a": 1, "b": [1, 2]}',
         'a set {x} and {"a": 1, "b": [1, 2]}',
+        'for i in 0..m { is the loop over rows; {"a": 1, "b": [1, 2]}',
+        'the tile {6, 16 does not fit, { neither: {"a": 1, "b": [1, 2]} and so } on',
+        "{'a': 1, 'b': [1, 2]}",
+        '{"a": 1 /* rows */, "b": [1, 2]}',
+        '{"a": 1 "b": [1, 2]}',
     ],
 )
 def test_common_mistakes_are_corrected(slip: str) -> None:
@@ -56,7 +62,8 @@ def test_python_constants_are_corrected_outside_of_strings_only() -> None:
         ("", "no JSON object"),
         ("<think>{}", "no JSON object"),
         ('{"a": [1, 2', "cut off"),
-        ("{'a' 1}", "malformed"),
+        ("{a set}", "malformed"),
+        ('the loop { and {"a": [1, 2', "cut off"),
         ("{" * 100_000, "cut off"),
         ("[1]", "no JSON object"),
     ],
@@ -64,6 +71,32 @@ def test_python_constants_are_corrected_outside_of_strings_only() -> None:
 def test_text_without_an_object_is_refused_with_the_reason(answer: str, reason: str) -> None:
     with pytest.raises(NotJsonError, match=reason):
         find_object(answer)
+
+
+@pytest.mark.parametrize("model", THOUGHTFUL)
+def test_the_reasoning_of_any_model_is_left_out(model: str) -> None:
+    answer = '{"a": 1, "b": [1, 2]}'
+    thought, _, rest = THOUGHTFUL[model].rpartition("{}")
+    assert find_object(thought + answer + rest) == {"a": 1, "b": [1, 2]}
+    assert whole_file(f"{thought}```rust\n{MATMUL}```\n{rest}") == MATMUL
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [
+        '<think>maybe {"a": 1}',
+        '[THINK]maybe {"a": 1}',
+        '<|channel|>analysis<|message|>We answer {"a": 2}.<|end|>',
+        '<|channel>thought\nmaybe {"a": 1}',
+    ],
+)
+def test_reasoning_without_an_answer_is_no_answer(unfinished: str) -> None:
+    with pytest.raises(NotJsonError, match="no JSON object"):
+        find_object(unfinished)
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    assert find_object('{"a": "\\ud83d", "\\udc00": ["\\ud83d\\ude00"]}') == {"a": "?", "?": ["😀"]}
 
 
 @given(st.text())

@@ -223,3 +223,30 @@ def test_a_model_of_a_server_is_selected_by_name_and_an_unknown_name_is_refused(
     with pytest.raises(UserError, match="the server is gone"):
         asyncio.run(_ask_and_close(mind, question()))
     assert time.monotonic() - start < 60
+
+
+def test_every_text_and_list_of_the_schema_is_bounded() -> None:
+    bounds = {"string": {"maxLength", "pattern", "enum", "const"}, "array": {"maxItems"}}
+
+    def unbounded(schema: Any, where: str = "") -> list[str]:
+        if isinstance(schema, list):
+            return [found for item in schema for found in unbounded(item, where)]
+        if not isinstance(schema, dict):
+            return []
+        kind = schema.get("type")
+        here = isinstance(kind, str) and kind in bounds and not bounds[kind] & set(schema)
+        below = [found for key, item in schema.items() for found in unbounded(item, f"{where}.{key}")]
+        return ([where] if here else []) + below
+
+    assert unbounded(countable(compact(Proposal.model_json_schema()))) == []
+    assert unbounded({"type": "string"}) == [""]
+
+
+def test_a_small_model_that_would_talk_for_ever_ends_its_text(tiny: Path, scene: Scene) -> None:
+    talk = {"type": "object", "properties": {"why": {"type": "string"}}, "required": ["why"]}
+    schema = compact(talk | {"additionalProperties": False})
+    for answer in ask(
+        str(tiny), scene, *(question(schema=schema, seed=s, max_tokens=2000) for s in range(3))
+    ):
+        assert answer.finish == "stop"
+        assert len(find_object(answer.text)["why"]) <= 600

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.candidate import MAX_BYTES, Tier
 from harness.errors import UserError
-from harness.minds.protocol import LanguageMind
+from harness.minds.protocol import LanguageMind, NoAnswerError
 from harness.roundtable.agents import prompt, regions, rust_answer, thinking
 from harness.roundtable.agents.prompt import Part, quote
 from harness.roundtable.agents.rust_answer import NoKernelError
@@ -63,6 +63,8 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
             )
         except prompt.ContextTooSmallError as error:
             # A proposal that this model cannot code loses its free code; the run goes on.
+            raise NoKernelError(str(error)) from None
+        except NoAnswerError as error:
             raise NoKernelError(str(error)) from None
         text, cut_off, model = asked.text, asked.cut_off, mind.name
         hashed = transcript.prompt_hash(system, asked.prompt)

@@ -8,7 +8,7 @@ from typing import Any
 from harness.durable import JsonObject
 from harness.errors import UserError
 from harness.minds.answers import NotJsonError, find_object
-from harness.minds.protocol import LanguageMind
+from harness.minds.protocol import LanguageMind, NoAnswerError
 from harness.roundtable.agents import context, prompt, thinking
 from harness.roundtable.agents.prompt import Part, quote
 from harness.roundtable.agents.regions import REGIONS
@@ -52,7 +52,10 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
         regions=", ".join(f'"{name}"' for name in REGIONS),
     )
     told = [_schema(schema), *parts(table, message)]
-    asked = await thinking.ask(table, mind, where, system, told, ANSWER_TOKENS, schema)
+    try:
+        asked = await thinking.ask(table, mind, where, system, told, ANSWER_TOKENS, schema)
+    except NoAnswerError as error:
+        return SentBack(by="model", reasons=[str(error)])
     try:
         found = find_object(asked.text)
         coding = found.pop("coding", TEMPLATE)

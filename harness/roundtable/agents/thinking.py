@@ -99,14 +99,15 @@ def _progress(table: Table, where: str, model: str) -> Any:
     return heard
 
 
-_LONGEST_LIST = 4
+# Most elements of a list and most characters of a text in an answer: in a text without a limit, small models talk until
+# they are cut off. llama.cpp makes N nested rules of a text of at most N characters, and refuses a grammar of too many.
+_LONGEST_LIST, _LONGEST_TEXT = 4, 600
 
 
 def compact(schema: Any) -> Any:
-    """The schema without titles, defaults, and limits that a grammar cannot count.
+    """The schema without titles and defaults, with an upper length of every list and every text.
 
-    A text of at most 400 characters would be 400 nested rules in llama.cpp's grammar. The token limit of the answer
-    ends an endless text, and the types check the result.
+    A text with a pattern is bounded by the pattern, and one with a choice of values by these.
     """
     if isinstance(schema, list):
         return [compact(item) for item in schema]
@@ -116,8 +117,10 @@ def compact(schema: Any) -> Any:
     for key, value in schema.items():
         if key == "properties":
             kept[key] = {name: compact(item) for name, item in value.items()}
-        elif key not in ("title", "default", "minLength", "maxLength"):
+        elif key not in ("title", "default", "minLength"):
             kept[key] = compact(value)
+    if kept.get("type") == "string" and not {"pattern", "enum", "const"} & set(kept):
+        kept["maxLength"] = min(kept.get("maxLength", _LONGEST_TEXT), _LONGEST_TEXT)
     if kept.get("type") == "array":
         kept["maxItems"] = min(kept.get("maxItems", _LONGEST_LIST), _LONGEST_LIST)
     return kept

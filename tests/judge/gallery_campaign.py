@@ -1,0 +1,94 @@
+"""Judges every kernel of the gallery alone and reports gates, verdicts and seconds.
+
+python -m tests.judge.gallery_campaign FILE.json     judge, one kernel after the other, and write the figures
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.pipeline import Inspection, SharedTools
+from harness.settings import Settings, default_cache
+from harness.verdict import Gate, describe, name
+from tests.gallery.test_gallery import GALLERY, read
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One kernel's verdict, the gate that gave it, and the seconds from the end of compilation to it.
+
+    `clock_s` are the seconds of the clock among them, 0 for a kernel that never got there.
+    """
+
+    kernel: str
+    honest: bool
+    verdict: str
+    gate: str
+    line: str
+    seconds: float
+    clock_s: float
+
+
+def judged(path: Path, shared: SharedTools) -> Judged:
+    """Judge one kernel of the gallery at every gate; expectations are not looked at."""
+    candidate, _ = read(path)
+    inspection = Inspection(candidate, shared)
+    inspection.through(Gate.COMPILE)
+    began = time.monotonic()
+    inspection.through(Gate.CLOCK)
+    seconds = time.monotonic() - began
+    verdict = inspection.verdict
+    assert verdict is not None
+    gate = "" if inspection.rejection is None else str(inspection.rejection.at.gate)
+    clock_s = inspection.passed[Gate.CLOCK].seconds if Gate.CLOCK in inspection.passed else 0.0
+    honest = path.stem.startswith("honest")
+    return Judged(
+        path.stem, honest, name(verdict), gate, describe(verdict), round(seconds, 2), round(clock_s, 2)
+    )
+
+
+def campaign() -> list[Judged]:
+    """Judge all kernels of the gallery, with the settings of a user: default suite, default profile."""
+    with TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        settings = Settings(
+            root=root, cache=default_cache(), results=root / "results", memory=str(root / "memory")
+        )
+        shared = SharedTools(settings, say=lambda line: print(line, file=sys.stderr))
+        found = []
+        for path in sorted(GALLERY.glob("*.rs")):
+            found.append(judged(path, shared))
+            print(
+                f"{found[-1].seconds:6.1f} s  {path.stem}: {found[-1].line[:90]}", file=sys.stderr, flush=True
+            )
+        return found
+
+
+def table(found: list[Judged]) -> str:
+    """Kernels by gate and verdict, with the median and the longest seconds after compilation."""
+    groups: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for one in found:
+        groups["honest" if one.honest else "wrong", one.gate or "—", one.verdict].append(one.seconds)
+    order = ["policy", "compile", "audit", "shapes", "values", "conduct", "clock", "—"]
+    rows = ["| kernels | gate | verdict | number | median s | longest s |", "|---|---|---|---:|---:|---:|"]
+    for (kind, gate, verdict), seconds in sorted(
+        groups.items(), key=lambda item: (item[0][0], order.index(item[0][1]))
+    ):
+        median, longest = statistics.median(seconds), max(seconds)
+        rows.append(f"| {kind} | {gate} | {verdict} | {len(seconds)} | {median:.1f} | {longest:.1f} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    kernels = campaign()
+    Path(sys.argv[1]).write_text(
+        json.dumps([asdict(one) for one in kernels], indent=1) + "\n", encoding="utf-8"
+    )
+    print(table(kernels))
