@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from harness.errors import CandidateError
 from harness.manifest_text import MAX_MANIFEST_BYTES, shape_problem, value_problem
 from harness.verdict import Gate, one_line
-from harness.visible import misleads, visible
+from harness.visible import misleads, readable, visible
 
 KERNEL_FILE = "kernel.rs"
 MANIFEST_FILE = "candidate.toml"
@@ -137,9 +137,10 @@ def load(folder: Path) -> Candidate:
     or not UTF-8; when the manifest is malformed or has unknown keys; and when the folder's path has characters that a
     report cannot show.
     """
-    if misleads(str(folder)):
+    shown = readable(str(folder))
+    if misleads(shown):
         raise CandidateError(
-            f"{visible(str(folder))}: the path holds control characters, characters that reorder text, or bytes "
+            f"{visible(shown)}: the path holds control characters, characters that reorder text, or bytes "
             "that are not UTF-8; rename the folder with plain letters"
         )
     source = _read(folder / KERNEL_FILE, MAX_BYTES)
@@ -147,7 +148,7 @@ def load(folder: Path) -> Candidate:
     manifest = Manifest()
     if os.path.lexists(manifest_path):
         manifest = parse_manifest(_read(manifest_path, MAX_MANIFEST_BYTES), str(manifest_path))
-    return Candidate(name=folder.name, folder=folder, source=source, manifest=manifest)
+    return Candidate(name=readable(folder.name), folder=folder, source=source, manifest=manifest)
 
 
 def parse_manifest(text: str, where: str) -> Manifest:

@@ -91,7 +91,7 @@ def _cpuinfo() -> dict[str, str]:
             "flags": _sysctl("machdep.cpu.features").lower(),
         }
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return {}
     pairs = (line.partition(":") for line in text.split("\n\n", 1)[0].splitlines())
@@ -125,9 +125,9 @@ def _caches() -> tuple[int, int, int]:
             sizes[level] = int(value) if value.isdigit() and int(value) else sizes[level]
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         try:
-            kind = (index / "type").read_text().strip()
-            level = int((index / "level").read_text())
-            size = (index / "size").read_text().strip()
+            kind = (index / "type").read_text(encoding="utf-8").strip()
+            level = int((index / "level").read_text(encoding="utf-8"))
+            size = (index / "size").read_text(encoding="utf-8").strip()
         except (OSError, ValueError):
             continue
         if kind != "Instruction" and level in sizes and size.endswith("K"):
@@ -138,5 +138,7 @@ def _caches() -> tuple[int, int, int]:
 def _sysctl(key: str) -> str:
     import subprocess
 
-    answer = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        ["sysctl", "-n", key], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     return answer.stdout.strip()

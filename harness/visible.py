@@ -10,6 +10,17 @@ BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206
 _MISLEADING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
+def readable(path: str) -> str:
+    """A path as text: under a locale such as C, Python keeps the bytes of "ö" as two lone surrogates (PEP 383).
+
+    Bytes that are not UTF-8 stay surrogates.
+    """
+    try:
+        return path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return path
+
+
 def misleads(text: str) -> bool:
     """Whether a name holds a character that a line of a report cannot show faithfully."""
     return any(letter in BIDIRECTIONAL or unicodedata.category(letter) in _MISLEADING for letter in text)

@@ -102,7 +102,8 @@ def _from_file(path: Path) -> Baseline:
         answer = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_PROBE_S,
             check=False,
             cwd=root,

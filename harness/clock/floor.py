@@ -114,7 +114,7 @@ def better(old: Peak, new: Peak) -> Peak:
 def load(cache: Path, machine: Machine) -> Peak | None:
     """The stored peak of this machine; None when there is none, or it is stale, damaged or another machine's."""
     try:
-        peak = Peak(**json.loads(_file(cache, machine).read_text()))
+        peak = Peak(**json.loads(_file(cache, machine).read_text(encoding="utf-8")))
         age = _now() - datetime.datetime.fromisoformat(peak.measured)
         fresh = datetime.timedelta(0) <= age <= STALE
         sound = fresh and peak.machine == machine.fingerprint and implausible(peak, machine) is None
@@ -127,7 +127,9 @@ def save(cache: Path, machine: Machine, peak: Peak) -> None:
     """Store `peak` for this machine; the file is replaced in one step."""
     path = _file(cache, machine)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".peak-", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=".peak-", delete=False
+    ) as file:
         json.dump(asdict(peak), file)
     Path(file.name).replace(path)
 
@@ -146,7 +148,11 @@ def library(cache: Path, toolchain: Toolchain) -> Path:
         command = [str(toolchain.rustc), "--edition=2021", "--crate-type=cdylib", "--crate-name=peak"]
         command += ["-Copt-level=3", "-Cpanic=abort", "-Ccodegen-units=1", f"-Clinker={toolchain.linker}"]
         answer = subprocess.run(
-            [*command, "-o", str(made), str(SOURCE)], capture_output=True, text=True, check=False
+            [*command, "-o", str(made), str(SOURCE)],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         if answer.returncode != 0:
             raise HarnessFaultError(f"reference/peak does not compile: {answer.stderr.strip()[-400:]}")

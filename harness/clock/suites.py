@@ -126,7 +126,7 @@ def _shape(part: str, text: str) -> Shape:
 def available_memory_bytes() -> int:
     """Bytes that can be used without swapping: MemAvailable on Linux, else half of the physical memory."""
     try:
-        with open("/proc/meminfo") as file:
+        with open("/proc/meminfo", encoding="utf-8") as file:
             for line in file:
                 if line.startswith("MemAvailable:"):
                     return int(line.split()[1]) << 10

@@ -44,7 +44,7 @@ def one(name: str, say: Callable[[str], None]) -> Yardstick:
 
 def locked_version(name: str) -> str:
     """The version of crate `name` in its yardstick's Cargo.lock."""
-    lock = tomllib.loads((FOLDER / name / "Cargo.lock").read_text())
+    lock = tomllib.loads((FOLDER / name / "Cargo.lock").read_text(encoding="utf-8"))
     for package in lock["package"]:
         if package["name"] == name:
             return str(package["version"])

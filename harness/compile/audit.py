@@ -154,7 +154,7 @@ def _plain(name: str) -> str:
 
 @lru_cache(maxsize=4)
 def _baseline(tools: Tools) -> dict[str, Any]:
-    library = rustc.compile_kernel(_BASELINE.read_text(), "unsafe", tools)
+    library = rustc.compile_kernel(_BASELINE.read_text(encoding="utf-8"), "unsafe", tools)
     if not isinstance(library, CompiledKernel):
         raise HarnessFaultError(f"the audit's baseline does not compile: {library}")
     found = _inspect(tools, library.path)

@@ -45,7 +45,7 @@ class CompiledKernel:
 def load(entry: Path, symbol: str) -> CompiledKernel | CompileError | None:
     """The content of `entry`; None when it is absent, torn or modified."""
     try:
-        record = json.loads((entry / RECORD_FILE).read_text())
+        record = json.loads((entry / RECORD_FILE).read_text(encoding="utf-8"))
         if REFUSAL in record:
             told = record[REFUSAL]
             found: CompiledKernel | CompileError = CompileError(told["summary"], told["diagnostics"])
@@ -97,7 +97,7 @@ def _publish(entry: Path, record: dict[str, object], made: Path | None) -> None:
         if made is not None:
             shutil.copyfile(made, fresh / LIBRARY_FILE)
             (fresh / LIBRARY_FILE).chmod(0o555)
-        (fresh / RECORD_FILE).write_text(json.dumps(record))
+        (fresh / RECORD_FILE).write_text(json.dumps(record), encoding="utf-8")
         _replace(fresh, entry)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

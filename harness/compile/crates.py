@@ -159,7 +159,8 @@ def _cargo(toolchain: Toolchain, crate: Path, rustflags: list[str]) -> list[Path
         env=_environment(toolchain, rustflags),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if run.returncode != 0:

@@ -52,8 +52,8 @@ def compile_kernel(source: str, tier: Tier, tools: Tools) -> CompiledKernel | Re
         # Beside the entries, so that the next process removes what a killed one leaves here, an hour later.
         with tempfile.TemporaryDirectory(prefix=".rustc-", dir=tools.kernels) as name:
             scratch = Path(name).resolve()
-            (scratch / "contract.rs").write_text(wrapper)
-            (scratch / "kernel.rs").write_text(source, newline="")
+            (scratch / "contract.rs").write_text(wrapper, encoding="utf-8")
+            (scratch / "kernel.rs").write_text(source, newline="", encoding="utf-8")
             outcome = _run_leniently(scratch, flags, tools)
             result = _judge(outcome, source, scratch, tools)
             if isinstance(result, CompiledKernel):
@@ -94,7 +94,7 @@ def _vanished(entry: Path) -> CompiledKernel:
 
 def _wrapper(tier: Tier) -> str:
     """The text of contract.rs; in the safe tier the candidate's module is under forbid, which it cannot lift."""
-    text = _WRAPPER.read_text()
+    text = _WRAPPER.read_text(encoding="utf-8")
     return text.replace("// SAFE_TIER", "#[forbid(unsafe_code)]" if tier == "safe" else "")
 
 

@@ -155,7 +155,13 @@ def _ask(rustc: Path, *question: str) -> str:
     environment = {key: value for key, value in os.environ.items() if key != "RUSTFLAGS"}
     try:
         answer = subprocess.run(
-            [rustc, *question], capture_output=True, text=True, timeout=60, check=False, env=environment
+            [rustc, *question],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=60,
+            check=False,
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolchainError(f"{rustc} cannot be run ({error}); {INSTALL}") from None

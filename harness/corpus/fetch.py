@@ -104,7 +104,7 @@ class _State:
         self._path = path
         self._entries: dict[str, dict[str, Any]] = {}
         try:
-            loaded = json.loads(path.read_text())
+            loaded = json.loads(path.read_text(encoding="utf-8"))
             self._entries = {str(key): dict(value) for key, value in loaded.items()}
         except FileNotFoundError:
             return
@@ -166,7 +166,7 @@ def _transfer(client: httpx.Client, url: str, part: Path, how: Politeness, label
     import httpx
 
     have = part.stat().st_size if part.exists() and _tag(part).exists() else 0
-    headers = {"Range": f"bytes={have}-", "If-Range": _tag(part).read_text()} if have else {}
+    headers = {"Range": f"bytes={have}-", "If-Range": _tag(part).read_text(encoding="utf-8")} if have else {}
     try:
         with client.stream("GET", url, headers=headers) as answer:
             if answer.status_code == 416:

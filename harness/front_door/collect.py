@@ -18,7 +18,7 @@ from harness.pipeline import GatePassed, Inspection
 from harness.report.gate_report import GateReport
 from harness.settings import Untimed
 from harness.verdict import At, Gate, HarnessError, Inconclusive, PolicyViolation, Rejection, describe
-from harness.visible import misleads, visible
+from harness.visible import misleads, readable, visible
 
 __all__ = ["CandidateFolder", "GateItem", "KernelFile", "is_candidate_folder", "yardstick_items"]
 
@@ -48,7 +48,8 @@ def _nodeid(path: Path, root: Path) -> dict[str, Any]:
     """
     inside = path.is_relative_to(root)
     shown = path.relative_to(root).as_posix() if inside else path.as_posix()
-    return {"nodeid": visible(shown)} if misleads(shown) or not inside else {}
+    # pytest puts node ids into its environment, for which the locale decides what can be encoded.
+    return {"nodeid": visible(shown)} if misleads(readable(shown)) or not inside else {}
 
 
 def once_each(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[str]]:

@@ -14,6 +14,7 @@ from harness.pipeline import GatePassed, Inspection, SharedTools
 from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
 from harness.settings import Settings, Untimed
 from harness.verdict import Accepted, Gate, Rejection, Score, Verdict
+from harness.visible import readable
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -52,7 +53,7 @@ class SessionState:
     def _target(self, inspection: Inspection) -> str:
         """The candidate's folder: relative to the checkout, or absolute outside of it."""
         folder, root = inspection.candidate.folder, self.settings.root
-        return str(folder.relative_to(root) if folder.is_relative_to(root) else folder)
+        return readable(str(folder.relative_to(root) if folder.is_relative_to(root) else folder))
 
     def facts(self) -> dict[str, Any]:
         """Machine, toolchain and suite, for records and comparisons."""

@@ -47,7 +47,7 @@ def available_bytes() -> int | None:
     """Bytes available without swapping; None where the system does not report it."""
     if sys.platform == "linux":
         try:
-            for line in Path("/proc/meminfo").read_text().splitlines():
+            for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
                 if line.startswith("MemAvailable:"):
                     return int(line.split()[1]) << 10
         except (OSError, ValueError):

@@ -7,7 +7,6 @@ import http.client
 import json
 import math
 import re
-import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable, Sequence

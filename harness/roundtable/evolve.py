@@ -29,6 +29,7 @@ from harness.roundtable.runlog.journal import Journal, RunHeader, RunHistory
 from harness.roundtable.runlog.transcript import Replay, Transcript
 from harness.settings import Settings
 from harness.verdict import Verdict
+from harness.visible import readable
 
 if TYPE_CHECKING:
     from autogen_core import SingleThreadedAgentRuntime
@@ -286,7 +287,7 @@ def _notices(table: Table, stand_ins: int) -> tuple[str, ...]:
 
 
 def _shown(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return readable(str(path.relative_to(root) if path.is_relative_to(root) else path))
 
 
 def new_run_id() -> str:

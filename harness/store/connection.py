@@ -219,6 +219,6 @@ def _take_lock(folder: Path) -> Any:
 def _owner(folder: Path) -> str:
     """The process that holds the lock, as far as it can be read; the file is only a hint, the lock decides."""
     try:
-        return f"process {int(json.loads((folder / OWNER_FILE).read_text())['pid'])}"
+        return f"process {int(json.loads((folder / OWNER_FILE).read_text(encoding='utf-8'))['pid'])}"
     except (OSError, ValueError, KeyError, TypeError):
         return "process unknown"

@@ -274,7 +274,7 @@ def main() -> None:
     files = {"clock-evidence.json": json.dumps(record, indent=1) + "\n", "clock-evidence.md": table(record)}
     for name, text in files.items():
         fresh = chosen.results / f".{name}"
-        fresh.write_text(text)
+        fresh.write_text(text, encoding="utf-8")
         fresh.replace(chosen.results / name)
     print(table(record))
 

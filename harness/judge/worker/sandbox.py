@@ -17,7 +17,9 @@ WAY_OUT = (
 def require(host: Path) -> None:
     """Raise SandboxError, with the reason and the remedy, when the host cannot set up its sandbox on this machine."""
     try:
-        asked = subprocess.run([host, "probe"], capture_output=True, text=True, timeout=20, check=True)
+        asked = subprocess.run(
+            [host, "probe"], capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=True
+        )
         found = json.loads(asked.stdout)
         usable, reason = bool(found["usable"]), str(found["reason"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
