@@ -41,14 +41,25 @@ class Machine:
 
     @property
     def machine_class(self) -> str:
-        """CPU, architecture, vector unit and core count: what a kernel's schedule is tuned for."""
-        return f"{self.cpu} / {self.arch} {self.vector} / {len(self.cores)} cores"
+        """CPU, architecture and vector unit: what a kernel's schedule is tuned for."""
+        return f"{self.cpu} / {self.arch} {self.vector}"
+
+    @property
+    def description(self) -> str:
+        """The class and the number of usable cores, for people."""
+        return f"{self.machine_class} / {len(self.cores)} cores"
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits over all fields except the numbers of the usable cores."""
-        parts = asdict(self) | {"cores": len(self.cores)}
+        """Twelve hexadecimal digits over all fields except the usable cores, of which `taskset` may leave a few."""
+        parts = {key: value for key, value in asdict(self).items() if key != "cores"}
         return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:12]
+
+    def identity(self, threads: str) -> str:
+        """What a timing of the thread class "1" or "all" holds for: the fingerprint, for "all" with the number of
+        cores.
+        """
+        return self.fingerprint if threads == "1" else f"{self.fingerprint}-{len(self.cores)}"
 
     def as_record(self) -> dict[str, Any]:
         """The machine in plain JSON types."""

@@ -31,6 +31,13 @@ class Untimed(StrEnum):
     SKIP = "skip"
 
 
+class Uncompared(StrEnum):
+    """What happens when --max-regress asked for comparisons and none could be made."""
+
+    FAIL = "fail"
+    ALLOW = "allow"
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """The limits of an evolution; None is unlimited."""
@@ -65,6 +72,7 @@ class Settings:
     compare: str | None = None
     max_regress: float | None = None
     untimed: Untimed = Untimed.AUTO
+    uncompared: Uncompared = Uncompared.FAIL
     unsandboxed: bool = False
     verdicts: Path | None = None
     resume: bool = False

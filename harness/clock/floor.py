@@ -82,7 +82,7 @@ def measure(run: Run, machine: Machine) -> Peak:
             ("memory_gbps", MEMORY, 2 * MEMORY[1].flops),
         )
     }
-    peak = Peak(**best, machine=machine.fingerprint, measured=_now().isoformat(timespec="seconds"))
+    peak = Peak(**best, machine=machine.identity("all"), measured=_now().isoformat(timespec="seconds"))
     problem = implausible(peak, machine)
     if problem:
         raise HarnessFaultError(f"the measured peak is not plausible: {problem}")
@@ -117,7 +117,7 @@ def load(cache: Path, machine: Machine) -> Peak | None:
         peak = Peak(**json.loads(_file(cache, machine).read_text(encoding="utf-8")))
         age = _now() - datetime.datetime.fromisoformat(peak.measured)
         fresh = datetime.timedelta(0) <= age <= STALE
-        sound = fresh and peak.machine == machine.fingerprint and implausible(peak, machine) is None
+        sound = fresh and peak.machine == machine.identity("all") and implausible(peak, machine) is None
     except (OSError, ValueError, TypeError):
         return None  # measured again, which repairs the file
     return peak if sound else None
@@ -161,7 +161,7 @@ def library(cache: Path, toolchain: Toolchain) -> Path:
 
 
 def _file(cache: Path, machine: Machine) -> Path:
-    return cache / "clock" / f"peak-{machine.fingerprint}.json"
+    return cache / "clock" / f"peak-{machine.identity('all')}.json"
 
 
 def _now() -> datetime.datetime:

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from harness.errors import UserError
-from harness.settings import Budget, Profile, Settings, Untimed, default_cache
+from harness.settings import Budget, Profile, Settings, Uncompared, Untimed, default_cache
 
 _MODEL_HELP = (
     "the model that thinks: builtin (the tuner), a .gguf file, hf:REPO:FILE, or the URL of a local OpenAI-compatible "
@@ -89,6 +89,13 @@ def add(parser: pytest.Parser) -> None:
         help="a correct kernel whose timing is not reliable here: auto fails where --min-ratio, min_ratio or "
         "--max-regress needs the timing and passes with a warning elsewhere; fail; skip (default: auto)",
     )
+    judge.addoption(
+        "--uncompared",
+        choices=[u.value for u in Uncompared],
+        default=Uncompared.FAIL.value,
+        help="when --max-regress could compare no timing at all (another machine, a new candidate): fail or allow "
+        "(default: fail)",
+    )
     for option, metavar, text in _JUDGE_OPTIONS:
         judge.addoption(option, metavar=metavar, default=None, help=text)
     judge.addoption(
@@ -142,6 +149,7 @@ def read(config: pytest.Config) -> Settings:
         compare=option("compare"),
         max_regress=_positive("--max-regress", option("max_regress")),
         untimed=Untimed(option("untimed")),
+        uncompared=Uncompared(option("uncompared")),
         unsandboxed=option("unsandboxed"),
         verdicts=_path(option("verdicts"), config),
         resume=option("resume"),

@@ -130,7 +130,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """One line that names the machine."""
     from harness import machine
 
-    return [f"machine: {machine.read().machine_class}"]
+    return [f"machine: {machine.read().description}"]
 
 
 @pytest.hookimpl(tryfirst=True)

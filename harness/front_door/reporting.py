@@ -19,7 +19,7 @@ from harness.front_door.arguments import is_xdist_worker
 from harness.front_door.session import session_state
 from harness.records import Outcome
 from harness.report.gate_report import GateReport, VerdictReport
-from harness.settings import Settings
+from harness.settings import Settings, Uncompared
 from harness.verdict import Gate
 
 
@@ -74,6 +74,7 @@ class SessionReport:
             self._append_verdict(_not_timed(report))
         self._tell_lost_verdicts(session)
         self._tell_undecided()
+        self._tell_uncompared(session)
         if self.settings.generate and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
@@ -94,6 +95,26 @@ class SessionReport:
             self.notices.append(
                 f"{asked}: not decided for {len(self.unfinished)} candidate(s), whose gate clock was not selected"
             )
+
+    def _tell_uncompared(self, session: pytest.Session) -> None:
+        """A comparison that --compare asked for and that could not be made; without any, --max-regress has not passed.
+
+        --uncompared allow accepts that, for example in the first session on a new machine.
+        """
+        timings = [verdict.timing for verdict in self.verdicts.values() if verdict.timing is not None]
+        reasons = [timing.uncompared for timing in timings if timing.uncompared]
+        if self.settings.compare is None or not reasons:
+            return
+        count = f"{len(reasons)} of {len(timings)} timing(s)"
+        line = f"--compare {self.settings.compare}: {count} could not be compared ({reasons[0]})"
+        if len(reasons) == len(timings) and self.settings.max_regress is not None:
+            fails = self.settings.uncompared is Uncompared.FAIL
+            line += "; --max-regress decided nothing" + (
+                "; to allow that: --uncompared allow" if fails else ""
+            )
+            if fails and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.notices.append(line)
 
     def _tell_lost_verdicts(self, session: pytest.Session) -> None:
         """A session that could not write all of --verdicts does not succeed."""
@@ -177,7 +198,7 @@ class SessionReport:
 
         path = self.settings.results / "leaderboard.html"
         try:
-            write_whole(path, leaderboard(verdicts, machine.read().machine_class), make_folder=True)
+            write_whole(path, leaderboard(verdicts, machine.read().description), make_folder=True)
         except UserError as error:
             self.notices.append(str(error))
             return
@@ -201,7 +222,7 @@ class SessionReport:
         try:
             with target.open("a", encoding="utf-8") as file:
                 file.write(
-                    github.job_summary(distinct(list(self.verdicts.values())), machine.read().machine_class)
+                    github.job_summary(distinct(list(self.verdicts.values())), machine.read().description)
                 )
         except OSError as error:
             reporter.write_line(f"GITHUB_STEP_SUMMARY {target}: cannot be written: {error.strerror}")

@@ -55,12 +55,12 @@ class SessionState:
         folder, root = inspection.candidate.folder, self.settings.root
         return readable(str(folder.relative_to(root) if folder.is_relative_to(root) else folder))
 
-    def facts(self) -> dict[str, Any]:
-        """Machine, toolchain and suite, for records and comparisons."""
+    def facts(self, threads: str) -> dict[str, Any]:
+        """Machine, toolchain and suite, for records and comparisons of the thread class "1" or "all"."""
         machine = self.shared.machine
         return {
             "machine": machine.as_record(),
-            "machine_fingerprint": machine.fingerprint,
+            "machine_fingerprint": machine.identity(threads),
             "toolchain": self.shared.tools.toolchain.fingerprint,
             "suite": self.settings.suite,
         }
@@ -81,9 +81,10 @@ class SessionState:
         timing = None
         if isinstance(verdict, Accepted):
             score = verdict.score
+            comparison = self._comparison(inspection, score)
             remarks = (
                 self._claim_line(inspection, verdict),
-                self._comparison_line(inspection, score),
+                f"{inspection.candidate.name}: {comparison.kind} ({comparison.why})" if comparison else None,
                 self._undecided_line(inspection, score),
             )
             timing = TimingReport(
@@ -91,8 +92,11 @@ class SessionState:
                 baseline=score.baseline,
                 control_low=score.aa_low,
                 control_high=score.aa_high,
-                ratio=saved_timings.of_score(score, self.facts(), str(inspection.threads)),
+                ratio=saved_timings.of_score(
+                    score, self.facts(str(inspection.threads)), str(inspection.threads)
+                ),
                 remarks=tuple(line for line in remarks if line),
+                uncompared=comparison.why if comparison is not None and comparison.change is None else "",
             )
         return VerdictReport(
             record=records.record_of(inspection.candidate, verdict, self.circumstances(inspection)),
@@ -151,12 +155,8 @@ class SessionState:
             return saved_timings.Comparison(
                 saved_timings.Comparable.NOT_COMPARABLE, f"not among those of '{self.settings.compare}'"
             )
-        now = saved_timings.of_score(score, self.facts(), str(inspection.threads))
+        now = saved_timings.of_score(score, self.facts(str(inspection.threads)), str(inspection.threads))
         return saved_timings.compare(now, then)
-
-    def _comparison_line(self, inspection: Inspection, score: Score) -> str | None:
-        found = self._comparison(inspection, score)
-        return f"{inspection.candidate.name}: {found.kind} ({found.why})" if found is not None else None
 
     def _min_ratio(self, inspection: Inspection) -> float | None:
         return self.settings.min_ratio or inspection.candidate.manifest.min_ratio
@@ -177,7 +177,7 @@ class SessionState:
         if claim is None:
             return None
         threads = str(inspection.threads)
-        now = saved_timings.of_score(verdict.score, self.facts(), threads)
+        now = saved_timings.of_score(verdict.score, self.facts(threads), threads)
         found = saved_timings.compare(now, saved_timings.of_claim(claim, threads))
         outcome = {
             saved_timings.Comparable.AGREES: "agree",
@@ -199,7 +199,7 @@ class SessionState:
             return
         self._recorded.add(key)
         record = records.record_of(inspection.candidate, verdict, self.circumstances(inspection))
-        entry = records.full_record(record, inspection.candidate, verdict, self.facts())
+        entry = records.full_record(record, inspection.candidate, verdict, self.facts(record.threads))
         append_line(self.records_path, entry)
 
     @property

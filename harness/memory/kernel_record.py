@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -59,8 +59,11 @@ class KernelRecord:
 
     @property
     def id(self) -> str:
-        """A content hash: the same source on the same machine, toolchain and thread count is one entry."""
-        parts = (self.source_hash, self.machine, self.toolchain, str(self.threads))
+        """A content hash: the same source on the same machine, toolchain, thread count, baseline and suite is one
+        entry.
+        """
+        conditions = (self.machine, self.toolchain, str(self.threads), self.baseline, self.suite)
+        parts = (self.source_hash, *conditions)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
     @property
@@ -95,7 +98,7 @@ class KernelRecord:
 def distance(kernel: KernelRecord, machine_class: str | None) -> int:
     """Distance of a kernel's machine: 0 for the same class, 1 for another CPU with the same vector unit, 2 otherwise.
 
-    0 for all when `machine_class` is None. A class reads "CPU / architecture vector / cores".
+    0 for all when `machine_class` is None. A class reads "CPU / architecture vector".
     """
     if machine_class is None or kernel.machine_class == machine_class:
         return 0
@@ -198,7 +201,8 @@ def parse(line: str, where: str) -> KernelRecord:
     except ValueError:
         raise UserError(f"{where}: a number is too large to be read") from None
     _check(found, where)
-    return found
+    # Records of earlier versions name the number of cores, too, which says nothing about one thread.
+    return replace(found, machine_class=" / ".join(found.machine_class.split(" / ")[:2]))
 
 
 @lru_cache(maxsize=1)

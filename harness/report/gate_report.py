@@ -46,6 +46,7 @@ class TimingReport:
 
     `control_low` and `control_high` are the 95 % interval of the A/A control (BLAS against itself). `remarks` are
     lines for the terminal: the claim beside today's ratio, the saved timing beside it, an undecided --min-ratio.
+    `uncompared` says why --compare could not compare it; empty when it did, or was not asked.
     """
 
     per_shape: tuple[ShapeTiming, ...]
@@ -54,6 +55,7 @@ class TimingReport:
     control_high: float
     ratio: Ratio
     remarks: tuple[str, ...] = ()
+    uncompared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,11 +89,13 @@ async def evolve(
     say: Announce,
     run_id: str,
     toolchain: str = "",
+    baseline: str = "",
     schedules: ScheduleInterface | None = None,
 ) -> EvolutionResult:
     """Evolve `settings.generate` generations of `settings.population` proposals each.
 
     judge: blocking, from candidate to verdict; called in this thread inside the Tester's handler.
+    baseline: its label in verdicts; only kernels of the memory that were measured against it rank and become parents.
     minds: the models, or a function from the run's seed to them, because a resumed run continues with its own seed.
     say: prints one line of progress.
 
@@ -110,7 +112,7 @@ async def evolve(
         say(f"continuing run {head.run_id}: {len(story.messages)} steps done")
     thinking = minds(head.seed) if callable(minds) else minds
     table = _open_table(
-        settings, story, head, judge, thinking, memory, library, machine, say, toolchain, schedules
+        settings, story, head, judge, thinking, memory, library, machine, say, toolchain, baseline, schedules
     )
     try:
         if story:
@@ -134,7 +136,7 @@ def _head(settings: Settings, machine: Machine, toolchain: str, run_id: str) -> 
         seed=settings.seed if settings.seed is not None else secrets.randbelow(1 << 31),
         models=dict(settings.models),
         machine=machine.machine_class,
-        fingerprint=machine.fingerprint,
+        fingerprint=machine.identity(settings.threads or "1"),
         toolchain=toolchain,
         suite=settings.suite,
     )
@@ -151,6 +153,7 @@ def _open_table(
     machine: Machine,
     say: Announce,
     toolchain: str,
+    baseline: str,
     schedules: ScheduleInterface | None,
 ) -> Table:
     """Open the run's files and collect the services of this run."""
@@ -170,6 +173,7 @@ def _open_table(
         settings=settings,
         machine=machine,
         toolchain=toolchain,
+        baseline=baseline,
         judge=judge,
         minds=minds,
         memory=memory,

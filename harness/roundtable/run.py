@@ -44,5 +44,6 @@ async def run_evolution(shared: SharedTools, judge: Judge, say: Announce) -> Evo
             say=say,
             run_id=new_run_id(),
             toolchain=toolchain,
+            baseline=str(shared.clock.baseline),
             schedules=schedules,
         )

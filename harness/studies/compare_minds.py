@@ -153,6 +153,7 @@ class MindComparison:
                 say=self.say,
                 run_id=f"session{session}",
                 toolchain=self.shared.tools.toolchain.fingerprint,
+                baseline=str(self.shared.clock.baseline),
                 schedules=self.schedules,
             )
         )
@@ -264,7 +265,7 @@ def _compare(parsed: argparse.Namespace) -> None:
         print(arrangement.name, flush=True)
         rows.append(comparison.row(arrangement, parsed.judged))
     facts = {
-        "machine": comparison.shared.machine.machine_class,
+        "machine": comparison.shared.machine.description,
         "toolchain": comparison.shared.tools.toolchain.fingerprint,
         "suite": parsed.suite,
         "seed": parsed.seed,

@@ -127,7 +127,7 @@ def main() -> None:
     for label, source in kernels(arguments.kernels, arguments.seed):
         costs.append(judge(label, source, shared))
         print(f"{label}: {costs[-1].verdict} in {costs[-1].total_s:.1f} s", flush=True)
-    text = report(costs, read().machine_class)
+    text = report(costs, read().description)
     write_whole(results / "throughput.md", text)
     entries = [{"kernel": c.kernel, "verdict": c.verdict, "seconds": c.seconds} for c in costs]
     write_whole(

@@ -203,13 +203,20 @@ def test_saved_timings_are_compared_on_intervals(project: pytest.Pytester) -> No
     saved.write_text(json.dumps(content))
     add_candidate(project, "new", NAIVE + "// another\n")
     other = judge(project, "candidates", "--compare", "base", "--max-regress", "5")
-    assert other.ret == pytest.ExitCode.OK
+    assert other.ret == pytest.ExitCode.TESTS_FAILED
     other.stdout.fnmatch_lines(
         [
             "lone: cannot be compared (machine was another*",
             "new: cannot be compared (not among those of 'base')",
+            "--compare base: 2 of 2 timing(s) could not be compared (machine was another*); --max-regress decided "
+            "nothing; to allow that: --uncompared allow",
         ]
     )
+    allowed = judge(
+        project, "candidates/new", "--compare", "base", "--max-regress", "5", "--uncompared", "allow"
+    )
+    assert allowed.ret == pytest.ExitCode.OK
+    allowed.stdout.fnmatch_lines(["--compare base: 1 of 1 timing(s) could not be compared*decided nothing"])
 
 
 @pytest.mark.slow

@@ -125,6 +125,7 @@ class Scene:
                 say=self.said.append,
                 run_id=run_id,
                 toolchain="rustc 1.95.0",
+                baseline="fake BLAS",
             )
         )
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,25 @@ def test_the_second_run_continues_from_the_memory_of_the_first(scene: Scene) -> 
     second = scene.run(run_id="r2", generate=2)
     assert not set(scene.sources(first)) & set(scene.sources(second))
     assert second.candidates[0].parents[0] in {one.name for one in first.candidates}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "suite", "parent"),
+    [
+        ("fake BLAS", "default", "flattered"),
+        ("naive.so", "default", "gen-r1-001"),
+        ("fake BLAS", "square", "gen-r1-001"),
+        ("fake BLAS (Haswell)", "default", "gen-r1-001"),
+    ],
+)
+def test_a_ratio_to_another_baseline_or_suite_neither_ranks_nor_becomes_a_parent(
+    scene: Scene, baseline: str, suite: str, parent: str
+) -> None:
+    scene.run(generate=1)
+    (kernel,) = scene.memory.everything()
+    other = replace(kernel, name="flattered", source=f"// {kernel.source}", baseline=baseline, suite=suite)
+    scene.memory.put([replace(other, ratio=3.5, ratio_low=3.4, ratio_high=3.6)])
+    assert scene.run(run_id="r2", generate=1).candidates[0].parents == (parent,)
 
 
 def test_a_rejected_candidate_is_in_the_result_and_its_manifest_names_the_gate(scene: Scene) -> None:

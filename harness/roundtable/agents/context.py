@@ -39,9 +39,25 @@ def attempts(table: Table) -> list[Attempt]:
 
 def archive(table: Table) -> Archive:
     """The best kernels of this machine class and thread class; as long as there are none, those of other machines."""
-    kept = list(table.memory.best(_EVERYTHING, table.machine.machine_class, table.threads))
+    kept = [
+        one
+        for one in table.memory.best(_EVERYTHING, table.machine.machine_class, table.threads)
+        if is_comparable(table, one)
+    ]
     here = [one for one in kept if one.machine_class == table.machine.machine_class]
     return Archive(_entry(one) for one in here or kept)
+
+
+def is_comparable(table: Table, one: RememberedKernel) -> bool:
+    """Whether a kernel's ratio means the same as this run's: the same suite, and the same baseline.
+
+    On another machine, the same library counts, because it selects other code there.
+    """
+    if one.machine_class == table.machine.machine_class:
+        same = one.baseline == table.baseline
+    else:
+        same = one.baseline.partition(" ")[0] == table.baseline.partition(" ")[0]
+    return same and one.suite == table.settings.suite
 
 
 def _entry(one: RememberedKernel) -> Entry:
@@ -67,7 +83,7 @@ def trials(table: Table) -> list[Trial]:
     found = {
         one.name: Trial(one.name, dict(one.schedule), one.ratio)
         for one in past
-        if one.schedule is not None and one.threads == table.threads
+        if one.schedule is not None and one.threads == table.threads and is_comparable(table, one)
     }
     for attempt in attempts(table):
         proposal = attempt.coded.manifest.get("proposal") or {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.durable import JsonObject
+from harness.roundtable.agents import context
 from harness.roundtable.agents.table import Table
 from harness.roundtable.conversation.messages import TEMPLATE, Coded, Proposed
 
@@ -36,7 +37,7 @@ class TriedProposals:
         tried = cls(embedder=getattr(table.memory, "embedder", None), key_of=table.schedules.key)
         here = table.machine.machine_class
         for one in table.memory.best(1_000_000, here, table.threads):
-            if one.machine_class == here and one.schedule is not None:
+            if one.machine_class == here and one.schedule is not None and context.is_comparable(table, one):
                 tried.keys[table.schedules.key(one.schedule)] = one.name
         for message in table.events:
             event = message.content

@@ -140,7 +140,8 @@ def _best(table: Table, slot: int) -> str:
 def _latest(table: Table) -> str:
     lines = [
         f"{one.name}: ratio {one.ratio:.3f} {json.dumps(one.schedule)}"
-        for one in table.memory.latest(_LATEST)
+        for one in table.memory.latest(_LATEST, table.machine.machine_class)
+        if context.is_comparable(table, one)
     ]
     return "The latest accepted kernels:\n" + quote("latest kernels", "\n".join(lines)) if lines else ""
 

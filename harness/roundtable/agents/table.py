@@ -32,6 +32,8 @@ class Table:
     settings: Settings
     machine: Machine
     toolchain: str
+    # The baseline's label in verdicts, to tell which kernels of the memory were measured against it.
+    baseline: str
     judge: Judge
     minds: Minds
     memory: MemoryInterface

@@ -50,7 +50,8 @@ class TesterAgent(BaseMatMulAgent):
         self.table.say(f"tester: {candidate.name}: {name(verdict)}: {describe(verdict)}")
         await self.announce(message.turn, Judged(candidate=candidate.name, verdict=codec.to_plain(verdict)))
         table = self.table
-        mark(table.settings, self._coded(candidate.name), verdict, table.machine.fingerprint, table.toolchain)
+        here = table.machine.identity(table.settings.threads or "1")
+        mark(table.settings, self._coded(candidate.name), verdict, here, table.toolchain)
 
     @message_handler
     async def on_remember(self, message: RememberRequest, ctx: MessageContext) -> None:
