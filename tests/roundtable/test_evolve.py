@@ -72,8 +72,11 @@ def test_a_ratio_to_another_baseline_or_suite_neither_ranks_nor_becomes_a_parent
 ) -> None:
     scene.run(generate=1)
     (kernel,) = scene.memory.everything()
-    other = replace(kernel, name="flattered", source=f"// {kernel.source}", baseline=baseline, suite=suite)
-    scene.memory.put([replace(other, ratio=3.5, ratio_low=3.4, ratio_high=3.6)])
+    assert kernel.schedule is not None
+    schedule = kernel.schedule | {"kc": kernel.schedule["kc"] + 64}
+    other = replace(kernel, name="flattered", source=f"// {kernel.source}", schedule=schedule)
+    ratios = {"ratio": 3.5, "ratio_low": 3.4, "ratio_high": 3.6}
+    scene.memory.put([replace(other, baseline=baseline, suite=suite, **ratios)])
     assert scene.run(run_id="r2", generate=1).candidates[0].parents == (parent,)
 
 
