@@ -15,13 +15,16 @@ from harness.judge.oracles.oracle import Oracle
 from harness.judge.reference import exact_f32, unequal
 from harness.judge.strategies import secret
 from harness.judge.worker.calls import F32, Placement
+from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Counterexample, Gate
 
 # Shapes that follow a product full of NaN: smaller in some extents, equal or larger in others, with ragged edges.
 AFTERWARDS = ((0, 0, 0), (-1, -2, -3), (-7, 5, -30), (3, -40, -9), (-60, -60, -60), (-100, 30, -90))
-# Large calls in one process: their number; the CPU seconds after which a slow kernel's are enough; the least number.
-LARGE_CALLS, LARGE_CALLS_S, LARGE_CALLS_LEAST = 12, 6.0, 4
+# Large calls in one process. By profile: their least number, and the CPU seconds after which a slow kernel's are
+# enough.
+LARGE_CALLS = 12
+LARGE_CALLS_LEAST = {Profile.QUICK: (2, 2.0), Profile.DEFAULT: (4, 6.0), Profile.THOROUGH: (12, 60.0)}
 # The calls after which memory and threads must not grow any more, and how much either may still grow in total.
 SETTLED, GROWTH_BYTES, GROWTH_THREADS = 4, 256 << 10, 3
 
@@ -96,6 +99,7 @@ def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     rng = generator(seed)
     runner.close()
     before_s, sizes = runner.cpu_s, []
+    least, enough_s = LARGE_CALLS_LEAST[runner.examination.profile]
     a, b = small_integers(rng, shape)
     for number in range(LARGE_CALLS):
         a[rng.integers(shape.m)] *= -1
@@ -106,7 +110,7 @@ def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
             return wrong
         assert runner.last is not None
         sizes.append((runner.last.data_bytes, runner.last.threads))
-        if number >= LARGE_CALLS_LEAST and runner.cpu_s - before_s > LARGE_CALLS_S:
+        if number + 1 >= least and runner.cpu_s - before_s > enough_s:
             break
     _must_not_grow(sizes, At(Gate.CONDUCT, shape, seed))
     return None

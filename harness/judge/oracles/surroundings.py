@@ -127,9 +127,12 @@ def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
         return
     a, b = small_integers(generator(seed), shape)
     for other in _elsewhere(runner):
+        other.product(a, b, seed, Placement.ALIGNED)
+        assert other.last is not None
+        in_a_row = int(np.clip(TURN_NS / max(other.last.elapsed_ns, 1), 1, MOST_IN_A_ROW))
         beyond_ns = []
         for _ in range(6):
-            other.products([(a, b)] * IN_A_ROW, seed, Placement.ALIGNED)
+            other.products([(a, b)] * in_a_row, seed, Placement.ALIGNED)
             assert other.last is not None
             beyond_ns.append(other.last.cpu_ns - ONE_THREAD * other.last.elapsed_ns)
         if max(beyond_ns) > BEYOND_NS:
@@ -137,8 +140,8 @@ def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
             raise Rejected(Cheat("more threads than declared", detail, At(Gate.CONDUCT, shape, seed)))
 
 
-# Products in one turn, and CPU time per wall time allowed to one thread.
-IN_A_ROW, ONE_THREAD = 12, 1.1
+# Nanoseconds of one turn and the most products in it, and CPU time per wall time allowed to one thread.
+TURN_NS, MOST_IN_A_ROW, ONE_THREAD = 30e6, 12, 1.1
 
 
 def squares(examination: Examination) -> Iterator[Shape]:
