@@ -66,6 +66,8 @@ class Settings:
     models: dict[str, str] = field(default_factory=lambda: {"*": "builtin"})
     budget: Budget = Budget()
     baseline: Path | None = None
+    # OpenBLAS's kernels: "auto" (its own choice), "strongest", or the name of a core type.
+    core_type: str = "auto"
     yardsticks: bool = False
     min_ratio: float | None = None
     save: str | None = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -36,11 +37,13 @@ class Baseline:
     name: str
     version: str
     architecture: str
+    # The core type that was chosen for OpenBLAS; empty where it chooses itself.
+    core_type: str = ""
 
     @property
     def program(self) -> Program:
         """The baseline as a program for the host."""
-        return Program(self.path, self.symbol, self.abi)
+        return Program(self.path, self.symbol, self.abi, self.core_type)
 
     def __str__(self) -> str:
         parts = (self.name, self.version, f"({self.architecture})" if self.architecture else "")
@@ -94,10 +97,26 @@ def _from_file(path: Path) -> Baseline:
     if not framework and not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
         raise UserError(f"--baseline {path}: {what}; name a shared library that exports cblas_sgemm")
-    # In a separate process: loading a library runs its code, and a second BLAS would slow down numpy's in this
-    # one.
+    return _describe(path.resolve(), *_ask(path))
+
+
+def with_core_type(baseline: Baseline, core_type: str) -> Baseline:
+    """The same OpenBLAS with the kernels of another core type, as this build has them: Zen may give Haswell's.
+
+    Raises UserError when the library is no OpenBLAS or cannot be loaded.
+    """
+    if baseline.name != "OpenBLAS":
+        raise UserError(f"--core-type {core_type}: {baseline} is no OpenBLAS and has no core types")
+    _, info = _ask(baseline.path, core_type)
+    return replace(baseline, architecture=str(info.get("architecture") or ""), core_type=core_type)
+
+
+def _ask(path: Path, core_type: str = "") -> tuple[str, dict[str, Any]]:
+    """The symbol of a library and what is known about it.
+
+    In a separate process: loading a library runs its code, and a second BLAS would slow down numpy's in this one.
+    """
     command = [sys.executable, "-m", "harness.clock.baseline", str(path.resolve())]
-    root = ROOT
     try:
         answer = subprocess.run(
             command,
@@ -106,8 +125,9 @@ def _from_file(path: Path) -> Baseline:
             errors="replace",
             timeout=_PROBE_S,
             check=False,
-            cwd=root,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
+            env=dict(os.environ) | ({"OPENBLAS_CORETYPE": core_type} if core_type else {}),
         )
     except subprocess.TimeoutExpired:
         raise UserError(
@@ -121,7 +141,7 @@ def _from_file(path: Path) -> Baseline:
         raise UserError(f"--baseline {path}: cannot be loaded: {report['error']}")
     if report["symbol"] is None:
         raise UserError(f"--baseline {path}: has no cblas_sgemm (looked for {', '.join(SYMBOLS)})")
-    return _describe(path.resolve(), report["symbol"], report["info"])
+    return report["symbol"], report["info"]
 
 
 def _probe(path: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.announce import Announce
 from harness.clock import baseline as baselines
-from harness.clock import floor, suites
+from harness.clock import core_types, floor, suites
 from harness.clock.baseline import Baseline
 from harness.clock.floor import Peak
 from harness.clock.pairs import Plan, Samples, race
@@ -85,6 +85,7 @@ class ClockSession:
         session = cls(settings, machine, found, suite, say, tools, _starter(settings, tools, machine))
         if settings.baseline is not None:
             session.baseline = _callable(session)
+        session.baseline = core_types.choose(session, settings.core_type)
         return session
 
     def threads(self, thread_class: str) -> int:

@@ -46,6 +46,12 @@ _JUDGE_OPTIONS = (
         "(default: default)",
     ),
     ("--baseline", "PATH", "library with cblas_sgemm to compare with (default: the BLAS of numpy)"),
+    (
+        "--core-type",
+        "TYPE",
+        "kernels of the OpenBLAS to compare with: auto (its own choice, or OPENBLAS_CORETYPE), strongest (the fastest "
+        "on this machine, timed once a week), or a name such as Haswell (default: auto; ini: roundtable_core_type)",
+    ),
     ("--min-ratio", "X", "fail if the whole 95 %% interval is below X times BLAS (default: off)"),
     ("--save", "NAME", "save the timings of this session as NAME (default: off)"),
     ("--compare", "NAME|latest", "compare with the timings saved as NAME, or with the latest (default: off)"),
@@ -114,6 +120,7 @@ def _add_ini_options(parser: pytest.Parser) -> None:
     parser.addini("roundtable_profile", "default of --profile", default="default")
     parser.addini("roundtable_suite", "default of --suite", default="default")
     parser.addini("roundtable_baseline", "default of --baseline", default="")
+    parser.addini("roundtable_core_type", "default of --core-type", default="auto")
     parser.addini("roundtable_embedder", "default of --embedder", default="hashed")
     parser.addini("roundtable_memory", "default of --memory", default="")
 
@@ -143,6 +150,7 @@ def read(config: pytest.Config) -> Settings:
             repairs=_integer("--repairs", option("repairs"), 2, least=0),
         ),
         baseline=_path(option("baseline") or _ini(config, root, "roundtable_baseline"), config),
+        core_type=option("core_type") or _ini(config, root, "roundtable_core_type"),
         yardsticks=option("yardsticks"),
         min_ratio=_positive("--min-ratio", option("min_ratio")),
         save=option("save"),

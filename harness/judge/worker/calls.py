@@ -55,11 +55,12 @@ class Surroundings(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A shared library and the symbol to call in it."""
+    """A shared library and the symbol to call in it. `core_type` is OpenBLAS's OPENBLAS_CORETYPE, or empty."""
 
     library: Path | None
     symbol: str
     abi: Abi
+    core_type: str = ""
 
     @property
     def trusted(self) -> bool:

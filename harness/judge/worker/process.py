@@ -30,6 +30,8 @@ NOTICE_S = 1e-5
 DYING_S = 1.0
 SAID_BYTES = 16 << 10
 ANSWER_BYTES = 32
+# Variables with which a user chooses a BLAS or its kernels.
+CHOICES_OF_A_BLAS = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "BLIS_ARCH_TYPE", "MKL_ENABLE_INSTRUCTIONS")
 # Above all descriptors that the child uses, so that no duplicate overwrites the source of the next one.
 _HIGH = 64
 
@@ -228,8 +230,10 @@ def environment(limits: WorkerLimits, program: Program) -> dict[str, str]:
     names = ("RAYON", "OPENBLAS", "OMP", "MKL", "BLIS", "GOTO")
     told = {f"{name}_NUM_THREADS": threads for name in names} | {"VECLIB_MAXIMUM_THREADS": threads}
     told |= {"MALLOC_ARENA_MAX": str(limits.threads + 1), "RUST_BACKTRACE": "0", "LC_ALL": "C"}
-    if program.trusted and "LD_LIBRARY_PATH" in os.environ:
-        told["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    if program.trusted:
+        told |= {name: os.environ[name] for name in CHOICES_OF_A_BLAS if name in os.environ}
+    if program.core_type:
+        told["OPENBLAS_CORETYPE"] = program.core_type
     return told
 
 
