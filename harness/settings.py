@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
-
-from harness.errors import UserError
 
 
 class Profile(StrEnum):
@@ -56,6 +52,8 @@ class Settings:
     cache: Path
     results: Path
     memory: str
+    # Said once when the cache is not the one that was chosen.
+    cache_notice: str = ""
     generate: int = 0
     population: int = 1
     # A given seed makes a run repeatable; None draws a fresh secret one.
@@ -91,28 +89,3 @@ class Settings:
     def candidates(self) -> Path:
         """The folder of exhibits and evolved candidates."""
         return self.root / "candidates"
-
-
-def default_cache(start: Path | None = None) -> Path:
-    """The cache folder for built hosts, kernels and corpus downloads, as an absolute path: ROUNDTABLE_CACHE, else the
-    user's cache folder.
-
-    A relative ROUNDTABLE_CACHE is relative to `start`, by default the current folder. The variable is replaced by the
-    absolute path, so that later calls and subprocesses use the same folder, wherever they run. Raises UserError when it
-    names the home of an unknown user.
-    """
-    chosen = os.environ.get("ROUNDTABLE_CACHE")
-    if chosen:
-        try:
-            folder = Path(chosen).expanduser()
-        except RuntimeError:
-            raise UserError(f"ROUNDTABLE_CACHE is '{chosen}': there is no such user; name a folder") from None
-        if not folder.is_absolute():
-            folder = Path(os.path.abspath((start or Path.cwd()) / folder))  # noqa: PTH100 (keeps symbolic links)
-            os.environ["ROUNDTABLE_CACHE"] = str(folder)
-        return folder
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "roundtable"
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says to ignore a relative path.
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "roundtable"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.caches import default_cache
 from harness.errors import UserError
-from harness.settings import default_cache
 
 
 def test_a_relative_cache_is_resolved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.announce import Announce
+from harness.caches import default_cache
 from harness.clock import baseline as baselines
 from harness.clock import core_types, floor, suites
 from harness.clock.baseline import Baseline
@@ -28,7 +29,7 @@ from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import Abi, Layout, Program
 from harness.judge.worker.limits import limits_for
 from harness.machine import Machine
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.shapes import Shape
 from harness.verdict import Rejection
 

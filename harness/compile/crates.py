@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.announce import Announce
+from harness.caches import default_cache
 from harness.compile.toolchain import Toolchain, find
 from harness.errors import HarnessFaultError, UserError
-from harness.settings import default_cache
 
 _HARNESS = Path(__file__).resolve().parent.parent
 HOST_CRATE = _HARNESS / "host"
@@ -28,10 +28,11 @@ INSPECTOR_CRATE = _HARNESS / "compile" / "inspector"
 LIBRARY = "library.so"
 EXTERNS_CRATE = _HARNESS / "compile" / "externs"
 
-# Cargo's messages when the registry cannot be reached, for its versions since 1.70.
+# Cargo's messages when the registry cannot be reached or may not be asked, for its versions since 1.70.
 _OFFLINE = re.compile(
     r"(failed to download|download of .* failed|could(n't| not) resolve host|failed to fetch|network failure"
-    r"|spurious network error|failed to query replaced source|connection refused|timed out|\[\d+\] .*(SSL|resolve))",
+    r"|spurious network error|failed to query replaced source|connection refused|timed out|\[\d+\] .*(SSL|resolve)"
+    r"|--offline was specified|no matching package named .* found)",
     re.IGNORECASE,
 )
 
@@ -182,7 +183,10 @@ def _environment(toolchain: Toolchain, rustflags: list[str]) -> dict[str, str]:
         r"RUSTC.*|RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_BUILD_.*|CARGO_PROFILE_.*|CARGO_TARGET_.*"
     )
     kept = {key: value for key, value in os.environ.items() if not unwanted.fullmatch(key)}
-    return kept | {"RUSTC": str(toolchain.rustc), "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(rustflags)}
+    # Empty, because a wrapper such as sccache may stand in Cargo's own configuration, too.
+    wrappers = {"RUSTC_WRAPPER": "", "RUSTC_WORKSPACE_WRAPPER": ""}
+    own = {"RUSTC": str(toolchain.rustc), "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(rustflags)}
+    return kept | wrappers | own
 
 
 def _explained(crate: Path, stderr: str) -> Exception:
@@ -191,8 +195,8 @@ def _explained(crate: Path, stderr: str) -> Exception:
     first = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "no message")
     if _OFFLINE.search(stderr):
         return UserError(
-            f"cannot fetch the crates of {crate.name} from crates.io ({first[:200]}); "
-            "connect once, or set up a mirror in ~/.cargo/config.toml, and run again"
+            f"cannot fetch the crates of {crate.name} from crates.io ({first[:200]}); connect once (without "
+            "CARGO_NET_OFFLINE), or set up a mirror in ~/.cargo/config.toml, and run again"
         )
     if "No space left on device" in stderr:
         return UserError(

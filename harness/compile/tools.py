@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.announce import Announce
+from harness.caches import default_cache
 from harness.compile import crates, toolchain
 from harness.compile.crates import ExternCrates
 from harness.compile.toolchain import Toolchain
-from harness.settings import default_cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,9 @@ def _print_rust(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    from harness.caches import default_cache
     from harness.debug.run import build, debugger_command, products_of, start
-    from harness.settings import Settings, default_cache
+    from harness.settings import Settings
 
     if not parsed.unsandboxed:
         raise UserError(

@@ -8,8 +8,9 @@ from typing import Any, Literal, cast
 
 import pytest
 
+from harness.caches import usable_cache
 from harness.errors import UserError
-from harness.settings import Budget, Profile, Settings, Uncompared, Untimed, default_cache
+from harness.settings import Budget, Profile, Settings, Uncompared, Untimed
 
 _MODEL_HELP = (
     "the model that thinks: builtin (the tuner), a .gguf file, hf:REPO:FILE, or the URL of a local OpenAI-compatible "
@@ -130,9 +131,11 @@ def read(config: pytest.Config) -> Settings:
     option = config.getoption
     root = project_root(config)
     results = root / "results" / "local"
+    cache, cache_notice = usable_cache(config.invocation_params.dir)
     return Settings(
         root=root,
-        cache=default_cache(config.invocation_params.dir),
+        cache=cache,
+        cache_notice=cache_notice,
         results=results,
         memory=option("memory") or _ini(config, root, "roundtable_memory") or str(results / "memory"),
         generate=_integer("--generate", option("generate"), 0, least=1),

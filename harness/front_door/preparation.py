@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.caches import require_runnable
 from harness.errors import UserError
 from harness.front_door.session import SessionState
 from harness.settings import Settings
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 def prepare(state: SessionState) -> None:
     """Build or open everything that judging needs; raises UserError with one line when something is missing."""
     settings = state.settings
+    if settings.cache_notice:
+        state.say(settings.cache_notice)
+    require_runnable(settings.cache)
     if settings.compare is not None:
         state.saved_sessions().load(settings.compare)
     if settings.generate:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from harness import machine as machines
+from harness.caches import default_cache
 from harness.clock import measure
 from harness.clock.batches import Batch
 from harness.clock.data import RealData
@@ -33,7 +34,7 @@ from harness.compile.tools import Tools
 from harness.errors import HarnessFaultError
 from harness.judge.worker.calls import Program, Ran
 from harness.judge.worker.limits import time_limit_s
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.shapes import Shape
 from harness.verdict import At, Gate, Inconclusive, Score, describe
 

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.caches import default_cache
 from harness.candidate import Candidate
 from harness.errors import UserError
 from harness.minds.catalogue import open_minds
@@ -28,7 +29,7 @@ from harness.roundtable.conversation.interfaces import MemoryInterface
 from harness.roundtable.evolve import EvolutionResult, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.space import Space
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.verdict import Accepted, At, Gate, HarnessError, Verdict
 
 _TRIES = 200

@@ -13,12 +13,13 @@ import statistics
 import time
 from dataclasses import dataclass
 
+from harness.caches import default_cache
 from harness.candidate import Candidate, Manifest
 from harness.durable import write_whole
 from harness.machine import read
 from harness.pipeline import Inspection, SharedTools
 from harness.places import ROOT
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.verdict import Gate, name
 
 GATES = tuple(Gate)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness import machine as machines
+from harness.caches import default_cache
 from harness.clock import baseline as baselines
 from harness.clock import core_types
 from harness.clock.session import ClockSession
@@ -18,7 +19,7 @@ from harness.errors import UserError
 from harness.judge.worker.calls import Abi, Program
 from harness.judge.worker.limits import limits_for
 from harness.judge.worker.process import environment
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.shapes import Shape
 
 NUMPYS = baselines.find(None)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from harness import machine as machines
+from harness.caches import default_cache
 from harness.clock import floor, measure
 from harness.clock.baseline import Baseline
 from harness.clock.data import ExactData, RealData, TurnData
@@ -24,7 +25,7 @@ from harness.compile.crates import ExternCrates
 from harness.compile.tools import Tools
 from harness.errors import HarnessFaultError, UserError
 from harness.judge.worker.calls import Abi, Program
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.verdict import Cheat, Crash, Gate, Inconclusive, Panic, Rejection, Score, Timeout, TooFast, Wrong
 from tests.host import support
 

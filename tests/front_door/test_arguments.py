@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from harness.settings import default_cache
+from harness.caches import default_cache
 from tests.conftest import add_candidate
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.caches import default_cache
 from harness.candidate import Candidate, Manifest
 from harness.pipeline import GatePassed, Inspection, SharedTools
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.verdict import Gate, describe, name
 
 GALLERY = Path(__file__).parent

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.caches import default_cache
 from harness.compile import crates
 from harness.judge.worker.calls import Abi, Placement, Program, Ran, Slot
 from harness.judge.worker.client import Capacity, Worker
 from harness.judge.worker.limits import limits_for
 from harness.machine import usable_cores
-from harness.settings import default_cache
 from harness.shapes import Shape
 from harness.verdict import At, Gate, Rejection
 

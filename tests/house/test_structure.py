@@ -17,7 +17,7 @@ LAYERS = (
     ("harness.pipeline", "harness.minds", "harness.memory", "harness.corpus", "harness.report"),
     ("harness.schedule", "harness.clock", "harness.store", "harness.saved_timings"),
     ("harness.judge", "harness.compile", "harness.records"),
-    ("harness.candidate", "harness.settings", "harness.machine", "harness.durable"),
+    ("harness.candidate", "harness.caches", "harness.settings", "harness.machine", "harness.durable"),
     ("harness.manifest_text", "harness.verdict"),
     ("harness.announce", "harness.errors", "harness.places", "harness.shapes", "harness.visible"),
 )

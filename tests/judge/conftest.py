@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.caches import default_cache
 from harness.pipeline import SharedTools
-from harness.settings import Profile, Settings, default_cache
+from harness.settings import Profile, Settings
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness.caches import default_cache
 from harness.pipeline import Inspection, SharedTools
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.verdict import Gate, describe, name
 from tests.gallery.test_gallery import GALLERY, read
 

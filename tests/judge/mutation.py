@@ -17,9 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness.caches import default_cache
 from harness.candidate import Candidate, Manifest
 from harness.pipeline import Inspection, SharedTools
-from harness.settings import Settings, default_cache
+from harness.settings import Settings
 from harness.verdict import Gate, describe, name
 from tests.conftest import ROOT
 from tests.judge import rust_kernels as kernels

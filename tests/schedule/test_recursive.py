@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness import machine
+from harness.caches import default_cache
 from harness.compile.compile_cache import CompiledKernel
 from harness.errors import UserError
 from harness.judge import examine
@@ -25,7 +26,7 @@ from harness.schedule.model import Schedule
 from harness.schedule.recursive import levels_at, scheme_of, workspace_floats
 from harness.schedule.render import render
 from harness.schedule.vector_units import UNITS
-from harness.settings import Profile, Settings, default_cache
+from harness.settings import Profile, Settings
 from harness.shapes import Shape
 from tests.schedule import support as support
 
