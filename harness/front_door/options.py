@@ -32,7 +32,7 @@ _TABLE_OPTIONS = (
     ("--replay", "FILE", "run again from a transcript, without a model (default: off)"),
     ("--context", "TOKENS", "context size of a language model in tokens (default: 8192)"),
     ("--gpu-layers", "N", "number of model layers on the GPU; 0 uses none (default: all that fit)"),
-    ("--memory", "WHERE", "memory of kernels: a folder or http://host:port (default: results/local/memory)"),
+    ("--memory", "WHERE", "memory of kernels: a folder or http://host:port (default: memory in --results)"),
     (
         "--embedder",
         "NAME",
@@ -63,6 +63,11 @@ _JUDGE_OPTIONS = (
     ),
     ("--clock-budget", "S", "seconds of timing per kernel and five shapes (default: 6)"),
     ("--verdicts", "FILE", "write one JSON line per verdict to FILE, a regular file (default: off)"),
+    (
+        "--results",
+        "FOLDER",
+        "where records, saved timings and runs go (default: results/local in the checkout; ini: roundtable_results)",
+    ),
     ("--case", "CASE", "replay one counterexample, SHAPE:SEED:ORACLE as printed in a verdict (default: off)"),
 )
 
@@ -121,6 +126,7 @@ def _add_ini_options(parser: pytest.Parser) -> None:
     parser.addini("roundtable_profile", "default of --profile", default="default")
     parser.addini("roundtable_suite", "default of --suite", default="default")
     parser.addini("roundtable_baseline", "default of --baseline", default="")
+    parser.addini("roundtable_results", "default of --results", default="")
     parser.addini("roundtable_core_type", "default of --core-type", default="auto")
     parser.addini("roundtable_embedder", "default of --embedder", default="hashed")
     parser.addini("roundtable_memory", "default of --memory", default="")
@@ -130,7 +136,8 @@ def read(config: pytest.Config) -> Settings:
     """The settings of this session; raises UserError that names the option, the given value and the allowed ones."""
     option = config.getoption
     root = project_root(config)
-    results = root / "results" / "local"
+    results = _path(option("results") or _ini(config, root, "roundtable_results"), config)
+    results = results or root / "results" / "local"
     cache, cache_notice = usable_cache(config.invocation_params.dir)
     return Settings(
         root=root,

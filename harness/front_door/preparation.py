@@ -51,6 +51,7 @@ def lock_evolution(settings: Settings) -> FileLock:
         ) from None
     except OSError as error:
         raise UserError(
-            f"{settings.results}: cannot be written: {error.strerror}; make it writable"
+            f"{settings.results}: cannot be written: {error.strerror}; make it writable, or choose another folder with "
+            "--results FOLDER"
         ) from None
     return lock

@@ -73,6 +73,10 @@ class SessionReport:
         for report in self.unfinished.values():
             self._append_verdict(_not_timed(report))
         self._tell_lost_verdicts(session)
+        if unrecorded := session_state(session.config).unrecorded:
+            self.notices.append(
+                f"not recorded: {unrecorded}; the verdicts stand; --results FOLDER records elsewhere"
+            )
         self._tell_undecided()
         self._tell_uncompared(session)
         if self.settings.generate and session.exitstatus in (
@@ -225,7 +229,9 @@ class SessionReport:
                     github.job_summary(distinct(list(self.verdicts.values())), machine.read().description)
                 )
         except OSError as error:
-            reporter.write_line(f"GITHUB_STEP_SUMMARY {target}: cannot be written: {error.strerror}")
+            reporter.write_line(
+                f"::warning::GITHUB_STEP_SUMMARY {target}: cannot be written: {error.strerror}"
+            )
 
 
 def untimed_lines(verdicts: Sequence[VerdictReport]) -> list[str]:

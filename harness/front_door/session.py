@@ -10,6 +10,7 @@ import pytest
 from harness import records, saved_timings
 from harness.announce import Announce
 from harness.durable import append_line
+from harness.errors import UserError
 from harness.pipeline import GatePassed, Inspection, SharedTools
 from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
 from harness.settings import Settings, Untimed
@@ -31,6 +32,8 @@ class SessionState:
         self.reported: set[Path] = set()
         self._saved: dict[str, saved_timings.Ratio] | None = None
         self._recorded: set[str] = set()
+        # Why records could not be written; empty while they can.
+        self.unrecorded = ""
         # Held while this process runs an evolution; the operating system releases it when the process ends.
         self.lock: FileLock | None = None
 
@@ -56,12 +59,13 @@ class SessionState:
         return readable(str(folder.relative_to(root) if folder.is_relative_to(root) else folder))
 
     def facts(self, threads: str) -> dict[str, Any]:
-        """Machine, toolchain and suite, for records and comparisons of the thread class "1" or "all"."""
+        """Machine, toolchain, baseline and suite, for records and comparisons of the thread class "1" or "all"."""
         machine = self.shared.machine
         return {
             "machine": machine.as_record(),
             "machine_fingerprint": machine.identity(threads),
             "toolchain": self.shared.tools.toolchain.fingerprint,
+            "baseline": str(self.shared.clock.baseline),
             "suite": self.settings.suite,
         }
 
@@ -193,14 +197,20 @@ class SessionState:
         return saved_timings.SavedSessions(self.settings.results / "saved")
 
     def _record(self, inspection: Inspection, verdict: Verdict) -> None:
-        """Append the record to this machine's file, once per candidate; on disk when this returns."""
+        """Append the record to this machine's file, once per candidate; on disk when this returns.
+
+        Where it cannot be written (a read-only checkout, a full disk), the verdict stands; `unrecorded` says why.
+        """
         key = str(inspection.candidate.folder)
         if key in self._recorded:
             return
         self._recorded.add(key)
         record = records.record_of(inspection.candidate, verdict, self.circumstances(inspection))
         entry = records.full_record(record, inspection.candidate, verdict, self.facts(record.threads))
-        append_line(self.records_path, entry)
+        try:
+            append_line(self.records_path, entry)
+        except UserError as error:
+            self.unrecorded = str(error)
 
     @property
     def records_path(self) -> Path:

@@ -167,7 +167,7 @@ def test_github_gets_a_warning(busy: pytest.Pytester, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(busy.path))
     again = judge(busy, "candidates")
     assert again.ret == pytest.ExitCode.OK
-    again.stdout.fnmatch_lines(["GITHUB_STEP_SUMMARY *: cannot be written: Is a directory"])
+    again.stdout.fnmatch_lines(["::warning::GITHUB_STEP_SUMMARY *: cannot be written: Is a directory"])
 
 
 def test_a_wrong_kernel_is_still_rejected(project: pytest.Pytester) -> None:
