@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from harness.caches import default_cache
 from tests.conftest import NAIVE, add_candidate
 
 QUICK = ("--suite", "48x48x48", "--clock-budget", "1", "--profile", "quick", "-p", "no:cacheprovider")
@@ -39,3 +44,121 @@ def test_everything_is_utf_8_whatever_the_locale_says(project: pytest.Pytester, 
     assert found["größe"]["verdict"] == "Accepted"
     assert found["größe"]["path"] == "candidates/größe"
     assert len(found) == 2
+
+
+def in_shell(project: pytest.Pytester, before: str, *arguments: str) -> pytest.RunResult:
+    """A session started by a shell that runs `before` first, in mount points of its own."""
+    command = shlex.join([sys.executable, "-m", "pytest", *QUICK, *arguments])
+    return project.run("unshare", "--mount", "sh", "-c", f"{before}; exec {command}")
+
+
+root = pytest.mark.skipif(
+    os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], check=False).returncode != 0,
+    reason="mounting needs the rights of root",
+)
+
+
+@root
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("-v 1500000", "ulimit -v allows 1464 MiB of address space"),
+        ("-n 24", "ulimit -n allows 24 open files"),
+        ("-f 100", "ulimit -f allows 0 MiB per file"),
+    ],
+)
+def test_a_limit_that_is_too_low_is_one_line(project: pytest.Pytester, limit: str, told: str) -> None:
+    add_candidate(project, "lone")
+    result = in_shell(project, f"ulimit {limit}", "candidates")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = result.stdout.str() + result.stderr.str()
+    assert told in said
+    assert "Traceback" not in said
+
+
+@root
+def test_a_soft_limit_is_raised(project: pytest.Pytester) -> None:
+    add_candidate(project, "lone")
+    assert in_shell(project, "ulimit -Sn 64", "candidates", "-k", "compile").ret == pytest.ExitCode.OK
+
+
+def read_only(folder: Path) -> str:
+    where = shlex.quote(str(folder))
+    return f"mount --bind {where} {where} && mount -o remount,ro,bind {where}"
+
+
+@root
+def test_a_cache_that_cannot_be_written_still_gives_its_tools(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_candidate(project, "lone", COMMENTED)
+    private = project.path / "tmp"
+    private.mkdir()
+    monkeypatch.setenv("TMPDIR", str(private))
+    result = in_shell(project, read_only(default_cache()), "candidates", "-k", "compile or audit")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["the cache * is read-only here: its tools are used, and * takes what is new"]
+    )
+    result.stdout.no_fnmatch_line("building *")
+    assert list((private / f"roundtable-{os.getuid()}" / "kernels").iterdir())
+
+
+@root
+def test_a_cache_from_which_nothing_can_be_run_is_one_line(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_candidate(project, "lone")
+    (project.path / "mnt").mkdir()
+    monkeypatch.setenv("ROUNDTABLE_CACHE", str(project.path / "mnt" / "cache"))
+    mount = f"mount -t tmpfs -o noexec,size=100m none {shlex.quote(str(project.path / 'mnt'))}"
+    result = in_shell(project, mount, "candidates")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "noexec" in result.stderr.str() + result.stdout.str()
+    assert "sandbox" not in result.stdout.str()
+
+
+@root
+@pytest.mark.slow
+def test_a_read_only_checkout_is_judged_and_records_go_elsewhere(
+    project: pytest.Pytester, tmp_path: Path
+) -> None:
+    add_candidate(project, "lone")
+    result = in_shell(project, read_only(project.path), "candidates")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["not recorded: *Read-only file system*; the verdicts stand; --results FOLDER*"]
+    )
+    elsewhere = tmp_path / "elsewhere"
+    result = in_shell(project, read_only(project.path), "candidates", "--results", str(elsewhere))
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.no_fnmatch_line("not recorded*")
+    (recorded,) = (elsewhere / "records").glob("*.jsonl")
+    (record,) = lines(recorded)
+    assert record["candidate"] == "lone"
+    assert str(record["baseline"]).split()[0] == "OpenBLAS"
+
+
+def test_a_wrapper_of_rustc_in_cargos_configuration_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.compile import crates
+    from harness.compile.toolchain import find
+
+    monkeypatch.setenv("RUSTC_WRAPPER", "/nonexistent/sccache")
+    told = crates._environment(find(), [])
+    assert told["RUSTC_WRAPPER"] == told["RUSTC_WORKSPACE_WRAPPER"] == ""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: no matching package named `landlock` found\nlocation searched: crates.io index",
+        "error: failed to get `rayon`\nCaused by: attempting to make an HTTP request, but --offline was specified",
+    ],
+)
+def test_cargo_offline_says_to_connect_once(said: str) -> None:
+    from harness.compile import crates
+    from harness.errors import UserError
+
+    problem = crates._explained(crates.HOST_CRATE, said)
+    assert isinstance(problem, UserError)
+    assert "connect once (without CARGO_NET_OFFLINE)" in str(problem)
