@@ -16,8 +16,9 @@ import numpy as np
 from harness.announce import Announce
 from harness.caches import default_cache
 from harness.clock import baseline as baselines
-from harness.clock import core_types, floor, suites
+from harness.clock import floor, suites
 from harness.clock.baseline import Baseline
+from harness.clock.core_types import SHAPES, TURNS, CoreTypes
 from harness.clock.floor import Peak
 from harness.clock.pairs import Plan, Samples, race
 from harness.clock.statistics import RatioInterval
@@ -86,8 +87,20 @@ class ClockSession:
         session = cls(settings, machine, found, suite, say, tools, _starter(settings, tools, machine))
         if settings.baseline is not None:
             session.baseline = _callable(session)
-        session.baseline = core_types.choose(session, settings.core_type)
+        session.baseline = session.core_types().choose(settings.core_type)
         return session
+
+    def core_types(self) -> CoreTypes:
+        """The core types of the session's OpenBLAS, timed by this session."""
+
+        def time_ns(found: Baseline) -> float:
+            best = [
+                min(timed(self.launch(1), found.program, Layout.crossed(shape, 1), TURNS, 1))
+                for shape in SHAPES
+            ]
+            return float(np.exp(np.mean(np.log(best))))
+
+        return CoreTypes(self.baseline, self.machine, self.cache, self.say, time_ns)
 
     def threads(self, thread_class: str) -> int:
         """The number of threads of a thread class: "1", or "all" usable cores."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -10,6 +11,7 @@ import pytest
 
 from harness.caches import usable_cache
 from harness.errors import UserError
+from harness.front_door.option_names import YieldingGroup, value_of
 from harness.settings import Budget, Profile, Settings, Uncompared, Untimed
 
 _MODEL_HELP = (
@@ -73,15 +75,15 @@ _JUDGE_OPTIONS = (
 
 
 def add(parser: pytest.Parser) -> None:
-    """Declare the options; each help text names the default."""
-    table = parser.getgroup("round table", "round table: evolve kernels")
+    """Declare the options, each under two names (see option_names); each help text names the default."""
+    table = YieldingGroup(parser, "round table", "round table: evolve kernels")
     for option, metavar, text in _TABLE_OPTIONS:
         table.addoption(option, metavar=metavar, default=None, help=text)
     table.addoption("--model", metavar="MODEL", action="append", default=None, help=_MODEL_HELP)
     table.addoption(
         "--resume", action="store_true", help="continue the latest interrupted evolution (default: off)"
     )
-    judge = parser.getgroup("judge", "round table: judge, clock and gate")
+    judge = YieldingGroup(parser, "judge", "round table: judge, clock and gate")
     judge.addoption(
         "--profile",
         choices=[p.value for p in Profile],
@@ -134,7 +136,7 @@ def _add_ini_options(parser: pytest.Parser) -> None:
 
 def read(config: pytest.Config) -> Settings:
     """The settings of this session; raises UserError that names the option, the given value and the allowed ones."""
-    option = config.getoption
+    option = partial(value_of, config)
     root = project_root(config)
     results = _path(option("results") or _ini(config, root, "roundtable_results"), config)
     results = results or root / "results" / "local"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -131,6 +134,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     from harness import machine
 
     return [f"machine: {machine.read().description}"]
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Ctrl-C once has been pressed: pressed again, it ends the process at once, also while pytest reports."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, lambda *_: os._exit(pytest.ExitCode.INTERRUPTED))
 
 
 @pytest.hookimpl(tryfirst=True)

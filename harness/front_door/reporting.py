@@ -77,6 +77,10 @@ class SessionReport:
             self.notices.append(
                 f"not recorded: {unrecorded}; the verdicts stand; --results FOLDER records elsewhere"
             )
+        if self.settings.generate and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            self.notices.append(
+                f"interrupted, nothing is lost; to go on: pytest --generate {self.settings.generate} --resume"
+            )
         self._tell_undecided()
         self._tell_uncompared(session)
         if self.settings.generate and session.exitstatus in (

@@ -13,10 +13,10 @@ MOST_TORN = 30
 # What begins and what ends the reasoning in an answer, by the models that write it. A server that separates the
 # reasoning itself (reasoning_content) has removed it before.
 _REASONING = (
-    # DeepSeek, Qwen, GLM, Phi, Nemotron, MiniMax, ERNIE; EXAONE and others with another word.
+    # DeepSeek, Qwen, GLM, Phi, Nemotron, ERNIE; EXAONE and others with another word.
     *((rf"<{word}>", rf"</{word}>") for word in ("think", "thinking", "thought", "reasoning")),
     (r"\[THINK\]", r"\[/THINK\]"),  # Mistral's Magistral
-    (r"<seed:think>", r"</seed:think>"),  # ByteDance Seed-OSS
+    (r"<seed:think>", r"</seed:think>"),  # Seed-OSS
     (r"◁think▷", r"◁/think▷"),  # Moonshot Kimi
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),  # Cohere Command
     (r"<\|channel>thought", r"<channel\|>"),  # Google Gemma

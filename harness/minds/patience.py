@@ -19,7 +19,7 @@ class Trouble(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class NoAnswer:
     """One try that got no answer, with one line of what the server said."""
 
     trouble: Trouble
@@ -38,7 +38,7 @@ class Patience:
     tries: int = 0
     waited_s: float = 0.0
 
-    def pause_s(self, failed: Failed) -> float | None:
+    def pause_s(self, failed: NoAnswer) -> float | None:
         """Seconds until the next try; None when it is time to give up."""
         loading = failed.trouble is Trouble.LOADING
         pause_s = min(2.0**self.tries, LONGEST_PAUSE_S)

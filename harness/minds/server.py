@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from harness.errors import UserError
 from harness.minds.client import ClientMind, estimate, one_line, plain_extras
-from harness.minds.patience import Failed, Patience, Refused, Trouble
+from harness.minds.patience import NoAnswer, Patience, Refused, Trouble
 from harness.minds.protocol import Answer, NoAnswerError, Progress, PromptTooLongError, Question
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class ServerMind(ClientMind):
                 case Refused():
                     form += 1
                     self._form = form
-                case Failed():
+                case NoAnswer():
                     pause_s = patience.pause_s(found)
                     if pause_s is not None:
                         self._say(f"{self.name}: {found.line}; asked again in {pause_s:.0f} s")
@@ -95,7 +95,7 @@ class ServerMind(ClientMind):
     def _last_form(self, question: Question) -> int:
         return self._form if question.schema is None else len(_FORMS) - 1
 
-    def _given_up(self, found: Failed) -> UserError | NoAnswerError:
+    def _given_up(self, found: NoAnswer) -> UserError | NoAnswerError:
         self._failing = True
         match found.trouble:
             case Trouble.GONE:
@@ -104,7 +104,7 @@ class ServerMind(ClientMind):
                 return UserError(f"{self.name}: {found.line}; wait until it can answer and use --resume")
         return NoAnswerError(f"{self.name}: {found.line}")
 
-    async def _try(self, question: Question, progress: Progress, form: int) -> Answer | Failed | Refused:
+    async def _try(self, question: Question, progress: Progress, form: int) -> Answer | NoAnswer | Refused:
         """Ask once, with the form of that number."""
         import openai
 
@@ -120,17 +120,17 @@ class ServerMind(ClientMind):
         except openai.APIStatusError as error:
             return self._refusal(question, error, constrain is _unconstrained)
         except openai.APIConnectionError as error:
-            return Failed(Trouble.GONE, one_line(error))
+            return NoAnswer(Trouble.GONE, one_line(error))
         except Exception as error:  # The client meets whatever a foreign server sends.
-            return Failed(Trouble.UNUSABLE, f"it sent no chat completion ({one_line(error)})")
+            return NoAnswer(Trouble.UNUSABLE, f"it sent no chat completion ({one_line(error)})")
         usable = answer.text.strip() or answer.finish == "length"
-        return answer if usable else Failed(Trouble.UNUSABLE, "it sent an empty answer")
+        return answer if usable else NoAnswer(Trouble.UNUSABLE, "it sent an empty answer")
 
-    def _refusal(self, question: Question, error: openai.APIStatusError, plain: bool) -> Failed | Refused:
+    def _refusal(self, question: Question, error: openai.APIStatusError, plain: bool) -> NoAnswer | Refused:
         """What an HTTP status other than 200 means. Raises UserError when only a person can help."""
         status, line = error.status_code, one_line(error)
         if status in (408, 429, 503):
-            return Failed(Trouble.LOADING, line)
+            return NoAnswer(Trouble.LOADING, line)
         if status in (400, 422, 500):
             self._learn(question, str(error))
             if not plain and (
@@ -138,7 +138,7 @@ class ServerMind(ClientMind):
             ):
                 return Refused()
         if status >= 500:
-            return Failed(Trouble.FAILED, line)
+            return NoAnswer(Trouble.FAILED, line)
         told = "refused the prompt" if status in (400, 422) else "failed"
         raise UserError(f"{self.name}: the server {told}: {line}")
 

@@ -60,24 +60,21 @@ def test_a_library_without_core_types_is_told(tmp_path: Path) -> None:
 
 @openblas
 @pytest.mark.slow
-def test_the_strongest_is_measured_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = session(tmp_path)
-    best = core_types.strongest(opened)
+def test_the_strongest_is_measured_once_and_kept(tmp_path: Path) -> None:
+    opened = session(tmp_path).core_types()
+    best = opened.strongest()
     (kept,) = (tmp_path / "clock").glob("core-type-*.json")
     assert json.loads(kept.read_text())["core_type"] == best.core_type
-    monkeypatch.setattr(core_types, "_time_ns", lambda *_: pytest.fail("measured twice"))
-    assert core_types.strongest(opened) == best
+    again = replace(opened, time_ns=lambda found: pytest.fail("measured twice"))
+    assert again.strongest() == best
 
 
 @openblas
-def test_the_fastest_of_the_measured_types_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = session(tmp_path)
-    types = core_types._different(opened)
-    for fastest in types:
-        monkeypatch.setattr(core_types, "_time_ns", lambda _, found, best=fastest: 1.0 + (found != best))
-        for kept in (tmp_path / "clock").glob("core-type-*"):
-            kept.unlink()
-        assert core_types.strongest(opened) == fastest
+def test_the_fastest_of_the_measured_types_is_taken(tmp_path: Path) -> None:
+    opened = session(tmp_path).core_types()
+    for number, fastest in enumerate(opened.different()):
+        here = replace(opened, cache=tmp_path / str(number))
+        assert replace(here, time_ns=lambda found, best=fastest: 1.0 + (found != best)).strongest() == fastest
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from harness.debug.__main__ import main
 from harness.debug.run import debugger_command, products_of
 from harness.judge.inputs import generator, small_integers
 from harness.judge.oracles import REGISTRY
+from harness.judge.oracles.oracle import Oracle
 from harness.shapes import Shape
 from harness.verdict import Gate
 from tests.conftest import ROOT
@@ -63,9 +64,10 @@ def test_the_data_of_a_case_is_the_oracles_own() -> None:
     assert np.array_equal(b, want_b)
 
 
-@pytest.mark.parametrize("oracle", [o.name for o in REGISTRY if o.gate is not Gate.CONDUCT])
-def test_every_oracle_of_products_can_be_recorded(oracle: str) -> None:
-    recorded = products_of(f"17x9x35:5:{oracle}", "", 0)
+@pytest.mark.parametrize("oracle", [o for o in REGISTRY if o.gate is not Gate.CONDUCT], ids=lambda o: o.name)
+def test_every_oracle_of_products_can_be_recorded(oracle: Oracle) -> None:
+    m, k, n = (max(extent, oracle.smallest) for extent in (17, 9, 35))
+    recorded = products_of(f"{m}x{k}x{n}:5:{oracle.name}", "", 0)
     assert recorded
     assert all(a.shape[1] == b.shape[0] for a, b in recorded)
 

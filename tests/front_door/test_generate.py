@@ -114,6 +114,7 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
         process.kill()
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     assert "Traceback" not in output
+    assert "to go on: pytest --generate 3 --resume" in output
     wait_for(lambda: not hosts_below(process.pid), "end of all workers", 10)
     done = sorted((project.path / "candidates").glob("gen-*"))
     assert 1 <= len(done) <= 3
@@ -123,6 +124,23 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
     folders = sorted((project.path / "candidates").glob("gen-*"))
     assert len(folders) == 3
     assert {f.name.rpartition("-")[0] for f in folders} == {done[0].name.rpartition("-")[0]}
+
+
+def test_a_second_ctrl_c_ends_at_once_without_a_traceback(project: pytest.Pytester) -> None:
+    process = start(project, "--generate", "3")
+    try:
+        wait_for(lambda: list((project.path / "candidates").glob("gen-*")), "candidate")
+        for _ in range(40):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+            if process.poll() is not None:
+                break
+        output, _ = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert "Traceback" not in output
+    wait_for(lambda: not hosts_below(process.pid), "end of all workers", 10)
 
 
 def test_a_killed_run_leaves_no_process_and_the_next_one_works(project: pytest.Pytester) -> None:
