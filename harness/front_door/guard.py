@@ -15,6 +15,7 @@ import pytest
 
 from harness.candidate import is_candidate_folder
 from harness.errors import CandidateError
+from harness.front_door import round_table
 from harness.visible import visible
 
 CONFTEST = "conftest.py"
@@ -36,7 +37,9 @@ def guard_conftests(manager: pytest.PytestPluginManager) -> None:
         return
 
     def guarded(conftestpath: Path, *args: Any, **kwargs: Any) -> Any:
-        if belongs_to_a_candidate(Path(conftestpath)):
+        path = Path(conftestpath)
+        ours = round_table.is_inside(Path.cwd()) or round_table.is_inside(path.parent)
+        if ours and belongs_to_a_candidate(path):
             return types.ModuleType("conftest")
         return load(conftestpath, *args, **kwargs)
 
@@ -63,7 +66,9 @@ def require_no_conftest(folder: Path) -> None:
 
 
 def forbid_foreign_configuration(config: pytest.Config) -> None:
-    """Raise pytest.UsageError when the ini file that pytest chose is in a candidate's folder."""
+    """Raise pytest.UsageError when the ini file that pytest chose is in a candidate's folder of a round table."""
+    if not round_table.is_inside(config.invocation_params.dir):
+        return
     if config.inipath is not None and is_candidate_folder(config.inipath.parent):
         raise pytest.UsageError(
             f"{config.inipath}: a candidate's folder cannot configure pytest; remove this file, or name the "

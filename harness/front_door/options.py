@@ -12,6 +12,7 @@ import pytest
 from harness.caches import usable_cache
 from harness.errors import UserError
 from harness.front_door.option_names import YieldingGroup, value_of
+from harness.front_door.round_table import SETTING
 from harness.settings import Budget, Profile, Settings, Uncompared, Untimed
 
 _MODEL_HELP = (
@@ -124,6 +125,9 @@ def add(parser: pytest.Parser) -> None:
 
 
 def _add_ini_options(parser: pytest.Parser) -> None:
+    parser.addini(
+        SETTING, "whether this project is a round table (default: as its conftest.py says)", default=""
+    )
     parser.addini("roundtable_model", "default of --model", type="linelist", default=[])
     parser.addini("roundtable_profile", "default of --profile", default="default")
     parser.addini("roundtable_suite", "default of --suite", default="default")
@@ -179,6 +183,13 @@ def read(config: pytest.Config) -> Settings:
         embedder=option("embedder") or _ini(config, root, "roundtable_embedder"),
         clock_budget_s=_positive("--clock-budget", option("clock_budget")) or 6.0,
         case=option("case"),
+    )
+
+
+def asks_for_judging(config: pytest.Config) -> bool:
+    """Whether an option was given that makes sense in a round table only."""
+    return any(
+        value_of(config, name) for name in ("generate", "resume", "case", "yardsticks", "verdicts", "save")
     )
 
 

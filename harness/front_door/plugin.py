@@ -13,7 +13,7 @@ import pytest
 
 from harness.candidate import is_candidate_folder
 from harness.errors import HarnessFaultError, UserError
-from harness.front_door import options
+from harness.front_door import options, round_table
 from harness.front_door.arguments import check_arguments, judges_here, judges_in_workers
 from harness.front_door.collect import CandidateFolder, GateItem, once_each, yardstick_items
 from harness.front_door.guard import forbid_foreign_configuration, guard_conftests
@@ -21,6 +21,10 @@ from harness.front_door.reporting import SessionReport
 from harness.front_door.session import STATE, SessionState
 from harness.front_door.terminal import announcer
 
+NOT_HERE = (
+    "the round table judges in its checkout, or in a project whose ini file says 'roundtable = true'; neither is "
+    "here"
+)
 REPORT: pytest.StashKey[SessionReport] = pytest.StashKey()
 
 
@@ -37,10 +41,18 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the settings once. Bad values end the session here with one line and pytest's exit code for bad usage."""
+    """Read the settings once. Bad values end the session here with one line and pytest's exit code for bad usage.
+
+    Outside of a round table only the markers are declared, and every other hook does nothing.
+    """
     # pytest-xdist declares its own marker, but the items carry it even when xdist is not installed.
     config.addinivalue_line("markers", "perf: takes timings; never run in parallel")
     config.addinivalue_line("markers", "xdist_group(name): the items of one candidate belong to one worker")
+    here = config.invocation_params.dir
+    if not (round_table.is_inside(here) or round_table.is_inside(config.rootpath)):
+        if options.asks_for_judging(config):
+            raise pytest.UsageError(NOT_HERE)
+        return
     try:
         settings = options.read(config)
         check_arguments(config, settings)
@@ -54,18 +66,21 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Under xdist the workers judge; missing tools are reported by the controller before any worker starts."""
-    if judges_in_workers(session.config):
+    if STATE in session.config.stash and judges_in_workers(session.config):
         _prepare(session.config)
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect only the kernel of a candidate's folder."""
-    return CandidateFolder.from_parent(parent, path=path) if is_candidate_folder(path) else None
+    ours = STATE in parent.config.stash and is_candidate_folder(path)
+    return CandidateFolder.from_parent(parent, path=path) if ours else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Judge a candidate that was named twice only once; put the items of --yardsticks in front of the candidates."""
+    if STATE not in session.config.stash:
+        return
     items[:], notices = once_each(items)
     session.config.stash[REPORT].notices.extend(notices)
     if session.config.stash[STATE].settings.yardsticks:
@@ -75,7 +90,7 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Report missing tools, a bad baseline or a bad saved session before anything runs."""
-    if session.config.option.collectonly:
+    if session.config.option.collectonly or STATE not in session.config.stash:
         return
     if judges_here(session.config, session.config.stash[STATE].settings, session.items):
         _prepare(session.config)
@@ -96,6 +111,8 @@ def _prepare(config: pytest.Config) -> None:
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """After the collected items, run the round table; its candidates become live items of this session."""
     result = yield
+    if STATE not in session.config.stash:
+        return result
     if session.config.stash[STATE].settings.generate and not session.config.option.collectonly:
         from harness.front_door.live import evolve_in_session
 
@@ -131,6 +148,8 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """One line that names the machine."""
+    if STATE not in config.stash:
+        return []
     from harness import machine
 
     return [f"machine: {machine.read().description}"]
@@ -138,16 +157,18 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def pytest_keyboard_interrupt() -> None:
     """Ctrl-C once has been pressed: pressed again, it ends the process at once, also while pytest reports."""
-    if threading.current_thread() is threading.main_thread():
+    if round_table.is_inside(Path.cwd()) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, lambda *_: os._exit(pytest.ExitCode.INTERRUPTED))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write --save and --verdicts; with --generate, succeed when at least one candidate was accepted."""
-    session.config.stash[REPORT].finish(session)
+    if REPORT in session.config.stash:
+        session.config.stash[REPORT].finish(session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table of kernels."""
-    terminalreporter.config.stash[REPORT].print_to(terminalreporter)
+    if REPORT in terminalreporter.config.stash:
+        terminalreporter.config.stash[REPORT].print_to(terminalreporter)
