@@ -1,5 +1,5 @@
 # make evolve   create .venv, install the base package, evolve four generations
-# make test     create .venv, install everything, run all tests
+# make test     create .venv, install everything, run all tests: two at a time, then those that take timings
 # make quick    the tests without the slow ones, two at a time: under three minutes on two cores
 # make check    what CI runs: format, lint, types, tests
 # make install  only the base package into .venv
@@ -14,20 +14,22 @@ SOURCES := harness reference tests conftest.py
 # The test build of llama.cpp must run wherever this .venv is carried to; your own build should use your CPU in full.
 export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 
+# One BLAS thread each: two processes with two spinning threads each take three times as long on two cores.
+PARALLEL := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+
 .PHONY: evolve test quick check install lint hooks clean
 
 evolve: install
 	$(BIN)/pytest --generate 4
 
 test: $(VENV)/.installed-all
-	$(BIN)/pytest
+	$(PARALLEL) -m "not alone"
+	$(BIN)/pytest -m alone
 
-# One BLAS thread each: two processes with two spinning threads each take three times as long on two cores.
 quick: $(VENV)/.installed-all
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" -n 2 --dist loadgroup
+	$(PARALLEL) -q -m "not slow and not alone"
 
-check: lint
-	$(BIN)/pytest
+check: lint test
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff format --check $(SOURCES)

@@ -20,6 +20,17 @@ HOME = str(Path.home())
 NAIVE = (ROOT / "reference" / "naive" / "kernel.rs").read_text(encoding="utf-8")
 
 
+# Slow tests of these folders take timings.
+TIMED = (ROOT / "tests" / "front_door", ROOT / "tests" / "clock")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the machine for themselves."""
+    for item in items:
+        if item.path.parent in TIMED and item.get_closest_marker("slow"):
+            item.add_marker("alone")
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A fresh checkout as a user has it: root conftest.py, pyproject.toml, no candidates, no results.

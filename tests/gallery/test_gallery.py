@@ -62,10 +62,20 @@ def judged_before_the_clock(path: Path, shared: SharedTools) -> tuple[Inspection
 
 
 HOSTILE = [path for path in KERNELS if not path.stem.startswith("honest_")]
+EARLY = {Gate.POLICY, Gate.COMPILE, Gate.AUDIT, Gate.SHAPES}
+
+
+def marks(path: Path) -> list[pytest.MarkDecorator]:
+    """Kernels that the later gates reject take seconds; those that the clock rejects take timings."""
+    _, expected = read(path)
+    late = not {Gate(gate) for gate in expected.gates} <= EARLY
+    return [pytest.mark.slow] * late + [pytest.mark.alone] * ("clock" in expected.gates)
+
+
 HONEST = [path for path in KERNELS if path.stem.startswith("honest_")]
 
 
-@pytest.mark.parametrize("path", HOSTILE, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem, marks=marks(path)) for path in HOSTILE])
 def test_a_known_trick_is_caught_by_its_gate(path: Path, shared: SharedTools) -> None:
     inspection, expected = judged_before_the_clock(path, shared)
     if inspection.rejection is None and "clock" in expected.gates:

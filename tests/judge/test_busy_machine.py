@@ -25,8 +25,7 @@ COMPUTES = (
 )
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads waits from /proc")
-# One at a time: the loads of two tests would add up.
-pytestmark = pytest.mark.xdist_group("busy machine")
+pytestmark = pytest.mark.alone
 
 
 def burners(core: int) -> Iterator[None]:
