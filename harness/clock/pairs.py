@@ -29,6 +29,8 @@ SLOW_TURN_S = 0.25
 WARM_UP = 1
 # Minimum number of processes with clean pairs before disturbed pairs are dropped.
 CLEAN_PROCESSES = 4
+# A shape at which the whole interval is below HOPELESS is done with a wider interval, after fewer processes.
+HOPELESS, SLOW_TARGET, SLOW_PROCESSES = 0.5, 0.05, 4
 
 
 class Side(StrEnum):
@@ -205,9 +207,14 @@ class _Race:
         return affordable
 
     def done(self, shape: Shape, processes: int) -> bool:
-        if processes < self.plan.min_processes or not self.samples.pairs[shape]:
+        """Whether the interval of a shape is narrow enough; a hopelessly slow kernel needs no third digit."""
+        enough = min(SLOW_PROCESSES, self.plan.min_processes)
+        if processes < enough or not self.samples.pairs[shape]:
             return False
-        return self.samples.interval(shape, self.rng).half_width <= self.plan.target
+        found = self.samples.interval(shape, self.rng)
+        if found.high < HOPELESS and found.half_width <= SLOW_TARGET:
+            return True
+        return processes >= self.plan.min_processes and found.half_width <= self.plan.target
 
     def round(self, duel: ProcessPair, process: int, shapes: Sequence[Shape]) -> Rejection | None:
         """Measure `shapes` in one process pair; a rejection ends the race."""

@@ -282,3 +282,13 @@ def test_mean_is_the_mean_of_the_medians(suite: list[dict[int, list[float]]]) ->
         float(np.mean([interval(groups, rng).centre for groups in suite])), abs=1e-9
     )
     assert mean.low <= mean.ratio <= mean.high
+
+
+@pytest.mark.parametrize(("ratio", "few"), [(0.1, True), (0.45, True), (0.9, False), (1.2, False)])
+def test_a_hopelessly_slow_kernel_is_measured_in_fewer_processes(ratio: float, few: bool) -> None:
+    samples = run(Simulation(4, ratio=ratio, noise=0.02), budget_s=60.0, shapes=(SMALL,))
+    processes = {pair.process for pair in samples.pairs[SMALL]}
+    assert (len(processes) < samples.plan.min_processes) == few
+    measured = samples.interval(SMALL, np.random.default_rng(1))
+    assert measured.low <= ratio <= measured.high
+    assert measured.half_width <= 0.05
