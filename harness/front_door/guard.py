@@ -15,7 +15,7 @@ import pytest
 
 from harness.candidate import is_candidate_folder
 from harness.errors import CandidateError
-from harness.front_door import round_table
+from harness.installed import round_table
 from harness.visible import visible
 
 CONFTEST = "conftest.py"

@@ -12,7 +12,7 @@ import pytest
 from harness.caches import usable_cache
 from harness.errors import UserError
 from harness.front_door.option_names import YieldingGroup, value_of
-from harness.front_door.round_table import SETTING
+from harness.installed.round_table import SETTING
 from harness.settings import Budget, Profile, Settings, Uncompared, Untimed
 
 _MODEL_HELP = (

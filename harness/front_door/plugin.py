@@ -13,13 +13,14 @@ import pytest
 
 from harness.candidate import is_candidate_folder
 from harness.errors import HarnessFaultError, UserError
-from harness.front_door import options, round_table
+from harness.front_door import options
 from harness.front_door.arguments import check_arguments, judges_here, judges_in_workers
 from harness.front_door.collect import CandidateFolder, GateItem, once_each, yardstick_items
 from harness.front_door.guard import forbid_foreign_configuration, guard_conftests
 from harness.front_door.reporting import SessionReport
 from harness.front_door.session import STATE, SessionState
 from harness.front_door.terminal import announcer
+from harness.installed import round_table
 
 NOT_HERE = (
     "the round table judges in its checkout, or in a project whose ini file says 'roundtable = true'; neither is "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.front_door import round_table
+from harness.installed import round_table
 from tests.conftest import ROOT, add_candidate
 
 OURS = "harness.front_door.plugin"

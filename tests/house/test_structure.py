@@ -19,7 +19,14 @@ LAYERS = (
     ("harness.judge", "harness.compile", "harness.records"),
     ("harness.candidate", "harness.caches", "harness.settings", "harness.machine", "harness.durable"),
     ("harness.manifest_text", "harness.verdict"),
-    ("harness.announce", "harness.errors", "harness.places", "harness.shapes", "harness.visible"),
+    (
+        "harness.installed",
+        "harness.announce",
+        "harness.errors",
+        "harness.places",
+        "harness.shapes",
+        "harness.visible",
+    ),
 )
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
