@@ -67,7 +67,7 @@ class ServerMind(ClientMind):
         answer, and uses the next form of requesting JSON when the server refuses one.
 
         Raises PromptTooLongError when the server reports that the prompt exceeds its context, NoAnswerError when it
-        gives no usable answer, and UserError when it refuses the prompt or is gone.
+        gives no usable answer, and UserError when it refuses this user or is gone.
         """
         limit_s = math.inf if question.limit_s is None else question.limit_s
         patience = Patience(limit_s, tries=len(Trouble) if self._failing else 0)
@@ -137,10 +137,11 @@ class ServerMind(ClientMind):
                 status != 500 or re.search(r"schema|grammar|response_format", line, re.IGNORECASE)
             ):
                 return Refused()
+            if status != 500:
+                return NoAnswer(Trouble.UNUSABLE, f"it refused the prompt ({line})")
         if status >= 500:
             return NoAnswer(Trouble.FAILED, line)
-        told = "refused the prompt" if status in (400, 422) else "failed"
-        raise UserError(f"{self.name}: the server {told}: {line}")
+        raise UserError(f"{self.name}: the server failed: {line}")
 
     async def _ask_at_once(self, question: Question, nothing: Answer) -> Answer:
         """Ask without streaming: some servers hide a refusal in an empty stream."""

@@ -151,6 +151,20 @@ def test_what_is_no_answer_costs_one_retry_and_then_the_answer(nonsense: Reply, 
     assert isinstance(answer, Answer)
 
 
+def test_a_prompt_that_is_refused_in_every_form_costs_an_answer() -> None:
+    (error,), server = ask([failing(400, "no")])
+    assert isinstance(error, NoAnswerError)
+    assert "refused the prompt" in str(error)
+    assert forms(server) == ["json_schema", "json_object", None, None]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_only_a_person_can_mend_ends_the_run(status: int) -> None:
+    (error,), _ = ask([failing(status, "no entry")])
+    assert isinstance(error, UserError)
+    assert "no entry" in str(error)
+
+
 def test_half_a_surrogate_pair_does_not_reach_the_transcript() -> None:
     (answer,), _ = ask([streaming("{", '"a": 1} \ud83d')])
     assert isinstance(answer, Answer)
