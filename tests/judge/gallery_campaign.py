@@ -1,6 +1,6 @@
 """Judges every kernel of the gallery alone and reports gates, verdicts and seconds.
 
-python -m tests.judge.gallery_campaign FILE.json     judge, one kernel after the other, and write the figures
+python -m tests.judge.gallery_campaign results     judge one kernel after the other, write results/judge-gallery.md
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness import machine
 from harness.caches import default_cache
 from harness.pipeline import Inspection, SharedTools
 from harness.settings import Settings
@@ -87,9 +88,38 @@ def table(found: list[Judged]) -> str:
     return "\n".join(rows)
 
 
+def page(found: list[Judged], machine: str) -> str:
+    """The page: medians, the table, then every kernel with its verdict."""
+    honest = [one for one in found if one.honest]
+    wrong = [one for one in found if not one.honest and one.verdict != "Accepted"]
+    let_through = [one for one in found if not one.honest and one.verdict == "Accepted"]
+    lines = [
+        "# The judge against the gallery",
+        "",
+        f"{len(found)} kernels of tests/gallery, one after the other, default profile and suite, on {machine}.",
+        "Seconds from the end of compilation to the verdict.",
+        "",
+        f"- Honest, accepted: {sum(one.verdict == 'Accepted' for one in honest)} of {len(honest)}; median "
+        f"{_median(honest):.1f} s, of which clock {statistics.median(one.clock_s for one in honest):.1f} s.",
+        f"- Wrong or hostile, rejected: {len(wrong)} of {len(wrong) + len(let_through)}; "
+        f"median {_median(wrong):.1f} s.",
+        "",
+        table(found),
+        "",
+        "| kernel | verdict | gate | s |",
+        "|---|---|---|---:|",
+        *(f"| {one.kernel} | {one.verdict} | {one.gate or '—'} | {one.seconds:.1f} |" for one in found),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _median(found: list[Judged]) -> float:
+    return statistics.median(one.seconds for one in found)
+
+
 if __name__ == "__main__":
-    kernels = campaign()
-    Path(sys.argv[1]).write_text(
-        json.dumps([asdict(one) for one in kernels], indent=1) + "\n", encoding="utf-8"
-    )
+    kernels, results = campaign(), Path(sys.argv[1])
+    plain = json.dumps([asdict(one) for one in kernels], indent=1) + "\n"
+    (results / "judge-gallery.json").write_text(plain, encoding="utf-8")
+    (results / "judge-gallery.md").write_text(page(kernels, machine.read().description), encoding="utf-8")
     print(table(kernels))
