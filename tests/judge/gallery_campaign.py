@@ -1,6 +1,6 @@
 """Judges every kernel of the gallery alone and reports gates, verdicts and seconds.
 
-python -m tests.judge.gallery_campaign results     judge one kernel after the other, write results/judge-gallery.md
+python -m tests.judge.gallery_campaign results     judge one kernel after the other; write a page and a JSON file
 """
 
 from __future__ import annotations

@@ -14,6 +14,10 @@ from harness.verdict import Cheat, Crash, Gate, Rejection, Wrong, describe
 from tests.gallery.test_gallery import GALLERY, read
 
 
+# Whether two cores compute at once shows only while nothing else uses them.
+pytestmark = pytest.mark.alone
+
+
 def conduct_of(kernel: str, shared: SharedTools, *disabled: str) -> Rejection | None:
     """The conduct gate's rejection of a kernel of the gallery; None when it finds nothing."""
     candidate, _ = read(Path(GALLERY, f"{kernel}.rs"))

@@ -118,7 +118,7 @@ def _elsewhere(runner: KernelRunner) -> Iterator[KernelRunner]:
 
 
 def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
-    """With all cores in sight, a kernel of thread class 1 still uses one core at a time, in each of six turns.
+    """With all cores in sight, a kernel of thread class 1 still uses one core at a time, in each of TURNS turns.
 
     Kills kernels that start threads where they see more than one core. An honest kernel of that class computes on one
     core at a time, wherever it runs. Raises Rejected.
@@ -131,7 +131,7 @@ def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
         assert other.last is not None
         in_a_row = int(np.clip(TURN_NS / max(other.last.elapsed_ns, 1), 1, MOST_IN_A_ROW))
         beyond_ns = []
-        for _ in range(6):
+        for _ in range(TURNS):
             other.products([(a, b)] * in_a_row, seed, Placement.ALIGNED)
             assert other.last is not None
             beyond_ns.append(other.last.cpu_ns - ONE_THREAD * other.last.elapsed_ns)
@@ -140,8 +140,9 @@ def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
             raise Rejected(Cheat("more threads than declared", detail, At(Gate.CONDUCT, shape, seed)))
 
 
-# Nanoseconds of one turn and the most products in it, and CPU time per wall time allowed to one thread.
-TURN_NS, MOST_IN_A_ROW, ONE_THREAD = 30e6, 12, 1.1
+# Number of turns, nanoseconds of one turn and the most products in it, and CPU time per wall time allowed to one
+# thread.
+TURNS, TURN_NS, MOST_IN_A_ROW, ONE_THREAD = 8, 60e6, 12, 1.1
 
 
 def squares(examination: Examination) -> Iterator[Shape]:
