@@ -13,7 +13,6 @@ from harness.pipeline import Inspection, SharedTools
 from harness.verdict import Cheat, Crash, Gate, Rejection, Wrong, describe
 from tests.gallery.test_gallery import GALLERY, read
 
-
 # Whether two cores compute at once shows only while nothing else uses them.
 pytestmark = pytest.mark.alone
 
