@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from harness.roundtable.conversation.messages import (
 from harness.roundtable.runlog import candidate_folders, codec
 from harness.settings import Settings
 from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, describe, name
+
+# The exit code of an interrupted session, as pytest has it.
+INTERRUPTED = 2
 
 
 class TesterAgent(BaseMatMulAgent):
@@ -127,15 +131,21 @@ def outcome_keys(verdict: Verdict, machine: str, toolchain: str, suite: str) -> 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block, Ctrl-C raises KeyboardInterrupt at once.
+    """Within the block, Ctrl-C raises KeyboardInterrupt at once; pressed again, at any time, it ends the process.
 
     asyncio.run answers the first Ctrl-C by cancelling its main task, which a blocking call would never notice.
     """
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+        raise KeyboardInterrupt
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, before)
