@@ -70,6 +70,10 @@ def judged_before_the_clock(path: Path, shared: SharedTools) -> tuple[Inspection
 
 
 HOSTILE = [path for path in KERNELS if not path.stem.startswith("honest_")]
+# Wrong at so few sizes that the quick profile, with fewer shapes, may miss them.
+RARE = {"wrong_at_multiples_of_96", "wrong_at_one_extent", "wrong_where_k_is_2048_to_4096"}
+# Whether two cores compute at once shows only while nothing else uses them.
+ON_TWO_CORES = {"starts_threads_where_two_cores_are_in_sight"}
 EARLY = {Gate.POLICY, Gate.COMPILE, Gate.AUDIT, Gate.SHAPES}
 
 
@@ -77,7 +81,9 @@ def marks(path: Path) -> list[pytest.MarkDecorator]:
     """Kernels that the later gates reject take seconds; those that the clock rejects take timings."""
     _, expected = read(path)
     late = not {Gate(gate) for gate in expected.gates} <= EARLY
-    return [pytest.mark.slow] * late + [pytest.mark.alone] * ("clock" in expected.gates)
+    return [pytest.mark.slow] * late + [pytest.mark.alone] * (
+        "clock" in expected.gates or path.stem in ON_TWO_CORES
+    )
 
 
 HONEST = [path for path in KERNELS if path.stem.startswith("honest_")]
@@ -86,7 +92,8 @@ HONEST = [path for path in KERNELS if path.stem.startswith("honest_")]
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem, marks=marks(path)) for path in HOSTILE])
 def test_a_known_trick_is_caught_by_its_gate(path: Path, shared: SharedTools, patient: SharedTools) -> None:
     _, expected = read(path)
-    inspection, _ = judged_before_the_clock(path, patient if Gate.CONDUCT in expected.gates else shared)
+    in_full = Gate.CONDUCT in expected.gates or path.stem in RARE
+    inspection, _ = judged_before_the_clock(path, patient if in_full else shared)
     if inspection.rejection is None and "clock" in expected.gates:
         inspection.through(Gate.CLOCK)
     assert inspection.rejection is not None, "accepted"
