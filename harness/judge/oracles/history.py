@@ -24,7 +24,7 @@ AFTERWARDS = ((0, 0, 0), (-1, -2, -3), (-7, 5, -30), (3, -40, -9), (-60, -60, -6
 # Large calls in one process. By profile: their least number, and the CPU seconds after which a slow kernel's are
 # enough.
 LARGE_CALLS = 12
-LARGE_CALLS_LEAST = {Profile.QUICK: (2, 2.0), Profile.DEFAULT: (4, 6.0), Profile.THOROUGH: (12, 60.0)}
+LARGE_CALLS_LEAST = {Profile.QUICK: (2, 2.0), Profile.DEFAULT: (5, 6.0), Profile.THOROUGH: (12, 60.0)}
 # The calls after which memory and threads must not grow any more, and how much either may still grow in total.
 SETTLED, GROWTH_BYTES, GROWTH_THREADS = 4, 256 << 10, 3
 
