@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.clock.elsewhere import secret_shapes
 from harness.clock.floor import Peak
-from harness.clock.pairs import SLOW_TURN_S, Plan, Samples
+from harness.clock.pairs import CLEARLY_SLOW, SLOW_TURN_S, Plan, Samples
 from harness.clock.session import LOOSEST_CONTROL, ClockSession
 from harness.clock.statistics import RatioInterval
 from harness.clock.suites import SUITES
@@ -31,11 +31,8 @@ SUSPICIOUS = 1.1
 WANTED_HALF_WIDTH = math.log(1.25)
 # Largest half-width, as a log, that still gives a Score. Some kernels are bistable (it depends on a process's
 # pages), and some machines are never quiet. Their wide interval is reported unchanged; the memory ranks by its
-# lower end, and gates decide on the whole interval.
+# lower end, and gates decide on the whole interval. What is below CLEARLY_SLOW as a whole may be wider still.
 MAX_HALF_WIDTH = math.log(2.0)
-# Exception to MAX_HALF_WIDTH: when the whole interval is below this ratio, the kernel is far slower than BLAS
-# in any case.
-CLEARLY_SLOW = 0.5
 # Half-width of the A/A control on a quiet machine, as a log; what is beyond it blurs every ratio of the session.
 USUAL_CONTROL = 0.02
 # Measurements of the peak before a kernel that is faster is rejected.

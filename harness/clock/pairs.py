@@ -29,8 +29,9 @@ SLOW_TURN_S = 0.25
 WARM_UP = 1
 # Minimum number of processes with clean pairs before disturbed pairs are dropped.
 CLEAN_PROCESSES = 4
-# A shape at which the whole interval is below HOPELESS is done with a wider interval, after fewer processes.
-HOPELESS, SLOW_TARGET, SLOW_PROCESSES = 0.5, 0.05, 4
+# When the whole interval is below CLEARLY_SLOW, the kernel is far slower than BLAS in any case. A shape is then done
+# with a wider interval, after fewer processes.
+CLEARLY_SLOW, SLOW_TARGET, SLOW_PROCESSES = 0.5, 0.05, 4
 
 
 class Side(StrEnum):
@@ -212,7 +213,7 @@ class _Race:
         if processes < enough or not self.samples.pairs[shape]:
             return False
         found = self.samples.interval(shape, self.rng)
-        if found.high < HOPELESS and found.half_width <= SLOW_TARGET:
+        if found.high < CLEARLY_SLOW and found.half_width <= SLOW_TARGET:
             return True
         return processes >= self.plan.min_processes and found.half_width <= self.plan.target
 
