@@ -22,6 +22,7 @@ LAYERS = (
     (
         "harness.installed",
         "harness.announce",
+        "harness.interrupts",
         "harness.errors",
         "harness.places",
         "harness.shapes",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 
 from autogen_core import MessageContext, message_handler
 
+from harness import interrupts
 from harness.candidate import Candidate
 from harness.errors import HarnessFaultError
 from harness.machine import Machine
@@ -28,9 +28,6 @@ from harness.roundtable.conversation.messages import (
 from harness.roundtable.runlog import candidate_folders, codec
 from harness.settings import Settings
 from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, describe, name
-
-# The exit code of an interrupted session, as pytest has it.
-INTERRUPTED = 2
 
 
 class TesterAgent(BaseMatMulAgent):
@@ -137,7 +134,7 @@ def interruptible() -> Iterator[None]:
     """
 
     def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+        interrupts.end_at_the_next()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
