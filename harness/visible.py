@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 # The characters of CVE-2021-42574: embeddings, overrides and isolates, and marks with the same effect.
 BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -19,6 +20,16 @@ def readable(path: str) -> str:
         return path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return path
+
+
+def shown_in(root: Path, path: Path) -> str:
+    """A path for people: from `root` on when it is inside, else whole."""
+    return readable(str(path.relative_to(root) if path.is_relative_to(root) else path))
+
+
+def encodable(text: str) -> str:
+    """The text with "?" for each half of a surrogate pair that has lost the other half: UTF-8 cannot express it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def misleads(text: str) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def prepare(state: SessionState) -> None:
     """Build or open everything that judging needs; raises UserError with one line when something is missing."""
+    from harness.clock import suites
     from harness.compile.rustc import MEMORY_LIMIT_BYTES
     from harness.judge.worker import ulimits
     from harness.judge.worker.limits import limits_for
@@ -27,7 +28,9 @@ def prepare(state: SessionState) -> None:
         state.saved_sessions().load(settings.compare)
     if settings.generate:
         state.lock = lock_evolution(settings)
-    ulimits.require(MEMORY_LIMIT_BYTES)
+    cores = state.shared.machine.cores
+    worker_bytes = limits_for(suites.parse(settings.suite), len(cores), cores).memory_bytes
+    ulimits.require(max(MEMORY_LIMIT_BYTES, worker_bytes))
     host = state.shared.tools.host
     if settings.unsandboxed:
         state.say("UNSANDBOXED: candidates run with your rights; every result is marked")
@@ -36,9 +39,7 @@ def prepare(state: SessionState) -> None:
 
         sandbox.require(host)
     # Opening the clock finds the baseline and parses the suite; both raise UserError when they are bad.
-    suite = state.shared.clock.suite
-    cores = state.shared.machine.cores
-    ulimits.require(limits_for(suite, len(cores), cores).memory_bytes)
+    assert state.shared.clock.suite
 
 
 def lock_evolution(settings: Settings) -> FileLock:

@@ -21,6 +21,7 @@ from harness.records import Outcome
 from harness.report.gate_report import GateReport, VerdictReport
 from harness.settings import Settings, Uncompared
 from harness.verdict import Gate
+from harness.visible import shown_in
 
 
 class SessionReport:
@@ -210,7 +211,7 @@ class SessionReport:
         except UserError as error:
             self.notices.append(str(error))
             return
-        self.notices.append(f"picture: {path}")
+        self.notices.append(f"picture: {shown_in(self.settings.root, path)}")
 
     def _write_ci_summary(self, reporter: pytest.TerminalReporter) -> None:
         from harness import machine

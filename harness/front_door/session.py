@@ -15,7 +15,7 @@ from harness.pipeline import GatePassed, Inspection, SharedTools
 from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
 from harness.settings import Settings, Untimed
 from harness.verdict import Accepted, Gate, Rejection, Score, Verdict
-from harness.visible import readable
+from harness.visible import shown_in
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -55,8 +55,7 @@ class SessionState:
 
     def _target(self, inspection: Inspection) -> str:
         """The candidate's folder: relative to the checkout, or absolute outside of it."""
-        folder, root = inspection.candidate.folder, self.settings.root
-        return readable(str(folder.relative_to(root) if folder.is_relative_to(root) else folder))
+        return shown_in(self.settings.root, inspection.candidate.folder)
 
     def facts(self, threads: str) -> dict[str, Any]:
         """Machine, toolchain, baseline and suite, for records and comparisons of the thread class "1" or "all"."""

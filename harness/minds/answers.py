@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from harness.visible import encodable
+
 MAX_CHARACTERS = 200_000
 # Brackets that may open nothing, as in prose, before the search for an object ends.
 MOST_TORN = 30
@@ -137,7 +139,7 @@ def _encodable(value: Any) -> Any:
     """The value without lone halves of surrogate pairs, which JSON can express with \\u and UTF-8 cannot."""
     match value:
         case str():
-            return value.encode("utf-8", "replace").decode("utf-8")
+            return encodable(value)
         case list():
             return [_encodable(item) for item in value]
         case dict():

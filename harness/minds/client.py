@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.minds.protocol import Answer, Progress, Question
+from harness.verdict import one_line
+from harness.visible import encodable
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient, CreateResult
@@ -29,15 +31,10 @@ def estimate(system: str, user: str) -> int:
     return int(len((system + user).encode()) / _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
 
 
-def one_line(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The first line of an error's reason, at most 160 characters; its type's name when it has none."""
     reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-    return encodable(next(iter(str(reason).splitlines()), ""))[:160]
-
-
-def encodable(text: str) -> str:
-    """The text with "?" for each half of a surrogate pair that has lost the other half: UTF-8 cannot express it."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return one_line(next(iter(str(reason).splitlines()), ""), 160)
 
 
 def plain_extras(question: Question) -> dict[str, Any]:
@@ -74,7 +71,7 @@ class ClientMind:
             return await self._ask_once(question, progress)
         except (ValueError, RuntimeError) as error:
             raise UserError(
-                f"{self.name}: the model failed: {one_line(error)}; go on with --resume"
+                f"{self.name}: the model failed: {reason_of(error)}; go on with --resume"
             ) from None
 
     async def _ask_once(self, question: Question, progress: Progress) -> Answer:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from harness.errors import UserError
-from harness.minds.client import ClientMind, estimate, one_line, plain_extras
+from harness.minds.client import ClientMind, estimate, plain_extras, reason_of
 from harness.minds.patience import NoAnswer, Patience, Refused, Trouble
 from harness.minds.protocol import Answer, NoAnswerError, Progress, PromptTooLongError, Question
 
@@ -120,15 +120,15 @@ class ServerMind(ClientMind):
         except openai.APIStatusError as error:
             return self._refusal(question, error, constrain is _unconstrained)
         except openai.APIConnectionError as error:
-            return NoAnswer(Trouble.GONE, one_line(error))
+            return NoAnswer(Trouble.GONE, reason_of(error))
         except Exception as error:  # The client meets whatever a foreign server sends.
-            return NoAnswer(Trouble.UNUSABLE, f"it sent no chat completion ({one_line(error)})")
+            return NoAnswer(Trouble.UNUSABLE, f"it sent no chat completion ({reason_of(error)})")
         usable = answer.text.strip() or answer.finish == "length"
         return answer if usable else NoAnswer(Trouble.UNUSABLE, "it sent an empty answer")
 
     def _refusal(self, question: Question, error: openai.APIStatusError, plain: bool) -> NoAnswer | Refused:
         """What an HTTP status other than 200 means. Raises UserError when only a person can help."""
-        status, line = error.status_code, one_line(error)
+        status, line = error.status_code, reason_of(error)
         if status in (408, 429, 503):
             return NoAnswer(Trouble.LOADING, line)
         if status in (400, 422, 500):
@@ -174,7 +174,7 @@ class ServerMind(ClientMind):
             estimated = super().count(question.system, question.user)
             self._correction = max(self._correction, int(counted[1] or counted[2]) / max(1, estimated))
         raise PromptTooLongError(
-            f"{self.name}: the server's context is too small: {one_line(Exception(refusal))}"
+            f"{self.name}: the server's context is too small: {reason_of(Exception(refusal))}"
         )
 
 
@@ -222,7 +222,7 @@ def _models(url: str, base: str) -> list[str]:
         answer = _get(f"{base}/models")
     except _NO_ANSWER as error:
         raise UserError(
-            f"--model {url}: no OpenAI-compatible server answers at {base}/models ({one_line(error)}); start "
+            f"--model {url}: no OpenAI-compatible server answers at {base}/models ({reason_of(error)}); start "
             "llama-server, Ollama or LM Studio, and give the URL that ends in /v1"
         ) from None
     listed = answer.get("data") if isinstance(answer, dict) else None

@@ -8,7 +8,6 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.announce import Announce
@@ -29,7 +28,7 @@ from harness.roundtable.runlog.journal import Journal, RunHeader, RunHistory
 from harness.roundtable.runlog.transcript import Replay, Transcript
 from harness.settings import Settings
 from harness.verdict import Verdict
-from harness.visible import readable
+from harness.visible import shown_in
 
 if TYPE_CHECKING:
     from autogen_core import SingleThreadedAgentRuntime
@@ -280,7 +279,7 @@ def _result(table: Table) -> EvolutionResult:
 
 
 def _notices(table: Table, stand_ins: int) -> tuple[str, ...]:
-    lines = [f"run {table.run_id}, seed {table.seed}: {_shown(table.journal.folder, table.settings.root)}"]
+    lines = [f"run {table.run_id}, seed {table.seed}: {shown_in(table.settings.root, table.journal.folder)}"]
     if table.ended != "finished":
         lines.append(f"ended early: {table.ended}")
     if stand_ins:
@@ -288,10 +287,6 @@ def _notices(table: Table, stand_ins: int) -> tuple[str, ...]:
     if table.spending.tokens:
         lines.append(f"{table.spending.tokens} tokens")
     return tuple(lines)
-
-
-def _shown(path: Path, root: Path) -> str:
-    return readable(str(path.relative_to(root) if path.is_relative_to(root) else path))
 
 
 def new_run_id() -> str:
