@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+
+from harness.announce import Announce
+from harness.caches import default_cache
+from harness.pipeline import SharedTools
+from harness.settings import Settings
 
 # These tests run on shared, noisy machines: a slow draw is not a failure.
 hypothesis.settings.register_profile("shared-machine", hypothesis.settings.default, deadline=None)
@@ -18,6 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 HOME = str(Path.home())
 NAIVE = (ROOT / "reference" / "naive" / "kernel.rs").read_text(encoding="utf-8")
+
+
+def shared_tools_in(root: Path, say: Announce = lambda line: None, **changes: Any) -> SharedTools:
+    """Real tools that write nothing outside of `root`, except what they compile. `changes` to the Settings."""
+    plain = Settings(root=root, cache=default_cache(), results=root / "results", memory=str(root / "memory"))
+    return SharedTools(replace(plain, **changes), say)
 
 
 # Slow tests of these folders take timings.

@@ -18,9 +18,7 @@ PACKAGE = "harness"
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Load the plugin before pytest reads its command line, so that it knows the options."""
-    root = next(
-        (folder for place in _places() for folder in (place, *place.parents) if _is_root(folder)), None
-    )
+    root = next(filter(None, map(round_table.root_of, _places())), None)
     if root is None or pluginmanager.has_plugin(round_table.PLUGIN):
         return
     home = _home(root)
@@ -41,10 +39,6 @@ def _places() -> Iterator[Path]:
         path = Path(argument.split("::")[0])
         if not argument.startswith("-") and path.exists():
             yield path.resolve()
-
-
-def _is_root(folder: Path) -> bool:
-    return folder.is_dir() and round_table.is_round_table(folder)
 
 
 def _home(root: Path) -> Path:

@@ -11,9 +11,14 @@ SETTING = "roundtable"
 _INI_FILES = ("pyproject.toml", "pytest.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 
 
+def root_of(place: Path) -> Path | None:
+    """The round table that holds the place: a folder whose conftest.py names the plugin, or whose ini file says so."""
+    return next((folder for folder in (place, *place.parents) if is_round_table(folder)), None)
+
+
 def is_inside(place: Path) -> bool:
-    """Whether the place is in a round table: a folder whose conftest.py names the plugin, or whose ini file says so."""
-    return any(is_round_table(folder) for folder in (place, *place.parents))
+    """Whether the place is in a round table."""
+    return root_of(place) is not None
 
 
 @lru_cache(maxsize=256)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.caches import default_cache
 from harness.candidate import Candidate, Manifest
 from harness.pipeline import GatePassed, Inspection, SharedTools
-from harness.settings import Profile, Settings
+from harness.settings import Profile
 from harness.verdict import Gate, describe, name
+from tests.conftest import shared_tools_in
 
 GALLERY = Path(__file__).parent
 KERNELS = sorted(GALLERY.glob("*.rs"))
@@ -43,17 +43,12 @@ def read(path: Path) -> tuple[Candidate, Expected]:
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
     """With the quick profile, at which most tricks must be caught, too."""
-    root = tmp_path_factory.mktemp("gallery")
-    settings = Settings(
-        root=root,
-        cache=default_cache(),
-        results=root / "results",
-        memory=str(root / "memory"),
+    return shared_tools_in(
+        tmp_path_factory.mktemp("gallery"),
         suite="64x64x64,256x256x256",
         profile=Profile.QUICK,
         clock_budget_s=1.0,
     )
-    return SharedTools(settings, say=lambda line: None)
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness import machine
-from harness.caches import default_cache
 from harness.pipeline import Inspection, SharedTools
-from harness.settings import Settings
 from harness.verdict import Gate, describe, name
+from tests.conftest import shared_tools_in
 from tests.gallery.test_gallery import GALLERY, read
 
 
@@ -59,11 +58,7 @@ def judged(path: Path, shared: SharedTools) -> Judged:
 def campaign() -> list[Judged]:
     """Judge all kernels of the gallery, with the settings of a user: default suite, default profile."""
     with TemporaryDirectory() as scratch:
-        root = Path(scratch)
-        settings = Settings(
-            root=root, cache=default_cache(), results=root / "results", memory=str(root / "memory")
-        )
-        shared = SharedTools(settings, say=lambda line: print(line, file=sys.stderr))
+        shared = shared_tools_in(Path(scratch), say=lambda line: print(line, file=sys.stderr))
         found = []
         for path in sorted(GALLERY.glob("*.rs")):
             found.append(judged(path, shared))

@@ -17,12 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.caches import default_cache
 from harness.candidate import Candidate, Manifest
 from harness.pipeline import Inspection, SharedTools
-from harness.settings import Settings
 from harness.verdict import Gate, describe, name
-from tests.conftest import ROOT
+from tests.conftest import ROOT, shared_tools_in
 from tests.judge import rust_kernels as kernels
 from tests.judge.equivalence import first_difference
 
@@ -153,23 +151,9 @@ def judged(mutant: Mutant, shared: SharedTools) -> Fate:
     return Fate(mutant.name, "Accepted", "", inspection.numerics, seconds, difference)
 
 
-def shared_tools_in(root: Path) -> SharedTools:
-    """SharedTools that write nothing outside of `root` except compiled kernels in the cache."""
-    return SharedTools(
-        Settings(
-            root=root,
-            cache=default_cache(),
-            results=root / "results",
-            memory=str(root / "memory"),
-            suite=SUITE,
-        ),
-        say=lambda line: None,
-    )
-
-
 @lru_cache(maxsize=1)
 def _shared_tools_of_this_process(root: str) -> SharedTools:
-    return shared_tools_in(Path(root))
+    return shared_tools_in(Path(root), suite=SUITE)
 
 
 def _judge(mutant: Mutant, root: str) -> Fate:

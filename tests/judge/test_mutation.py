@@ -7,7 +7,8 @@ from itertools import islice
 import pytest
 
 from harness.pipeline import SharedTools
-from tests.judge.mutation import HONEST, SLIPS, Fate, Mutant, judged, mutants, report, shared_tools_in
+from tests.conftest import shared_tools_in
+from tests.judge.mutation import HONEST, SLIPS, SUITE, Fate, Mutant, judged, mutants, report
 
 EVERY = list(mutants())
 # Another prime gives another sample; the whole campaign is `python -m tests.judge.mutation`.
@@ -16,7 +17,7 @@ SAMPLE = list(islice(EVERY, 11, None, 71))
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
-    return shared_tools_in(tmp_path_factory.mktemp("mutation"))
+    return shared_tools_in(tmp_path_factory.mktemp("mutation"), suite=SUITE)
 
 
 def test_the_generator_makes_hundreds_of_different_mutants_and_always_the_same() -> None:
