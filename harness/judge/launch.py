@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.candidate import ThreadClass
@@ -32,17 +33,17 @@ def prepare_examination(
     from harness.judge.worker.client import Capacity, Worker
 
     cores = machine.cores[-1:] if threads == 1 else machine.cores
+    every = len(machine.cores)
+    pools = [1] if threads == 1 else sorted({1, 2, 3, every + 1} - {every})
     sandboxed = not settings.unsandboxed and not trusted
 
-    def launching(cores: tuple[int, ...], threads: int) -> LaunchJudgeWorker:
+    def launching(cores: tuple[int, ...], pool: int) -> LaunchJudgeWorker:
         def launch(shapes: Sequence[Shape]) -> Worker:
-            limits = limits_for(shapes, threads, cores)
+            # A kernel of class all may start a thread per row whatever it is told, so its memory is the same everywhere.
+            limits = replace(limits_for(shapes, max(pools), cores), threads=pool)
             return Worker(host, program, limits, Capacity.of(shapes), sandboxed=sandboxed)
 
         return launch
-
-    every = len(machine.cores)
-    pools = (1,) if threads == 1 else sorted({1, 2, 3, every + 1} - {every})
 
     return Examination(
         launch=launching(cores, len(cores)),

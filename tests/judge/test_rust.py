@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness import machine
@@ -12,11 +14,12 @@ from harness.compile import rustc
 from harness.compile.tools import Tools, prepare
 from harness.judge import examine
 from harness.judge.examination import Examination
+from harness.judge.kernel_runner import KernelRunner
 from harness.judge.launch import prepare_examination
 from harness.judge.worker.calls import Abi, Program
 from harness.settings import Profile, Settings
 from harness.shapes import Shape
-from harness.verdict import Rejection, Wrong, describe
+from harness.verdict import Gate, Rejection, Wrong, describe
 from tests.judge.rust_kernels import FAST, HONEST, HONEST_THREADED, MUTANTS
 
 # Whole sessions, or timings.
@@ -63,6 +66,33 @@ def test_an_honest_rust_kernel_passes(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", HONEST_THREADED)
 def test_an_honest_threaded_kernel_passes(name: str, tmp_path: Path) -> None:
     assert judge(examination(HONEST_THREADED[name], tmp_path, threads="all")) == "componentwise"
+
+
+def test_there_is_room_for_a_thread_per_row_in_every_surrounding(tmp_path: Path) -> None:
+    """All 540 stacks exist at once. Told to use one thread, the worker once had no room for them."""
+    under_test = examination(ROWS_THAT_WAIT, tmp_path, threads="all")
+    a, b = np.ones((540, 2), np.float32), np.ones((2, 3), np.float32)
+    for launch in (under_test.launch, *under_test.other_surroundings.values()):
+        with KernelRunner(replace(under_test, launch=launch), Gate.CONDUCT) as runner:
+            assert (runner.product(a, b, seed=0) == 2).all()
+
+
+ROWS_THAT_WAIT = """
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let all_here = std::sync::Barrier::new(m);
+    std::thread::scope(|scope| {
+        for (i, row) in c.chunks_mut(n.max(1)).enumerate() {
+            let all_here = &all_here;
+            scope.spawn(move || {
+                all_here.wait();
+                for (j, x) in row.iter_mut().enumerate() {
+                    *x = (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum();
+                }
+            });
+        }
+    });
+}
+"""
 
 
 @pytest.mark.parametrize("name", FAST)
