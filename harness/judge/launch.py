@@ -39,7 +39,7 @@ def prepare_examination(
 
     def launching(cores: tuple[int, ...], pool: int) -> LaunchJudgeWorker:
         def launch(shapes: Sequence[Shape]) -> Worker:
-            # A kernel of class all may start a thread per row whatever it is told, so its memory is the same everywhere.
+            # A kernel may start a thread per row whatever it is told, so its memory is the same everywhere.
             limits = replace(limits_for(shapes, max(pools), cores), threads=pool)
             return Worker(host, program, limits, Capacity.of(shapes), sandboxed=sandboxed)
 
