@@ -49,6 +49,10 @@ class JudgeWorker(Protocol):
         """CPU time, in nanoseconds, that the worker uses while it has no order; an honest worker sleeps."""
         ...
 
+    def kill(self) -> None:
+        """End the process at once, also while another thread waits in `run`."""
+        ...
+
 
 # Starts a fresh worker process with room for a batch of these shapes; leaving the context ends the process.
 LaunchJudgeWorker: TypeAlias = Callable[[Sequence[Shape]], AbstractContextManager[JudgeWorker]]
@@ -68,7 +72,8 @@ class Examination:
 
     `seed` is the secret seed of this run (48 bits, drawn after the candidate was compiled). `cores` is the number of
     cores the worker may use. `other_surroundings` starts workers that see other numbers of cores or are told to use
-    other numbers of threads, by description. `time_limit_s` gives the wall-clock limit of one call in seconds.
+    other numbers of threads, by description. `other_lanes` start workers like `launch`, each on another core, for
+    oracles that run side by side. `time_limit_s` gives the wall-clock limit of one call in seconds.
     `disabled` names oracles to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a
     wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape where it
     was asked, how many levels of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`); with 0 it is
@@ -85,6 +90,7 @@ class Examination:
     nodeid: str = ""
     database: Path | None = None
     other_surroundings: Mapping[str, LaunchJudgeWorker] = field(default_factory=dict)
+    other_lanes: Sequence[LaunchJudgeWorker] = ()
     disabled: frozenset[str] = frozenset()
     remarks: list[Cheat] = field(default_factory=list)
     levels: dict[Shape, int] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.judge.examination import SEED_BITS, Examination, Examined
 from harness.judge.hints import with_hint
 from harness.judge.kernel_runner import KernelRunner, Rejected, placement_of
+from harness.judge.lanes import first_objection
 from harness.judge.oracles import at_gate, named
 from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.search import FailedCheck, judge, search
@@ -99,19 +100,31 @@ def parse_case(case: str) -> tuple[Shape, int, Oracle]:
 
 
 def _run_gate(examination: Examination, gate: Gate) -> Examined | Rejection:
-    """Run the gate's oracles in order; the first objection that stands is shrunk and returned."""
+    """Run the gate's oracles; the first objection in their order is shrunk and returned."""
     start = time.monotonic()
     oracles = at_gate(examination, gate)
     with KernelRunner(examination, gate) as runner:
-        for oracle in oracles:
-            if not _applies(oracle, examination):
+        for group in _groups(oracles):
+            if not _applies(group[0], examination):
                 continue
-            failure = _first_failure(runner, oracle)
-            if failure is not None:
-                return _rejected(runner, oracle, failure)
+            found = first_objection(runner, group, _first_failure)
+            if found is not None:
+                return _rejected(runner, *found)
         if examination.remarks and any(oracle.reports_remarks for oracle in oracles):
             return examination.remarks[0]
         return _examined(runner, start)
+
+
+def _groups(oracles: Sequence[Oracle]) -> list[list[Oracle]]:
+    """The oracles in order, cut into groups whose members may run side by side.
+
+    Those for fast schemes follow the others, which find the shapes at which the kernel shows one. Those that need the
+    machine for themselves come last, one by one.
+    """
+    fast = [oracle for oracle in oracles if oracle.applies_to is AppliesTo.FAST_SCHEME and not oracle.alone]
+    alone = [[oracle] for oracle in oracles if oracle.alone]
+    first = [oracle for oracle in oracles if oracle not in fast and not oracle.alone]
+    return [group for group in (first, fast, *alone) if group]
 
 
 def _applies(oracle: Oracle, examination: Examination) -> bool:

@@ -39,10 +39,16 @@ class Rejected(Exception):  # noqa: N818 - an outcome that travels upwards, not 
         self.rejection = rejection
 
 
+class Abandoned(BaseException):
+    """The runner was told to stop: another lane has found what rejects the kernel. Not caught by oracles or
+    Hypothesis.
+    """
+
+
 class KernelRunner:
     """Runs products in one worker of the examination; starts a new worker when the old one died or is too small.
 
-    Not thread-safe. Use as a context manager: leaving it ends the worker.
+    Not thread-safe, except for `abandon`. Use as a context manager: leaving it ends the worker.
     """
 
     def __init__(self, examination: Examination, gate: Gate) -> None:
@@ -53,6 +59,7 @@ class KernelRunner:
         # CPU seconds of all calls, and of the checks at elongated shapes among them.
         self.cpu_s = self.elongated_s = 0.0
         self.last: Ran | None = None
+        self.abandoned = False
         self._runner: JudgeWorker | None = None
         self._room = (0, 0, 0)
         self._process = ExitStack()
@@ -70,6 +77,19 @@ class KernelRunner:
         as on a quiet one.
         """
         return self.cpu_s + time.thread_time()
+
+    def add(self, other: KernelRunner) -> None:
+        """Add the checks, calls and CPU time of another runner to the counts of this one."""
+        self.checks += other.checks
+        self.calls += other.calls
+        self.cpu_s += other.cpu_s
+
+    def abandon(self) -> None:
+        """Make the call that runs in another thread, and every later one, raise Abandoned."""
+        self.abandoned = True
+        worker = self._runner
+        if worker is not None:
+            worker.kill()
 
     def close(self) -> None:
         """End the worker; the next call opens a fresh one."""
@@ -179,8 +199,12 @@ class KernelRunner:
         fringes = RedZones(slots if zones else (), placement, self._salt)
         at = At(self.gate, max(shapes, key=lambda shape: (shape.flops, shape)), seed)
         assert self._runner is not None
+        if self.abandoned:
+            raise Abandoned
         limit_s, inspect = self._limit_s(shapes), self.gate is Gate.CONDUCT
         ran = self._runner.run(slots, at=at, limit_s=limit_s, inspect=inspect, surroundings=surroundings)
+        if self.abandoned:
+            raise Abandoned
         if not isinstance(ran, Ran):
             self.close()
             return ran

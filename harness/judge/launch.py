@@ -14,6 +14,9 @@ from harness.machine import Machine
 from harness.settings import Settings
 from harness.shapes import Shape
 
+# Oracles that run side by side, each on a core of its own.
+MOST_LANES = 4
+
 
 def prepare_examination(
     program: Program,
@@ -47,6 +50,9 @@ def prepare_examination(
 
     return Examination(
         launch=launching(cores, len(cores)),
+        other_lanes=[launching((core,), 1) for core in machine.cores[-2 : -MOST_LANES - 1 : -1]]
+        if threads == 1
+        else [],
         other_surroundings={
             f"{every} cores in sight and {pool} threads to use": launching(machine.cores, pool)
             for pool in pools

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class FakeWorker:
     ran: dict[str, int | bool] = field(default_factory=dict)
     idle_ns: int = 0
     dead: bool = False
+    killed: Event = field(default_factory=Event)
 
     def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
         def zeros(rows: int, cols: int) -> F32:
@@ -69,6 +71,9 @@ class FakeWorker:
 
     def idle_cpu_ns(self) -> int:
         return self.idle_ns
+
+    def kill(self) -> None:
+        self.killed.set()
 
 
 def launching(kernel: Callable[[], Kernel], idle_ns: int = 0, **ran: int | bool) -> LaunchJudgeWorker:

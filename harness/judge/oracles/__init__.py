@@ -17,16 +17,17 @@ from harness.judge.oracles import (
 from harness.judge.oracles.oracle import Oracle
 from harness.verdict import Gate
 
-# In the order in which a candidate meets them: cheap ones that reject most wrong kernels come first, and those for
-# fast schemes last, because an earlier oracle of the same gate decides whether the kernel is one.
+# In the order in which a candidate meets them: cheap ones that reject most wrong kernels come first. Those for fast
+# schemes come after the others of their gate, which decide whether the kernel is one; those that need the machine for
+# themselves come last.
 REGISTRY: tuple[Oracle, ...] = (
     *structure.ORACLES,
     *values.ORACLES,
     *special.ORACLES,
     *mixtures.ORACLES,
     *normwise.ORACLES,
-    *conduct.ORACLES,
     *history.ORACLES,
+    *conduct.ORACLES,
     *surroundings.ORACLES,
 )
 

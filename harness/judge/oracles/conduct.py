@@ -220,8 +220,8 @@ ONE_THREAD, BEYOND_NS = 1.3, 3_000_000
 IDLE_NS = 2_000_000
 
 ORACLES = (
-    Oracle("leftovers", Gate.CONDUCT, leftovers, strategies.worth_threads, reports_remarks=True),
-    Oracle("blindness", Gate.CONDUCT, blindness, strategies.largest_timed, shrinkable=False),
+    Oracle("leftovers", Gate.CONDUCT, leftovers, strategies.worth_threads, reports_remarks=True, alone=True),
+    Oracle("blindness", Gate.CONDUCT, blindness, strategies.largest_timed, shrinkable=False, alone=True),
     Oracle("fresh-values", Gate.CONDUCT, fresh_values, strategies.repeated),
     Oracle("determinism", Gate.CONDUCT, determinism, strategies.repeated),
     Oracle("races", Gate.CONDUCT, races, strategies.for_threads),

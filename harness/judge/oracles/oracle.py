@@ -45,6 +45,7 @@ class Oracle:
     counts_padding: a scheme that pads to a square counts as one, although it mixes nothing at a shape with few rows and
         columns: infinities meet the zeros of its padding.
     reports_remarks: misconduct noted during earlier calls is reported together with this oracle.
+    alone: it compares CPU time with wall time, so that nothing may run beside it.
     """
 
     name: str
@@ -60,3 +61,4 @@ class Oracle:
     searched: bool = False
     counts_padding: bool = False
     reports_remarks: bool = False
+    alone: bool = False

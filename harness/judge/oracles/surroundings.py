@@ -112,9 +112,7 @@ def _elsewhere(runner: KernelRunner) -> Iterator[KernelRunner]:
     for launch in runner.examination.other_surroundings.values():
         with KernelRunner(replace(runner.examination, launch=launch), runner.gate) as other:
             yield other
-        runner.calls += other.calls
-        runner.cpu_s += other.cpu_s
-        runner.examination.remarks.extend(other.examination.remarks)
+        runner.add(other)
 
 
 def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
@@ -177,6 +175,6 @@ ORACLES = (
     Oracle("same-slice", Gate.CONDUCT, same_slice, squares, smallest=2, shrinkable=False),
     Oracle("small-stack", Gate.CONDUCT, small_stack, varied),
     Oracle("other-cores", Gate.CONDUCT, other_cores, varied, shrinkable=False),
-    Oracle("idle-elsewhere", Gate.CONDUCT, idle_elsewhere, worth_threads, shrinkable=False),
-    Oracle("at-once", Gate.CONDUCT, at_once, contended, shrinkable=False),
+    Oracle("idle-elsewhere", Gate.CONDUCT, idle_elsewhere, worth_threads, shrinkable=False, alone=True),
+    Oracle("at-once", Gate.CONDUCT, at_once, contended, shrinkable=False, alone=True),
 )

@@ -45,7 +45,7 @@ class Worker:
     creates the worker must outlive it, because the operating system kills the worker when that thread ends.
 
     Raises SandboxError when the sandbox cannot be set up, UserError when a BLAS cannot be loaded, HarnessFaultError
-    when the host itself fails. Not thread-safe. Use as a context manager.
+    when the host itself fails. Not thread-safe, except for `kill`. Use as a context manager.
     """
 
     def __init__(
@@ -235,6 +235,10 @@ class Worker:
                 break
         self._early = process.freeze()
         return used_ns
+
+    def kill(self) -> None:
+        """Kill the worker's process group, also while another thread waits in `run`, which then returns a rejection."""
+        self._process.kill()
 
     def close(self) -> None:
         """Kill the worker's process group and free its memory; safe to call twice."""

@@ -168,7 +168,7 @@ class HostProcess:
             self._wait(DYING_S)
             if self._status is None:
                 trick, evidence = "forged answer", "the answer pipe was closed"
-        self._kill()
+        self.kill()
         self._wait(FREEZE_LIMIT_S)
         self._listen()
         status = signal.SIGKILL if self._status is None else self._status
@@ -188,7 +188,7 @@ class HostProcess:
     def close(self) -> None:
         """Kill the process group and free the descriptors; safe to call twice."""
         if self._finalizer.alive:
-            self._kill()
+            self.kill()
             self._wait(FREEZE_LIMIT_S)
             if self._status is None:
                 self._finalizer()
@@ -196,7 +196,8 @@ class HostProcess:
                 self._finalizer.detach()
                 _close_all([self._control, self._answer, self._output])
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Kill the process group unless the process was seen to be dead; for any thread."""
         if self._status is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
