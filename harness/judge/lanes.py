@@ -110,7 +110,8 @@ class _Board:
 
     def _finished(self, index: int, failure: FailedCheck | None) -> None:
         with self._lock:
-            del self._busy[index]
+            # It is gone already when the lane was abandoned but had no further call to make.
+            self._busy.pop(index, None)
             if failure is None or (self.found is not None and self.found[0] < index):
                 return
             self.found = index, failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -103,6 +104,23 @@ def test_a_call_that_no_longer_matters_is_abandoned() -> None:
     with KernelRunner(examination_around(endless, other_lanes=[endless]), Gate.VALUES) as runner:
         found = first_objection(runner, EARLY_AND_LATE, first_failure)
         assert not runner.abandoned
+    assert found is not None
+    assert found[0].name == "early"
+
+
+def test_an_abandoned_oracle_may_still_come_to_its_end() -> None:
+    begun = threading.Event()
+
+    def first_failure(runner: KernelRunner, oracle: Oracle) -> FailedCheck:
+        if oracle.name == "late":
+            begun.set()
+            while not runner.abandoned:
+                time.sleep(0.001)
+        assert begun.wait(10)
+        return failed(oracle.name)
+
+    with KernelRunner(two_lanes(), Gate.VALUES) as runner:
+        found = first_objection(runner, EARLY_AND_LATE, first_failure)
     assert found is not None
     assert found[0].name == "early"
 
