@@ -19,10 +19,13 @@ from harness.settings import Settings
 from harness.verdict import Accepted, At, Gate, HarnessError, PolicyViolation, Rejection, Score, Verdict
 
 if TYPE_CHECKING:
+    from harness.clock.duel import Duel
     from harness.clock.session import ClockSession
+    from harness.clock.worker_pair import Rival
     from harness.compile.rustc import CompiledKernel
     from harness.compile.tools import Tools
     from harness.judge.examination import Examination, Examined
+    from harness.judge.scheme_levels import SchemeLevels
     from harness.judge.worker.calls import Program
 
 
@@ -203,15 +206,36 @@ class Inspection:
 
         return _notes(examine.conduct(self.examination))
 
-    def _clock(self) -> Verdict:
-        from harness.clock import measure
+    @property
+    def _levels(self) -> SchemeLevels:
+        """The levels of a fast scheme that the kernel has shown in the judging gates."""
         from harness.judge.scheme_levels import SchemeLevels
         from harness.judge.strategies import timed
 
         # Where the judge had no objection to a classical kernel, this one is held as one.
         held = dict.fromkeys(timed(self.examination), 0)
-        levels = SchemeLevels(held | self.examination.levels, self.candidate.manifest.scheme)
-        score = measure.score(self._program, str(self.threads), self.shared.clock, levels)
+        return SchemeLevels(held | self.examination.levels, self.candidate.manifest.scheme)
+
+    def as_rival(self) -> Rival:
+        """The kernel as the rival of a duel; it must have passed the judging gates."""
+        from harness.clock.worker_pair import Rival
+
+        assert Gate.CONDUCT in self.passed
+        return Rival(self.candidate.name, self._program, self._levels)
+
+    def duel(self, rival: Rival) -> Duel | Rejection:
+        """Time the kernel against `rival`; it must have passed the judging gates.
+
+        Raises HarnessFaultError when the rival fails.
+        """
+        from harness.clock.duel import duel
+
+        return duel(self.as_rival(), rival, str(self.threads), self.shared.clock)
+
+    def _clock(self) -> Verdict:
+        from harness.clock import measure
+
+        score = measure.score(self._program, str(self.threads), self.shared.clock, self._levels)
         if not isinstance(score, Score):
             return score
         return Accepted(score, tier=self.candidate.manifest.tier, numerics=self.examination.numerics)

@@ -54,6 +54,8 @@ class Record:
     """The flat record of one verdict, a line of --verdicts; ratios are t_blas / t_candidate.
 
     `candidate` is the folder's name, `path` the folder: relative to the checkout, or absolute outside of it.
+    `installed_ratio` is the ratio to the library with the kernels that it chooses itself, where the baseline has
+    others. `rival_ratio` is t_rival / t_candidate of the duel that --against asks for.
     """
 
     candidate: str
@@ -77,6 +79,11 @@ class Record:
     elsewhere: float | None = None
     elsewhere_low: float | None = None
     elsewhere_high: float | None = None
+    installed_ratio: float | None = None
+    rival: str | None = None
+    rival_ratio: float | None = None
+    rival_low: float | None = None
+    rival_high: float | None = None
 
     @property
     def claimed_ratio(self) -> float:
@@ -126,6 +133,7 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
         elsewhere=there.ratio if there else None,
         elsewhere_low=there.ratio_low if there else None,
         elsewhere_high=there.ratio_high if there else None,
+        installed_ratio=score.installed_ratio if score else None,
     )
 
 

@@ -64,9 +64,11 @@ class Settings:
     models: dict[str, str] = field(default_factory=lambda: {"*": "builtin"})
     budget: Budget = Budget()
     baseline: Path | None = None
-    # OpenBLAS's kernels: "auto" (its own choice), "strongest", or the name of a core type.
-    core_type: str = "auto"
+    # OpenBLAS's kernels: "strongest", "auto" (its own choice), or the name of a core type.
+    core_type: str = "strongest"
     yardsticks: bool = False
+    # A candidate, crate or library to time every accepted kernel against.
+    against: str | None = None
     min_ratio: float | None = None
     save: str | None = None
     compare: str | None = None

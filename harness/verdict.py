@@ -107,6 +107,8 @@ class Score:
     aa_low: float
     aa_high: float
     elsewhere: Elsewhere | None = None
+    # The ratio to the baseline's library with the kernels that it chooses itself; None where the baseline has them.
+    installed_ratio: float | None = None
 
     @property
     def is_tuned_to_the_suite(self) -> bool:

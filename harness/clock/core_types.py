@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.announce import Announce
@@ -58,7 +58,13 @@ class CoreTypes:
         return chosen
 
     def strongest(self) -> Baseline:
-        """The fastest core type by the geometric mean over SHAPES, one thread; kept in the cache for DAYS."""
+        """The fastest core type by the geometric mean over SHAPES, one thread; kept in the cache for DAYS.
+
+        Where there is nothing to choose from (no OpenBLAS, or a CPU whose core types are not listed), the library's own
+        choice.
+        """
+        if self.baseline.name != "OpenBLAS" or not self._runnable:
+            return self.baseline
         known = _read(self._kept_in)
         if known is not None:
             return baselines.with_core_type(self.baseline, known)
@@ -66,6 +72,8 @@ class CoreTypes:
         times = {found.architecture: self.time_ns(found) for found in types}
         best = min(types, key=lambda found: times[found.architecture])
         own_ns = times.get(self.baseline.architecture, times[best.architecture])
+        if best.architecture == self.baseline.architecture:
+            best = replace(self.baseline, core_type=best.core_type)
         told = ", ".join(f"{name} {own_ns / time_ns:.2f}" for name, time_ns in times.items())
         self.say(
             f"OpenBLAS core types, relative to its own choice: {told}; the baseline is {best.architecture}"
@@ -75,18 +83,18 @@ class CoreTypes:
         return best
 
     def different(self) -> list[Baseline]:
-        """One baseline for each set of kernels that this build has and this CPU can run. Raises UserError for none."""
-        isa = set(self.machine.isa)
+        """One baseline for each set of kernels that this build has and this CPU can run."""
         found: dict[str, Baseline] = {}
-        for name, needs in CORE_TYPES.items():
-            if needs <= isa:
-                one = baselines.with_core_type(self.baseline, name)
-                found.setdefault(one.architecture, one)
-        if not found:
-            raise UserError(
-                f"--core-type {STRONGEST}: no core type of OpenBLAS is known for this CPU; use auto"
-            )
+        for name in self._runnable:
+            one = baselines.with_core_type(self.baseline, name)
+            found.setdefault(one.architecture, one)
         return list(found.values())
+
+    @property
+    def _runnable(self) -> list[str]:
+        """The core types whose kernels this CPU can run."""
+        isa = set(self.machine.isa)
+        return [name for name, needs in CORE_TYPES.items() if needs <= isa]
 
     @property
     def _kept_in(self) -> Path:

@@ -93,7 +93,12 @@ def score(
         if not isinstance(samples, Samples):
             return samples
         result = _confirmed(samples, trial)
-        return _with_elsewhere(result, trial) if isinstance(result, Score) else result
+        if not isinstance(result, Score):
+            return result
+        installed = session.installed_ratio(threads)
+        if installed is not None:
+            result = replace(result, installed_ratio=result.ratio / installed)
+        return _with_elsewhere(result, trial)
 
 
 def _with_elsewhere(score: Score, trial: _Trial) -> Score | Rejection:

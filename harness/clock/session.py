@@ -22,7 +22,7 @@ from harness.clock.core_types import SHAPES, TURNS, CoreTypes
 from harness.clock.floor import Peak
 from harness.clock.pairs import Plan, Samples, race
 from harness.clock.statistics import RatioInterval
-from harness.clock.worker_pair import Batching, ClockWorker, LaunchClockWorker, WorkerPair, timed
+from harness.clock.worker_pair import Batching, ClockWorker, LaunchClockWorker, Rival, WorkerPair, timed
 from harness.compile.tools import Tools
 from harness.errors import HarnessFaultError, UserError
 from harness.judge.examination import secret_seed
@@ -74,8 +74,11 @@ class ClockSession:
     start: Callable[[Program, Sequence[Layout], int], AbstractContextManager[ClockWorker]]
     cache: Path = field(default_factory=default_cache)
     now_s: Callable[[], float] = lambda: time.perf_counter_ns() / 1e9
+    # The library with the kernels that it chooses itself.
+    installed: Baseline | None = None
     _batching: dict[tuple[Shape, int], Batching] = field(default_factory=dict)
     _controls: dict[int, RatioInterval] = field(default_factory=dict)
+    _installed: dict[int, float] = field(default_factory=dict)
     _peak: Peak | None = None
     _seeds: int = 0
 
@@ -86,7 +89,8 @@ class ClockSession:
         suite = suites.parse(settings.suite)
         session = cls(settings, machine, found, suite, say, tools, _starter(settings, tools, machine))
         if settings.baseline is not None:
-            session.baseline = _callable(session)
+            session.baseline = session.callable_library(found)
+        session.installed = session.baseline
         session.baseline = session.core_types().choose(settings.core_type)
         return session
 
@@ -101,6 +105,26 @@ class ClockSession:
             return float(np.exp(np.mean(np.log(best))))
 
         return CoreTypes(self.baseline, self.machine, self.cache, self.say, time_ns)
+
+    def callable_library(self, library: Baseline) -> Baseline:
+        """A library of the user with the integer width that gives a product; a crash in a worker is harmless.
+
+        Raises UserError when neither does.
+        """
+        from harness.clock.pairs import Side
+
+        shape = Shape(5, 7, 3)
+        batching = {shape: Batching(Layout.apart(shape, 1), 0.0, 0.0)}
+        for guess in (library, baselines.with_other_integers(library)):
+            rival = Rival(str(guess), guess.program, trusted=True)
+            pair = WorkerPair(self.launch(1), guess.program, rival, batching, self.seed(), 1, full=True)
+            with pair:
+                if isinstance(pair.block(shape, [Side.CANDIDATE], warm=1), list):
+                    return guess
+        raise UserError(
+            f"{library.path}: {library.symbol} does not multiply a 5x7 by a 7x3 matrix, neither with 32- nor with "
+            "64-bit integers; choose another library"
+        )
 
     def threads(self, thread_class: str) -> int:
         """The number of threads of a thread class: "1", or "all" usable cores."""
@@ -161,8 +185,12 @@ class ClockSession:
         threads: int,
         levels: SchemeLevels = CLASSICAL,
         full: bool = False,
+        rival: Rival | None = None,
     ) -> Samples | Rejection:
-        """Race candidate against baseline over the shapes of `plan`, in fresh processes with fresh seeds."""
+        """Race a candidate against `rival` (default: the baseline) over the shapes of `plan`, in fresh processes with
+        fresh seeds.
+        """
+        other = rival or self.baseline_as_rival
         batching = {shape: self.batching(shape, threads) for shape in plan.shapes}
         if threads > 1:
             plan = replace(plan, threads=threads, pairs=max(plan.pairs, PAIRS_MANY_THREADS))
@@ -171,7 +199,7 @@ class ClockSession:
             return WorkerPair(
                 self.launch(threads),
                 candidate,
-                self.baseline.program,
+                other,
                 batching,
                 self.seed(),
                 threads,
@@ -180,6 +208,11 @@ class ClockSession:
             )
 
         return race(plan, duel, self.now_s, self.seed())
+
+    @property
+    def baseline_as_rival(self) -> Rival:
+        """The baseline as the rival of a race."""
+        return Rival("the baseline", self.baseline.program, trusted=True)
 
     def control(self, threads: int) -> RatioInterval:
         """The A/A control: the baseline timed against itself in the same way, once per session and thread class.
@@ -199,6 +232,22 @@ class ClockSession:
                 f"{found.ratio:.3f} [{found.low:.3f}, {found.high:.3f}]"
             )
         return self._controls[threads]
+
+    def installed_ratio(self, threads: int) -> float | None:
+        """t_baseline / t_installed over the suite: below 1 where the library's own choice is slower than the baseline.
+
+        None where the baseline has the kernels that the library chooses itself. Timed once per session and thread
+        class.
+        """
+        own = self.installed
+        if own is None or own.architecture == self.baseline.architecture:
+            return None
+        if threads not in self._installed:
+            outcome = self.race(Plan(self.suite, CONTROL_LEAST_S, min_processes=4), own.program, threads)
+            if not isinstance(outcome, Samples):
+                raise HarnessFaultError(f"{own} cannot be timed against {self.baseline}")
+            self._installed[threads] = outcome.mean(np.random.default_rng(self.seed())).ratio
+        return self._installed[threads]
 
     def _control(self, threads: int, budget_s: float) -> RatioInterval:
         outcome = self.race(Plan(CONTROL_SHAPES, budget_s), self.baseline.program, threads)
@@ -295,27 +344,3 @@ def _starter(
         return Worker(tools.host, program, limits, Capacity.of_any(layouts), sandboxed=jailed)
 
     return start
-
-
-def _callable(session: ClockSession) -> Baseline:
-    """The chosen baseline with the integer width that gives a product; a crash in a worker is harmless."""
-    shape = Shape(5, 7, 3)
-    for guess in (session.baseline, baselines.with_other_integers(session.baseline)):
-        duel = WorkerPair(
-            session.launch(1),
-            guess.program,
-            guess.program,
-            {shape: Batching(Layout.apart(shape, 1), 0.0, 0.0)},
-            session.seed(),
-            1,
-            full=True,
-        )
-        from harness.clock.pairs import Side
-
-        with duel:
-            if isinstance(duel.block(shape, [Side.CANDIDATE], warm=1), list):
-                return guess
-    raise UserError(
-        f"--baseline {session.settings.baseline}: {session.baseline.symbol} does not multiply a 5x7 by a 7x3 matrix, "
-        "neither with 32- nor with 64-bit integers; choose another library"
-    )

@@ -72,18 +72,31 @@ class Batching:
         return len(self.layout.pairs)
 
 
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """What a candidate is timed against: its name, its program, and the levels of a fast scheme that it has shown.
+
+    A `trusted` rival is a library: its outputs are verified once per shape and process, those of a candidate always.
+    """
+
+    name: str
+    program: Program
+    levels: SchemeLevels = CLASSICAL
+    trusted: bool = False
+
+
 class WorkerPair:
     """One process pair. `full` compares every element of every output instead of using Freivalds' method.
 
     The seed is this pair's own and secret; data is drawn after the processes have started. Raises HarnessFaultError
-    when the baseline itself fails or returns something other than the product.
+    when the rival itself fails or returns something other than the product.
     """
 
     def __init__(
         self,
         launch: LaunchClockWorker,
         candidate: Program,
-        baseline: Program,
+        rival: Rival,
         batching: Mapping[Shape, Batching],
         seed: int,
         threads: int,
@@ -91,7 +104,8 @@ class WorkerPair:
         full: bool = False,
     ) -> None:
         self._launch = launch
-        self._programs = {Side.CANDIDATE: candidate, Side.BASELINE: baseline}
+        self._programs = {Side.CANDIDATE: candidate, Side.BASELINE: rival.program}
+        self._rival = rival
         self._seed = seed
         self._rng = Generator(SFC64(seed))
         # Both sides get the same order of products, which differs between process pairs.
@@ -220,10 +234,10 @@ class WorkerPair:
         return Turn(batch_ns, batching.count, clean, void=ran.stalled_ns > 0)
 
     def _must_prove(self, side: Side, shape: Shape) -> bool:
-        """Always for the candidate; for the baseline once per shape and process: it is trusted, but may be called
-        wrongly.
+        """Always for a candidate; for a library once per shape and process: it is trusted, but may be called in the
+        wrong way.
         """
-        return side is Side.CANDIDATE or shape not in self._proved
+        return side is Side.CANDIDATE or not self._rival.trusted or shape not in self._proved
 
     def _wrong(self, kept: Sequence[tuple[Side, TurnData, F32]], shape: Shape) -> Rejection | None:
         for side, data, outputs in kept:
@@ -236,7 +250,7 @@ class WorkerPair:
 
     def _blame(self, side: Side, rejection: Rejection) -> Rejection:
         if side is Side.BASELINE:
-            raise HarnessFaultError(f"the baseline failed: {describe(rejection)}")
+            raise HarnessFaultError(f"{self._rival.name} failed: {describe(rejection)}")
         return rejection
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -53,8 +54,15 @@ _JUDGE_OPTIONS = (
     (
         "--core-type",
         "TYPE",
-        "kernels of the OpenBLAS to compare with: auto (its own choice, or OPENBLAS_CORETYPE), strongest (the fastest "
-        "on this machine, timed once a week), or a name such as Haswell (default: auto; ini: roundtable_core_type)",
+        "kernels of the OpenBLAS to compare with: strongest (the fastest on this machine, timed once a week), auto "
+        "(its own choice), or a name such as Haswell (default: strongest, or OPENBLAS_CORETYPE where it is set; ini: "
+        "roundtable_core_type)",
+    ),
+    (
+        "--against",
+        "NAME",
+        "also time every accepted kernel against this one, side by side, for six times the --clock-budget: "
+        "a candidate, matrixmultiply, gemm, faer, or a library with cblas_sgemm (default: off)",
     ),
     ("--min-ratio", "X", "fail if the whole 95 %% interval is below X times BLAS (default: off)"),
     ("--save", "NAME", "save the timings of this session as NAME (default: off)"),
@@ -133,7 +141,7 @@ def _add_ini_options(parser: pytest.Parser) -> None:
     parser.addini("roundtable_suite", "default of --suite", default="default")
     parser.addini("roundtable_baseline", "default of --baseline", default="")
     parser.addini("roundtable_results", "default of --results", default="")
-    parser.addini("roundtable_core_type", "default of --core-type", default="auto")
+    parser.addini("roundtable_core_type", "default of --core-type", default="")
     parser.addini("roundtable_embedder", "default of --embedder", default="hashed")
     parser.addini("roundtable_memory", "default of --memory", default="")
 
@@ -166,8 +174,9 @@ def read(config: pytest.Config) -> Settings:
             repairs=_integer("--repairs", option("repairs"), 2, least=0),
         ),
         baseline=_path(option("baseline") or _ini(config, root, "roundtable_baseline"), config),
-        core_type=option("core_type") or _ini(config, root, "roundtable_core_type"),
+        core_type=option("core_type") or _ini(config, root, "roundtable_core_type") or _usual_core_type(),
         yardsticks=option("yardsticks"),
+        against=option("against"),
         min_ratio=_positive("--min-ratio", option("min_ratio")),
         save=option("save"),
         compare=option("compare"),
@@ -186,10 +195,16 @@ def read(config: pytest.Config) -> Settings:
     )
 
 
+def _usual_core_type() -> str:
+    """The core type of a session that names none: the user's OPENBLAS_CORETYPE, else the strongest."""
+    return "auto" if os.environ.get("OPENBLAS_CORETYPE") else "strongest"
+
+
 def asks_for_judging(config: pytest.Config) -> bool:
     """Whether an option was given that makes sense in a round table only."""
     return any(
-        value_of(config, name) for name in ("generate", "resume", "case", "yardsticks", "verdicts", "save")
+        value_of(config, name)
+        for name in ("generate", "resume", "case", "yardsticks", "verdicts", "save", "against")
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.caches import require_runnable
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 
-def prepare(state: SessionState) -> None:
-    """Build or open everything that judging needs; raises UserError with one line when something is missing."""
+def prepare(state: SessionState, invoked_in: Path) -> None:
+    """Build or open everything that judging needs; raises UserError with one line when something is missing.
+
+    `invoked_in` is the folder to which paths on the command line are relative.
+    """
     from harness.clock import suites
     from harness.compile.rustc import MEMORY_LIMIT_BYTES
     from harness.judge.worker import ulimits
@@ -29,7 +33,7 @@ def prepare(state: SessionState) -> None:
     if settings.generate:
         state.lock = lock_evolution(settings)
     cores = state.shared.machine.cores
-    worker_bytes = limits_for(suites.parse(settings.suite), len(cores), cores).memory_bytes
+    worker_bytes = limits_for(suites.parse(settings.suite), len(cores) + 1, cores).memory_bytes
     ulimits.require(max(MEMORY_LIMIT_BYTES, worker_bytes))
     host = state.shared.tools.host
     if settings.unsandboxed:
@@ -40,6 +44,10 @@ def prepare(state: SessionState) -> None:
         sandbox.require(host)
     # Opening the clock finds the baseline and parses the suite; both raise UserError when they are bad.
     assert state.shared.clock.suite
+    if settings.against is not None:
+        from harness.front_door import rivals
+
+        state.rival = rivals.find(settings.against, invoked_in, state.shared)
 
 
 def lock_evolution(settings: Settings) -> FileLock:

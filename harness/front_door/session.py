@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,18 @@ import pytest
 from harness import records, saved_timings
 from harness.announce import Announce
 from harness.durable import append_line
-from harness.errors import UserError
+from harness.errors import HarnessFaultError, UserError
 from harness.pipeline import GatePassed, Inspection, SharedTools
 from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
 from harness.settings import Settings, Untimed
-from harness.verdict import Accepted, Gate, Rejection, Score, Verdict
+from harness.verdict import Accepted, Gate, Rejection, Score, Verdict, describe
 from harness.visible import shown_in
 
 if TYPE_CHECKING:
     from filelock import FileLock
+
+    from harness.clock.duel import Duel
+    from harness.clock.worker_pair import Rival
 
 
 class SessionState:
@@ -32,6 +36,9 @@ class SessionState:
         self.reported: set[Path] = set()
         self._saved: dict[str, saved_timings.Ratio] | None = None
         self._recorded: set[str] = set()
+        # The rival that --against names, once it is prepared, and the duel of each accepted candidate, by folder.
+        self.rival: Rival | None = None
+        self._duels: dict[Path, Duel | str] = {}
         # Why records could not be written; empty while they can.
         self.unrecorded = ""
         # Held while this process runs an evolution; the operating system releases it when the process ends.
@@ -42,9 +49,33 @@ class SessionState:
         if self.settings.case:
             return replay_case(inspection, gate, self.settings.case)
         outcome = inspection.through(gate)
+        if self.rival is not None and isinstance(inspection.verdict, Accepted):
+            self._duel(inspection, self.rival)
         if inspection.verdict is not None:
             self._record(inspection, inspection.verdict)
         return outcome
+
+    def _duel(self, inspection: Inspection, rival: Rival) -> None:
+        """Time an accepted candidate against the session's rival, once."""
+        folder = inspection.candidate.folder
+        if folder in self._duels:
+            return
+        try:
+            found = inspection.duel(rival)
+        except HarnessFaultError as fault:
+            self._duels[folder] = f"not timed: {fault}"
+            return
+        self._duels[folder] = found if not isinstance(found, Rejection) else f"not timed: {describe(found)}"
+
+    def _record_of(self, inspection: Inspection, verdict: Verdict) -> records.Record:
+        """The record of a verdict, with the duel if there was one."""
+        record = records.record_of(inspection.candidate, verdict, self.circumstances(inspection))
+        duel = self._duels.get(inspection.candidate.folder)
+        if duel is None or isinstance(duel, str):
+            return record
+        return replace(
+            record, rival=duel.rival, rival_ratio=duel.ratio, rival_low=duel.low, rival_high=duel.high
+        )
 
     def circumstances(self, inspection: Inspection) -> records.Circumstances:
         """The conditions under which this inspection's record holds."""
@@ -89,6 +120,8 @@ class SessionState:
                 self._claim_line(inspection, verdict),
                 f"{inspection.candidate.name}: {comparison.kind} ({comparison.why})" if comparison else None,
                 self._undecided_line(inspection, score),
+                self._installed_line(inspection, score),
+                *duel_lines(inspection.candidate.name, self._duels.get(inspection.candidate.folder)),
             )
             timing = TimingReport(
                 per_shape=score.per_shape,
@@ -102,7 +135,7 @@ class SessionState:
                 uncompared=comparison.why if comparison is not None and comparison.change is None else "",
             )
         return VerdictReport(
-            record=records.record_of(inspection.candidate, verdict, self.circumstances(inspection)),
+            record=self._record_of(inspection, verdict),
             manifest=ManifestFacts(
                 parent=manifest.parent or ", ".join(manifest.parents),
                 expect=manifest.expect,
@@ -174,6 +207,13 @@ class SessionState:
             "neither confirmed nor failed; a longer --clock-budget narrows the interval"
         )
 
+    def _installed_line(self, inspection: Inspection, score: Score) -> str | None:
+        """A remark with the ratio to the library as installed, where the baseline has other kernels."""
+        if score.installed_ratio is None:
+            return None
+        installed = self.shared.clock.installed
+        return f"{inspection.candidate.name}: {score.installed_ratio:.3f}x {installed} as installed"
+
     def _claim_line(self, inspection: Inspection, verdict: Accepted) -> str | None:
         """A remark that compares today's ratio with the claim in candidate.toml; None without a claim."""
         claim = inspection.candidate.manifest.claim
@@ -204,7 +244,7 @@ class SessionState:
         if key in self._recorded:
             return
         self._recorded.add(key)
-        record = records.record_of(inspection.candidate, verdict, self.circumstances(inspection))
+        record = self._record_of(inspection, verdict)
         entry = records.full_record(record, inspection.candidate, verdict, self.facts(record.threads))
         try:
             append_line(self.records_path, entry)
@@ -238,6 +278,21 @@ def replay_case(inspection: Inspection, gate: Gate, case: str) -> GatePassed | R
         return GatePassed(gate, 0.0, dict(outcome.notes) | {"case": case})
     inspection.verdict = outcome
     return outcome
+
+
+def duel_lines(name: str, duel: Duel | str | None) -> list[str]:
+    """What the summary says of a candidate's duel: the mean, and the shapes at which it is slower."""
+    if duel is None or isinstance(duel, str):
+        return [] if duel is None else [f"{name}: {duel}"]
+    lines = [
+        f"{name} against {duel.rival}: {duel.ratio:.3f}x [{duel.low:.3f}, {duel.high:.3f}], {duel.outcome} "
+        f"({duel.seconds:.0f} s)"
+    ]
+    if duel.lost:
+        slower = {one.shape: one for one in duel.per_shape}
+        told = ", ".join(f"{shape} ({slower[shape].ratio:.3f}x)" for shape in duel.lost)
+        lines.append(f"    slower at {told}")
+    return lines
 
 
 def _ratio_text(score: Score) -> str:

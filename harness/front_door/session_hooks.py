@@ -56,7 +56,7 @@ def _prepare(config: pytest.Config) -> None:
     from harness.front_door.preparation import prepare
 
     try:
-        prepare(config.stash[STATE])
+        prepare(config.stash[STATE], config.invocation_params.dir)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
     except HarnessFaultError as fault:

@@ -58,6 +58,28 @@ def test_a_library_without_core_types_is_told(tmp_path: Path) -> None:
         baselines.with_core_type(replace(NUMPYS, name="MKL"), "Haswell")
 
 
+def test_where_there_is_nothing_to_choose_the_library_is_its_own_strongest(tmp_path: Path) -> None:
+    opened = session(tmp_path).core_types()
+    mkl = replace(opened.baseline, name="MKL")
+    assert replace(opened, baseline=mkl).strongest() == mkl
+    unknown = replace(opened, machine=replace(opened.machine, isa=()))
+    assert unknown.strongest() == opened.baseline
+
+
+@openblas
+@pytest.mark.slow
+def test_the_library_as_installed_is_timed_where_the_baseline_has_other_kernels(tmp_path: Path) -> None:
+    assert session(tmp_path).installed_ratio(1) is None
+    others = session(tmp_path).core_types().different()
+    own = session(tmp_path).baseline.architecture
+    slower = next(found.core_type for found in others if found.architecture != own)
+    opened = session(tmp_path, slower)
+    found = opened.installed_ratio(1)
+    assert found is not None
+    assert 0.5 < found < 20
+    assert opened.installed_ratio(1) == found, "timed twice"
+
+
 @openblas
 @pytest.mark.slow
 def test_the_strongest_is_measured_once_and_kept(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""A duel: two kernels timed against each other in one session, as the clock times a kernel against BLAS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from harness.clock.pairs import Plan, Samples
+from harness.clock.session import ClockSession
+from harness.clock.worker_pair import Rival
+from harness.judge.scheme_levels import SchemeLevels
+from harness.shapes import Shape
+from harness.verdict import Rejection
+
+# A duel gets this many times the clock's budget, in seconds for five shapes; the wanted half-width of one shape's
+# interval, and the most processes. Half a percent is then told apart in the mean of five shapes.
+BUDGETS, TARGET, MAX_PROCESSES = 6.0, 0.006, 240
+USUAL_SHAPES = 5
+
+
+class Outcome(StrEnum):
+    """Who is faster, beyond the 95 % interval."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    LEVEL = "level"
+
+
+def outcome_of(low: float, high: float) -> Outcome:
+    """The outcome for an interval of t_rival / t_candidate."""
+    return Outcome.FASTER if low > 1 else Outcome.SLOWER if high < 1 else Outcome.LEVEL
+
+
+@dataclass(frozen=True, slots=True)
+class DuelShape:
+    """One shape of a duel: t_rival / t_candidate with its 95 % interval."""
+
+    shape: Shape
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """t_rival / t_candidate: geometric mean over the suite with its 95 % interval, and every shape; above 1 the
+    candidate is faster than its rival.
+    """
+
+    rival: str
+    ratio: float
+    low: float
+    high: float
+    seconds: float
+    per_shape: tuple[DuelShape, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the candidate is faster than its rival, beyond the interval of the mean."""
+        return outcome_of(self.low, self.high)
+
+    @property
+    def lost(self) -> tuple[Shape, ...]:
+        """The shapes at which the candidate is slower, beyond the interval of that shape."""
+        return tuple(one.shape for one in self.per_shape if outcome_of(one.low, one.high) is Outcome.SLOWER)
+
+
+def duel(
+    candidate: Rival, rival: Rival, thread_class: str, session: ClockSession, budgets: float = BUDGETS
+) -> Duel | Rejection:
+    """Time `candidate` against `rival` over the session's suite; both have passed the judging gates.
+
+    `budgets`: how many times the clock's budget it may take.
+
+    A rejection is the candidate's. Waits for the clock's lock. Raises HarnessFaultError when the rival fails.
+    """
+    threads, began_s = session.threads(thread_class), session.now_s()
+    with session.alone(threads):
+        control = session.control(threads)
+        longer = max(1.0, len(session.suite) / USUAL_SHAPES)
+        budget_s = budgets * session.settings.clock_budget_s * longer
+        plan = Plan(session.suite, budget_s, target=TARGET, max_processes=MAX_PROCESSES)
+        levels = _either(candidate.levels, rival.levels, session.suite)
+        samples = session.race(plan, candidate.program, threads, levels, rival=rival)
+        if not isinstance(samples, Samples):
+            return samples
+    rng = np.random.default_rng(session.seed())
+    mean = samples.mean(rng).widened(control.bias)
+    shapes = [(shape, samples.interval(shape, rng).widened(control.bias)) for shape in samples.plan.shapes]
+    return Duel(
+        rival.name,
+        mean.ratio,
+        mean.low,
+        mean.high,
+        session.now_s() - began_s,
+        tuple(DuelShape(shape, found.ratio, found.low, found.high) for shape, found in shapes),
+    )
+
+
+def _either(one: SchemeLevels, other: SchemeLevels, shapes: tuple[Shape, ...]) -> SchemeLevels:
+    """Levels that leave both kernels room for the sums of their schemes."""
+    return SchemeLevels({shape: max(one.at(shape), other.at(shape)) for shape in shapes})

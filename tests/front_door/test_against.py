@@ -1,0 +1,74 @@
+"""`--against`: an accepted kernel is timed against another one, in the same session."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import NAIVE, add_candidate
+
+QUICK = ("--suite", "96x96x96", "--clock-budget", "1", "--profile", "quick", "-p", "no:cacheprovider")
+# The row of C is the inner loop, so that it is vectorised: several times as fast as NAIVE.
+ROWS = """
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    if k == 0 || n == 0 {
+        return;
+    }
+    for (row, out) in a.chunks_exact(k).zip(c.chunks_exact_mut(n)).take(m) {
+        for (&x, from) in row.iter().zip(b.chunks_exact(n)) {
+            for (sum, &y) in out.iter_mut().zip(from) {
+                *sum += x * y;
+            }
+        }
+    }
+}
+"""
+WRONG = NAIVE.replace("c[i * n + j] = sum;", "if i == j { c[i * n + j] = sum; }")
+
+
+def judge(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return project.runpytest_subprocess(*QUICK, *arguments)
+
+
+@pytest.mark.slow
+def test_the_faster_of_two_candidates_wins_in_either_role(project: pytest.Pytester) -> None:
+    add_candidate(project, "loops", NAIVE)
+    add_candidate(project, "rows", ROWS)
+    result = judge(project, "candidates/rows", "--against", "loops", "--verdicts", "v.jsonl")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["judging loops, the rival*", "rows against loops: *x [[]*, *], faster (*"])
+    line = json.loads((project.path / "v.jsonl").read_text())
+    assert line["rival"] == "loops"
+    assert 1 < line["rival_low"] <= line["rival_ratio"] <= line["rival_high"]
+
+    result = judge(project, "candidates/loops", "--against", "candidates/rows")
+    result.stdout.fnmatch_lines(["loops against candidates/rows: 0.*, slower (*", "*slower at 96x96x96 (0.*"])
+
+
+@pytest.mark.slow
+def test_a_crate_and_a_library_can_be_rivals(project: pytest.Pytester) -> None:
+    from harness.clock import baseline
+
+    add_candidate(project, "rows", ROWS)
+    blas = str(baseline.find(None).path)
+    result = judge(project, "candidates/rows", "--against", blas)
+    result.stdout.fnmatch_lines(["rows against OpenBLAS *: 0.*, slower (*"])
+    result = judge(project, "candidates/rows", "--against", "matrixmultiply")
+    result.stdout.fnmatch_lines(["rows against matrixmultiply *: *x [[]*"])
+
+
+def test_a_rival_that_is_not_there_is_a_usage_error(project: pytest.Pytester) -> None:
+    add_candidate(project, "rows", ROWS)
+    result = judge(project, "candidates/rows", "--against", "columns")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--against columns: no such thing; name a candidate*"])
+
+
+def test_a_rival_that_is_rejected_is_a_usage_error(project: pytest.Pytester) -> None:
+    add_candidate(project, "rows", ROWS)
+    add_candidate(project, "diagonal", WRONG)
+    result = judge(project, "candidates/rows", "--against", "diagonal")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--against diagonal: rejected at shapes: wrong at *"])
