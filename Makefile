@@ -1,6 +1,7 @@
 # make evolve   create .venv, install the base package, evolve four generations
 # make test     create .venv, install everything, run all tests: two at a time, then those that take timings
 # make quick    the tests without the slow ones, two at a time: under three minutes on two cores
+# make bench    libraries and evolved kernels side by side, in results/; QUICK=1 takes under five minutes
 # make check    what CI runs: format, lint, types, tests
 # make install  only the base package into .venv
 # make hooks    run the checks of `make lint` before each commit (pre-commit)
@@ -17,7 +18,7 @@ export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 # One BLAS thread each: two processes with two spinning threads each take three times as long on two cores.
 PARALLEL := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: evolve test quick check install lint hooks clean
+.PHONY: evolve test quick bench check install lint hooks clean
 
 evolve: install
 	$(BIN)/pytest --generate 4
@@ -28,6 +29,9 @@ test: $(VENV)/.installed-all
 
 quick: $(VENV)/.installed-all
 	$(PARALLEL) -q -m "not slow and not alone"
+
+bench: install
+	$(BIN)/python -m harness.studies.bench $(if $(QUICK),--quick)
 
 check: lint test
 

@@ -20,7 +20,7 @@ BUDGETS, TARGET, MAX_PROCESSES = 6.0, 0.006, 240
 USUAL_SHAPES = 5
 
 
-class Outcome(StrEnum):
+class Standing(StrEnum):
     """Who is faster, beyond the 95 % interval."""
 
     FASTER = "faster"
@@ -28,9 +28,9 @@ class Outcome(StrEnum):
     LEVEL = "level"
 
 
-def outcome_of(low: float, high: float) -> Outcome:
-    """The outcome for an interval of t_rival / t_candidate."""
-    return Outcome.FASTER if low > 1 else Outcome.SLOWER if high < 1 else Outcome.LEVEL
+def standing_of(low: float, high: float) -> Standing:
+    """The standing for an interval of t_rival / t_candidate."""
+    return Standing.FASTER if low > 1 else Standing.SLOWER if high < 1 else Standing.LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Duel:
     per_shape: tuple[DuelShape, ...]
 
     @property
-    def outcome(self) -> Outcome:
+    def standing(self) -> Standing:
         """Whether the candidate is faster than its rival, beyond the interval of the mean."""
-        return outcome_of(self.low, self.high)
+        return standing_of(self.low, self.high)
 
     @property
     def lost(self) -> tuple[Shape, ...]:
         """The shapes at which the candidate is slower, beyond the interval of that shape."""
-        return tuple(one.shape for one in self.per_shape if outcome_of(one.low, one.high) is Outcome.SLOWER)
+        return tuple(one.shape for one in self.per_shape if standing_of(one.low, one.high) is Standing.SLOWER)
 
 
 def duel(

@@ -285,7 +285,7 @@ def duel_lines(name: str, duel: Duel | str | None) -> list[str]:
     if duel is None or isinstance(duel, str):
         return [] if duel is None else [f"{name}: {duel}"]
     lines = [
-        f"{name} against {duel.rival}: {duel.ratio:.3f}x [{duel.low:.3f}, {duel.high:.3f}], {duel.outcome} "
+        f"{name} against {duel.rival}: {duel.ratio:.3f}x [{duel.low:.3f}, {duel.high:.3f}], {duel.standing} "
         f"({duel.seconds:.0f} s)"
     ]
     if duel.lost:
