@@ -7,9 +7,11 @@ import asyncio
 import pytest
 
 from harness.candidate import KERNEL_FILE, Candidate
+from harness.errors import HarnessFaultError
 from harness.front_door.collect import KernelFile
 from harness.front_door.session import SessionState
-from harness.verdict import At, Gate, HarnessError, Verdict
+from harness.pipeline import Inspection
+from harness.verdict import Accepted, At, Gate, HarnessError, Rejection, Verdict
 
 
 class LiveJudge:
@@ -17,6 +19,8 @@ class LiveJudge:
 
     def __init__(self, session: pytest.Session) -> None:
         self.session = session
+        # The accepted kernels of this session, in the order judged.
+        self.accepted: list[Inspection] = []
 
     def __call__(self, candidate: Candidate) -> Verdict:
         """Judge one candidate now; raises KeyboardInterrupt like any pytest item."""
@@ -32,6 +36,8 @@ class LiveJudge:
         verdict = kernel.inspection().verdict
         if verdict is None:
             return HarnessError("the gates ended without a verdict", At(Gate.CLOCK))
+        if isinstance(verdict, Accepted):
+            self.accepted.append(kernel.inspection())
         return verdict
 
 
@@ -44,4 +50,29 @@ def evolve_in_session(session: pytest.Session, state: SessionState) -> tuple[str
 
     settings = state.settings
     session.testscollected += settings.generate * settings.population * len(Gate)
-    return asyncio.run(run_evolution(state.shared, LiveJudge(session), state.say)).notices
+    judge = LiveJudge(session)
+    notices = asyncio.run(run_evolution(state.shared, judge, state.say)).notices
+    return (*notices, *_final(judge.accepted))
+
+
+def _final(accepted: list[Inspection]) -> list[str]:
+    """The duel of the two best kernels of a run whose intervals overlap, as a line below the table."""
+    scored = [(one, one.verdict.score.claimed) for one in accepted if isinstance(one.verdict, Accepted)]
+    scored.sort(key=lambda pair: pair[1].ratio, reverse=True)
+    if len(scored) < 2 or scored[0][1].ratio_low > scored[1][1].ratio_high:
+        return []
+    first, second = scored[0][0], scored[1][0]
+    if first.threads != second.threads:
+        return []
+    try:
+        found = first.duel(second.as_rival())
+    except HarnessFaultError:
+        return []
+    if isinstance(found, Rejection):
+        return []
+    names = (first.candidate.name, second.candidate.name)
+    interval = f"{found.ratio:.3f}x [{found.low:.3f}, {found.high:.3f}] ({found.seconds:.0f} s)"
+    if found.standing == "level":
+        return [f"final: {names[0]} and {names[1]} are level: {interval}"]
+    winner, other = names if found.standing == "faster" else names[::-1]
+    return [f"final: {winner} is faster than {other}; {names[0]} against {names[1]}: {interval}"]

@@ -83,6 +83,10 @@ class Schedule(BaseModel):
         description="columns beyond the last full vector: masked loads and stores, or a copy of the tile",
     )
     direct_edge: int = Field(default=64, ge=0, le=4096, description="no packing while m*k*n <= direct_edge^3")
+    thin: bool = Field(
+        default=False,
+        description="other loops where C has few rows or columns: B streamed row by row, taller tiles",
+    )
     threads: ThreadClass = 1
     split: Literal["rows", "cols", "grid"] = Field(
         default="rows", description="what is divided among the threads"

@@ -94,6 +94,7 @@ def space(
             Knob("prefetch_b", (0, 8, 16)),
             Knob("prefetch_a", (0, 8)),
             Knob("prefetch_c", (True, False)),
+            Knob("thin", (True, False)),
         ]
     if threads == "all":
         knobs += [Knob("tasks_per_thread", (1, 2, 4)), Knob("parallel_edge", (96, 128, 160, 224))]

@@ -116,6 +116,27 @@ def test_random_points_of_the_space_build_without_a_warning_and_are_right(seed: 
     check_shapes(library, SMALL + RAGGED, threads=threads, seed=seed)
 
 
+# Few rows, with B on both sides of the size from which it is streamed; few columns, whole and ragged.
+THIN = [
+    Shape(1, 700, 130), Shape(1, 33, 4099), Shape(2, 300, 307), Shape(3, 257, 401), Shape(2, 9, 70),
+    Shape(40, 33, 5), Shape(29, 40, 8), Shape(53, 70, 16), Shape(31, 64, 4), Shape(700, 20, 3),
+]  # fmt: skip
+
+
+@pytest.mark.skipif(not UNITS, reason="this machine has no vector unit that the templates know")
+@pytest.mark.parametrize("isa", UNITS)
+@pytest.mark.parametrize("edges", ["mask", "tile"])
+@pytest.mark.parametrize("pack_a", ["strip", "panel", "none"])
+def test_thin_products_have_loops_of_their_own_and_are_right(isa: str, edges: str, pack_a: str) -> None:
+    plain = analytical.first(HERE, "all", isa=isa).model_dump() | {"parallel_edge": 8, "edges": edges}
+    plain |= {"pack_a": pack_a} | ({"pack_b": "none"} if pack_a == "none" else {})
+    schedule = Schedule.model_validate(plain | {"thin": True})
+    source = render(schedule, "thin")
+    assert "fn rows_by_matrix" in source
+    assert "fn rows_by_matrix" not in render(Schedule.model_validate(plain | {"thin": False}), "thick")
+    check_shapes(build(source, "unsafe"), THIN + SMALL, threads=min(2, len(HERE.cores)))
+
+
 @pytest.mark.parametrize("family", ["packed", "packed_intrinsics"])
 def test_each_element_is_summed_in_the_order_of_k_for_any_blocking(family: str) -> None:
     """Schedules with different blocks, packing and split agree bit for bit; scaling rows by powers of two is exact."""
