@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.judge.examination import Examination, Examined
     from harness.judge.scheme_levels import SchemeLevels
     from harness.judge.worker.calls import Program
+    from harness.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,16 @@ class Inspection:
 
         # Where the judge had no objection to a classical kernel, this one is held as one.
         held = dict.fromkeys(timed(self.examination), 0)
-        return SchemeLevels(held | self.examination.levels, self.candidate.manifest.scheme)
+        shown = held | self.examination.levels
+        return SchemeLevels(shown, self.candidate.manifest.scheme, self._ask_levels)
+
+    def _ask_levels(self, shape: Shape) -> int:
+        """The levels of a fast scheme that the kernel shows at a shape which the judging gates did not ask about."""
+        from harness.judge.kernel_runner import KernelRunner
+        from harness.judge.mixing import levels_shown
+
+        with KernelRunner(self.examination, Gate.CLOCK) as runner:
+            return levels_shown(runner, shape, self.examination.seed)
 
     def as_rival(self) -> Rival:
         """The kernel as the rival of a duel; it must have passed the judging gates."""

@@ -211,7 +211,7 @@ class RealData(TurnData):
         return _counterexample(got[row], want[row], ok[row], int(rows[row])), believed
 
     def _bound(self, a: F32, b: F32) -> F64 | float:
-        return componentwise_bound(a, b) if self.levels == 0 else normwise_bound(a, b)
+        return componentwise_bound(a, b) if self.levels == 0 else normwise_bound(a, b, self.levels)
 
     def verify_fully(self, c: F32) -> Counterexample | None:
         """See TurnData; every element within the bound of the kernel's tier."""

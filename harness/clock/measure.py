@@ -106,6 +106,7 @@ def _with_elsewhere(score: Score, trial: _Trial) -> Score | Rejection:
     rng = np.random.default_rng(trial.session.seed())
     shapes = secret_shapes(trial.session.suite, rng)
     budget_s = ELSEWHERE_SHARE * trial.session.settings.clock_budget_s
+    trial = replace(trial, levels=trial.levels.asked_at(shapes))
     samples = trial.race(Plan(shapes, budget_s, min_processes=3, max_processes=6))
     if not isinstance(samples, Samples):
         return samples

@@ -101,6 +101,13 @@ class Examination:
         """ "normwise" once the kernel has shown a fast bilinear scheme at any shape."""
         return "normwise" if any(self.levels.values()) else "componentwise"
 
+    def granted_levels(self, shape: Shape) -> int:
+        """The levels of a fast scheme whose errors are allowed at a shape: those shown there, and at a shape where the
+        kernel was not asked as many as the shorter side of C can be halved.
+        """
+        room = max(min(shape.m, shape.n) - 1, 1).bit_length()
+        return min(self.levels.get(shape, room), room)
+
     def seed_at(self, index: int) -> int:
         """The seed of the index-th case. Seeds are consecutive; the generator turns them into unrelated streams."""
         return (self.seed + index) % (1 << SEED_BITS)

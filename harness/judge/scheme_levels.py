@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from harness.candidate import DeclaredScheme
 from harness.shapes import Shape
@@ -18,11 +18,20 @@ LEVELS_THAT_SAVE = 3
 @dataclass(frozen=True, slots=True)
 class SchemeLevels:
     """The levels that a kernel has shown, by shape, in halvings of the rows or columns; 0 where it mixes nothing. Empty
-    for a classical kernel. `declared` is the [scheme] of its candidate.toml.
+    for a classical kernel. `declared` is the [scheme] of its candidate.toml. `ask` runs the kernel to find its levels
+    at a further shape.
     """
 
     shown: Mapping[Shape, int] = field(default_factory=dict)
     declared: DeclaredScheme | None = None
+    ask: Callable[[Shape], int] | None = None
+
+    def asked_at(self, shapes: Iterable[Shape]) -> SchemeLevels:
+        """The same with the levels at these shapes, too; a kernel without a scheme anywhere is not asked."""
+        if self.ask is None or not any(self.shown.values()):
+            return self
+        more = {shape: self.ask(shape) for shape in shapes if shape not in self.shown}
+        return replace(self, shown={**self.shown, **more})
 
     def at(self, shape: Shape) -> int:
         """The levels at a shape. Where the kernel was not asked, those of the largest shape asked that is no larger,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,15 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.clock.data import ExactData
+from harness.judge import search
 from harness.judge.inputs import generator
+from harness.judge.kernel_runner import KernelRunner
 from harness.judge.mixing import _halves
+from harness.judge.oracles import named
 from harness.judge.oracles.values import _filling
+from harness.judge.reference import normwise_bound, product_f64
 from harness.judge.worker.autopsy import WorkerEnd, verdict
 from harness.judge.worker.calls import F32, Layout
 from harness.judge.worker.limits import LARGEST_PADDED, PADDED_FLOPS_PER_S, time_limit_s
 from harness.judge.worker.process import Death
 from harness.shapes import Shape
-from harness.verdict import At, Crash, Gate, OutOfMemory, Panic
+from harness.verdict import At, Crash, Gate, OutOfMemory, Panic, Wrong
+from tests.judge.fakes import examination_for, strassen
 
 
 def test_a_kernel_may_take_the_time_of_the_padded_square() -> None:
@@ -68,6 +74,49 @@ def winograd(a: F32, b: F32, least: int) -> F32:
     u2 = p1 + p6
     u3, u4 = u2 + p7, u2 + p5
     return np.block([[p1 + p2, u4 + p3], [u3 - p4, u3 + p5]])
+
+
+def padded_to_a_square(a: F32, b: F32, c: F32) -> None:
+    """One level of Strassen's scheme on squares with a power of two as edge, where that is above 64."""
+    (m, k), n = a.shape, b.shape[1]
+    edge = 1 << (max(m, k, n, 1) - 1).bit_length()
+    x, y = np.zeros((edge, edge), np.float32), np.zeros((edge, edge), np.float32)
+    x[:m, :k], y[:k, :n] = a, b
+    z = np.empty_like(x)
+    with np.errstate(all="ignore"):
+        strassen(1, 65)(x, y, z)
+    c[...] = z[:m, :n]
+
+
+@pytest.mark.parametrize("largest_cube", [600, 60])
+def test_infinities_may_meet_the_zeros_of_a_padded_square_where_nothing_else_mixes(
+    largest_cube: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cube around the shape shows the padding, and a flat product where the cube would be too large."""
+    monkeypatch.setattr(search, "LARGEST_SQUARE", largest_cube)
+    oracle, shape = named("special-mixture"), Shape(50, 72, 45)
+    for counts_padding, expected in ((True, type(None)), (False, Wrong)):
+        with KernelRunner(examination_for(padded_to_a_square), Gate.VALUES) as runner:
+            found = search.judge(runner, replace(oracle, counts_padding=counts_padding), shape, 1)
+        assert isinstance(found, expected), found
+
+
+def test_a_kernel_that_mixes_nothing_anywhere_must_treat_infinities_right() -> None:
+    def careless(a: F32, b: F32, c: F32) -> None:
+        with np.errstate(all="ignore"):
+            c[...] = np.where(np.isinf(a @ b), np.float32(np.nan), a @ b)
+
+    with KernelRunner(examination_for(careless), Gate.VALUES) as runner:
+        assert isinstance(search.judge(runner, named("special-mixture"), Shape(50, 72, 45), 1), Wrong)
+
+
+@pytest.mark.parametrize("levels", [4, 6])
+def test_each_level_beyond_four_doubles_the_normwise_bound(levels: int) -> None:
+    rng = np.random.default_rng(levels)
+    a, b = (rng.uniform(-1, 1, (512, 512)).astype(np.float32) for _ in range(2))
+    error = float(np.abs(winograd(a, b, 512 >> levels) - product_f64(a, b)).max())
+    assert 0.1 < error / normwise_bound(a, b, levels) < 0.75
+    assert normwise_bound(a, b, levels) == 2.0 ** (levels - 4) * normwise_bound(a, b)
 
 
 @pytest.mark.parametrize("edge", [64, 256, 512])

@@ -71,6 +71,20 @@ def test_beyond_the_largest_shape_asked_each_doubling_may_add_a_level() -> None:
     assert [levels.at(Shape(edge, edge, edge)) for edge in (1024, 2048, 4096)] == [2, 3, 4]
 
 
+def test_a_kernel_with_a_scheme_is_asked_about_further_shapes() -> None:
+    """Between shapes that mix nothing and shapes that do, levels cannot be derived."""
+    known, new, asked = Shape(64, 64, 64), Shape(86, 92, 91), []
+
+    def ask(shape: Shape) -> int:
+        asked.append(shape)
+        return 1
+
+    levels = SchemeLevels({known: 0, Shape(128, 128, 128): 1}, ask=ask).asked_at((known, new))
+    assert (levels.at(known), levels.at(new), asked) == (0, 1, [new])
+    assert SchemeLevels({known: 0}, ask=ask).asked_at((new,)).at(new) == 0
+    assert asked == [new]
+
+
 def test_a_saving_needs_levels_and_ends_with_three() -> None:
     shape = Shape(64, 64, 64)
     assert CLASSICAL.saving(shape) == 1

@@ -178,6 +178,7 @@ ORACLES = (
         applies_to=AppliesTo.CLASSICAL,
         smallest=LEAST,
         patience_s=2.0,
+        counts_padding=True,
     ),
     Oracle(
         "pattern-mixture",

@@ -30,7 +30,8 @@ from harness.verdict import Counterexample, Gate
 
 
 def normwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|.
+    """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|, twice that for each
+    level beyond four.
 
     Kills short mantissas and wrong elements in kernels that were classified as a fast scheme. An honest fast scheme
     passes because it is normwise stable.
@@ -38,7 +39,7 @@ def normwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
     a, b, kind = graded_reals(generator(seed), shape, seed, even=True)
     got = runner.product(a, b, seed)
     want = product_f64(a, b)
-    ok = np.abs(got - want) <= normwise_bound(a, b)
+    ok = np.abs(got - want) <= normwise_bound(a, b, runner.examination.granted_levels(shape))
     return first_wrong(got, ok, want, f"outside the normwise bound on {kind}")
 
 
@@ -58,8 +59,7 @@ def mean_square(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     error = got - want
     mean, bias = float(np.sqrt(np.mean(error**2))), float(abs(np.mean(error)))
     unit = float(np.sqrt(np.mean(rms_unit(a, b, want) ** 2)))
-    room = max(min(shape.m, shape.n) - 1, 1).bit_length()
-    levels = min(runner.examination.levels.get(shape, room), room)
+    levels = runner.examination.granted_levels(shape)
     if mean <= 2.0**levels * unit and (error.size < ENOUGH or bias <= max(ONE_SIGN * mean, unit)):
         return None
     problem = "larger than a fast scheme's" if mean > 2.0**levels * unit else "of one sign"

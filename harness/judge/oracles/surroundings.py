@@ -100,7 +100,8 @@ def other_cores(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
             a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
             got, want = other.product(a, b, seed), product_f64(a, b)
             fast = runner.examination.numerics == "normwise"
-            bound = np.full(want.shape, normwise_bound(a, b)) if fast else componentwise_bound(a, b)
+            levels = runner.examination.granted_levels(shape)
+            bound = np.full(want.shape, normwise_bound(a, b, levels)) if fast else componentwise_bound(a, b)
             wrong = first_wrong(got, np.abs(got - want) <= bound, want, f"reals, {name}")
         if wrong is not None:
             return wrong
