@@ -146,8 +146,11 @@ def _confirmed(samples: Samples, trial: _Trial) -> Score | Rejection:
     rng = np.random.default_rng(trial.session.seed())
     # A turn of seconds is not a lucky outlier, and confirming it would take as long again.
     quick = [shape for shape in samples.plan.shapes if not _slow(samples, shape)]
-    suspicious = tuple(shape for shape in quick if samples.interval(shape, rng).ratio > SUSPICIOUS)
-    usual = tuple(shape for shape in quick if shape not in suspicious)
+    found = {shape: samples.interval(shape, rng) for shape in quick}
+    suspicious = tuple(shape for shape in quick if found[shape].ratio > SUSPICIOUS)
+    # What is clearly slow makes no claim that needs a second measurement.
+    slow = {shape for shape in quick if found[shape].high < CLEARLY_SLOW}
+    usual = tuple(shape for shape in quick if shape not in suspicious and shape not in slow)
     spread = 0.0
     for shapes, full in ((suspicious, True), (usual, False)):
         if not shapes:

@@ -85,7 +85,7 @@ class Schedule(BaseModel):
     direct_edge: int = Field(default=64, ge=0, le=4096, description="no packing while m*k*n <= direct_edge^3")
     thin: bool = Field(
         default=False,
-        description="other loops where C has few rows or columns: B streamed row by row, taller tiles",
+        description="C with one to three rows: a large B is streamed row by row instead of in tiles",
     )
     threads: ThreadClass = 1
     split: Literal["rows", "cols", "grid"] = Field(

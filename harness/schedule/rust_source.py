@@ -67,9 +67,6 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "padded": padded,
         "needs_strips": s.threads == "all" or ((packs_a or packs_b) and s.pack_b != "strip"),
         "k_major": s.pack_a == "panel",
-        "tall": _tall(s),
-        "most_rows": max(s.mr, _tall(s)) if s.thin else s.mr,
-        "tiles": _tiles(s),
         "a_floats": _a_floats(s),
         "b_floats": _b_floats(s, padded),
         "b_floats_safe": _b_floats(s, True),
@@ -167,17 +164,6 @@ def _b_floats(s: Schedule, padded: bool) -> str:
         return "0"
     columns = "NC.min(job.n.next_multiple_of(NR))" if s.pack_b == "panel" else "NR"
     return f"(KC.min(job.k) * {columns}).next_multiple_of(16)"
-
-
-def _tall(s: Schedule) -> int:
-    """Rows of the tile with a single vector of columns: enough chains of FMAs, and registers to spare."""
-    return min(UNITS[s.isa].registers - 4, 16)
-
-
-def _tiles(s: Schedule) -> list[tuple[int, int]]:
-    """(rows, vectors) of every micro-kernel that the code may call."""
-    usual = [(rows, vectors) for rows in range(1, s.mr + 1) for vectors in range(1, s.vectors + 1)]
-    return usual + ([(rows, 1) for rows in range(s.mr + 1, _tall(s) + 1)] if s.thin else [])
 
 
 def _prefetch_lines(s: Schedule) -> str:

@@ -81,7 +81,7 @@ def space(
     knobs = [
         Knob("tile", FAMILIES[chosen].tiles[base.isa]),
         Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
-        Knob("mc", (1, 48, 96, 192, 384, 1024)),
+        Knob("mc", (1, 48, 72, 96, 192, 384, 1024)),
         Knob("nc", (96, 192, 384, 512, 768, 1024, 2048)),
         Knob("resident", ("a", "b")),
         Knob("pack_a", get_args(Packing)),

@@ -146,7 +146,8 @@ def test_a_wrong_timed_output_is_rejected(trick: str, clock: ClockSession) -> No
     verdict = timed(clock, body, extra)
     assert isinstance(verdict, Wrong), verdict
     assert verdict.at.gate is Gate.CLOCK
-    assert verdict.at.shape in clock.suite
+    # A shape of the suite, or a secret one near it: a copy that is renewed by samples may be right for a while.
+    assert verdict.at.shape is not None
     assert verdict.at.seed is not None
     assert verdict.counterexample.row is not None
 

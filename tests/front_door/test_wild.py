@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,28 @@ def test_everything_is_utf_8_whatever_the_locale_says(project: pytest.Pytester, 
     assert found["größe"]["verdict"] == "Accepted"
     assert found["größe"]["path"] == "candidates/größe"
     assert len(found) == 2
+
+
+@pytest.fixture
+def latin_1_locale(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A locale in which every byte is a character; built here, because few systems have one installed."""
+    locale = tmp_path / "en_US.ISO-8859-1"
+    build = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(locale)]
+    if shutil.which("localedef") is None or subprocess.run(build, capture_output=True).returncode:
+        pytest.skip("this system cannot build locales")
+    monkeypatch.setenv("LOCPATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", locale.name)
+    monkeypatch.setenv("PYTHONUTF8", "0")
+
+
+@pytest.mark.slow
+def test_a_kernel_is_read_as_utf_8_under_latin_1(project: pytest.Pytester, latin_1_locale: None) -> None:
+    add_candidate(project, "size", COMMENTED)
+    encoding = project.run(sys.executable, "-c", "import locale; print(locale.getpreferredencoding())")
+    assert encoding.outlines == ["ISO-8859-1"]
+    result = judge(project, "candidates/size", "--verdicts", "v.jsonl")
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    assert [line["verdict"] for line in lines(project.path / "v.jsonl")] == ["Accepted"]
 
 
 def in_shell(project: pytest.Pytester, before: str, *arguments: str) -> pytest.RunResult:

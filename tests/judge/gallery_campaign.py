@@ -1,6 +1,7 @@
 """Judges every kernel of the gallery alone and reports gates, verdicts and seconds.
 
-python -m tests.judge.gallery_campaign results     judge one kernel after the other; write a page and a JSON file
+python -m tests.judge.gallery_campaign results            judge one kernel after the other; write a page and a JSON file
+python -m tests.judge.gallery_campaign results NAME …     judge these again and keep the others of the JSON file
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,12 +57,14 @@ def judged(path: Path, shared: SharedTools) -> Judged:
     )
 
 
-def campaign() -> list[Judged]:
-    """Judge all kernels of the gallery, with the settings of a user: default suite, default profile."""
+def campaign(names: Sequence[str]) -> list[Judged]:
+    """Judge the named kernels of the gallery, or all, with the settings of a user: default suite, default profile."""
     with TemporaryDirectory() as scratch:
         shared = shared_tools_in(Path(scratch), say=lambda line: print(line, file=sys.stderr))
         found = []
         for path in sorted(GALLERY.glob("*.rs")):
+            if names and path.stem not in names:
+                continue
             found.append(judged(path, shared))
             print(
                 f"{found[-1].seconds:6.1f} s  {path.stem}: {found[-1].line[:90]}", file=sys.stderr, flush=True
@@ -113,7 +117,12 @@ def _median(found: list[Judged]) -> float:
 
 
 if __name__ == "__main__":
-    kernels, results = campaign(), Path(sys.argv[1])
+    results = Path(sys.argv[1])
+    kernels = campaign(sys.argv[2:])
+    if sys.argv[2:]:
+        kept = json.loads((results / "judge-gallery.json").read_text(encoding="utf-8"))
+        again = {one.kernel: one for one in kernels}
+        kernels = [again.get(one["kernel"]) or Judged(**one) for one in kept]
     plain = json.dumps([asdict(one) for one in kernels], indent=1) + "\n"
     (results / "judge-gallery.json").write_text(plain, encoding="utf-8")
     (results / "judge-gallery.md").write_text(page(kernels, machine.read().description), encoding="utf-8")

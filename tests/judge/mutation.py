@@ -187,7 +187,8 @@ def report(fates: list[Fate], seconds: int) -> str:
     lines = ["# The judge against mutants of honest kernels", ""]
     lines += [
         f"{len(fates)} mutants of {len(HONEST)} honest kernels, judged in {seconds} s with two processes,",
-        "at every gate but the clock.",
+        "at every gate but the clock. Written by `python -m tests.judge.mutation`. The gallery of wrong, hostile and",
+        "unusual honest kernels, by gate and with seconds per verdict: [judge-gallery.md](judge-gallery.md).",
     ]
     lines += ["", "| gate | verdict | mutants | median seconds |", "|---|---|---:|---:|"]
     for (gate, verdict), count in sorted(counts.items()):
