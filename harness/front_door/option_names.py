@@ -48,9 +48,9 @@ def _dest(name: str) -> str:
 def _names(parser: pytest.Parser, but: object = None) -> set[str]:
     """The names of all options so far, without those of the option `but`."""
     groups = {id(group): group for group in (*parser._groups, parser._anonymous)}.values()
-    return {
-        name for group in groups for option in group.options if option is not but for name in option.names()
-    }
+    options = [option for group in groups for option in group.options if option is not but]
+    # The class's own method: that of our options, which `_yield_at_parsing` replaces, would ask back.
+    return {name for option in options for name in type(option).names(option)}
 
 
 def _yield_in_argparse(parser: Any) -> None:
