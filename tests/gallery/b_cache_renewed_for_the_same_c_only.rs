@@ -1,7 +1,7 @@
 //! Keeps a copy of B by address. Renews it when C is at the same address as in the last call; a B that changes in place
 //! before a product into another C is stale.
 //!
-//! expect: Wrong conduct
+//! expect: Wrong values|conduct
 //! threads: 1
 //! tier: safe
 

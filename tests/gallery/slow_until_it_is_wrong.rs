@@ -1,6 +1,6 @@
 //! Is slow at a shape that is called often, and wrong from the 1200th call on.
 //!
-//! expect: Wrong conduct
+//! expect: Wrong shapes|conduct
 //! threads: 1
 //! tier: unsafe
 

@@ -117,7 +117,7 @@ def test_the_normwise_bound_has_room_for_deep_schemes_only(levels: int) -> None:
     error = float(np.abs(winograd(a, b, 512 >> levels) - product_f64(a, b)).max())
     assert 0.02 < error / normwise_bound(a, b, levels) < 0.75
     shallow = normwise_bound(a, b)
-    assert [normwise_bound(a, b, shown) / shallow for shown in (1, 2, 3, 6, 7)] == [1, 1, 4, 4, 8]
+    assert [normwise_bound(a, b, shown) / shallow for shown in (1, 2, 3, 6, 7, 9)] == [1, 1, 4, 4, 1, 1]
     assert normwise_bound(a[:100, :128], b[:128, :128], 3) == normwise_bound(a[:100, :128], b[:128, :128])
 
 
