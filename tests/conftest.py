@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 HOME = str(Path.home())
 NAIVE = (ROOT / "reference" / "naive" / "kernel.rs").read_text(encoding="utf-8")
+# Only the diagonal of C is written.
+WRONG = NAIVE.replace("c[i * n + j] = sum;", "if i == j { c[i * n + j] = sum; }")
 
 
 def shared_tools_in(root: Path, say: Announce = lambda line: None, **changes: Any) -> SharedTools:

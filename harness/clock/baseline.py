@@ -54,13 +54,13 @@ class Baseline:
         return asdict(self) | {"path": self.path.name, "threads": threads}
 
 
-def find(chosen: Path | None) -> Baseline:
-    """The BLAS that numpy ships, or the library at `chosen`.
+def find(chosen: Path | None, option: str = "--baseline") -> Baseline:
+    """The BLAS that numpy ships, or the library at `chosen`, which the user named with `option`.
 
     Raises UserError when there is no such file, it cannot be loaded, or it exports none of SYMBOLS.
     """
     if chosen is not None:
-        return _from_file(chosen.expanduser())
+        return _from_file(chosen.expanduser(), option)
     return _numpy()
 
 
@@ -92,12 +92,12 @@ def _numpy() -> Baseline:
     )
 
 
-def _from_file(path: Path) -> Baseline:
+def _from_file(path: Path, option: str) -> Baseline:
     framework = sys.platform == "darwin" and ".framework/" in str(path)
     if not framework and not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
-        raise UserError(f"--baseline {path}: {what}; name a shared library that exports cblas_sgemm")
-    return _describe(path.resolve(), *_ask(path))
+        raise UserError(f"{option} {path}: {what}; name a shared library that exports cblas_sgemm")
+    return _describe(path.resolve(), *_ask(path, option))
 
 
 def with_core_type(baseline: Baseline, core_type: str) -> Baseline:
@@ -107,11 +107,13 @@ def with_core_type(baseline: Baseline, core_type: str) -> Baseline:
     """
     if baseline.name != "OpenBLAS":
         raise UserError(f"--core-type {core_type}: {baseline} is no OpenBLAS and has no core types")
-    _, info = _ask(baseline.path, core_type)
+    if core_type == baseline.architecture:
+        return replace(baseline, core_type=core_type)
+    _, info = _ask(baseline.path, core_type=core_type)
     return replace(baseline, architecture=str(info.get("architecture") or ""), core_type=core_type)
 
 
-def _ask(path: Path, core_type: str = "") -> tuple[str, dict[str, Any]]:
+def _ask(path: Path, option: str = "--baseline", core_type: str = "") -> tuple[str, dict[str, Any]]:
     """The symbol of a library and what is known about it.
 
     In a separate process: loading a library runs its code, and a second BLAS would slow down numpy's in this one.
@@ -131,16 +133,16 @@ def _ask(path: Path, core_type: str = "") -> tuple[str, dict[str, Any]]:
         )
     except subprocess.TimeoutExpired:
         raise UserError(
-            f"--baseline {path}: still loading after {_PROBE_S:.0f} s; choose another library"
+            f"{option} {path}: still loading after {_PROBE_S:.0f} s; choose another library"
         ) from None
     lines = answer.stdout.splitlines()
     if answer.returncode != 0 or not lines:
-        raise UserError(f"--baseline {path}: loading it kills the process (exit {answer.returncode})")
+        raise UserError(f"{option} {path}: loading it kills the process (exit {answer.returncode})")
     report = json.loads(lines[-1])
     if "error" in report:
-        raise UserError(f"--baseline {path}: cannot be loaded: {report['error']}")
+        raise UserError(f"{option} {path}: cannot be loaded: {report['error']}")
     if report["symbol"] is None:
-        raise UserError(f"--baseline {path}: has no cblas_sgemm (looked for {', '.join(SYMBOLS)})")
+        raise UserError(f"{option} {path}: has no cblas_sgemm (looked for {', '.join(SYMBOLS)})")
     return report["symbol"], report["info"]
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.announce import Announce
@@ -72,8 +72,6 @@ class CoreTypes:
         times = {found.architecture: self.time_ns(found) for found in types}
         best = min(types, key=lambda found: times[found.architecture])
         own_ns = times.get(self.baseline.architecture, times[best.architecture])
-        if best.architecture == self.baseline.architecture:
-            best = replace(self.baseline, core_type=best.core_type)
         told = ", ".join(f"{name} {own_ns / time_ns:.2f}" for name, time_ns in times.items())
         self.say(
             f"OpenBLAS core types, relative to its own choice: {told}; the baseline is {best.architecture}"

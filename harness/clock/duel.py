@@ -17,7 +17,6 @@ from harness.verdict import Rejection
 # A duel gets this many times the clock's budget, in seconds for five shapes; the wanted half-width of one shape's
 # interval, and the most processes. Half a percent is then told apart in the mean of five shapes.
 BUDGETS, TARGET, MAX_PROCESSES = 6.0, 0.006, 240
-USUAL_SHAPES = 5
 
 
 class Standing(StrEnum):
@@ -56,6 +55,9 @@ class Duel:
     seconds: float
     per_shape: tuple[DuelShape, ...]
 
+    def __str__(self) -> str:
+        return f"{self.ratio:.3f}x [{self.low:.3f}, {self.high:.3f}]"
+
     @property
     def standing(self) -> Standing:
         """Whether the candidate is faster than its rival, beyond the interval of the mean."""
@@ -67,20 +69,15 @@ class Duel:
         return tuple(one.shape for one in self.per_shape if standing_of(one.low, one.high) is Standing.SLOWER)
 
 
-def duel(
-    candidate: Rival, rival: Rival, thread_class: str, session: ClockSession, budgets: float = BUDGETS
-) -> Duel | Rejection:
+def duel(candidate: Rival, rival: Rival, thread_class: str, session: ClockSession) -> Duel | Rejection:
     """Time `candidate` against `rival` over the session's suite; both have passed the judging gates.
-
-    `budgets`: how many times the clock's budget it may take.
 
     A rejection is the candidate's. Waits for the clock's lock. Raises HarnessFaultError when the rival fails.
     """
     threads, began_s = session.threads(thread_class), session.now_s()
     with session.alone(threads):
         control = session.control(threads)
-        longer = max(1.0, len(session.suite) / USUAL_SHAPES)
-        budget_s = budgets * session.settings.clock_budget_s * longer
+        budget_s = session.for_suite(BUDGETS * session.settings.clock_budget_s)
         plan = Plan(session.suite, budget_s, target=TARGET, max_processes=MAX_PROCESSES)
         levels = _either(candidate.levels, rival.levels, session.suite)
         samples = session.race(plan, candidate.program, threads, levels, rival=rival)

@@ -13,7 +13,6 @@ from harness.clock.floor import Peak
 from harness.clock.pairs import CLEARLY_SLOW, SLOW_TURN_S, Plan, Samples
 from harness.clock.session import LOOSEST_CONTROL, ClockSession
 from harness.clock.statistics import RatioInterval
-from harness.clock.suites import SUITES
 from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import Program
 from harness.shapes import Shape
@@ -60,8 +59,7 @@ class _Trial:
     @property
     def budget_s(self) -> float:
         """Time budget in seconds: the chosen one, increased in proportion for suites longer than the default."""
-        longer = len(self.session.suite) / len(SUITES["default"])
-        return self.session.settings.clock_budget_s * max(1.0, longer)
+        return self.session.for_suite(self.session.settings.clock_budget_s)
 
     def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
         """One measurement in fresh processes with fresh seeds; rejects a time below the physics floor."""

@@ -126,6 +126,10 @@ class ClockSession:
             "64-bit integers; choose another library"
         )
 
+    def for_suite(self, budget_s: float) -> float:
+        """Seconds for the whole suite, from seconds for one as long as the default suite; never fewer."""
+        return budget_s * max(1.0, len(self.suite) / len(suites.SUITES["default"]))
+
     def threads(self, thread_class: str) -> int:
         """The number of threads of a thread class: "1", or "all" usable cores."""
         return 1 if thread_class == "1" else len(self.machine.cores)

@@ -71,7 +71,7 @@ def _final(accepted: list[Inspection]) -> list[str]:
     if isinstance(found, Rejection):
         return []
     names = (first.candidate.name, second.candidate.name)
-    interval = f"{found.ratio:.3f}x [{found.low:.3f}, {found.high:.3f}] ({found.seconds:.0f} s)"
+    interval = f"{found} ({found.seconds:.0f} s)"
     if found.standing == "level":
         return [f"final: {names[0]} and {names[1]} are level: {interval}"]
     winner, other = names if found.standing == "faster" else names[::-1]

@@ -21,6 +21,7 @@ def prepare(state: SessionState, invoked_in: Path) -> None:
     """
     from harness.clock import suites
     from harness.compile.rustc import MEMORY_LIMIT_BYTES
+    from harness.judge.launch import pool_sizes
     from harness.judge.worker import ulimits
     from harness.judge.worker.limits import limits_for
 
@@ -33,7 +34,9 @@ def prepare(state: SessionState, invoked_in: Path) -> None:
     if settings.generate:
         state.lock = lock_evolution(settings)
     cores = state.shared.machine.cores
-    worker_bytes = limits_for(suites.parse(settings.suite), len(cores) + 1, cores).memory_bytes
+    worker_bytes = limits_for(
+        suites.parse(settings.suite), pool_sizes("all", len(cores))[-1], cores
+    ).memory_bytes
     ulimits.require(max(MEMORY_LIMIT_BYTES, worker_bytes))
     host = state.shared.tools.host
     if settings.unsandboxed:

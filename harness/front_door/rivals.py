@@ -30,7 +30,7 @@ def find(name: str, invoked_in: Path, shared: SharedTools) -> Rival:
     if path.is_file():
         from harness.clock import baseline
 
-        library = shared.clock.callable_library(baseline.find(path))
+        library = shared.clock.callable_library(baseline.find(path, "--against"))
         return Rival(str(library), library.program, trusted=True)
     if name in yardsticks.NAMES:
         found = yardsticks.one(name, shared.say)

@@ -284,10 +284,7 @@ def duel_lines(name: str, duel: Duel | str | None) -> list[str]:
     """What the summary says of a candidate's duel: the mean, and the shapes at which it is slower."""
     if duel is None or isinstance(duel, str):
         return [] if duel is None else [f"{name}: {duel}"]
-    lines = [
-        f"{name} against {duel.rival}: {duel.ratio:.3f}x [{duel.low:.3f}, {duel.high:.3f}], {duel.standing} "
-        f"({duel.seconds:.0f} s)"
-    ]
+    lines = [f"{name} against {duel.rival}: {duel}, {duel.standing} ({duel.seconds:.0f} s)"]
     if duel.lost:
         slower = {one.shape: one for one in duel.per_shape}
         told = ", ".join(f"{shape} ({slower[shape].ratio:.3f}x)" for shape in duel.lost)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import TypeAlias
@@ -55,16 +55,12 @@ def _work(board: _Board, runners: Sequence[KernelRunner]) -> None:
         futures = [pool.submit(board.work, runner) for runner in runners[1:]]
         try:
             board.work(runners[0])
-            _results(futures)
+            for future in futures:
+                future.result()
         except BaseException:
             board.stop()
             raise
     return None
-
-
-def _results(futures: Sequence[Future[None]]) -> None:
-    for future in futures:
-        future.result()
 
 
 class _Board:

@@ -18,6 +18,11 @@ from harness.shapes import Shape
 MOST_LANES = 4
 
 
+def pool_sizes(threads: ThreadClass, cores: int) -> list[int]:
+    """The numbers of threads, ascending, that a worker may be told to use other than its number of cores."""
+    return [1] if threads == 1 else sorted({1, 2, 3, cores + 1} - {cores})
+
+
 def prepare_examination(
     program: Program,
     *,
@@ -37,7 +42,7 @@ def prepare_examination(
 
     cores = machine.cores[-1:] if threads == 1 else machine.cores
     every = len(machine.cores)
-    pools = [1] if threads == 1 else sorted({1, 2, 3, every + 1} - {every})
+    pools = pool_sizes(threads, every)
     sandboxed = not settings.unsandboxed and not trusted
 
     def launching(cores: tuple[int, ...], pool: int) -> LaunchJudgeWorker:
@@ -50,7 +55,7 @@ def prepare_examination(
 
     return Examination(
         launch=launching(cores, len(cores)),
-        other_lanes=[launching((core,), 1) for core in machine.cores[-2 : -MOST_LANES - 1 : -1]]
+        other_lanes=[launching((core,), 1) for core in machine.cores[-2::-1][: MOST_LANES - 1]]
         if threads == 1
         else [],
         other_surroundings={

@@ -10,7 +10,7 @@ import argparse
 import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,27 +27,13 @@ from harness.machine import read
 from harness.pipeline import Inspection, SharedTools
 from harness.places import ROOT
 from harness.settings import Settings
-from harness.studies.bench_picture import picture
+from harness.studies.bench_picture import Cell, picture
 from harness.verdict import Gate, describe
 
 SUITES = ("square", "odd", "skinny", "gpt2")
 # Seconds of timing for one contestant and five shapes.
 QUICK_S, FULL_S = 4.0, 20.0
 BLIS_PLACES = ("lib/*/libblis.so*", "lib64/libblis.so*", "lib/libblis.so*", "local/lib/libblis.so*")
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One contestant at one shape: t_baseline / t_contestant with its 95 % interval, and percent of the FMA peak."""
-
-    suite: str
-    shape: str
-    contestant: str
-    champion: bool
-    ratio: float
-    low: float
-    high: float
-    percent_of_peak: float
 
 
 def libraries(shared: SharedTools, say: Callable[[str], None]) -> Iterator[Rival]:
@@ -100,9 +86,10 @@ def champions(names: Sequence[str], shared: SharedTools, say: Callable[[str], No
 def race(contestant: Rival, suite: str, shared: SharedTools, budget_s: float) -> list[Cell]:
     """The cells of one contestant over one suite. Raises HarnessFaultError when it cannot be timed."""
     session = shared.clock
-    budget_s *= max(1.0, len(session.suite) / 5)
     with session.alone(1):
-        samples = session.race(Plan(session.suite, budget_s), contestant.program, 1, contestant.levels)
+        samples = session.race(
+            Plan(session.suite, session.for_suite(budget_s)), contestant.program, 1, contestant.levels
+        )
         if not isinstance(samples, Samples):
             raise HarnessFaultError(f"{contestant.name}: {describe(samples)}")
         rng, peak = np.random.default_rng(session.seed()), session.peak().gflops(1)
@@ -215,7 +202,7 @@ def main() -> None:
         json.dumps({"machine": read().as_record(), "cells": [asdict(cell) for cell in cells]}, indent=1)
         + "\n",
     )
-    write_whole(chosen.results / "bench.svg", picture([asdict(cell) for cell in cells]))
+    write_whole(chosen.results / "bench.svg", picture(cells))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 _WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 900, 22, 190, 20, 60
 # Okabe and Ito's colours, which colour-blind people tell apart; each contestant has a form of its own, too.
@@ -18,13 +18,24 @@ _FORMS = (
 )
 
 
-def picture(cells: Sequence[Mapping[str, Any]]) -> str:
-    """SVG with one row per suite and shape; lines and text take currentColor.
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One contestant at one shape: t_baseline / t_contestant with its 95 % interval, and percent of the FMA peak."""
 
-    Each cell has suite, shape, contestant, champion and percent_of_peak.
-    """
-    rows = list(dict.fromkeys((cell["suite"], cell["shape"]) for cell in cells))
-    names = list(dict.fromkeys(cell["contestant"] for cell in cells))
+    suite: str
+    shape: str
+    contestant: str
+    champion: bool
+    ratio: float
+    low: float
+    high: float
+    percent_of_peak: float
+
+
+def picture(cells: Sequence[Cell]) -> str:
+    """SVG with one row per suite and shape; lines and text take currentColor."""
+    rows = list(dict.fromkeys((cell.suite, cell.shape) for cell in cells))
+    names = list(dict.fromkeys(cell.contestant for cell in cells))
     height = _TOP + _ROW * len(rows) + 30
 
     def x(percent: float) -> float:
@@ -39,9 +50,9 @@ def picture(cells: Sequence[Mapping[str, Any]]) -> str:
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.0f}" y2="{y:.0f}" opacity="0.1"/>'
         )
         for cell in cells:
-            if (cell["suite"], cell["shape"]) == (suite, shape):
-                told = f"{cell['contestant']} at {shape}: {cell['percent_of_peak']:.0f} % of peak"
-                parts.append(_mark(names.index(cell["contestant"]), x(cell["percent_of_peak"]), y, told))
+            if (cell.suite, cell.shape) == (suite, shape):
+                told = f"{cell.contestant} at {shape}: {cell.percent_of_peak:.0f} % of peak"
+                parts.append(_mark(names.index(cell.contestant), x(cell.percent_of_peak), y, told))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
         'aria-label="percent of the FMA peak by shape and contestant" font-family="system-ui, sans-serif" '
@@ -67,7 +78,7 @@ def _legend(names: Sequence[str]) -> str:
     return "".join(parts)
 
 
-def _grid(x: Any, height: int) -> str:
+def _grid(x: Callable[[float], float], height: int) -> str:
     lines = []
     for percent in range(0, 101, 20):
         at = x(percent)
