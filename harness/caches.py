@@ -90,10 +90,14 @@ def _private_folder() -> Path:
 
 
 def _link_tools(cache: Path, private: Path) -> None:
-    """Links in `private` to every tool that `cache` holds; those that are there already stay."""
+    """Links in `private` to every tool in `cache` that this user may read; those that are there already stay."""
     tools = cache / "tools"
     try:
-        built = [path for path in tools.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        built = [
+            path
+            for path in tools.iterdir()
+            if path.is_dir() and not path.name.startswith(".") and os.access(path, os.R_OK | os.X_OK)
+        ]
         (private / "tools").mkdir(exist_ok=True)
         for path in built:
             link = private / "tools" / path.name

@@ -127,6 +127,8 @@ def _cached(kind: str, key: str, say: Announce, build: Callable[[Path], None]) -
         fresh = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=tools))
         try:
             build(fresh)
+            # mkdtemp keeps other users out. A cache in an image is built by one user and used by others.
+            fresh.chmod(0o755)
             fresh.rename(final)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

@@ -160,7 +160,8 @@ class GateItem(pytest.Item):
         inspection = self.kernel.inspection()
         earlier = inspection.rejection
         if earlier is not None and self._already_reported(earlier):
-            pytest.skip(f"rejected by {earlier.at.gate}")
+            undecided = isinstance(earlier, HarnessError | Inconclusive)
+            pytest.skip(f"{'not judged' if undecided else 'rejected'} by {earlier.at.gate}")
         outcome = state.run_gate(inspection, self.gate)
         self.gate_report = state.gate_report(inspection, self.gate, self.kernel.nodeid, self.kernel.generated)
         self.user_properties.extend(self.gate_report.junit_properties().items())

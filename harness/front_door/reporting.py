@@ -89,12 +89,18 @@ class SessionReport:
             pytest.ExitCode.NO_TESTS_COLLECTED,
         ):
             good = self.generated_accepted > 0
-            untimed = sum(verdict.untimed for verdict in self.verdicts.values())
-            if untimed and not good:
-                self.notices.append(
-                    f"no candidate was accepted; {untimed} correct, but not timed: repeat on a quieter machine"
-                )
+            if not good:
+                self.notices.append(self._why_none_was_accepted())
             session.exitstatus = pytest.ExitCode.OK if good else pytest.ExitCode.TESTS_FAILED
+
+    def _why_none_was_accepted(self) -> str:
+        """One line for an evolution without an accepted kernel: how many candidates had which outcome."""
+        outcomes = Counter(verdict.record.outcome for verdict in self.verdicts.values())
+        if not outcomes:
+            return "no candidate was accepted; none was judged"
+        told = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome])
+        busy = outcomes[Outcome.UNTIMED] + outcomes[Outcome.UNJUDGED]
+        return f"no candidate was accepted; {told}" + (": repeat on a quieter machine" if busy else "")
 
     def _tell_undecided(self) -> None:
         """A gate on timings that was asked for, but not selected, is not passed silently."""

@@ -89,6 +89,12 @@ def test_a_crate_is_built_once_and_then_silent() -> None:
     assert {path.suffix for path in first.folder.iterdir()} == {".rlib"}
 
 
+def test_what_is_built_may_be_read_by_other_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUNDTABLE_CACHE", str(tmp_path))
+    built = crates._cached("thing", "1", lambda line: None, lambda folder: None)
+    assert built.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUNDTABLE_CACHE", str(tmp_path / "cache"))
     crate = tmp_path / "broken"

@@ -187,7 +187,7 @@ def test_an_evolution_that_times_nothing_fails_and_remembers_nothing(project: py
         [
             "*::clock UNTIMED*",
             "tester: gen-*: Inconclusive: correct, but not timed: *",
-            "no candidate was accepted; 1 correct, but not timed: repeat on a quieter machine",
+            "no candidate was accepted; 1 correct, not timed: repeat on a quieter machine",
         ]
     )
     assert "REJECTED" not in result.stdout.str()
@@ -243,3 +243,61 @@ def test_a_session_that_ends_before_the_judging_gates_does_not(busy: pytest.Pyte
         "not judged to the end",
         "passed up to shapes; the later gates were not selected",
     )
+
+
+# Replaces one gate by a judge whose calls get no core, as on a machine that others keep busy.
+BUSY_JUDGE = """
+from harness.judge import examine
+from harness.judge.examination import Examined
+from harness.verdict import At, Gate, Inconclusive
+
+examine.shapes = lambda examination: Examined(Gate.SHAPES, {})
+examine.values = lambda examination: Inconclusive("the machine is too busy", At(Gate.VALUES))
+"""
+UNJUDGED = "not judged to the end: the machine is too busy"
+
+
+@pytest.fixture
+def unjudged(project: pytest.Pytester) -> pytest.Pytester:
+    """A project with one kernel that no gate rejects, on a machine too busy to judge its values."""
+    project.makepyfile(busy=BUSY_JUDGE)
+    add_candidate(project, "lone")
+    return project
+
+
+@pytest.mark.parametrize("untimed", ["auto", "skip", "fail"])
+def test_what_was_not_judged_to_the_end_fails_without_an_objection(
+    unjudged: pytest.Pytester, untimed: str
+) -> None:
+    result = judge(unjudged, "candidates", "--verdicts", "v.jsonl", "--untimed", untimed)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=4, failed=1, skipped=2)
+    result.stdout.fnmatch_lines([f"lone: {UNJUDGED}"])
+    assert "  -  lone" in result.stdout.str()
+    assert "NOT JUDGED: Inconclusive (values)" in result.stdout.str()
+    assert "rejected" not in result.stdout.str().lower()
+    assert "correct, not timed" not in result.stdout.str()
+    (line,) = lines_of(unjudged.path / "v.jsonl")
+    assert (line["verdict"], line["gate"], line["reason"]) == ("Inconclusive", "values", UNJUDGED)
+    assert line["outcome"] == "not judged to the end"
+
+
+def test_a_known_bad_kernel_is_not_rejected_by_a_busy_machine(unjudged: pytest.Pytester) -> None:
+    manifest = "expect = 'rejected'\ngate = 'values'\n"
+    (unjudged.path / "candidates" / "lone" / "candidate.toml").write_text(manifest)
+    result = judge(unjudged, "candidates")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"*{UNJUDGED}*"])
+
+
+def test_an_evolution_remembers_nothing_that_was_not_judged_to_the_end(unjudged: pytest.Pytester) -> None:
+    result = judge(unjudged, "--generate", "1", "--seed", "7", "-v")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "*::conduct SKIPPED (not judged *",
+            f"tester: gen-*: Inconclusive: {UNJUDGED}",
+            "no candidate was accepted; 1 not judged to the end: repeat on a quieter machine",
+        ]
+    )
+    assert "rejected" not in result.stdout.str().lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -105,6 +106,34 @@ def test_a_soft_limit_is_raised(project: pytest.Pytester) -> None:
     assert in_shell(project, "ulimit -Sn 64", "candidates", "-k", "compile").ret == pytest.ExitCode.OK
 
 
+# Starts pytest where seccomp refuses one system call, as the profile of a container does. Python knows no seccomp.
+FILTERED = """
+import ctypes, os, platform, struct, sys
+MEMFD_CREATE = {"x86_64": 319, "aarch64": 279}[platform.machine()]
+LOAD, JUMP_IF_EQUAL, RETURN, ALLOW, ERRNO = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050000
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+rules = [(LOAD, 0, 0, 0), (JUMP_IF_EQUAL, 0, 1, MEMFD_CREATE)]
+rules += [(RETURN, 0, 0, ERRNO | int(sys.argv[1])), (RETURN, 0, 0, ALLOW)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *rule) for rule in rules))
+program = ctypes.create_string_buffer(struct.pack("@HP", len(rules), ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) == 0
+os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS])
+def test_a_container_that_forbids_memfd_create_is_one_line(project: pytest.Pytester, error: int) -> None:
+    add_candidate(project, "lone")
+    result = project.run(sys.executable, "-c", FILTERED, str(error), *QUICK, "candidates")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = result.stdout.str() + result.stderr.str()
+    assert f"this container forbids the system call memfd_create ({os.strerror(error)})" in said
+    assert "Traceback" not in said
+
+
 def read_only(folder: Path) -> str:
     where = shlex.quote(str(folder))
     return f"mount --bind {where} {where} && mount -o remount,ro,bind {where}"
@@ -125,6 +154,39 @@ def test_a_cache_that_cannot_be_written_still_gives_its_tools(
     )
     result.stdout.no_fnmatch_line("building *")
     assert list((private / f"roundtable-{os.getuid()}" / "kernels").iterdir())
+
+
+# Without these rights, root is held to the mode of a folder like any other user.
+BOUND = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-chown,-fowner"]
+
+
+@root
+@pytest.mark.parametrize(
+    ("mode", "linked"), [(0o755, True), pytest.param(0o700, False, marks=pytest.mark.slow)]
+)
+def test_the_cache_of_another_user_gives_what_may_be_read(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: int, linked: bool
+) -> None:
+    add_candidate(project, "lone", COMMENTED)
+    private, theirs = project.path / "tmp", project.path / "theirs"
+    private.mkdir()
+    shutil.copytree(default_cache() / "tools", theirs / "tools")
+    for path in (theirs, *theirs.rglob("*")):
+        os.chown(path, 65534, 65534)
+        if path.is_dir():
+            path.chmod(mode if path.parent.name == "tools" else 0o755)
+    monkeypatch.setenv("TMPDIR", str(private))
+    monkeypatch.setenv("ROUNDTABLE_CACHE", str(theirs))
+    result = project.run(
+        *BOUND, sys.executable, "-m", "pytest", *QUICK, "candidates", "-k", "compile or audit"
+    )
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(
+        [f"the cache {theirs} is read-only here: its tools are used, and * takes what is new"]
+    )
+    tools = list((private / f"roundtable-{os.getuid()}" / "tools").iterdir())
+    assert tools
+    assert all(tool.is_symlink() == linked for tool in tools if not tool.name.startswith("."))
 
 
 @root
