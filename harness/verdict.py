@@ -69,7 +69,9 @@ class ShapeTiming:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """The ratio to BLAS at secret shapes near and between the timed ones: geometric mean and 95 % interval."""
+    """The suite's ratio to BLAS if the kernel did everywhere as at secret `shapes` near and between the timed ones, and
+    its 95 % interval; see `harness.clock.elsewhere.over_the_suite`.
+    """
 
     ratio: float
     ratio_low: float

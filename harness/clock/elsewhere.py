@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from numpy.random import Generator
 
+from harness.clock.statistics import RatioInterval
 from harness.shapes import Shape
 
 # Largest secret shape; a slow kernel takes about a second there.
@@ -16,20 +19,51 @@ MOST_FLOPS = 2 * 800**3
 LEAST, STEP, SPREAD = 16, 7, 0.05
 
 
-def secret_shapes(suite: tuple[Shape, ...], rng: Generator) -> tuple[Shape, ...]:
+@dataclass(frozen=True, slots=True)
+class SecretShape:
+    """A shape that is not timed, and the timed shapes beside which it lies: one, or two neighbours of the suite."""
+
+    shape: Shape
+    beside: tuple[Shape, ...]
+
+
+def secret_shapes(suite: tuple[Shape, ...], rng: Generator) -> tuple[SecretShape, ...]:
     """Three shapes: near a timed one, between any two neighbours of the suite, and between its largest two.
 
     A suite of one shape gets shapes near it. Shapes of more than MOST_FLOPS are scaled down.
     """
     ordered = sorted(suite, key=lambda shape: (shape.flops, shape))
     pairs = list(itertools.pairwise(ordered)) or [(ordered[0], ordered[0])]
+    timed, pair = ordered[int(rng.integers(len(ordered)))], pairs[int(rng.integers(len(pairs)))]
     drawn = (
-        _near(ordered[int(rng.integers(len(ordered)))], rng),
-        _between(*pairs[int(rng.integers(len(pairs)))], rng),
-        _between(*pairs[-1], rng),
+        (_near(timed, rng), (timed,)),
+        (_between(*pair, rng), pair),
+        (_between(*pairs[-1], rng), pairs[-1]),
     )
-    distinct = dict.fromkeys(_scaled(shape) for shape in drawn)
-    return tuple(shape for shape in distinct if shape not in suite)
+    distinct = {_scaled(shape): beside for shape, beside in drawn}
+    return tuple(SecretShape(shape, beside) for shape, beside in distinct.items() if shape not in suite)
+
+
+def over_the_suite(
+    suite: RatioInterval,
+    timed: Mapping[Shape, RatioInterval],
+    secret: RatioInterval,
+    places: Sequence[SecretShape],
+) -> RatioInterval:
+    """The suite's ratio as it would be if the kernel did everywhere as it does at the secret shapes.
+
+    That is the suite's ratio times the mean ratio at the secret shapes over the one at the timed shapes beside them.
+    The plain mean of three shapes says little: most kernels gain more over BLAS at 64³ than at 1024³, so it would
+    depend on which three were drawn. `secret` is the mean over `places`; all centres are logs, and the independent
+    half-widths add in quadrature.
+    """
+    beside = [timed[shape] for place in places for shape in place.beside]
+    weights = [1 / len(places) / len(place.beside) for place in places for _ in place.beside]
+    expected = sum(weight * one.centre for weight, one in zip(weights, beside, strict=True))
+    doubt = math.hypot(*(weight * one.half_width for weight, one in zip(weights, beside, strict=True)))
+    return RatioInterval(
+        suite.centre + secret.centre - expected, math.hypot(suite.half_width, secret.half_width, doubt)
+    )
 
 
 def _near(shape: Shape, rng: Generator) -> Shape:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.clock.elsewhere import secret_shapes
+from harness.clock.elsewhere import over_the_suite, secret_shapes
 from harness.clock.floor import Peak
 from harness.clock.pairs import CLEARLY_SLOW, SLOW_TURN_S, Plan, Samples
 from harness.clock.session import LOOSEST_CONTROL, ClockSession
@@ -102,15 +102,23 @@ def score(
 def _with_elsewhere(score: Score, trial: _Trial) -> Score | Rejection:
     """The score with the ratio at secret shapes; a rejection when an output there is wrong."""
     rng = np.random.default_rng(trial.session.seed())
-    shapes = secret_shapes(trial.session.suite, rng)
+    places = secret_shapes(trial.session.suite, rng)
+    shapes = tuple(place.shape for place in places)
     budget_s = ELSEWHERE_SHARE * trial.session.settings.clock_budget_s
     trial = replace(trial, levels=trial.levels.asked_at(shapes))
     samples = trial.race(Plan(shapes, budget_s, min_processes=3, max_processes=6))
     if not isinstance(samples, Samples):
         return samples
     busy = BUSY_HALF_WIDTH if samples.mostly_disturbed else 0.0
-    mean = samples.mean(rng).blurred(busy).widened(trial.control.bias)
+    secret = samples.mean(rng).blurred(busy).widened(trial.control.bias)
+    timed = {one.shape: _interval(one) for one in score.per_shape}
+    mean = over_the_suite(_interval(score), timed, secret, places)
     return replace(score, elsewhere=Elsewhere(mean.ratio, mean.low, mean.high, shapes))
+
+
+def _interval(timing: Score | ShapeTiming) -> RatioInterval:
+    low, high = math.log(timing.ratio_low), math.log(timing.ratio_high)
+    return RatioInterval(math.log(timing.ratio), (high - low) / 2)
 
 
 def _too_fast(samples: Samples, trial: _Trial) -> TooFast | None:

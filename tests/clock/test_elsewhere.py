@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clock.elsewhere import LEAST, MOST_FLOPS, secret_shapes
+from harness.clock.elsewhere import LEAST, MOST_FLOPS, SecretShape, over_the_suite, secret_shapes
+from harness.clock.statistics import RatioInterval
 from harness.clock.suites import SUITES
 from harness.saved_timings import Reach, reach
 from harness.shapes import Shape
@@ -21,24 +23,54 @@ SUITE = st.sampled_from(list(SUITES.values())) | st.lists(
 
 @given(SUITE, st.integers(0, 1000))
 def test_secret_shapes_are_untimed_and_cheap(suite: tuple[Shape, ...], seed: int) -> None:
-    shapes = secret_shapes(suite, np.random.default_rng(seed))
+    places = secret_shapes(suite, np.random.default_rng(seed))
+    shapes = [place.shape for place in places]
     assert len(shapes) <= 3
+    assert all(set(place.beside) <= set(suite) and place.beside for place in places)
     assert all(shape not in suite and 0 < shape.flops <= MOST_FLOPS for shape in shapes)
 
 
 @given(st.integers(0, 1000))
 def test_secret_shapes_lie_among_the_timed_ones(seed: int) -> None:
     suite = SUITES["default"]
-    shapes = secret_shapes(suite, np.random.default_rng(seed))
+    places = secret_shapes(suite, np.random.default_rng(seed))
+    shapes = [place.shape for place in places]
     assert len(shapes) == 3
+    near, between, largest = places
+    if near.beside[0].flops < MOST_FLOPS:
+        assert max(abs(x - y) for x, y in zip(near.shape, near.beside[0], strict=True)) <= 7
+    assert len(between.beside) == 2
+    assert set(largest.beside) == set(sorted(suite)[-2:])
     assert all(min(shape) > 50 and max(shape) < 1100 for shape in shapes)
 
 
 @given(st.integers(0, 1000))
 def test_a_short_extent_stays_as_it_is(seed: int) -> None:
-    shapes = secret_shapes((Shape(1, 1024, 1024), Shape(8, 1024, 1024)), np.random.default_rng(seed))
+    places = secret_shapes((Shape(1, 1024, 1024), Shape(8, 1024, 1024)), np.random.default_rng(seed))
+    shapes = [place.shape for place in places]
     assert shapes
     assert all(shape.m < LEAST and shape.m <= 8 for shape in shapes)
+
+
+SMALL, LARGE = Shape(64, 64, 64), Shape(1024, 1024, 1024)
+PLACES = (SecretShape(Shape(66, 61, 67), (SMALL,)), SecretShape(Shape(260, 250, 257), (SMALL, LARGE)))
+
+
+def test_a_kernel_that_does_as_well_between_the_timed_shapes_has_the_suites_ratio() -> None:
+    # 1.3 x BLAS at 64³ and 1.0 at 1024³; 1.3 near 64³ and 1.14 between both: nothing is lost, whatever is drawn.
+    timed = {SMALL: RatioInterval(np.log(1.3), 0.0), LARGE: RatioInterval(0.0, 0.0)}
+    suite = RatioInterval(np.log(1.3) / 2, 0.0)
+    secret = RatioInterval((np.log(1.3) + np.log(1.3) / 2) / 2, 0.0)
+    assert over_the_suite(suite, timed, secret, PLACES).centre == pytest.approx(suite.centre)
+    assert over_the_suite(
+        suite, timed, RatioInterval(secret.centre - 0.7, 0.0), PLACES
+    ).centre == pytest.approx(suite.centre - 0.7)
+
+
+def test_every_doubt_widens_the_interval_elsewhere() -> None:
+    timed = {SMALL: RatioInterval(0.0, 0.04), LARGE: RatioInterval(0.0, 0.04)}
+    found = over_the_suite(RatioInterval(0.0, 0.01), timed, RatioInterval(0.0, 0.02), PLACES)
+    assert found.half_width == pytest.approx(np.sqrt(0.01**2 + 0.02**2 + 0.02**2 + 0.01**2 + 0.01**2))
 
 
 SCORE = Score(1.1, 1.09, 1.11, (), 1, "OpenBLAS", 0.99, 1.01)
