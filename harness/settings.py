@@ -56,6 +56,8 @@ class Settings:
     cache_notice: str = ""
     generate: int = 0
     population: int = 1
+    # Schedules that the tuner times briefly for each proposal; 1 proposes without timing.
+    shortlist: int = 6
     # A given seed makes a run repeatable; None draws a fresh secret one.
     seed: int | None = None
     threads: Literal["1", "all"] | None = None

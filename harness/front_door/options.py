@@ -26,6 +26,12 @@ _TABLE_OPTIONS = (
     ("--generate", "N", "evolve N generations and judge every candidate (default: off)"),
     ("--population", "P", "number of proposals per generation (default: 1)"),
     (
+        "--shortlist",
+        "N",
+        "number of schedules that the tuner times briefly for each proposal, to have the fastest judged; 1 proposes "
+        "without timing (default: 6)",
+    ),
+    (
         "--seed",
         "N",
         "seed of tuner, data and shapes, to make a run repeatable (default: a fresh secret seed)",
@@ -161,6 +167,7 @@ def read(config: pytest.Config) -> Settings:
         memory=option("memory") or _ini(config, root, "roundtable_memory") or str(results / "memory"),
         generate=_integer("--generate", option("generate"), 0, least=1),
         population=_integer("--population", option("population"), 1, least=1),
+        shortlist=_integer("--shortlist", option("shortlist"), 6, least=1),
         seed=None if option("seed") is None else _integer("--seed", option("seed"), 0, least=0),
         threads=cast('Literal["1", "all"] | None', option("threads")),
         suite=option("suite") or _ini(config, root, "roundtable_suite"),

@@ -17,13 +17,14 @@ class Trial:
     """One schedule that was judged: its ratio to BLAS, or None when it was rejected.
 
     `conclusive` is False when the timing could not be trusted: the schedule is not tried again, and nothing is learned
-    from it.
+    from it. `judged` is False for a schedule that was only timed briefly: it is learned from, but is no parent.
     """
 
     name: str
     schedule: JsonObject
     ratio: float | None
     conclusive: bool = True
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,18 @@ class Tuned:
 
 @runtime_checkable
 class Tuner(Protocol):
-    """Chooses the next schedule from the trials so far; never one that was tried."""
+    """Chooses the next schedules from the trials so far; never one that was tried."""
 
     @property
     def name(self) -> str:
         """The name in records."""
         ...
 
-    def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
-        """The next schedule, or None when everything in reach was tried."""
+    def shortlist(self, trials: Sequence[Trial], generation: int, slot: int, count: int) -> list[Tuned]:
+        """Up to `count` different schedules for one proposal, the most promising first.
+
+        They are timed briefly and the fastest is judged. Empty when everything in reach was tried.
+        """
         ...
 
 

@@ -1,10 +1,12 @@
 """The built-in tuner: the analytical model first, then measurements. Needs no model and no download.
 
-Order of proposals, per lane (a lane is one search space: the fastest family, safe Rust, a narrower vector unit …):
+Order of schedules, per lane (a lane is one search space: the fastest family, safe Rust, a narrower vector unit …):
 
 1. The analytical schedule.
 2. A short plan of single and double steps away from it, in the order of what usually pays off.
 3. From then on alternately a step away from the best kernel, and Optuna's tree-structured Parzen estimator.
+
+A shortlist is the next schedules in that order; schedules that were only timed briefly count like judged ones.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from harness.schedule.space import Choice, Knob, Space
 if TYPE_CHECKING:
     import optuna
 
-# Number of judged kernels per lane that follow the plan before measurements alone decide.
+# Number of schedules per lane that follow the plan before measurements alone decide.
 PLANNED = 5
 _ASKS = 64
 
@@ -31,20 +33,29 @@ class BuiltinTuner:
 
     name = "builtin"
 
-    def __init__(self, lanes: Sequence[Space], seed: int) -> None:
+    def __init__(self, lanes: Sequence[Space], seed: int, random_start: bool = False) -> None:
+        """`random_start` begins with random schedules instead of the analytical model's, for comparisons."""
         self._lanes = tuple(lanes)
         self._seed = seed
+        self._random_start = random_start
 
-    def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
+    def shortlist(self, trials: Sequence[Trial], generation: int, slot: int, count: int) -> list[Tuned]:
         """See Tuner. The first slot of a generation uses the fastest lane, the others take turns over the remaining
         lanes.
         """
         known = _KnownTrials(trials)
+        found: list[Tuned] = []
         for lane in self._order(generation, slot):
-            found = self._in_lane(lane, known, len(known.schedules) + slot)
-            if found is not None:
-                return found
-        return None
+            start = len(known.schedules) + slot
+            while len(found) < count:
+                one = self._in_lane(lane, known, start + len(found), len(found))
+                if one is None:
+                    break
+                found.append(one)
+                known.keys.add(Schedule.model_validate(one.schedule).key())
+            if found:
+                break
+        return found
 
     def _order(self, generation: int, slot: int) -> list[Space]:
         lanes = list(self._lanes)
@@ -54,22 +65,26 @@ class BuiltinTuner:
         start = (generation - 1 + slot - 1) % len(others)
         return others[start:] + others[:start] + lanes[:1]
 
-    def _in_lane(self, lane: Space, known: _KnownTrials, count: int) -> Tuned | None:
+    def _in_lane(self, lane: Space, known: _KnownTrials, count: int, listed: int) -> Tuned | None:
+        """The next schedule of a lane after `listed` others of the same shortlist; `count` varies the random
+        choices.
+        """
         rng = random.Random(f"{self._seed}/{count}")
         here = [pair for pair in known.schedules if _belongs(lane, pair[1])]
-        if len(here) < PLANNED:
-            for schedule, why in _plan(lane):
+        if len(here) + listed < PLANNED:
+            for schedule, why in _random_points(lane, rng) if self._random_start else _plan(lane):
                 if schedule.key() not in known.keys:
                     return _tuned(schedule, known.nearest_name(schedule) if here else None, why)
         best = max((pair for pair in here if pair[0].ratio is not None), key=_ratio, default=None)
-        if best is not None and len(here) % 2:
+        if best is not None and (len(here) + listed) % 2:
             for schedule, why in _steps(lane, best[1], rng):
                 if schedule.key() not in known.keys:
-                    return _tuned(schedule, best[0].name, f"a step from the best kernel so far: {why}")
+                    parent = best[0].name if best[0].judged else known.nearest_name(schedule)
+                    return _tuned(schedule, parent, f"a step from the best schedule so far: {why}")
         sampled = _sample(lane, here, known.keys, rng.randrange(1 << 31))
         if sampled is not None:
             return _tuned(
-                sampled, known.nearest_name(sampled), f"Parzen estimator over {len(here)} judged kernels"
+                sampled, known.nearest_name(sampled), f"Parzen estimator over {len(here)} timed schedules"
             )
         return None
 
@@ -87,7 +102,9 @@ class _KnownTrials:
 
     def nearest_name(self, schedule: Schedule) -> str | None:
         """The accepted trial nearest to the schedule, recorded as its parent."""
-        accepted = [(trial, other) for trial, other in self.schedules if trial.ratio is not None]
+        accepted = [
+            (trial, other) for trial, other in self.schedules if trial.ratio is not None and trial.judged
+        ]
         return min(accepted, key=lambda pair: pair[1].distance(schedule))[0].name if accepted else None
 
 
@@ -148,6 +165,11 @@ def _plan(lane: Space) -> Iterator[tuple[Schedule, str]]:
             yield lane.build(base | change), why
 
 
+def _random_points(lane: Space, rng: random.Random) -> Iterator[tuple[Schedule, str]]:
+    for _ in range(_ASKS):
+        yield lane.build({knob.name: rng.choice(knob.choices) for knob in lane.knobs}), "a random schedule"
+
+
 def _shift(knob: Knob | None, base: dict[str, Choice], by: int) -> dict[str, Choice]:
     """The knob moved along its ladder of choices; empty when it cannot move."""
     if knob is None:
@@ -187,7 +209,7 @@ def _steps(lane: Space, best: Schedule, rng: random.Random) -> Iterator[tuple[Sc
 
 
 def _sample(lane: Space, here: list[tuple[Trial, Schedule]], tried: set[str], seed: int) -> Schedule | None:
-    """Ask Optuna's TPE after giving it every judged kernel of the lane; rejected ones count as pruned."""
+    """Ask Optuna's TPE after giving it every timed schedule of the lane; rejected ones count as pruned."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -21,6 +21,7 @@ from harness.roundtable.conversation.interfaces import (
     LibraryInterface,
     MemoryInterface,
     ScheduleInterface,
+    Screen,
 )
 from harness.roundtable.conversation.messages import Begin, Coded, Proposed, RememberedIt, Role
 from harness.roundtable.runlog import candidate_folders, codec, journal
@@ -90,6 +91,7 @@ async def evolve(
     toolchain: str = "",
     baseline: str = "",
     schedules: ScheduleInterface | None = None,
+    screen: Screen | None = None,
 ) -> EvolutionResult:
     """Evolve `settings.generate` generations of `settings.population` proposals each.
 
@@ -97,6 +99,7 @@ async def evolve(
     baseline: its label in verdicts; only kernels of the memory that were measured against it rank and become parents.
     minds: the models, or a function from the run's seed to them, because a resumed run continues with its own seed.
     say: prints one line of progress.
+    screen: blocking, times schedules briefly; None proposes without timing.
 
     Raises UserError for everything a person can fix, including errors of models and memory, and KeyboardInterrupt on
     Ctrl-C. Whatever happened until then is in results/local/<run id>/, and `--resume` continues from there.
@@ -113,6 +116,7 @@ async def evolve(
     table = _open_table(
         settings, story, head, judge, thinking, memory, library, machine, say, toolchain, baseline, schedules
     )
+    table.screen = screen
     try:
         if story:
             recover.restore(settings, story)

@@ -10,6 +10,7 @@ from harness.minds.catalogue import open_minds
 from harness.roundtable.conversation.interfaces import Judge
 from harness.roundtable.evolve import EvolutionResult, evolve, new_run_id
 from harness.roundtable.schedule_adapter import ScheduleAdapter
+from harness.roundtable.screening import Screening
 
 if TYPE_CHECKING:
     from harness.pipeline import SharedTools
@@ -46,4 +47,5 @@ async def run_evolution(shared: SharedTools, judge: Judge, say: Announce) -> Evo
             toolchain=toolchain,
             baseline=str(shared.clock.baseline),
             schedules=schedules,
+            screen=Screening(shared) if settings.shortlist > 1 else None,
         )

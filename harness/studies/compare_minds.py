@@ -44,16 +44,16 @@ class RandomTuner:
         self._lane = lane
         self._seed = seed
 
-    def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
-        """See Tuner."""
+    def shortlist(self, trials: Sequence[Trial], generation: int, slot: int, count: int) -> list[Tuned]:
+        """See Tuner; one schedule only."""
         tried = {json.dumps(trial.schedule, sort_keys=True) for trial in trials}
         rng = random.Random(f"{self._seed}/{len(trials)}/{generation}/{slot}")
         for _ in range(_TRIES):
             point = self._lane.build({knob.name: rng.choice(knob.choices) for knob in self._lane.knobs})
             plain = point.model_dump(mode="json", exclude_none=True)
             if json.dumps(plain, sort_keys=True) not in tried:
-                return Tuned(plain, None, "a random point")
-        return None
+                return [Tuned(plain, None, "a random point")]
+        return []
 
 
 class AnalyticalTuner:
@@ -64,9 +64,9 @@ class AnalyticalTuner:
     def __init__(self, lane: Space) -> None:
         self._plain = lane.base.normalise().model_dump(mode="json", exclude_none=True)
 
-    def propose(self, trials: Sequence[Trial], generation: int, slot: int) -> Tuned | None:
+    def shortlist(self, trials: Sequence[Trial], generation: int, slot: int, count: int) -> list[Tuned]:
         """See Tuner."""
-        return Tuned(self._plain, None, "the analytical model") if generation == 1 else None
+        return [Tuned(self._plain, None, "the analytical model")] if generation == 1 else []
 
 
 @dataclass(frozen=True, slots=True)

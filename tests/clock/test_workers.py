@@ -14,7 +14,7 @@ import pytest
 
 from harness import machine as machines
 from harness.caches import default_cache
-from harness.clock import floor, measure
+from harness.clock import floor, measure, screening
 from harness.clock.baseline import Baseline
 from harness.clock.data import ExactData, RealData, TurnData
 from harness.clock.measure import PEAK_TRIES
@@ -318,6 +318,21 @@ def test_a_kernel_that_is_fast_only_where_it_is_timed_claims_no_more_than_elsewh
     assert tuned.claimed.ratio < 0.4 * tuned.ratio
     assert honest.elsewhere is not None
     assert honest.claimed.ratio > 0.5 * honest.ratio
+
+
+def test_screening_orders_kernels_and_gives_wrong_ones_no_ratio(clock: ClockSession) -> None:
+    """In the order given: one that does everything thrice, one that leaves C alone, an honest one, one that crashes."""
+    bodies = (f"{TWICE}; right(m, k, n, std::hint::black_box(a), b, c)", "", support.NAIVE, "panic!()")
+    programs = [Program(support.library(body), "harness_matmul", Abi.KERNEL) for body in bodies]
+    thrice, idle, honest, crashed = screening.screen(programs, "1", clock)
+    assert idle is None
+    assert crashed is None
+    assert thrice is not None
+    assert honest is not None
+    assert 1.8 < honest / thrice < 4.5
+    score = timed(clock, support.NAIVE)
+    assert isinstance(score, Score)
+    assert honest == pytest.approx(score.ratio, rel=0.25)
 
 
 def test_nothing_is_timed_beside_a_control_that_is_wide(clock: ClockSession) -> None:

@@ -14,6 +14,7 @@ from harness.machine import Machine
 from harness.minds.client import ClientMind
 from harness.minds.protocol import Minds
 from harness.minds.tuner import BuiltinTuner
+from harness.roundtable.conversation.interfaces import Screen
 from harness.roundtable.evolve import EvolutionResult, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.settings import Budget, Settings
@@ -112,6 +113,7 @@ class Scene:
         run_id: str = "r1",
         minds: Any = builtin,
         library: Any = None,
+        screen: Screen | None = None,
         **changes: Any,
     ) -> EvolutionResult:
         return asyncio.run(
@@ -126,6 +128,7 @@ class Scene:
                 run_id=run_id,
                 toolchain="rustc 1.95.0",
                 baseline="fake BLAS",
+                screen=screen,
             )
         )
 

@@ -40,8 +40,7 @@ def test_a_mind_without_an_accepted_kernel_has_no_ratio() -> None:
 def test_random_points_differ_and_the_analytical_model_has_one(tmp_path: Path) -> None:
     tuner, trials = RandomTuner(LANE, 3), list[Trial]()
     for number in range(10):
-        tuned = tuner.propose(trials, number + 1, 0)
-        assert tuned is not None
+        (tuned,) = tuner.shortlist(trials, number + 1, 0, 4)
         trials.append(Trial(str(number), tuned.schedule, None))
     assert len({Schedule.model_validate(t.schedule).key() for t in trials}) == 10
     with open_memory(str(tmp_path / "memory")) as memory:

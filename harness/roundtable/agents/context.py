@@ -8,7 +8,7 @@ from harness.minds.protocol import Trial
 from harness.roundtable.agents.archive import Archive, Entry
 from harness.roundtable.agents.table import Table
 from harness.roundtable.conversation.interfaces import RememberedKernel
-from harness.roundtable.conversation.messages import TEMPLATE, Coded, Judged
+from harness.roundtable.conversation.messages import TEMPLATE, Coded, Judged, Proposed
 from harness.roundtable.runlog import codec
 from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, describe, name
 
@@ -74,7 +74,8 @@ def _entry(one: RememberedKernel) -> Entry:
 
 
 def trials(table: Table) -> list[Trial]:
-    """Judged template kernels of this machine and thread class, oldest first, from which the tuner learns.
+    """Judged template kernels of this machine and thread class, oldest first, from which the tuner learns, and the
+    schedules that were only timed briefly.
 
     A rejected kernel counts as failed; nothing is learned from an inconclusive one.
     """
@@ -91,4 +92,16 @@ def trials(table: Table) -> list[Trial]:
             ratio = attempt.verdict.score.claimed.ratio if isinstance(attempt.verdict, Accepted) else None
             told = not isinstance(attempt.verdict, Inconclusive | HarnessError)
             found[attempt.coded.candidate] = Trial(attempt.coded.candidate, proposal["schedule"], ratio, told)
+    return [*found.values(), *_screened(table, {table.schedules.key(one.schedule) for one in found.values()})]
+
+
+def _screened(table: Table, judged: set[str]) -> list[Trial]:
+    """The schedules of this run that were timed briefly and not judged, by their latest timing."""
+    found = {}
+    for message in table.events:
+        if isinstance(message.content, Proposed):
+            for one in message.content.screened:
+                key = table.schedules.key(one.schedule)
+                if key not in judged:
+                    found[key] = Trial(f"screened {key}", one.schedule, one.ratio, judged=False)
     return list(found.values())

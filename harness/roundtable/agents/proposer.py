@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from autogen_core import MessageContext, message_handler
 
 from harness.durable import JsonObject
-from harness.minds.protocol import Trial, Tuner
+from harness.interrupts import interruptible
+from harness.minds.protocol import Trial, Tuned, Tuner
 from harness.roundtable.agents import context, proposing
 from harness.roundtable.agents.base import BaseMatMulAgent
 from harness.roundtable.agents.duplicates import TriedProposals
-from harness.roundtable.conversation.messages import GaveUp, Proposed, ProposeRequest, Role, SentBack
+from harness.roundtable.conversation.messages import (
+    GaveUp,
+    ProposalSlot,
+    Proposed,
+    ProposeRequest,
+    Role,
+    Screened,
+    SentBack,
+)
 from harness.roundtable.runlog import transcript
 from harness.verdict import one_line
 
@@ -27,7 +37,12 @@ class ProposerAgent(BaseMatMulAgent):
     async def on_propose(self, message: ProposeRequest, ctx: MessageContext) -> None:
         """Propose a kernel, check that it is new, and announce it."""
         where = transcript.key(self.role, message.turn, message.attempt)
-        event = self._replayed(where) if self.table.replay else await self._think(message, where)
+        try:
+            event = self._replayed(where) if self.table.replay else await self._think(message, where)
+        except (KeyboardInterrupt, SystemExit) as interruption:
+            # Raised through the event loop, it would destroy the runtime's tasks; so it is kept until they have ended.
+            self.table.interruption = interruption
+            return
         if not isinstance(event, GaveUp):
             self.table.transcript.record_outcome(where, event)
         self._tell(message, event)
@@ -51,29 +66,53 @@ class ProposerAgent(BaseMatMulAgent):
         return event
 
     def _tune(self, tuner: Tuner, message: ProposeRequest) -> Proposed | GaveUp:
-        trials = context.trials(self.table)
-        tuned = tuner.propose([*trials, *self._refused(trials)], message.turn.generation, message.turn.slot)
-        if tuned is None:
+        table, turn, trials = self.table, message.turn, context.trials(self.table)
+        count = table.settings.shortlist if table.screen is not None else 1
+        listed = tuner.shortlist([*trials, *self._refused(trials)], turn.generation, turn.slot, count)
+        if not listed:
             return GaveUp(reason="every schedule in the tuner's reach was tried on this machine")
+        tuned, screened = self._fastest(listed, turn)
+        passages = self._related(tuned.why)
+        best = max((trial.ratio for trial in trials if trial.ratio is not None), default=None)
+        known = f"{len(trials)} trials, best {best}"
+        return Proposed(
+            proposal=self._proposal(tuned) | {"passages": passages},
+            parents=[tuned.parent] if tuned.parent else [],
+            model=tuner.name,
+            prompt_hash=transcript.prompt_hash(tuner.name, f"seed {table.seed}, {known}"),
+            passages=passages,
+            stand_in=message.stand_in,
+            screened=screened,
+        )
+
+    def _proposal(self, tuned: Tuned) -> JsonObject:
         proposal: JsonObject = {
             "algorithm": proposing.title(tuned.schedule),
             "schedule": tuned.schedule,
             "expected_effect": "",
             "why": tuned.why,
-            "passages": self._related(tuned.why),
         }
         if tuned.parent:
             proposal["parent"] = tuned.parent
-        best = max((trial.ratio for trial in trials if trial.ratio is not None), default=None)
-        told = f"{len(trials)} trials, best {best}"
-        return Proposed(
-            proposal=self.table.schedules.read_proposal(proposal),
-            parents=[tuned.parent] if tuned.parent else [],
-            model=tuner.name,
-            prompt_hash=transcript.prompt_hash(tuner.name, f"seed {self.table.seed}, {told}"),
-            passages=proposal["passages"],
-            stand_in=message.stand_in,
-        )
+        return self.table.schedules.read_proposal(proposal)
+
+    def _fastest(self, listed: list[Tuned], turn: ProposalSlot) -> tuple[Tuned, list[Screened]]:
+        """The fastest of `listed` by brief timings, and the others with theirs; the first when none can be timed."""
+        schedules, screen = self.table.schedules, self.table.screen
+        proposals = [self._proposal(tuned) for tuned in listed]
+        able = [i for i, proposal in enumerate(proposals) if not schedules.objections(proposal)]
+        if screen is None or len(able) < 2:
+            return listed[able[0] if able else 0], []
+        began_s = time.monotonic()
+        with interruptible():
+            timed = screen([(schedules.render(proposals[i]), schedules.tier(proposals[i])) for i in able])
+        ratios = dict(zip(able, timed, strict=True))
+        chosen = max(able, key=lambda i: ratios[i] or 0.0)
+        told = ", ".join("wrong" if ratio is None else f"{ratio:.3f}" for ratio in timed)
+        seconds = time.monotonic() - began_s
+        self.table.say(f"proposer: {turn}: {len(able)} schedules timed briefly in {seconds:.0f} s: {told}")
+        others = [Screened(schedule=listed[i].schedule, ratio=ratios[i]) for i in able if i != chosen]
+        return listed[chosen], others
 
     def _related(self, why: str) -> list[str]:
         """The passages most relevant to the tuner's step, for readers of the kernel; the tuner does not use them."""

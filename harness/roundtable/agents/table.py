@@ -13,6 +13,7 @@ from harness.roundtable.conversation.interfaces import (
     LibraryInterface,
     MemoryInterface,
     ScheduleInterface,
+    Screen,
 )
 from harness.roundtable.conversation.messages import GroupChatMessage, Judged
 from harness.roundtable.runlog.journal import Journal
@@ -44,6 +45,8 @@ class Table:
     replay: Replay | None
     spending: Spending
     say: Announce
+    # None where schedules are proposed without being timed first.
+    screen: Screen | None = None
     events: list[GroupChatMessage] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     ended: str = "finished"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from autogen_core import MessageContext, message_handler
 
-from harness import interrupts
 from harness.candidate import Candidate
 from harness.errors import HarnessFaultError
+from harness.interrupts import interruptible
 from harness.machine import Machine
 from harness.roundtable.agents.base import BaseMatMulAgent
 from harness.roundtable.conversation.interfaces import MemoryInterface
@@ -124,25 +120,3 @@ def outcome_keys(verdict: Verdict, machine: str, toolchain: str, suite: str) -> 
             return {}
         case _:
             return {"expect": "rejected", "gate": verdict.at.gate.value}
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Within the block, Ctrl-C raises KeyboardInterrupt at once; pressed again, at any time, it ends the process.
-
-    asyncio.run answers the first Ctrl-C by cancelling its main task, which a blocking call would never notice.
-    """
-
-    def interrupt(*_: object) -> None:
-        interrupts.end_at_the_next()
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:
-            signal.signal(signal.SIGINT, before)

@@ -11,6 +11,9 @@ from harness.machine import Machine
 from harness.verdict import Accepted, Verdict
 
 Judge: TypeAlias = Callable[[Candidate], Verdict]
+# Times kernels, given as source and tier, briefly: the ratio to BLAS of each, None for one that does not compile or is
+# wrong. Blocks, because it needs the machine for itself.
+Screen: TypeAlias = Callable[[Sequence[tuple[str, Tier]]], Sequence[float | None]]
 
 
 class RememberedKernel(Protocol):

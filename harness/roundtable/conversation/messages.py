@@ -100,6 +100,13 @@ class Failed(Message):
 # -- events: what happened, heard by everybody, written to the journal before anybody hears it -----------------
 
 
+class Screened(Message):
+    """A schedule that was timed briefly and not judged; `ratio` to BLAS is None when it was wrong."""
+
+    schedule: dict[str, Any]
+    ratio: float | None
+
+
 class Proposed(Message):
     """A well-formed, new proposal."""
 
@@ -112,6 +119,8 @@ class Proposed(Message):
     coding: str = TEMPLATE
     passages: list[str] = Field(default_factory=list)
     stand_in: bool = False
+    # The other schedules that were timed briefly for this proposal.
+    screened: list[Screened] = Field(default_factory=list)
 
 
 class SentBack(Message):

@@ -1,0 +1,59 @@
+"""Screening: many kernels timed briefly against the baseline; after each round the slower half is left out.
+
+Successive halving (Jamieson and Talwalkar 2016): one brief timing shows that most kernels are not the best, and the
+time saved goes to those that are close. Every kernel of a round is timed before any is left out, so their order does
+not matter; the pruners of Optuna decide while later kernels are still unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.clock.pairs import Plan, Samples
+from harness.clock.session import ClockSession
+from harness.judge.worker.calls import Program
+
+# Process pairs that each kernel gets in each round.
+ROUNDS = (1, 2, 4)
+# Share of the kernels that go on to the next round, but at least two.
+KEPT_SHARE = 0.5
+# A round ends early for a kernel that has taken this share of the clock's budget.
+ROUND_SHARE = 0.5
+
+
+def screen(programs: Sequence[Program], thread_class: str, session: ClockSession) -> list[float | None]:
+    """t_blas / t_candidate of each program, geometric mean over the suite; None where an output was wrong.
+
+    A kernel that is left out early has a ratio of one process pair (a few percent off), the last ones of all rounds.
+    Nothing is confirmed, no secret shape is timed, and no interval is given: it is a choice of what to judge, no
+    verdict. Waits for the clock's lock. Raises HarnessFaultError when the baseline fails.
+    """
+    threads = session.threads(thread_class)
+    alive = list(range(len(programs)))
+    seen: dict[int, list[tuple[float, int]]] = {index: [] for index in alive}
+    with session.alone(threads):
+        for processes in ROUNDS:
+            for index in alive:
+                centre = _timed(programs[index], processes, threads, session)
+                seen[index] = [] if centre is None else [*seen[index], (centre, processes)]
+            alive = [index for index in alive if seen[index]]
+            alive.sort(key=lambda index: _mean(seen[index]), reverse=True)
+            alive = alive[: max(2, math.ceil(len(alive) * KEPT_SHARE))]
+            if len(alive) < 2:
+                break
+    return [math.exp(_mean(found)) if found else None for found in seen.values()]
+
+
+def _timed(program: Program, processes: int, threads: int, session: ClockSession) -> float | None:
+    """The mean log-ratio over the suite in fresh process pairs; None when the kernel is rejected."""
+    budget_s = session.for_suite(ROUND_SHARE * session.settings.clock_budget_s)
+    plan = Plan(session.suite, budget_s, min_processes=processes, max_processes=processes)
+    samples = session.race(plan, program, threads)
+    return samples.mean(np.random.default_rng(0)).centre if isinstance(samples, Samples) else None
+
+
+def _mean(found: Sequence[tuple[float, int]]) -> float:
+    return sum(centre * weight for centre, weight in found) / sum(weight for _, weight in found)

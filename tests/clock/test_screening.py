@@ -1,0 +1,79 @@
+"""Which kernels a screening times how often, on simulated ratios."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.clock import screening
+from harness.clock.pairs import Pair, Plan, Samples
+from harness.clock.screening import ROUNDS, screen
+from harness.shapes import Shape
+from harness.verdict import At, Gate, Timeout
+
+SHAPE = Shape(64, 64, 64)
+
+
+class SimulatedSession:
+    """Every program is its own ratio; None is rejected."""
+
+    suite = (SHAPE,)
+    settings = SimpleNamespace(clock_budget_s=1.0)
+
+    def __init__(self) -> None:
+        self.processes: dict[int, int] = {}
+
+    def threads(self, thread_class: str) -> int:
+        return 1
+
+    def alone(self, threads: int) -> Any:
+        return nullcontext()
+
+    def for_suite(self, budget_s: float) -> float:
+        return budget_s
+
+    def race(self, plan: Plan, program: Any, threads: int) -> Any:
+        index, ratio = program
+        self.processes[index] = self.processes.get(index, 0) + plan.max_processes
+        if ratio is None:
+            return Timeout(1.0, At(Gate.CLOCK))
+        pairs = [Pair(process, 1e3, 1e3 * ratio, 1e-3, True) for process in range(plan.max_processes)]
+        return Samples(plan, {SHAPE: pairs})
+
+
+def screened(ratios: list[float | None]) -> tuple[list[float | None], dict[int, int]]:
+    session = SimulatedSession()
+    found = screen(list(enumerate(ratios)), "1", session)  # type: ignore[arg-type]
+    return found, session.processes
+
+
+@given(st.lists(st.none() | st.floats(0.01, 3.0), min_size=1, max_size=12))
+def test_every_kernel_gets_its_own_ratio_and_the_best_the_most_processes(ratios: list[float | None]) -> None:
+    found, processes = screened(ratios)
+    for given_ratio, ratio in zip(ratios, found, strict=True):
+        assert (ratio is None) == (given_ratio is None)
+        assert ratio is None or ratio == pytest.approx(given_ratio)
+    assert set(processes) == set(range(len(ratios)))
+    usable = [index for index, ratio in enumerate(ratios) if ratio is not None]
+    if len(usable) > 1:
+        best = max(usable, key=lambda index: ratios[index] or 0.0)
+        assert processes[best] == max(processes.values()) > ROUNDS[0]
+
+
+def test_the_slower_half_is_left_out_after_each_round() -> None:
+    _, processes = screened([0.5, 0.9, 1.1, 0.7, 1.0, None])
+    assert processes == {0: 1, 3: 1, 5: 1, 1: 3, 4: 7, 2: 7}
+
+
+def test_a_single_kernel_is_not_timed_further() -> None:
+    assert screened([1.0]) == ([pytest.approx(1.0)], {0: ROUNDS[0]})
+
+
+def test_the_mean_weighs_the_rounds_by_their_processes() -> None:
+    assert screening._mean([(0.0, 1), (math.log(2), 3)]) == pytest.approx(0.75 * math.log(2))
