@@ -20,7 +20,18 @@ from harness.candidate import load
 # Whole sessions, or timings.
 pytestmark = pytest.mark.slow
 
-QUICK = ("--suite", "64x64x64", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
+QUICK = (
+    "--suite",
+    "64x64x64",
+    "--clock-budget",
+    "2",
+    "--profile",
+    "quick",
+    "-p",
+    "no:cacheprovider",
+    "--shortlist",
+    "1",
+)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -89,6 +100,20 @@ def test_two_generations_leave_candidates_verdicts_a_table_and_a_memory_to_go_on
     # Reproducing an evolved candidate runs the same gates.
     single = project.runpytest_subprocess(*QUICK, f"candidates/{newest.name}")
     assert single.ret == pytest.ExitCode.OK
+
+
+@pytest.mark.slow
+def test_a_shortlist_is_timed_in_the_sandbox_and_its_fastest_is_judged(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess(*QUICK[:-1], "3", "--generate", "2", "--seed", "7")
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    told = r"proposer: generation {}, proposal 1: 3 schedules timed briefly in *s: *, *, *"
+    result.stdout.fnmatch_lines([told.format(1), told.format(2)])
+    (run,) = (project.path / "results" / "local").glob("*/journal.jsonl")
+    contents = [line["message"]["content"] for line in lines_of(run) if "message" in line]
+    screened = [content["screened"] for content in contents if content["kind"] == "proposed"]
+    assert [len(found) for found in screened] == [2, 2]
+    assert all(0.05 < one["ratio"] < 20 for found in screened for one in found)
+    assert len(list((project.path / "candidates").glob("gen-*"))) == 2
 
 
 def test_the_same_seed_from_an_empty_memory_writes_the_same_first_kernel(project: pytest.Pytester) -> None:

@@ -16,7 +16,18 @@ from tests.conftest import ROOT
 # Whole sessions, or timings.
 pytestmark = pytest.mark.slow
 
-QUICK = ("--suite", "64x64x64", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
+QUICK = (
+    "--suite",
+    "64x64x64",
+    "--clock-budget",
+    "2",
+    "--profile",
+    "quick",
+    "-p",
+    "no:cacheprovider",
+    "--shortlist",
+    "1",
+)
 
 
 def generate(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:

@@ -181,7 +181,7 @@ def test_a_wrong_kernel_is_still_rejected(project: pytest.Pytester) -> None:
 @pytest.mark.slow
 def test_an_evolution_that_times_nothing_fails_and_remembers_nothing(project: pytest.Pytester) -> None:
     project.makepyfile(busy=BUSY_CLOCK + TRUSTING_JUDGE)
-    result = judge(project, "--generate", "1", "--seed", "7", "-v")
+    result = judge(project, "--generate", "1", "--shortlist", "1", "--seed", "7", "-v")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
@@ -291,7 +291,7 @@ def test_a_known_bad_kernel_is_not_rejected_by_a_busy_machine(unjudged: pytest.P
 
 
 def test_an_evolution_remembers_nothing_that_was_not_judged_to_the_end(unjudged: pytest.Pytester) -> None:
-    result = judge(unjudged, "--generate", "1", "--seed", "7", "-v")
+    result = judge(unjudged, "--generate", "1", "--shortlist", "1", "--seed", "7", "-v")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [

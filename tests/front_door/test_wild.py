@@ -39,7 +39,7 @@ def ascii_locale(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_everything_is_utf_8_whatever_the_locale_says(project: pytest.Pytester, ascii_locale: None) -> None:
     add_candidate(project, "größe", COMMENTED)
-    result = judge(project, "candidates", "--verdicts", "v.jsonl", "--generate", "1")
+    result = judge(project, "candidates", "--verdicts", "v.jsonl", "--generate", "1", "--shortlist", "1")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert "Error" not in result.stdout.str()
     found = {line["candidate"]: line for line in lines(project.path / "v.jsonl")}
