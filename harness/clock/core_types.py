@@ -58,26 +58,26 @@ class CoreTypes:
         return chosen
 
     def strongest(self) -> Baseline:
-        """The fastest core type by the geometric mean over SHAPES, one thread; kept in the cache for DAYS.
+        """The fastest core type by the geometric mean over SHAPES, one thread; stored in the cache for DAYS.
 
         Where there is nothing to choose from (no OpenBLAS, or a CPU whose core types are not listed), the library's own
         choice.
         """
         if self.baseline.name != "OpenBLAS" or not self._runnable:
             return self.baseline
-        known = _read(self._kept_in)
+        known = _read(self._cache_file)
         if known is not None:
             return baselines.with_core_type(self.baseline, known)
         types = self.different()
         times = {found.architecture: self.time_ns(found) for found in types}
         best = min(types, key=lambda found: times[found.architecture])
         own_ns = times.get(self.baseline.architecture, times[best.architecture])
-        told = ", ".join(f"{name} {own_ns / time_ns:.2f}" for name, time_ns in times.items())
+        ratios = ", ".join(f"{name} {own_ns / time_ns:.2f}" for name, time_ns in times.items())
         self.say(
-            f"OpenBLAS core types, relative to its own choice: {told}; the baseline is {best.architecture}"
+            f"OpenBLAS core types, relative to its own choice: {ratios}; the baseline is {best.architecture}"
         )
         note = json.dumps({"core_type": best.core_type, "when_s": time.time()})
-        write_whole(self._kept_in, note, make_folder=True)
+        write_whole(self._cache_file, note, make_folder=True)
         return best
 
     def different(self) -> list[Baseline]:
@@ -95,7 +95,7 @@ class CoreTypes:
         return [name for name, needs in CORE_TYPES.items() if needs <= isa]
 
     @property
-    def _kept_in(self) -> Path:
+    def _cache_file(self) -> Path:
         state = self.baseline.path.stat()
         key = f"{self.baseline.path}\0{state.st_size}\0{state.st_mtime_ns}\0{self.machine.fingerprint}"
         return self.cache / "clock" / f"core-type-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
@@ -103,8 +103,8 @@ class CoreTypes:
 
 def _read(path: Path, now_s: Callable[[], float] = time.time) -> str | None:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        fresh = 0 <= now_s() - float(kept["when_s"]) < DAYS * 86400
-        return str(kept["core_type"]) if fresh and kept["core_type"] in CORE_TYPES else None
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        fresh = 0 <= now_s() - float(stored["when_s"]) < DAYS * 86400
+        return str(stored["core_type"]) if fresh and stored["core_type"] in CORE_TYPES else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

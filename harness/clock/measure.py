@@ -62,7 +62,7 @@ class _Trial:
         return self.session.for_suite(self.session.settings.clock_budget_s)
 
     def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
-        """One measurement in fresh processes with fresh seeds; rejects a time below the physics floor."""
+        """One measurement in fresh processes with fresh seeds; rejects a time below the floor."""
         samples = self.session.race(plan, self.program, self.threads, self.levels, full)
         if not isinstance(samples, Samples):
             return samples
@@ -274,7 +274,6 @@ def _per_shape(
 ) -> tuple[ShapeTiming, ...]:
     timings = []
     for shape, interval in found.items():
-        kept = samples.kept(shape)
         time_ns, baseline_ns = samples.typical_ns(shape)
         timings.append(
             ShapeTiming(
@@ -288,7 +287,7 @@ def _per_shape(
                 ratio_high=interval.high,
                 gflops=shape.flops / time_ns,
                 percent_of_peak=100 * shape.flops / time_ns / peak_gflops,
-                pairs=len(kept),
+                pairs=len(samples.used_pairs(shape)),
             )
         )
     return tuple(timings)

@@ -119,7 +119,7 @@ class WorkerPair:
         self._stack = ExitStack()
         self._workers: dict[Side, ClockWorker] = {}
         self._laid: dict[Side, tuple[Shape, Batch]] = {}
-        self._papers: dict[Shape, list[F32]] = {}
+        self._output_buffers: dict[Shape, list[F32]] = {}
         self._proved: set[Shape] = set()
 
     def __enter__(self) -> WorkerPair:
@@ -152,7 +152,7 @@ class WorkerPair:
                 return self._blame(side, turn)
             turns.append(turn)
             # Outputs of both sides are copied, needed or not, so that the next turn finds the same caches.
-            outputs = batches[side].outputs(self._paper(shape, len(turns) - 1 if ahead else 0))
+            outputs = batches[side].outputs(self._output_buffer(shape, len(turns) - 1 if ahead else 0))
             if self._must_prove(side, shape):
                 kept.append((side, data, outputs))
             if not ahead or len(turns) == len(sides):
@@ -171,12 +171,12 @@ class WorkerPair:
                 return turn
         return turn
 
-    def _paper(self, shape: Shape, index: int) -> F32:
+    def _output_buffer(self, shape: Shape, index: int) -> F32:
         """Memory for the outputs of one turn, reused: page faults of fresh memory would cost as much as the copy."""
-        papers = self._papers.setdefault(shape, [])
-        if index == len(papers):
-            papers.append(np.empty((self._batching[shape].count, shape.m, shape.n), np.float32))
-        return papers[index]
+        buffers = self._output_buffers.setdefault(shape, [])
+        if index == len(buffers):
+            buffers.append(np.empty((self._batching[shape].count, shape.m, shape.n), np.float32))
+        return buffers[index]
 
     def _ahead(self, shape: Shape) -> bool:
         return self._batching[shape].layout.bytes <= AHEAD_BYTES

@@ -47,8 +47,8 @@ def load(entry: Path, symbol: str) -> CompiledKernel | CompileError | None:
     try:
         record = json.loads((entry / RECORD_FILE).read_text(encoding="utf-8"))
         if REFUSAL in record:
-            told = record[REFUSAL]
-            found: CompiledKernel | CompileError = CompileError(told["summary"], told["diagnostics"])
+            refusal = record[REFUSAL]
+            found: CompiledKernel | CompileError = CompileError(refusal["summary"], refusal["diagnostics"])
         else:
             path = entry / LIBRARY_FILE
             if file_hash(path) != record["binary_hash"]:

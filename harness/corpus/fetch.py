@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # arXiv's host for programs: https://info.arxiv.org/help/bulk_data.html
 ARXIV = "https://export.arxiv.org"
 STATE_FILE = "fetched.json"
-MAX_BYTES = 100 << 20
+MAX_PDF_BYTES = 100 << 20
 _USER_AGENT = "matmul-round-table/0.1 (one paper every few seconds; python -m harness.corpus fetch)"
 
 
@@ -257,8 +257,8 @@ def _write(answer: httpx.Response, part: Path, at: int, label: str | None) -> No
             for block in answer.iter_raw():
                 file.write(block)
                 bar.update(len(block))
-                if file.tell() > MAX_BYTES:
-                    raise _RefusedError(f"larger than {MAX_BYTES >> 20} MiB")
+                if file.tell() > MAX_PDF_BYTES:
+                    raise _RefusedError(f"larger than {MAX_PDF_BYTES >> 20} MiB")
             file.truncate()
             file.flush()
             os.fsync(file.fileno())

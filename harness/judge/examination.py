@@ -72,7 +72,7 @@ class Examination:
 
     `seed` is the secret seed of this run (48 bits, drawn after the candidate was compiled). `cores` is the number of
     cores the worker may use. `other_surroundings` starts workers that see other numbers of cores or are told to use
-    other numbers of threads, by description. `other_lanes` start workers like `launch`, each on another core, for
+    other numbers of threads, by description. `other_launches` start workers like `launch`, each on another core, for
     oracles that run side by side. `time_limit_s` gives the wall-clock limit of one call in seconds.
     `disabled` names oracles to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a
     wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape where it
@@ -90,7 +90,7 @@ class Examination:
     nodeid: str = ""
     database: Path | None = None
     other_surroundings: Mapping[str, LaunchJudgeWorker] = field(default_factory=dict)
-    other_lanes: Sequence[LaunchJudgeWorker] = ()
+    other_launches: Sequence[LaunchJudgeWorker] = ()
     disabled: frozenset[str] = frozenset()
     remarks: list[Cheat] = field(default_factory=list)
     levels: dict[Shape, int] = field(default_factory=dict)

@@ -23,7 +23,7 @@ LOUD = np.float32(2.0**60)
 # Number of single rows, and of single columns, that are made loud until one of them spreads.
 PICKS = 3
 # Seconds of kernel time after which no further row or column is tried.
-PATIENCE_S = 0.5
+PICKS_TIME_S = 0.5
 
 
 def levels_shown(runner: KernelRunner, shape: Shape, seed: int) -> int:
@@ -63,7 +63,7 @@ def _widest_spread(runner: KernelRunner, data: tuple[F32, F32], seed: int, rng: 
         changed = (got.view(np.uint32) != quiet.view(np.uint32)).any(axis=1 - axis)
         changed[index] = True
         widest = max(widest, int(np.count_nonzero(changed)))
-        if widest > 1 and (axis == 1 or runner.cpu_s - began_s > PATIENCE_S):
+        if widest > 1 and (axis == 1 or runner.cpu_s - began_s > PICKS_TIME_S):
             return widest
     return _any_pair(runner, data, quiet, seed)
 
@@ -79,20 +79,20 @@ def _any_pair(runner: KernelRunner, data: tuple[F32, F32], quiet: F32, seed: int
     """2 when any two rows or any two columns mix, else 1.
 
     A scheme may mix as few as two rows of a ragged shape, which single rows miss. So half of the rows is made loud, by
-    each bit of their numbers, which separates any two rows once; then half of the columns. Stops after PATIENCE_S.
+    each bit of their numbers, which separates any two rows once; then half of the columns. Stops after PICKS_TIME_S.
     """
     (a, b), began_s = data, runner.cpu_s
     for rows in _halves(a.shape[0]):
         got = runner.product(np.where(rows[:, None], LOUD * a, a), b, seed, Placement.ALIGNED)
         if not same_bits(got[~rows], quiet[~rows]):
             return 2
-        if runner.cpu_s - began_s > PATIENCE_S:
+        if runner.cpu_s - began_s > PICKS_TIME_S:
             break
     for cols in _halves(b.shape[1]):
         got = runner.product(a, np.where(cols, LOUD * b, b), seed, Placement.ALIGNED)
         if not same_bits(got[:, ~cols], quiet[:, ~cols]):
             return 2
-        if runner.cpu_s - began_s > 2 * PATIENCE_S:
+        if runner.cpu_s - began_s > 2 * PICKS_TIME_S:
             break
     return 1
 

@@ -157,7 +157,7 @@ def leftovers(runner: KernelRunner, shape: Shape, seed: int) -> None:
     for _ in range(2):
         runner.product(a, b, seed, Placement.ALIGNED)
         assert runner.last is not None
-        beyond_ns = min(beyond_ns, runner.last.cpu_ns - ONE_THREAD * runner.last.elapsed_ns)
+        beyond_ns = min(beyond_ns, runner.last.cpu_ns - CPU_PER_WALL_PINNED * runner.last.elapsed_ns)
         busy_ns = min(busy_ns, runner.idle_cpu_ns())
     if runner.examination.threads == 1 and beyond_ns > BEYOND_NS:
         raise Rejected(
@@ -215,7 +215,7 @@ BLIND_TURNS, BLIND_S, BLIND_ALIKE, BLIND_RATIO = (16, 96), 4.0, 1.15, 1.5
 BLIND_SLOW_NS, BLIND_LEAST_NS = 100e6, 100e3
 
 # CPU time per wall time allowed to one thread, and the nanoseconds by which the two clocks may disagree.
-ONE_THREAD, BEYOND_NS = 1.3, 3_000_000
+CPU_PER_WALL_PINNED, BEYOND_NS = 1.3, 3_000_000
 # CPU nanoseconds that an idle worker may use in 20 ms.
 IDLE_NS = 2_000_000
 

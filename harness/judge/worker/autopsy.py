@@ -89,8 +89,8 @@ def verdict(death: Death, case: WorkerEnd) -> Rejection:
     if words.kind == _VIOLATION:
         return Cheat("sandbox violation", one_line(words.text), case.at)
     if os.WIFEXITED(death.status):
-        return _exited(os.WEXITSTATUS(death.status), death.said, case)
-    return _killed(os.WTERMSIG(death.status), death.said, words, case)
+        return _exited(os.WEXITSTATUS(death.status), death.output, case)
+    return _killed(os.WTERMSIG(death.status), death.output, words, case)
 
 
 def _exited(code: int, said: str, case: WorkerEnd) -> Rejection:

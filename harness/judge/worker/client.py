@@ -196,7 +196,7 @@ class Worker:
             return self._ended(answer, at, limit_s)
         process.halt()
         waited_ns = procfs.waited_ns(waited_before, procfs.waits(process.pid)) if inspect else 0
-        death = process.stand() or self._forged(answer) or process.headless()
+        death = process.wait_stopped() or self._forged(answer) or process.end_without_main_thread()
         if death is not None:
             return self._ended(death, at, limit_s)
         cpu_ns = process.cpu_ns() - cpu_before
@@ -298,12 +298,12 @@ class Worker:
         answer = self._process.answer(START_LIMIT_S)
         if isinstance(answer, bytes) and self._odd(answer, _SEALED, 0) is None:
             return
-        said = self._process.end().said.strip().removeprefix("roundtable-host: ")
-        if said.startswith("sandbox: "):
-            raise SandboxError(f"the sandbox cannot be set up here: {said.removeprefix('sandbox: ')}")
-        if said.startswith("library: "):
-            raise UserError(f"{self.program.library}: cannot be used: {said.removeprefix('library: ')}")
-        raise HarnessFaultError(f"the worker did not start: {said or 'no output'}")
+        output = self._process.end().output.strip().removeprefix("roundtable-host: ")
+        if output.startswith("sandbox: "):
+            raise SandboxError(f"the sandbox cannot be set up here: {output.removeprefix('sandbox: ')}")
+        if output.startswith("library: "):
+            raise UserError(f"{self.program.library}: cannot be used: {output.removeprefix('library: ')}")
+        raise HarnessFaultError(f"the worker did not start: {output or 'no output'}")
 
     def _must_be_open(self) -> None:
         if self._closed:
