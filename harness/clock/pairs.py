@@ -20,18 +20,19 @@ from harness.clock.statistics import Best, Groups, RatioInterval, geometric_mean
 from harness.shapes import Shape
 from harness.verdict import Rejection
 
-# Seconds; a candidate's slower turn counts although it would be a warm-up: naive code takes 10 s at 1024³.
+# Seconds. A candidate's turn longer than this is counted, not discarded as warm-up: naive code takes 10 s at 1024³.
 SLOW_TURN_S = 0.25
-
-
 # Pairs at the start of a block that do not count, because drawing and verifying left the caches in another
 # state.
 WARM_UP = 1
 # Minimum number of processes with clean pairs before disturbed pairs are dropped.
 CLEAN_PROCESSES = 4
-# When the whole interval is below CLEARLY_SLOW, the kernel is far slower than BLAS in any case. A shape is then done
-# with a wider interval, after fewer processes.
-CLEARLY_SLOW, SLOW_TARGET, SLOW_PROCESSES = 0.5, 0.05, 4
+# Ratio to BLAS. When the whole interval is below it, the kernel is far slower than BLAS in any case.
+CLEARLY_SLOW = 0.5
+# Half-width of the interval, as a fraction, at which a shape of such a kernel is done.
+SLOW_TARGET = 0.05
+# Number of processes after which it may be done.
+SLOW_PROCESSES = 4
 
 
 class Side(StrEnum):
@@ -208,7 +209,9 @@ class _Race:
         return affordable
 
     def done(self, shape: Shape, processes: int) -> bool:
-        """Whether the interval of a shape is narrow enough; a hopelessly slow kernel needs no third digit."""
+        """Whether the interval of a shape is narrow enough; for a kernel clearly below 0.5 × BLAS a wider interval
+        suffices.
+        """
         enough = min(SLOW_PROCESSES, self.plan.min_processes)
         if processes < enough or not self.samples.pairs[shape]:
             return False

@@ -259,8 +259,8 @@ def own_ns(ran: Ran, null_ns: float, threads: int) -> float:
 
     The operating system reports how long a thread was ready but not running; a candidate cannot gain such time by
     sleeping. It could compute in one thread while another waits for the core, so the result is never less than the CPU
-    time of the whole process divided by its cores. That is all the time there was if the candidate itself keeps a core
-    busy.
+    time of the whole process divided by its cores. If the candidate keeps a core busy itself, CPU time ÷ cores equals
+    the wall time and nothing is subtracted.
     """
     wall_ns = max(ran.elapsed_ns - null_ns, 1.0)
     return max(wall_ns - ran.waited_ns, min(wall_ns, ran.cpu_ns / threads))

@@ -17,7 +17,7 @@ from harness.verdict import CompileError
 
 LIBRARY_FILE = "kernel.so"
 RECORD_FILE = "record.json"
-# Differs from the word of earlier versions, whose entries held rustc's output with control characters.
+# Key name changed, so that older entries are ignored: they held rustc's output with control characters.
 REFUSAL = "does_not_compile"
 # About 0.6 GiB of kernels at half a megabyte each. Entries used within the last hour may still be loaded
 # somewhere.

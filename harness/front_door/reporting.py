@@ -179,7 +179,7 @@ class SessionReport:
         for verdict in verdicts:
             record, timing = verdict.record, verdict.timing
             if timing is None:
-                # The reason of an unreliable timing is the machine's; it is printed once, below.
+                # An unreliable timing is caused by the machine; its reason is printed once, below.
                 brief = verdict.untimed and reporter.verbosity == 0
                 reporter.write_line(f"{record.candidate}: {record.outcome if brief else record.reason}")
                 reporter.write_line(f"    replay: {record.replay}")

@@ -75,9 +75,9 @@ class Examination:
     other numbers of threads, by description. `other_launches` start workers like `launch`, each on another core, for
     oracles that run side by side. `time_limit_s` gives the wall-clock limit of one call in seconds.
     `disabled` names oracles to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a
-    wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape where it
-    was asked, how many levels of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`); with 0 it is
-    held componentwise there.
+    wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape at
+    which it was examined, how many levels of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`);
+    with 0 it must meet the componentwise bound there.
     """
 
     launch: LaunchJudgeWorker
@@ -102,8 +102,10 @@ class Examination:
         return "normwise" if any(self.levels.values()) else "componentwise"
 
     def granted_levels(self, shape: Shape) -> int:
-        """The levels of a fast scheme whose errors are allowed at a shape: those shown there, and at a shape where the
-        kernel was not asked as many as the shorter side of C can be halved.
+        """The levels of a fast scheme whose errors are allowed at a shape.
+
+        At examined shapes: the levels shown there, at most as many as the shorter side of C can be halved. At shapes
+        not examined: the number of times the shorter side of C can be halved.
         """
         room = max(min(shape.m, shape.n) - 1, 1).bit_length()
         return min(self.levels.get(shape, room), room)

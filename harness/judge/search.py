@@ -15,10 +15,11 @@ from harness.verdict import At, Inconclusive, Rejection, Timeout, Wrong
 # seed.
 OFFSETS = 1 << 16
 FIRST_OFFSET = 1 << 20
-# Edge of the largest cube at which a scheme is looked for on behalf of a shape inside it, and the depth of the flat
-# product that stands for larger ones: a scheme that pads to a square mixes its rows there, too, and all others are done
-# at once.
-LARGEST_SQUARE, FLAT = 600, 16
+# Largest edge of the square that is examined when a shape itself shows no scheme.
+LARGEST_SQUARE = 600
+# k of the product that is examined instead above that edge. A scheme that pads to a square mixes rows there too, and
+# other kernels finish quickly.
+FLAT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def _shows_a_scheme(runner: KernelRunner, oracle: Oracle, shape: Shape, seed: in
 
 
 def _levels(runner: KernelRunner, shape: Shape, seed: int) -> int:
-    """The levels that the kernel shows at a shape; asked once per shape."""
+    """The levels that the kernel shows at a shape; examined once per shape."""
     levels = runner.examination.levels
     if shape not in levels:
         levels[shape] = levels_shown(runner, shape, seed)

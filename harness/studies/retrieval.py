@@ -249,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         help="hashed, a folder or a hub name; may be repeated (default: hashed)",
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where to (default: %(default)s)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="output folder (default: %(default)s)")
     parsed = parser.parse_args(arguments)
     try:
         papers = manifest.read()

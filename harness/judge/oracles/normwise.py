@@ -30,8 +30,8 @@ from harness.verdict import Counterexample, Gate
 
 
 def normwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|, twice that for each
-    level of a deep scheme beyond four.
+    """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|; for a deep scheme
+    doubled for each level beyond four.
 
     Kills short mantissas and wrong elements in kernels that were classified as a fast scheme. An honest fast scheme
     passes because it is normwise stable.

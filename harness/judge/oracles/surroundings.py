@@ -139,9 +139,14 @@ def idle_elsewhere(runner: KernelRunner, shape: Shape, seed: int) -> None:
             raise Rejected(Cheat("more threads than declared", detail, At(Gate.CONDUCT, shape, seed)))
 
 
-# Number of turns, nanoseconds of one turn and the most products in it, and CPU time per wall time allowed to one
-# thread.
-TURNS, TURN_NS, MOST_IN_A_ROW, CPU_PER_WALL_UNPINNED = 8, 60e6, 12, 1.1
+# Number of turns.
+TURNS = 8
+# Nanoseconds of one turn.
+TURN_NS = 60e6
+# Largest number of products in one turn.
+MOST_IN_A_ROW = 12
+# CPU time per wall time allowed to one thread that may use any core.
+CPU_PER_WALL_UNPINNED = 1.1
 
 
 def squares(examination: Examination) -> Iterator[Shape]:

@@ -153,7 +153,7 @@ def _bad_access(number: int, words: LastWords, case: WorkerEnd) -> Rejection:
         return Crash(number, case.at, "stack overflow")
     if words.address < 1 << 16:
         return Crash(number, case.at, f"null pointer (address {words.address:#x})")
-    return Crash(number, case.at, f"touched address {words.address:#x}, which is nobody's")
+    return Crash(number, case.at, f"accessed unmapped address {words.address:#x}")
 
 
 def _locate(words: LastWords, slots: Sequence[PlacedSlot]) -> tuple[int, str] | None:

@@ -92,7 +92,7 @@ class HostProcess:
     def answer(self, limit_s: float) -> bytes | Death:
         """The next answer (at most 32 bytes), or how the worker ended; the limit is in seconds of wall time.
 
-        Time in which this process itself did not run (Ctrl-Z, a virtual machine that stood still) is added to
+        Time in which this process itself did not run (Ctrl-Z, a virtual machine that was paused) is added to
         `stalled_s` and to the limit, as is time in which the worker had no core.
         """
         deadline = Deadline(self.pid, limit_s, self.cpu_ns)
