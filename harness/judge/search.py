@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from harness.judge.kernel_runner import KernelRunner, Rejected
@@ -126,14 +127,23 @@ def search(
     failed in this one. Without a database, the draws follow from the secret seed. Seeds drawn by Hypothesis are offsets
     from the secret seed.
     """
+    least, most = checks
+    hunt = _Search(runner, oracle, most * 3, least, effort_s, alike)
+    try:
+        _hypothesis_test(hunt, largest, most)()
+    except ObjectionError:
+        return hunt.last
+    return None
+
+
+def _hypothesis_test(hunt: _Search, largest: Shape, most: int) -> Callable[[], None]:
+    """A test of Hypothesis with at most `most` examples within `largest`; raises ObjectionError for a failed check."""
     import hypothesis
     from hypothesis import HealthCheck, Phase
     from hypothesis import strategies as st
     from hypothesis.database import DirectoryBasedExampleDatabase
 
-    examination = runner.examination
-    least, most = checks
-    hunt = _Search(runner, oracle, most * 3, least, effort_s, alike)
+    examination, oracle = hunt.runner.examination, hunt.oracle
     database = None if examination.database is None else DirectoryBasedExampleDatabase(examination.database)
 
     @hypothesis.settings(
@@ -153,11 +163,5 @@ def search(
 
     digest = f"{examination.nodeid}::{oracle.name}".encode()
     check.hypothesis.inner_test._hypothesis_internal_add_digest = digest  # type: ignore[attr-defined]
-    if database is None:
-        # Repeatable from the secret seed; Hypothesis does not use a database together with a seed.
-        check = hypothesis.seed(examination.seed)(check)
-    try:
-        check()
-    except ObjectionError:
-        return hunt.last
-    return None
+    # Repeatable from the secret seed; Hypothesis does not use a database together with a seed.
+    return check if database is not None else hypothesis.seed(examination.seed)(check)
