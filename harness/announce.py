@@ -1,4 +1,4 @@
-"""The type of `say`, the function with which every room reports progress to a person, one line per call."""
+"""The type of `say`, the function with which every package reports progress to a person, one line per call."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def require_runnable(cache: Path) -> None:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """`folder` or its nearest existing parent."""
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 

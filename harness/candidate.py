@@ -19,7 +19,7 @@ from harness.visible import misleads, readable, visible
 
 KERNEL_FILE = "kernel.rs"
 MANIFEST_FILE = "candidate.toml"
-MAX_BYTES = 1 << 20
+MAX_SOURCE_BYTES = 1 << 20
 
 ThreadClass = Literal[1, "all"]
 Tier = Literal["safe", "unsafe"]
@@ -143,7 +143,7 @@ def load(folder: Path) -> Candidate:
             f"{visible(shown)}: the path holds control characters, characters that reorder text, or bytes "
             "that are not UTF-8; rename the folder with plain letters"
         )
-    source = _read(folder / KERNEL_FILE, MAX_BYTES)
+    source = _read(folder / KERNEL_FILE, MAX_SOURCE_BYTES)
     manifest_path = folder / MANIFEST_FILE
     manifest = Manifest()
     if os.path.lexists(manifest_path):
@@ -209,7 +209,7 @@ def _read(path: Path, limit: int) -> str:
     finally:
         os.close(descriptor)
     if len(data) > limit:
-        size = "1 MiB" if limit == MAX_BYTES else f"{limit >> 10} KiB"
+        size = "1 MiB" if limit == MAX_SOURCE_BYTES else f"{limit >> 10} KiB"
         raise CandidateError(f"{path}: larger than {size}; a candidate is one readable file")
     try:
         return data.decode("utf-8")

@@ -213,13 +213,13 @@ class Inspection:
         from harness.judge.scheme_levels import SchemeLevels
         from harness.judge.strategies import timed
 
-        # Where the judge had no objection to a classical kernel, this one is held as one.
-        held = dict.fromkeys(timed(self.examination), 0)
-        shown = held | self.examination.levels
+        # At timed shapes where no classical oracle failed, the kernel counts as classical (0 levels).
+        classical = dict.fromkeys(timed(self.examination), 0)
+        shown = classical | self.examination.levels
         return SchemeLevels(shown, self.candidate.manifest.scheme, self._ask_levels)
 
     def _ask_levels(self, shape: Shape) -> int:
-        """The levels of a fast scheme that the kernel shows at a shape which the judging gates did not ask about."""
+        """The levels of a fast scheme that the kernel shows at a shape that the judging gates did not examine."""
         from harness.judge.kernel_runner import KernelRunner
         from harness.judge.mixing import levels_shown
 

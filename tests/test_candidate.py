@@ -11,7 +11,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.candidate import MAX_BYTES, DeclaredScheme, load, parse_manifest
+from harness.candidate import MAX_SOURCE_BYTES, DeclaredScheme, load, parse_manifest
 from harness.errors import CandidateError
 from harness.manifest_text import MAX_MANIFEST_BYTES
 from harness.saved_timings import Ratio, compare, of_claim
@@ -56,7 +56,7 @@ def test_source_hash_depends_on_the_text_alone(tmp_path: Path) -> None:
     [
         (None, b"", "kernel.rs: not there"),
         (b"\xff\xfe", None, "not UTF-8 (byte 0)"),
-        (b"/" * (MAX_BYTES + 1), None, "larger than 1 MiB"),
+        (b"/" * (MAX_SOURCE_BYTES + 1), None, "larger than 1 MiB"),
         (b"//", b"threads = [", "not valid TOML"),
         (b"//", b"colour = 'red'", "unknown key 'colour'; allowed: claim,"),
         (b"//", b"[claim]\nspeed = 1\nratio = 1\nratio_low = 1\nratio_high = 1", "unknown key 'claim.speed'"),
@@ -129,7 +129,7 @@ def test_a_scheme_is_read_exactly_when_its_numbers_are_possible(
 
 
 def test_one_mebibyte_is_still_allowed(tmp_path: Path) -> None:
-    assert len(load(folder_with(tmp_path, b"/" * MAX_BYTES)).source) == MAX_BYTES
+    assert len(load(folder_with(tmp_path, b"/" * MAX_SOURCE_BYTES)).source) == MAX_SOURCE_BYTES
 
 
 @pytest.mark.parametrize("name", ["kernel.rs", "candidate.toml"])

@@ -1,1 +1,1 @@
-"""Times a kernel against BLAS: paired turns, confidence intervals, the physics floor."""
+"""Times a kernel against BLAS: paired turns, confidence intervals, the floor."""

@@ -1,7 +1,7 @@
 """The kernels of the baseline: OpenBLAS's own choice, a chosen core type, or the strongest on this machine.
 
-On some processors OpenBLAS's choice is not its fastest: on a Zen 4 core its Haswell kernels lead those for SkylakeX,
-which it chooses, from 256 on. A stronger baseline is a harder one.
+On a Zen 4 core OpenBLAS chooses its SkylakeX kernels, but its Haswell kernels are faster from size 256 on. The ratio
+refers to the faster ones.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ CORE_TYPES: dict[str, frozenset[str]] = {
     "Zen": frozenset({"avx2", "fma"}),
     "SkylakeX": frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"}),
 }
-# The shapes and the number of turns in which the types are compared, and the days for which the result holds.
-SHAPES, TURNS, DAYS = (Shape(128, 128, 128), Shape(384, 384, 384), Shape(768, 768, 768)), 9, 7
+# The shapes at which the types are compared.
+SHAPES = (Shape(128, 128, 128), Shape(384, 384, 384), Shape(768, 768, 768))
+# Turns per type and shape; the fastest counts.
+TURNS = 9
+# Days for which the result holds.
+DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +62,26 @@ class CoreTypes:
         return chosen
 
     def strongest(self) -> Baseline:
-        """The fastest core type by the geometric mean over SHAPES, one thread; kept in the cache for DAYS.
+        """The fastest core type by the geometric mean over SHAPES, one thread; stored in the cache for DAYS.
 
         Where there is nothing to choose from (no OpenBLAS, or a CPU whose core types are not listed), the library's own
         choice.
         """
         if self.baseline.name != "OpenBLAS" or not self._runnable:
             return self.baseline
-        known = _read(self._kept_in)
+        known = _read(self._cache_file)
         if known is not None:
             return baselines.with_core_type(self.baseline, known)
         types = self.different()
         times = {found.architecture: self.time_ns(found) for found in types}
         best = min(types, key=lambda found: times[found.architecture])
         own_ns = times.get(self.baseline.architecture, times[best.architecture])
-        told = ", ".join(f"{name} {own_ns / time_ns:.2f}" for name, time_ns in times.items())
+        ratios = ", ".join(f"{name} {own_ns / time_ns:.2f}" for name, time_ns in times.items())
         self.say(
-            f"OpenBLAS core types, relative to its own choice: {told}; the baseline is {best.architecture}"
+            f"OpenBLAS core types, relative to its own choice: {ratios}; the baseline is {best.architecture}"
         )
         note = json.dumps({"core_type": best.core_type, "when_s": time.time()})
-        write_whole(self._kept_in, note, make_folder=True)
+        write_whole(self._cache_file, note, make_folder=True)
         return best
 
     def different(self) -> list[Baseline]:
@@ -95,7 +99,7 @@ class CoreTypes:
         return [name for name, needs in CORE_TYPES.items() if needs <= isa]
 
     @property
-    def _kept_in(self) -> Path:
+    def _cache_file(self) -> Path:
         state = self.baseline.path.stat()
         key = f"{self.baseline.path}\0{state.st_size}\0{state.st_mtime_ns}\0{self.machine.fingerprint}"
         return self.cache / "clock" / f"core-type-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
@@ -103,8 +107,8 @@ class CoreTypes:
 
 def _read(path: Path, now_s: Callable[[], float] = time.time) -> str | None:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        fresh = 0 <= now_s() - float(kept["when_s"]) < DAYS * 86400
-        return str(kept["core_type"]) if fresh and kept["core_type"] in CORE_TYPES else None
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        fresh = 0 <= now_s() - float(stored["when_s"]) < DAYS * 86400
+        return str(stored["core_type"]) if fresh and stored["core_type"] in CORE_TYPES else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

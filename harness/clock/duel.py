@@ -14,9 +14,12 @@ from harness.judge.scheme_levels import SchemeLevels
 from harness.shapes import Shape
 from harness.verdict import Rejection
 
-# A duel gets this many times the clock's budget, in seconds for five shapes; the wanted half-width of one shape's
-# interval, and the most processes. Half a percent is then told apart in the mean of five shapes.
-BUDGETS, TARGET, MAX_PROCESSES = 6.0, 0.006, 240
+# A duel gets this many times the clock's budget, to resolve differences of 0.5 % in the mean of five shapes.
+BUDGETS = 6.0
+# Half-width of one shape's interval, as a fraction, at which the shape is done.
+TARGET = 0.006
+# Largest number of process pairs.
+MAX_PROCESSES = 240
 
 
 class Standing(StrEnum):
@@ -70,7 +73,8 @@ class Duel:
 
 
 def duel(candidate: Rival, rival: Rival, thread_class: str, session: ClockSession) -> Duel | Rejection:
-    """Time `candidate` against `rival` over the session's suite; both have passed the judging gates.
+    """Time `candidate` against `rival` over the session's suite; both have passed the judging gates or are
+    trusted.
 
     A rejection is the candidate's. Waits for the clock's lock. Raises HarnessFaultError when the rival fails.
     """

@@ -72,7 +72,7 @@ def _near(shape: Shape, rng: Generator) -> Shape:
 
 
 def _between(one: Shape, other: Shape, rng: Generator) -> Shape:
-    """Geometric means of the extents, secretly moved."""
+    """A shape between two: the geometric mean of each extent, times a random factor in 1 ± SPREAD."""
     middles = [math.sqrt(x * y) for x, y in zip(one, other, strict=True)]
     moves = rng.uniform(1 - SPREAD, 1 + SPREAD, 3)
     return Shape(

@@ -21,7 +21,8 @@ from harness.shapes import Shape
 
 SOURCE = REFERENCE / "peak" / "lib.rs"
 # A time is impossible only below the bound divided by this. The clock rate may rise by some per cent between the
-# measurement of the peak and the kernel's; of loads and stores, some may be saved that the bound counts.
+# measurement of the peak and the kernel's; a kernel may need fewer loads and stores than the bound
+# counts.
 ARITHMETIC_HEADROOM, DATA_HEADROOM = 1.1, 2.0
 STALE = datetime.timedelta(days=7)
 MAX_GHZ = 6.5

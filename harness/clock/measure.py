@@ -62,7 +62,7 @@ class _Trial:
         return self.session.for_suite(self.session.settings.clock_budget_s)
 
     def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
-        """One measurement in fresh processes with fresh seeds; rejects a time below the physics floor."""
+        """One measurement in fresh processes with fresh seeds; rejects a time below the floor."""
         samples = self.session.race(plan, self.program, self.threads, self.levels, full)
         if not isinstance(samples, Samples):
             return samples
@@ -83,8 +83,8 @@ def score(
         control = session.control(threads)
         if control.half_width > LOOSEST_CONTROL:
             return Inconclusive(
-                f"{session.baseline} against itself with {threads} thread(s) gives [{control.low:.2f}, "
-                f"{control.high:.2f}]: no timing of this class means anything here now; repeat on a quieter machine"
+                f"{session.baseline} against itself gives [{control.low:.2f}, {control.high:.2f}]: timings with "
+                f"{threads} thread(s) are not reliable on this machine now; repeat on a quieter machine"
             )
         trial = _Trial(program, session, threads, levels, control)
         samples = trial.race(Plan(session.suite, MAIN_SHARE * trial.budget_s))
@@ -150,7 +150,7 @@ def _confirmed(samples: Samples, trial: _Trial) -> Score | Rejection:
     better than none.
     """
     rng = np.random.default_rng(trial.session.seed())
-    # A turn of seconds is not a lucky outlier, and confirming it would take as long again.
+    # A turn that takes seconds is no outlier, and confirming it would take as long again.
     quick = [shape for shape in samples.plan.shapes if not _slow(samples, shape)]
     found = {shape: samples.interval(shape, rng) for shape in quick}
     suspicious = tuple(shape for shape in quick if found[shape].ratio > SUSPICIOUS)
@@ -229,7 +229,8 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
     session, control = trial.session, trial.control
     rng = np.random.default_rng(session.seed())
     doubt = control.bias + spread
-    # What the control does not know about equal sides, no race knows about others.
+    # If the A/A control could measure equal programs only to ±x, every other ratio of the session is at least that
+    # uncertain.
     busy = max(BUSY_HALF_WIDTH if samples.mostly_disturbed else 0.0, control.half_width - USUAL_CONTROL)
     stretched = _stretched(samples, trial)
     mean = samples.mean(rng).blurred(busy).widened(doubt + _mean(stretched))
@@ -274,7 +275,6 @@ def _per_shape(
 ) -> tuple[ShapeTiming, ...]:
     timings = []
     for shape, interval in found.items():
-        kept = samples.kept(shape)
         time_ns, baseline_ns = samples.typical_ns(shape)
         timings.append(
             ShapeTiming(
@@ -288,7 +288,7 @@ def _per_shape(
                 ratio_high=interval.high,
                 gflops=shape.flops / time_ns,
                 percent_of_peak=100 * shape.flops / time_ns / peak_gflops,
-                pairs=len(kept),
+                pairs=len(samples.used_pairs(shape)),
             )
         )
     return tuple(timings)

@@ -20,18 +20,19 @@ from harness.clock.statistics import Best, Groups, RatioInterval, geometric_mean
 from harness.shapes import Shape
 from harness.verdict import Rejection
 
-# Seconds; a candidate's slower turn counts although it would be a warm-up: naive code takes 10 s at 1024³.
+# Seconds. A candidate's turn longer than this is counted, not discarded as warm-up: naive code takes 10 s at 1024³.
 SLOW_TURN_S = 0.25
-
-
 # Pairs at the start of a block that do not count, because drawing and verifying left the caches in another
 # state.
 WARM_UP = 1
 # Minimum number of processes with clean pairs before disturbed pairs are dropped.
 CLEAN_PROCESSES = 4
-# When the whole interval is below CLEARLY_SLOW, the kernel is far slower than BLAS in any case. A shape is then done
-# with a wider interval, after fewer processes.
-CLEARLY_SLOW, SLOW_TARGET, SLOW_PROCESSES = 0.5, 0.05, 4
+# Ratio to BLAS. When the whole interval is below it, the kernel is far slower than BLAS in any case.
+CLEARLY_SLOW = 0.5
+# Half-width of the interval, as a fraction, at which a shape of such a kernel is done.
+SLOW_TARGET = 0.05
+# Number of processes after which it may be done.
+SLOW_PROCESSES = 4
 
 
 class Side(StrEnum):
@@ -114,7 +115,7 @@ class Samples:
     plan: Plan
     pairs: dict[Shape, list[Pair]] = field(default_factory=dict)
 
-    def kept(self, shape: Shape) -> list[Pair]:
+    def used_pairs(self, shape: Shape) -> list[Pair]:
         """The undisturbed pairs if they come from enough processes; otherwise all pairs, which gives a wider interval.
 
         A disturbance costs both sides about the same time, which moves the ratio towards 1. On a machine that is never
@@ -141,9 +142,9 @@ class Samples:
         if self.plan.threads > 1:
             ours, theirs = zip(*self.best_ns(shape).values(), strict=True)
             return min(ours), min(theirs)
-        kept = self.kept(shape)
-        return float(np.median([pair.time_ns for pair in kept])), float(
-            np.median([pair.baseline_ns for pair in kept])
+        used = self.used_pairs(shape)
+        return float(np.median([pair.time_ns for pair in used])), float(
+            np.median([pair.baseline_ns for pair in used])
         )
 
     @property
@@ -153,7 +154,7 @@ class Samples:
         return 2 * sum(every) < len(every)
 
     def groups(self, shape: Shape) -> Groups | Best:
-        """The samples of the interval: log-ratios of the kept pairs by process; with several threads, the best turns.
+        """The samples of the interval: log-ratios of the used pairs by process; with several threads, the best turns.
 
         Threads wait for each other, so a few milliseconds of other load on one core stretch a whole turn several times
         over, on either side, and on a busy machine most turns are stretched. Noise only adds time (Chen and Revels
@@ -162,7 +163,7 @@ class Samples:
         if self.plan.threads > 1:
             return Best(self.best_ns(shape))
         grouped: dict[int, list[float]] = {}
-        for pair in self.kept(shape):
+        for pair in self.used_pairs(shape):
             grouped.setdefault(pair.process, []).append(pair.log_ratio)
         return grouped
 
@@ -208,7 +209,9 @@ class _Race:
         return affordable
 
     def done(self, shape: Shape, processes: int) -> bool:
-        """Whether the interval of a shape is narrow enough; a hopelessly slow kernel needs no third digit."""
+        """Whether the interval of a shape is narrow enough; for a kernel clearly below 0.5 × BLAS a wider interval
+        suffices.
+        """
         enough = min(SLOW_PROCESSES, self.plan.min_processes)
         if processes < enough or not self.samples.pairs[shape]:
             return False
@@ -217,12 +220,12 @@ class _Race:
             return True
         return processes >= self.plan.min_processes and found.half_width <= self.plan.target
 
-    def round(self, duel: ProcessPair, process: int, shapes: Sequence[Shape]) -> Rejection | None:
+    def round(self, pair: ProcessPair, process: int, shapes: Sequence[Shape]) -> Rejection | None:
         """Measure `shapes` in one process pair; a rejection ends the race."""
         for shape in shapes:
             if process == 0 and self.postponed(shape):
                 continue
-            outcome = self.measure(duel, process, shape)
+            outcome = self.measure(pair, process, shape)
             if outcome is not None:
                 return outcome
         return None
@@ -230,7 +233,7 @@ class _Race:
     def postponed(self, shape: Shape) -> bool:
         return shape != self.plan.shapes[0] and self.rate_s_per_flop * shape.flops > SLOW_TURN_S
 
-    def measure(self, duel: ProcessPair, process: int, shape: Shape) -> Rejection | None:
+    def measure(self, pair: ProcessPair, process: int, shape: Shape) -> Rejection | None:
         """One block of alternating turns. The first pair is a warm-up that looks like all others to the kernel.
 
         The first block of a shape has one pair and shows what the shape costs. For a slow candidate that pair counts;
@@ -240,7 +243,7 @@ class _Race:
         order = self.order.sample(list(Side), 2)
         warm, counted = self.length.get(shape, (0, 0))
         if shape not in self.length:
-            trial = self.block(duel, process, shape, order, 0)
+            trial = self.block(pair, process, shape, order, 0)
             if not isinstance(trial, list):
                 return trial
             self.rate_s_per_flop = trial[0].time_ns / 1e9 / max(shape.flops, 1)
@@ -252,7 +255,7 @@ class _Race:
             dear = self.cost_s[shape] > SLOW_TURN_S
             self.length[shape] = (WARM_UP, 1 if dear else self.plan.pairs)
             warm, counted = (0, 1) if dear else self.length[shape]
-        pairs = self.block(duel, process, shape, order * (warm + counted), warm)
+        pairs = self.block(pair, process, shape, order * (warm + counted), warm)
         if not isinstance(pairs, list):
             return pairs
         self.samples.pairs[shape] += pairs[warm:]
@@ -260,9 +263,9 @@ class _Race:
         return None
 
     def block(
-        self, duel: ProcessPair, process: int, shape: Shape, sides: Sequence[Side], warm: int
+        self, pair: ProcessPair, process: int, shape: Shape, sides: Sequence[Side], warm: int
     ) -> list[Pair] | Rejection:
-        turns = duel.block(shape, sides, warm)
+        turns = pair.block(shape, sides, warm)
         if not isinstance(turns, list):
             return turns
         pairs = []
@@ -276,13 +279,13 @@ class _Race:
 
 def race(
     plan: Plan,
-    open_duel: Callable[[int], AbstractContextManager[ProcessPair]],
+    open_pair: Callable[[int], AbstractContextManager[ProcessPair]],
     now_s: Callable[[], float],
     seed: int,
 ) -> Samples | Rejection:
     """Measure every shape of `plan` in fresh process pairs until all intervals are narrow or the budget is spent.
 
-    `open_duel(process)` starts process pair number `process`; `now_s` is a monotonic clock in seconds. Every shape is
+    `open_pair(process)` starts process pair number `process`; `now_s` is a monotonic clock in seconds. Every shape is
     measured at least once; the worker's own time limit ends endless calls.
     """
     going = _Race(plan, now_s, seed)
@@ -290,16 +293,16 @@ def race(
         shapes = going.due(process)
         if not shapes:
             break
-        with open_duel(process) as duel:
-            rejection = going.round(duel, process, shapes)
+        with open_pair(process) as pair:
+            rejection = going.round(pair, process, shapes)
         if rejection is not None:
             return rejection
-    rejection = _stragglers(going, open_duel)
+    rejection = _stragglers(going, open_pair)
     return rejection if rejection is not None else going.samples
 
 
 def _stragglers(
-    going: _Race, open_duel: Callable[[int], AbstractContextManager[ProcessPair]]
+    going: _Race, open_pair: Callable[[int], AbstractContextManager[ProcessPair]]
 ) -> Rejection | None:
     """Measure the shapes that were too slow for the common rounds: once each, and again while the budget lasts."""
     late = [shape for shape in going.plan.shapes if not going.samples.pairs[shape]]
@@ -308,9 +311,9 @@ def _stragglers(
         if not shapes:
             break
         process = going.plan.max_processes + again
-        with open_duel(process) as duel:
+        with open_pair(process) as pair:
             for shape in shapes:
-                rejection = going.measure(duel, process, shape)
+                rejection = going.measure(pair, process, shape)
                 if rejection is not None:
                     return rejection
     return None

@@ -199,7 +199,7 @@ class ClockSession:
         if threads > 1:
             plan = replace(plan, threads=threads, pairs=max(plan.pairs, PAIRS_MANY_THREADS))
 
-        def duel(process: int) -> WorkerPair:
+        def open_pair(process: int) -> WorkerPair:
             return WorkerPair(
                 self.launch(threads),
                 candidate,
@@ -211,7 +211,7 @@ class ClockSession:
                 full,
             )
 
-        return race(plan, duel, self.now_s, self.seed())
+        return race(plan, open_pair, self.now_s, self.seed())
 
     @property
     def baseline_as_rival(self) -> Rival:

@@ -119,7 +119,7 @@ class WorkerPair:
         self._stack = ExitStack()
         self._workers: dict[Side, ClockWorker] = {}
         self._laid: dict[Side, tuple[Shape, Batch]] = {}
-        self._papers: dict[Shape, list[F32]] = {}
+        self._output_buffers: dict[Shape, list[F32]] = {}
         self._proved: set[Shape] = set()
 
     def __enter__(self) -> WorkerPair:
@@ -152,7 +152,7 @@ class WorkerPair:
                 return self._blame(side, turn)
             turns.append(turn)
             # Outputs of both sides are copied, needed or not, so that the next turn finds the same caches.
-            outputs = batches[side].outputs(self._paper(shape, len(turns) - 1 if ahead else 0))
+            outputs = batches[side].outputs(self._output_buffer(shape, len(turns) - 1 if ahead else 0))
             if self._must_prove(side, shape):
                 kept.append((side, data, outputs))
             if not ahead or len(turns) == len(sides):
@@ -171,12 +171,12 @@ class WorkerPair:
                 return turn
         return turn
 
-    def _paper(self, shape: Shape, index: int) -> F32:
+    def _output_buffer(self, shape: Shape, index: int) -> F32:
         """Memory for the outputs of one turn, reused: page faults of fresh memory would cost as much as the copy."""
-        papers = self._papers.setdefault(shape, [])
-        if index == len(papers):
-            papers.append(np.empty((self._batching[shape].count, shape.m, shape.n), np.float32))
-        return papers[index]
+        buffers = self._output_buffers.setdefault(shape, [])
+        if index == len(buffers):
+            buffers.append(np.empty((self._batching[shape].count, shape.m, shape.n), np.float32))
+        return buffers[index]
 
     def _ahead(self, shape: Shape) -> bool:
         return self._batching[shape].layout.bytes <= AHEAD_BYTES
@@ -259,8 +259,8 @@ def own_ns(ran: Ran, null_ns: float, threads: int) -> float:
 
     The operating system reports how long a thread was ready but not running; a candidate cannot gain such time by
     sleeping. It could compute in one thread while another waits for the core, so the result is never less than the CPU
-    time of the whole process divided by its cores. That is all the time there was if the candidate itself keeps a core
-    busy.
+    time of the whole process divided by its cores. If the candidate keeps a core busy itself, CPU time ÷ cores equals
+    the wall time and nothing is subtracted.
     """
     wall_ns = max(ran.elapsed_ns - null_ns, 1.0)
     return max(wall_ns - ran.waited_ns, min(wall_ns, ran.cpu_ns / threads))

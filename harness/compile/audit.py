@@ -52,7 +52,7 @@ _IO_FUNCTION = re.compile(
 # arithmetic.
 _PURPOSES = (
     (re.compile(r"rdtscp?\b|rdpmc\b|rdpru\b|umonitor\b|umwait\b|tpause\b|mrs cntvct"), "it reads a clock"),
-    (re.compile(r"rdrand\b|rdseed\b|rdpid\b|mrs rndr"), "what it gives depends on chance, not on A and B"),
+    (re.compile(r"rdrand\b|rdseed\b|rdpid\b|mrs rndr"), "its result is random"),
     (
         re.compile(r"v?ldmxcsr\b|fldcw\b|fldenv\b|frstor\b|f?xrstors?(64)?\b|msr fpcr"),
         "it changes how floats are rounded and flushed",
@@ -63,7 +63,7 @@ _PURPOSES = (
         re.compile(
             r"syscall\b|sysenter\b|int\b|svc\b|xsetbv\b|wr(pkru|fsbase|gsbase)\b|vmm?call\b|x(begin|end|abort|test)\b"
         ),
-        "it reaches the system",
+        "it enters the operating system",
     ),
 )
 
@@ -110,7 +110,7 @@ def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str,
         if not _HARMLESS.fullmatch(name):
             yield (
                 "imports",
-                f"calls {name} in {found['referenced'][name]}; std itself may, a kernel has no need to",
+                f"calls {name} in {found['referenced'][name]}; std may call it, kernel code may not",
             )
     for name in _more(found["needed"], known["needed"]):
         if not re.match(r"(libm|libc|libgcc_s|libpthread|ld-linux-[\w-]+)\.so|/usr/lib/libSystem", name):

@@ -17,7 +17,7 @@ from harness.verdict import CompileError
 
 LIBRARY_FILE = "kernel.so"
 RECORD_FILE = "record.json"
-# Differs from the word of earlier versions, whose entries held rustc's output with control characters.
+# Key name changed, so that older entries are ignored: they held rustc's output with control characters.
 REFUSAL = "does_not_compile"
 # About 0.6 GiB of kernels at half a megabyte each. Entries used within the last hour may still be loaded
 # somewhere.
@@ -47,8 +47,8 @@ def load(entry: Path, symbol: str) -> CompiledKernel | CompileError | None:
     try:
         record = json.loads((entry / RECORD_FILE).read_text(encoding="utf-8"))
         if REFUSAL in record:
-            told = record[REFUSAL]
-            found: CompiledKernel | CompileError = CompileError(told["summary"], told["diagnostics"])
+            refusal = record[REFUSAL]
+            found: CompiledKernel | CompileError = CompileError(refusal["summary"], refusal["diagnostics"])
         else:
             path = entry / LIBRARY_FILE
             if file_hash(path) != record["binary_hash"]:

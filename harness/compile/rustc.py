@@ -220,7 +220,7 @@ def _flooded(said: Diagnostics) -> CompileError:
     )
 
 
-# The machine's word, not rustc's about the source.
+# Messages about the machine (disk, signals, linker), not about the source.
 _MACHINE = re.compile(
     r"No space left on device|Disk quota exceeded|File too large|Input/output error|Read-only file system"
     r"|os error (?:5|27|28|30|122)\b|ld terminated with signal|cannot execute|collect2: fatal error",

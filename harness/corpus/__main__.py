@@ -34,24 +34,27 @@ def _parser() -> argparse.ArgumentParser:
             add_memory_options(made)
         return made
 
-    fetch = command("fetch", "download the papers that arXiv has, politely", store=False)
+    fetch = command("fetch", "download the papers that arXiv has", store=False)
     fetch.add_argument(
         "--base-url",
         default=os.environ.get("ROUNDTABLE_ARXIV", ARXIV),
-        help="where from; ROUNDTABLE_ARXIV sets it too (default: %(default)s)",
+        help="base URL of the server; also ROUNDTABLE_ARXIV (default: %(default)s)",
     )
     fetch.add_argument(
         "--pause", type=float, default=3.0, help="seconds between requests (default: %(default)s)"
     )
     fetch.add_argument(
-        "--timeout", type=float, default=60.0, help="seconds of silence (default: %(default)s)"
+        "--timeout",
+        type=float,
+        default=60.0,
+        help="seconds without data before giving up (default: %(default)s)",
     )
     fetch.add_argument(
         "--only", metavar="ID", action="append", help="only this paper; may be repeated (default: all)"
     )
-    add = command("add", "bring in own PDFs, text or Markdown", store=False)
+    add = command("add", "add your PDFs, text or Markdown", store=False)
     add.add_argument("path", type=Path, metavar="FILE|FOLDER")
-    command("ingest", "read, cut, embed and store what is new", store=True)
+    command("ingest", "extract, split, embed and store what is new", store=True)
     search = command("search", "show what the Proposer would see", store=True)
     search.add_argument("query", metavar="QUERY")
     search.add_argument("-k", type=int, default=5, help="how many passages (default: %(default)s)")

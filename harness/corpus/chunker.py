@@ -23,7 +23,7 @@ class PageText:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Splitting:
     """How to split. Lengths in characters; `percentile` of the distances above which a passage ends.
 
     `window`: number of sentences compared on each side of a position; more than one reduces noise.
@@ -36,7 +36,7 @@ class Cut:
 
     def __post_init__(self) -> None:
         if not 0 < self.shortest * 2 <= self.longest or self.window < 1 or not 0 <= self.percentile <= 100:
-            raise ValueError(f"not a way to cut: {self}")
+            raise ValueError(f"not a way to split: {self}")
 
     @property
     def name(self) -> str:
@@ -65,21 +65,25 @@ def sentences(text: str) -> list[str]:
     return [flat for part in parts if (flat := " ".join(part.split()))]
 
 
-def semantic_chunks(pages: Sequence[PageText], embedder: Embedder, cut: Cut = Cut()) -> list[Chunk]:
+def semantic_chunks(
+    pages: Sequence[PageText], embedder: Embedder, splitting: Splitting = Splitting()
+) -> list[Chunk]:
     """Passages of related sentences; each has the page of its first sentence.
 
     A passage ends where the cosine distance between the sentences before and after is above the percentile. Passages
-    shorter than `cut.shortest` join the nearer neighbour; passages longer than `cut.longest` are split at their largest
-    distance. The same text and embedder give the same passages. (After M. Hearst, "TextTiling", 1997, with embeddings,
-    and G. Kamradt, "5 Levels of Text Splitting", 2023, level 4.)
+    shorter than `splitting.shortest` join the nearer neighbour; passages longer than `splitting.longest` are split at
+    their largest distance. The same text and embedder give the same passages. (After M. Hearst, "TextTiling", 1997,
+    with embeddings, and G. Kamradt, "5 Levels of Text Splitting", 2023, level 4.)
     """
-    units = list(_units(pages, cut.longest))
+    units = list(_units(pages, splitting.longest))
     if not units:
         return []
-    distances = _distances([unit.text for unit in units], embedder, cut.window)
-    bounds = _breaks(distances, cut.percentile)
-    spans = [part for span in _spans(len(units), bounds) for part in _split(span, units, distances, cut)]
-    spans = _merge(spans, units, distances, cut)
+    distances = _distances([unit.text for unit in units], embedder, splitting.window)
+    bounds = _breaks(distances, splitting.percentile)
+    spans = [
+        part for span in _spans(len(units), bounds) for part in _split(span, units, distances, splitting)
+    ]
+    spans = _merge(spans, units, distances, splitting)
     return [Chunk(" ".join(unit.text for unit in units[a:b]), units[a].page) for a, b in spans]
 
 
@@ -166,38 +170,40 @@ def _length(units: Sequence[Chunk], start: int, end: int) -> int:
 
 
 def _split(
-    span: tuple[int, int], units: Sequence[Chunk], distances: NDArray[np.float64], cut: Cut
+    span: tuple[int, int], units: Sequence[Chunk], distances: NDArray[np.float64], splitting: Splitting
 ) -> Iterator[tuple[int, int]]:
     """Split a long span at its largest distance, preferably where both parts stay long enough."""
     waiting = [span]
     while waiting:
         start, end = waiting.pop()
-        if end - start < 2 or _length(units, start, end) <= cut.longest:
+        if end - start < 2 or _length(units, start, end) <= splitting.longest:
             yield start, end
             continue
         places = range(start, end - 1)
         good = [
-            i for i in places if min(_length(units, start, i + 1), _length(units, i + 1, end)) >= cut.shortest
+            i
+            for i in places
+            if min(_length(units, start, i + 1), _length(units, i + 1, end)) >= splitting.shortest
         ]
         at = max(good or places, key=lambda i: (distances[i], -abs(2 * i + 1 - start - end)))
         waiting += [(at + 1, end), (start, at + 1)]
 
 
 def _merge(
-    spans: list[tuple[int, int]], units: Sequence[Chunk], distances: NDArray[np.float64], cut: Cut
+    spans: list[tuple[int, int]], units: Sequence[Chunk], distances: NDArray[np.float64], splitting: Splitting
 ) -> list[tuple[int, int]]:
     """Join short spans to the nearer neighbour with which they still fit."""
     merged = list(spans)
     position = 0
     while position < len(merged):
         start, end = merged[position]
-        if _length(units, start, end) >= cut.shortest:
+        if _length(units, start, end) >= splitting.shortest:
             position += 1
             continue
         sides = []
-        if position > 0 and _length(units, merged[position - 1][0], end) <= cut.longest:
+        if position > 0 and _length(units, merged[position - 1][0], end) <= splitting.longest:
             sides.append((distances[start - 1], position - 1))
-        if position + 1 < len(merged) and _length(units, start, merged[position + 1][1]) <= cut.longest:
+        if position + 1 < len(merged) and _length(units, start, merged[position + 1][1]) <= splitting.longest:
             sides.append((distances[end - 1], position))
         if not sides:
             position += 1

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 # arXiv's host for programs: https://info.arxiv.org/help/bulk_data.html
 ARXIV = "https://export.arxiv.org"
 STATE_FILE = "fetched.json"
-MAX_BYTES = 100 << 20
+MAX_PDF_BYTES = 100 << 20
 _USER_AGENT = "matmul-round-table/0.1 (one paper every few seconds; python -m harness.corpus fetch)"
 
 
 @dataclass(frozen=True, slots=True)
 class Politeness:
-    """The server and the pace: seconds between requests, tries per paper, seconds of silence before giving up."""
+    """The server and the pace: seconds between requests, tries per paper, seconds without data before giving up."""
 
     base_url: str = ARXIV
     pause_s: float = 3.0
@@ -110,7 +110,7 @@ class _State:
             return
         except (OSError, ValueError, AttributeError, TypeError):
             raise UserError(
-                f"{path}: unreadable; delete it, the papers that are there are checked anew"
+                f"{path}: unreadable; delete it; existing papers are then checked again"
             ) from None
 
     def whole(self, paper: Paper, folder: Path) -> bool:
@@ -146,7 +146,7 @@ def _download(client: httpx.Client, paper: Paper, folder: Path, how: Politeness,
         except _CutOffError as error:
             if not left:
                 raise _RefusedError(
-                    f"the transfer broke {how.tries} times ({error}); run again, it goes on there"
+                    f"the transfer broke {how.tries} times ({error}); run again, it resumes"
                 ) from None
             how.sleep(how.pause_s)
     complaint = _complaint(part)
@@ -182,13 +182,13 @@ def _transfer(client: httpx.Client, url: str, part: Path, how: Politeness, label
         raise _CutOffError(str(error) or type(error).__name__) from None
     except httpx.ProxyError as error:
         raise UserError(
-            f"the proxy refuses ({error}); check HTTPS_PROXY, then run fetch again: it goes on"
+            f"the proxy refuses ({error}); check HTTPS_PROXY, then run fetch again: it resumes"
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise UserError(
             f"{how.base_url} cannot be reached ({reason}); check the network or HTTPS_PROXY, then run fetch again; "
-            "the lessons of the papers are in the library without it"
+            "the shipped lessons do not need this download"
         ) from None
 
 
@@ -201,7 +201,7 @@ def _check_status(answer: httpx.Response, url: str, how: Politeness) -> None:
         wait_s = _retry_after_s(answer.headers.get("Retry-After", ""))
         if wait_s > how.longest_wait_s:
             raise UserError(
-                f"{how.base_url} asks to come back in {wait_s:.0f} s; run fetch again then, it goes on"
+                f"{how.base_url} asks to come back in {wait_s:.0f} s; run fetch again then, it resumes"
             )
         how.sleep(wait_s)
         raise _CutOffError(f"status {code}, busy")
@@ -257,8 +257,8 @@ def _write(answer: httpx.Response, part: Path, at: int, label: str | None) -> No
             for block in answer.iter_raw():
                 file.write(block)
                 bar.update(len(block))
-                if file.tell() > MAX_BYTES:
-                    raise _RefusedError(f"larger than {MAX_BYTES >> 20} MiB")
+                if file.tell() > MAX_PDF_BYTES:
+                    raise _RefusedError(f"larger than {MAX_PDF_BYTES >> 20} MiB")
             file.truncate()
             file.flush()
             os.fsync(file.fileno())

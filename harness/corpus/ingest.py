@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.announce import Announce
 from harness.corpus import extract
-from harness.corpus.chunker import Cut, semantic_chunks
+from harness.corpus.chunker import Splitting, semantic_chunks
 from harness.corpus.fetch import pdf_path, sha256
 from harness.corpus.manifest import Paper
 from harness.corpus.papers import PaperLibrary
@@ -54,7 +54,9 @@ def sources(papers: Iterable[Paper], corpus: Path) -> list[Source]:
     return found
 
 
-def ingest(library: PaperLibrary, files: Iterable[Source], say: Announce, cut: Cut = Cut()) -> Ingested:
+def ingest(
+    library: PaperLibrary, files: Iterable[Source], say: Announce, splitting: Splitting = Splitting()
+) -> Ingested:
     """Store what is new or changed since the last time, and remove own files that no longer exist.
 
     A document is identified by the hash of its content and the splitting method. One that a kill left incomplete is
@@ -67,7 +69,7 @@ def ingest(library: PaperLibrary, files: Iterable[Source], say: Announce, cut: C
         content = f"{sha256(source.path)}:{source.paper_id}"
         wanted.add(content)
         document = known.get(content)
-        if document and document.complete and document.cut == cut.name:
+        if document and document.complete and document.cut == splitting.name:
             done.unchanged.append(source.paper_id)
             continue
         try:
@@ -76,9 +78,9 @@ def ingest(library: PaperLibrary, files: Iterable[Source], say: Announce, cut: C
             done.skipped[source.paper_id] = str(error)
             say(f"skipped: {error}")
             continue
-        chunks = semantic_chunks(read.pages, library.embedder, cut)
+        chunks = semantic_chunks(read.pages, library.embedder, splitting)
         title = source.title or read.title or source.path.stem
-        library.add(content, source.paper_id, title, cut.name, chunks)
+        library.add(content, source.paper_id, title, splitting.name, chunks)
         done.stored.append(source.paper_id)
         done.passages += len(chunks)
         empty = f", {read.empty_pages} pages without text" if read.empty_pages else ""

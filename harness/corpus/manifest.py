@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 MANIFEST = CORPUS / "papers.toml"
-MAX_BYTES = 4 << 20
+MAX_LIST_BYTES = 4 << 20
 
 _ARXIV = re.compile(r"arXiv:\d{4}\.\d{4,5}(v\d+)?")
 _DOI = re.compile(r"doi:10\.\d{4,9}/[^\s\"'<>]+")
@@ -55,8 +55,8 @@ def read(path: Path = MANIFEST) -> tuple[Paper, ...]:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
+            data = file.read(MAX_LIST_BYTES + 1)
+        if len(data) > MAX_LIST_BYTES:
             raise UserError(f"{path}: larger than 4 MiB; a manifest of papers is expected")
         text = data.decode("utf-8")
     except OSError as error:

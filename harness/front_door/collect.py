@@ -207,7 +207,8 @@ class GateItem(pytest.Item):
             raise RejectedError(f"{problem}: {line}")
         if state.settings.untimed is Untimed.SKIP:
             pytest.skip(line)
-        # Not Node.warn: pytest would print a line of the kernel's source. Python reads no file of this form of name.
+        # Not Node.warn: pytest would print a line of the kernel's source. A file name in <…>
+        # makes linecache skip the source line.
         where = f"<{self.kernel.nodeid}>"
         warnings.warn_explicit(UntimedWarning(line), category=None, filename=where, lineno=0)
 

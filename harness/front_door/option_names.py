@@ -49,7 +49,7 @@ def _names(parser: pytest.Parser, but: object = None) -> set[str]:
     """The names of all options so far, without those of the option `but`."""
     groups = {id(group): group for group in (*parser._groups, parser._anonymous)}.values()
     options = [option for group in groups for option in group.options if option is not but]
-    # The class's own method: that of our options, which `_yield_at_parsing` replaces, would ask back.
+    # Call the class's method. The instance method of our options is replaced by `_yield_at_parsing` and would recurse.
     return {name for option in options for name in type(option).names(option)}
 
 
@@ -67,7 +67,7 @@ def _handle_conflict(
     action: argparse.Action,
     conflicts: Sequence[tuple[str, argparse.Action]],
 ) -> None:
-    """Take the wanted names from our options; an error, as ever, when another option has one."""
+    """Take the wanted names from our options; raise argparse's usual error when an option of another plugin has one."""
     if all(str(had.dest).startswith(f"{PREFIX}_") for _, had in conflicts):
         container._handle_conflict_resolve(action, conflicts)
     else:

@@ -54,7 +54,7 @@ _JUDGE_OPTIONS = (
         "--suite",
         "SUITE",
         "shapes to time: default, square, gpt2, skinny, odd or MxKxN,…; append :cold to read data from memory "
-        "(default: default)",
+        "(default: the suite named default)",
     ),
     ("--baseline", "PATH", "library with cblas_sgemm to compare with (default: the BLAS of numpy)"),
     (
@@ -103,7 +103,7 @@ def add(parser: pytest.Parser) -> None:
         "--profile",
         choices=[p.value for p in Profile],
         default=None,
-        help="test effort: quick, default or thorough (default: default)",
+        help="test effort: quick, default or thorough (default: the effort named default)",
     )
     judge.addoption(
         "--threads",
@@ -116,7 +116,8 @@ def add(parser: pytest.Parser) -> None:
         choices=[u.value for u in Untimed],
         default=Untimed.AUTO.value,
         help="a correct kernel whose timing is not reliable here: auto fails where --min-ratio, min_ratio or "
-        "--max-regress needs the timing and passes with a warning elsewhere; fail; skip (default: auto)",
+        "--max-regress needs the timing and passes with a warning elsewhere; fail: always fail; skip: always skip "
+        "(default: auto)",
     )
     judge.addoption(
         "--uncompared",
@@ -140,7 +141,7 @@ def add(parser: pytest.Parser) -> None:
 
 def _add_ini_options(parser: pytest.Parser) -> None:
     parser.addini(
-        SETTING, "whether this project is a round table (default: as its conftest.py says)", default=""
+        SETTING, "whether this project is a round table (default: detected from conftest.py)", default=""
     )
     parser.addini("roundtable_model", "default of --model", type="linelist", default=[])
     parser.addini("roundtable_profile", "default of --profile", default="default")
@@ -207,7 +208,7 @@ def _usual_core_type() -> str:
     return "auto" if os.environ.get("OPENBLAS_CORETYPE") else "strongest"
 
 
-def asks_for_judging(config: pytest.Config) -> bool:
+def has_round_table_option(config: pytest.Config) -> bool:
     """Whether an option was given that makes sense in a round table only."""
     return any(
         value_of(config, name)

@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "xdist_group(name): the items of one candidate belong to one worker")
     here = config.invocation_params.dir
     if not (round_table.is_inside(here) or round_table.is_inside(config.rootpath)):
-        if options.asks_for_judging(config):
+        if options.has_round_table_option(config):
             raise pytest.UsageError(NOT_HERE)
         return
     try:

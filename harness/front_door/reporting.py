@@ -98,9 +98,9 @@ class SessionReport:
         outcomes = Counter(verdict.record.outcome for verdict in self.verdicts.values())
         if not outcomes:
             return "no candidate was accepted; none was judged"
-        told = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome])
+        counts = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome])
         busy = outcomes[Outcome.UNTIMED] + outcomes[Outcome.UNJUDGED]
-        return f"no candidate was accepted; {told}" + (": repeat on a quieter machine" if busy else "")
+        return f"no candidate was accepted; {counts}" + (": repeat on a quieter machine" if busy else "")
 
     def _tell_undecided(self) -> None:
         """A gate on timings that was asked for, but not selected, is not passed silently."""
@@ -179,7 +179,7 @@ class SessionReport:
         for verdict in verdicts:
             record, timing = verdict.record, verdict.timing
             if timing is None:
-                # The reason of an unreliable timing is the machine's; it is printed once, below.
+                # An unreliable timing is caused by the machine; its reason is printed once, below.
                 brief = verdict.untimed and reporter.verbosity == 0
                 reporter.write_line(f"{record.candidate}: {record.outcome if brief else record.reason}")
                 reporter.write_line(f"    replay: {record.replay}")

@@ -72,12 +72,12 @@ class Examination:
 
     `seed` is the secret seed of this run (48 bits, drawn after the candidate was compiled). `cores` is the number of
     cores the worker may use. `other_surroundings` starts workers that see other numbers of cores or are told to use
-    other numbers of threads, by description. `other_lanes` start workers like `launch`, each on another core, for
+    other numbers of threads, by description. `other_launches` start workers like `launch`, each on another core, for
     oracles that run side by side. `time_limit_s` gives the wall-clock limit of one call in seconds.
     `disabled` names oracles to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a
-    wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape where it
-    was asked, how many levels of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`); with 0 it is
-    held componentwise there.
+    wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape at
+    which it was examined, how many levels of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`);
+    with 0 it must meet the componentwise bound there.
     """
 
     launch: LaunchJudgeWorker
@@ -90,7 +90,7 @@ class Examination:
     nodeid: str = ""
     database: Path | None = None
     other_surroundings: Mapping[str, LaunchJudgeWorker] = field(default_factory=dict)
-    other_lanes: Sequence[LaunchJudgeWorker] = ()
+    other_launches: Sequence[LaunchJudgeWorker] = ()
     disabled: frozenset[str] = frozenset()
     remarks: list[Cheat] = field(default_factory=list)
     levels: dict[Shape, int] = field(default_factory=dict)
@@ -102,8 +102,10 @@ class Examination:
         return "normwise" if any(self.levels.values()) else "componentwise"
 
     def granted_levels(self, shape: Shape) -> int:
-        """The levels of a fast scheme whose errors are allowed at a shape: those shown there, and at a shape where the
-        kernel was not asked as many as the shorter side of C can be halved.
+        """The levels of a fast scheme whose errors are allowed at a shape.
+
+        At examined shapes: the levels shown there, at most as many as the shorter side of C can be halved. At shapes
+        not examined: the number of times the shorter side of C can be halved.
         """
         room = max(min(shape.m, shape.n) - 1, 1).bit_length()
         return min(self.levels.get(shape, room), room)

@@ -15,9 +15,9 @@ from harness.errors import UserError
 from harness.judge.examination import SEED_BITS, Examination, Examined
 from harness.judge.hints import with_hint
 from harness.judge.kernel_runner import KernelRunner, Rejected, placement_of
-from harness.judge.lanes import first_objection
 from harness.judge.oracles import at_gate, named
 from harness.judge.oracles.oracle import AppliesTo, Oracle
+from harness.judge.parallel import first_objection
 from harness.judge.search import FailedCheck, judge, search
 from harness.judge.strategies import is_elongated
 from harness.judge.worker.calls import Placement

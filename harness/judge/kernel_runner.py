@@ -21,7 +21,8 @@ from harness.verdict import At, Cheat, Crash, Gate, Panic, Rejection
 
 # Every worker has at least this much room, so that the many small checks share one process.
 ROOM = Shape(512, 512, 512)
-LINE = 16
+# float32 elements of a cache line.
+LINE_FLOATS = 16
 POISON_NAN, POISON_FINITE, PAYLOAD = np.uint32(0x7FC00000), np.uint32(0x7A000000), 0x3FFFFF
 # Every second placement ends at the upper guard page, where an access past the end faults at once.
 PLACEMENTS = tuple(
@@ -40,7 +41,7 @@ class Rejected(Exception):  # noqa: N818 - an outcome that travels upwards, not 
 
 
 class Abandoned(BaseException):
-    """The runner was told to stop: another lane has found what rejects the kernel. Not caught by oracles or
+    """The runner was told to stop: another runner has found what rejects the kernel. Not caught by oracles or
     Hypothesis.
     """
 
@@ -196,7 +197,7 @@ class KernelRunner:
                 self._poison(slot, seed + index)
             else:
                 slot.c[...] = former
-        fringes = RedZones(slots if zones else (), placement, self._salt)
+        red_zones = RedZones(slots if zones else (), placement, self._salt)
         at = At(self.gate, max(shapes, key=lambda shape: (shape.flops, shape)), seed)
         assert self._runner is not None
         if self.abandoned:
@@ -211,7 +212,7 @@ class KernelRunner:
         self.last = ran
         self.calls += len(pairs)
         self.cpu_s += ran.cpu_ns / 1e9
-        outside = fringes.touched()
+        outside = red_zones.touched()
         if outside is not None:
             return Cheat("writes outside C", outside, at)
         self._watch(ran, slots, pairs, at)
@@ -313,6 +314,7 @@ def _elements(shapes: Sequence[Shape]) -> tuple[int, int, int]:
     """Elements of A, B and C in a batch, with each matrix rounded up to whole cache lines and shifted by one line."""
     matrices = ((s.m * s.k, s.k * s.n, s.m * s.n) for s in shapes)
     a, b, c = (
-        sum(-(-count // LINE) * LINE + LINE for count in column) for column in zip(*matrices, strict=True)
+        sum(-(-count // LINE_FLOATS) * LINE_FLOATS + LINE_FLOATS for count in column)
+        for column in zip(*matrices, strict=True)
     )
     return a, b, c

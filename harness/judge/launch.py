@@ -15,7 +15,7 @@ from harness.settings import Settings
 from harness.shapes import Shape
 
 # Oracles that run side by side, each on a core of its own.
-MOST_LANES = 4
+MOST_RUNNERS = 4
 
 
 def pool_sizes(threads: ThreadClass, cores: int) -> list[int]:
@@ -55,7 +55,7 @@ def prepare_examination(
 
     return Examination(
         launch=launching(cores, len(cores)),
-        other_lanes=[launching((core,), 1) for core in machine.cores[-2::-1][: MOST_LANES - 1]]
+        other_launches=[launching((core,), 1) for core in machine.cores[-2::-1][: MOST_RUNNERS - 1]]
         if threads == 1
         else [],
         other_surroundings={

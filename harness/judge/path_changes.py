@@ -14,15 +14,21 @@ from harness.judge.examination import Examination
 from harness.settings import Profile
 from harness.shapes import Shape
 
-# Ranges of a secret extent just above a likely path change, and of the other two extents, which keep the shape cheap.
-BEYOND_1024, BESIDE_1024 = (1026, 1100), (180, 280)
-BEYOND_2048, BESIDE_2048 = (2050, 2300), (40, 64)
+# Range of a secret extent just above a path change at 1024.
+BEYOND_1024 = (1026, 1100)
+# Range of the other two extents, which keeps the shape cheap.
+BESIDE_1024 = (180, 280)
+# The same for a path change at 2048.
+BEYOND_2048 = (2050, 2300)
+BESIDE_2048 = (40, 64)
 # A short extent beside two long ones.
 SHORT = (40, 100)
 # Up to this size, a shape is checked as a whole with every kind of data.
 PATTERN_FLOPS = 2 * 560**3
-# Number of the shapes up to 64³ at which a fast scheme is examined, of those where the kernel has shown one.
-SMALL_FLOPS, SOME = 2 * 64**3, 16
+# Shapes of at most this many flops (64³) count as small.
+SMALL_FLOPS = 2 * 64**3
+# Number of small shapes at which a fast scheme is examined, of those where the kernel has shown one.
+SOME = 16
 
 
 def beyond(examination: Examination) -> Iterator[Shape]:

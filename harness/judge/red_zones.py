@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.judge.worker.calls import F32, Placement, Slot
-from harness.judge.worker.shared_memory import LINE, PlacedSlot
+from harness.judge.worker.shared_memory import LINE_BYTES, PlacedSlot
 
 # Bytes to check behind the last C of an aligned batch, where no guard page follows.
 BEHIND = mmap.PAGESIZE
@@ -24,7 +24,7 @@ class RedZones:
 
     def __init__(self, slots: Sequence[Slot], placement: Placement, salt: int) -> None:
         self._mark = np.uint8(salt % 251 + 1)
-        self._fringes: list[tuple[int, str, NDArray[np.uint8]]] = []
+        self._zones: list[tuple[int, str, NDArray[np.uint8]]] = []
         for index, slot in enumerate(slots):
             memory = _memory(slot.c)
             if memory is None or not isinstance(slot, PlacedSlot):
@@ -34,16 +34,16 @@ class RedZones:
             before, behind = _reach(start, end, placement, index == len(slots) - 1)
             for place, low, high in (("before", before, start), ("behind", end, min(behind, memory.size))):
                 if low < high:
-                    self._fringes.append((index, place, memory[low:high]))
-        for _, _, fringe in self._fringes:
-            fringe[:] = self._mark
+                    self._zones.append((index, place, memory[low:high]))
+        for _, _, zone in self._zones:
+            zone[:] = self._mark
 
     def touched(self) -> str | None:
         """A description of the first changed byte; None when nothing changed."""
-        for index, place, fringe in self._fringes:
-            changed = np.flatnonzero(fringe != self._mark)
+        for index, place, zone in self._zones:
+            changed = np.flatnonzero(zone != self._mark)
             if len(changed):
-                away = len(fringe) - int(changed[-1]) if place == "before" else int(changed[0])
+                away = len(zone) - int(changed[-1]) if place == "before" else int(changed[0])
                 return f"{len(changed)} bytes {place} C of call {index} changed, {away} bytes away"
         return None
 
@@ -52,7 +52,7 @@ def _reach(start: int, end: int, placement: Placement, last: bool) -> tuple[int,
     """Start and end of the accessible bytes around C that belong to no other C."""
     if placement is not Placement.ALIGNED:
         return start // mmap.PAGESIZE * mmap.PAGESIZE, -(-end // mmap.PAGESIZE) * mmap.PAGESIZE
-    return start, -(-end // LINE) * LINE + (BEHIND if last else 0)
+    return start, -(-end // LINE_BYTES) * LINE_BYTES + (BEHIND if last else 0)
 
 
 def _memory(c: F32) -> NDArray[np.uint8] | None:

@@ -72,9 +72,12 @@ def rms_unit(a: F32, b: F32, product: F64) -> F64:
     return unit
 
 
-# Levels of recursion that the constant of the normwise bound covers; the least number that makes a scheme deep, and the
-# halvings at the end of an extent that no deep scheme recurses on (blocks of 8).
-USUAL_LEVELS, DEEP, SMALLEST_BLOCK = 4, 3, 3
+# Levels of recursion that the constant of the normwise bound covers.
+USUAL_LEVELS = 4
+# Levels shown from which a scheme may be deep.
+DEEP = 3
+# Binary logarithm of the smallest block (8) on which a deep scheme recurses.
+SMALLEST_BLOCK = 3
 
 
 def normwise_bound(a: F32, b: F32, levels: int = 0) -> float:
@@ -84,10 +87,10 @@ def normwise_bound(a: F32, b: F32, levels: int = 0) -> float:
     bf16 would pass. In practice, four levels of Winograd's variant stay below 16·(k+16)·u; this bound is twice that.
 
     A kernel that shows three `levels` or more may recurse down to blocks of 8, and each level beyond four doubles the
-    bound. Not only those that it shows: at 509x30x515 a scheme of seven levels, padded to 1024, shows three, because
-    the other rows are padding. Measured there and at 1024^3: 1.8 and 2.1 of the bound without that factor, 0.2 and 0.3
-    with it. A kernel that spreads a row further than to blocks of 8 has a common scale, not a scheme, and no such room.
-    The mean error is held to the levels that are shown.
+    bound. The depth is estimated from the shape, not from `levels`: at 509x30x515 a seven-level scheme padded to 1024
+    shows only three, because the other rows are padding. Measured there and at 1024^3: 1.8 and 2.1 of the bound without
+    that factor, 0.2 and 0.3 with it. A kernel that spreads a row to more rows than blocks of 8 allow uses a common
+    scale; it gets no such factor. For the mean error only the levels shown count.
     """
     if not a.size or not b.size:
         return 0.0

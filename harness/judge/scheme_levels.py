@@ -27,15 +27,15 @@ class SchemeLevels:
     ask: Callable[[Shape], int] | None = None
 
     def asked_at(self, shapes: Iterable[Shape]) -> SchemeLevels:
-        """The same with the levels at these shapes, too; a kernel without a scheme anywhere is not asked."""
+        """The same with the levels at these shapes, too; a kernel without a scheme anywhere is not examined."""
         if self.ask is None or not any(self.shown.values()):
             return self
         more = {shape: self.ask(shape) for shape in shapes if shape not in self.shown}
         return replace(self, shown={**self.shown, **more})
 
     def at(self, shape: Shape) -> int:
-        """The levels at a shape. Where the kernel was not asked, those of the largest shape asked that is no larger,
-        and one more for each doubling of the longest extent; 0 for a kernel that has shown no scheme anywhere.
+        """The levels at a shape. Where the kernel was not examined, those of the largest examined shape that is no
+        larger, and one more for each doubling of the longest extent; 0 for a kernel that has shown no scheme anywhere.
         """
         if shape in self.shown or not any(self.shown.values()):
             return self.shown.get(shape, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from harness.judge.kernel_runner import KernelRunner, Rejected
@@ -15,10 +16,11 @@ from harness.verdict import At, Inconclusive, Rejection, Timeout, Wrong
 # seed.
 OFFSETS = 1 << 16
 FIRST_OFFSET = 1 << 20
-# Edge of the largest cube at which a scheme is looked for on behalf of a shape inside it, and the depth of the flat
-# product that stands for larger ones: a scheme that pads to a square mixes its rows there, too, and all others are done
-# at once.
-LARGEST_SQUARE, FLAT = 600, 16
+# Largest edge of the square that is examined when a shape itself shows no scheme.
+LARGEST_SQUARE = 600
+# k of the product that is examined instead above that edge. A scheme that pads to a square mixes rows there too, and
+# other kernels finish quickly.
+FLAT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def _shows_a_scheme(runner: KernelRunner, oracle: Oracle, shape: Shape, seed: in
 
 
 def _levels(runner: KernelRunner, shape: Shape, seed: int) -> int:
-    """The levels that the kernel shows at a shape; asked once per shape."""
+    """The levels that the kernel shows at a shape; examined once per shape."""
     levels = runner.examination.levels
     if shape not in levels:
         levels[shape] = levels_shown(runner, shape, seed)
@@ -125,14 +127,23 @@ def search(
     failed in this one. Without a database, the draws follow from the secret seed. Seeds drawn by Hypothesis are offsets
     from the secret seed.
     """
+    least, most = checks
+    hunt = _Search(runner, oracle, most * 3, least, effort_s, alike)
+    try:
+        _hypothesis_test(hunt, largest, most)()
+    except ObjectionError:
+        return hunt.last
+    return None
+
+
+def _hypothesis_test(hunt: _Search, largest: Shape, most: int) -> Callable[[], None]:
+    """A test of Hypothesis with at most `most` examples within `largest`; raises ObjectionError for a failed check."""
     import hypothesis
     from hypothesis import HealthCheck, Phase
     from hypothesis import strategies as st
     from hypothesis.database import DirectoryBasedExampleDatabase
 
-    examination = runner.examination
-    least, most = checks
-    hunt = _Search(runner, oracle, most * 3, least, effort_s, alike)
+    examination, oracle = hunt.runner.examination, hunt.oracle
     database = None if examination.database is None else DirectoryBasedExampleDatabase(examination.database)
 
     @hypothesis.settings(
@@ -152,11 +163,5 @@ def search(
 
     digest = f"{examination.nodeid}::{oracle.name}".encode()
     check.hypothesis.inner_test._hypothesis_internal_add_digest = digest  # type: ignore[attr-defined]
-    if database is None:
-        # Repeatable from the secret seed; Hypothesis does not use a database together with a seed.
-        check = hypothesis.seed(examination.seed)(check)
-    try:
-        check()
-    except ObjectionError:
-        return hunt.last
-    return None
+    # Repeatable from the secret seed; Hypothesis does not use a database together with a seed.
+    return check if database is not None else hypothesis.seed(examination.seed)(check)

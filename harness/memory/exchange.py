@@ -10,7 +10,7 @@ from harness.memory import kernel_record
 from harness.memory.kernel_record import KernelRecord
 from harness.memory.kernels import KernelMemory
 
-MAX_BYTES = 1 << 30
+MAX_EXPORT_BYTES = 1 << 30
 
 
 def export_kernels(memory: KernelMemory, path: Path) -> int:
@@ -23,7 +23,7 @@ def export_kernels(memory: KernelMemory, path: Path) -> int:
 def read_kernels(path: Path) -> list[KernelRecord]:
     """Read an exported file; raises UserError with file and line for the first line that is not a kernel."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if path.stat().st_size > MAX_EXPORT_BYTES:
             raise UserError(f"{path}: larger than 1 GiB; an exported memory is expected")
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Tables, charts and pages as text; somebody else prints them."""
+"""Tables, charts and pages as text; the caller prints them."""

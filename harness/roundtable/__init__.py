@@ -1,1 +1,1 @@
-"""The round table: Proposer, Verifier, Coder, Tester and the silent Manager evolve kernels."""
+"""The round table: Proposer, Verifier, Coder, Tester and Manager evolve kernels. The Manager announces no events."""

@@ -106,20 +106,31 @@ async def evolve(
     """
     from harness.roundtable import recover
 
-    story = journal.read(journal.latest_unfinished(settings.results)) if settings.resume else None
-    head = story.head if story else _head(settings, machine, toolchain, run_id)
-    if story is None:
+    history = journal.read(journal.latest_unfinished(settings.results)) if settings.resume else None
+    head = history.head if history else _head(settings, machine, toolchain, run_id)
+    if history is None:
         recover.catch_up(settings, memory, machine, say)
     else:
-        say(f"continuing run {head.run_id}: {len(story.messages)} steps done")
+        say(f"continuing run {head.run_id}: {len(history.messages)} steps done")
     thinking = minds(head.seed) if callable(minds) else minds
     table = _open_table(
-        settings, story, head, judge, thinking, memory, library, machine, say, toolchain, baseline, schedules
+        settings,
+        history,
+        head,
+        judge,
+        thinking,
+        memory,
+        library,
+        machine,
+        say,
+        toolchain,
+        baseline,
+        schedules,
     )
     table.screen = screen
     try:
-        if story:
-            recover.restore(settings, story)
+        if history:
+            recover.restore(settings, history)
         await _run_agents(table)
         if table.interruption is not None:
             raise table.interruption
@@ -147,7 +158,7 @@ def _head(settings: Settings, machine: Machine, toolchain: str, run_id: str) -> 
 
 def _open_table(
     settings: Settings,
-    story: RunHistory | None,
+    history: RunHistory | None,
     head: RunHeader,
     judge: Judge,
     minds: Minds,
@@ -166,7 +177,7 @@ def _open_table(
     replay = Replay(settings.replay, head.run_id) if settings.replay else None
     candidate_folders.sweep(settings.candidates)
     written = Journal(here)
-    if story is None:
+    if history is None:
         written.begin(head)
     return Table(
         run_id=head.run_id,
@@ -185,9 +196,11 @@ def _open_table(
         journal=written,
         transcript=Transcript(here / journal.TRANSCRIPT, head.run_id),
         replay=replay,
-        spending=Spending(settings.budget, story.tokens if story else 0, story.spent_s if story else 0.0),
+        spending=Spending(
+            settings.budget, history.tokens if history else 0, history.spent_s if history else 0.0
+        ),
         say=say,
-        events=list(story.messages) if story else [],
+        events=list(history.messages) if history else [],
     )
 
 

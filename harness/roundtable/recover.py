@@ -26,18 +26,18 @@ from harness.settings import Settings
 from harness.verdict import Accepted
 
 
-def restore(settings: Settings, story: RunHistory) -> None:
+def restore(settings: Settings, history: RunHistory) -> None:
     """Write the folders that were announced but not written, and mark the outcomes that were recorded but not
     marked.
     """
-    settings = replace(settings, suite=story.head.suite)
-    coded = _coded(story)
+    settings = replace(settings, suite=history.head.suite)
+    coded = _coded(history)
     for one in coded.values():
         candidate_folders.write(settings.candidates, one.candidate, one.source, one.manifest)
-    for message in story.messages:
+    for message in history.messages:
         if isinstance(judged := message.content, Judged):
             verdict = codec.from_plain(judged.verdict)
-            mark(settings, coded[judged.candidate], verdict, story.head.fingerprint, story.head.toolchain)
+            mark(settings, coded[judged.candidate], verdict, history.head.fingerprint, history.head.toolchain)
 
 
 def catch_up(
@@ -48,28 +48,28 @@ def catch_up(
     Folders that still exist are marked; a folder that somebody removed stays removed.
     """
     for path in sorted(settings.results.glob(f"*/{journal.JOURNAL}")):
-        story = _unfinished(path.parent)
+        history = _unfinished(path.parent)
         here = {machine.identity(threads) for threads in ("1", "all")}
-        if story is None or story.head.fingerprint not in here:
+        if history is None or history.head.fingerprint not in here:
             continue
-        coded, head = _coded(story), story.head
-        for message, verdict in _forgotten(story):
+        coded, head = _coded(history), history.head
+        for message, verdict in _forgotten(history):
             assert isinstance(message.content, Judged)
             one = coded[message.content.candidate]
             kept = remember(memory, one, verdict, machine, head.toolchain, head.suite)
             if (settings.candidates / one.candidate).is_dir():
                 mark(replace(settings, suite=head.suite), one, verdict, head.fingerprint, head.toolchain)
-            _note(path.parent, story, message.turn, RememberedIt(candidate=one.candidate, memory_id=kept))
+            _note(path.parent, history, message.turn, RememberedIt(candidate=one.candidate, memory_id=kept))
             say(
                 f"{one.candidate} was accepted before run {head.run_id} was interrupted; it is stored in the memory now"
             )
 
 
-def _note(run: Path, story: RunHistory, turn: ProposalSlot, event: RememberedIt) -> None:
+def _note(run: Path, history: RunHistory, turn: ProposalSlot, event: RememberedIt) -> None:
     """Record it in the journal, so that it is not repeated and a resumed run knows about it."""
     written = Journal(run)
     written.record(
-        GroupChatMessage(sender=Role.TESTER, turn=turn, content=event), story.tokens, story.spent_s
+        GroupChatMessage(sender=Role.TESTER, turn=turn, content=event), history.tokens, history.spent_s
     )
     written.close()
 
@@ -77,20 +77,20 @@ def _note(run: Path, story: RunHistory, turn: ProposalSlot, event: RememberedIt)
 def _unfinished(run: Path) -> RunHistory | None:
     """The history of an interrupted run; None for a finished or unreadable one."""
     try:
-        story = journal.read(run)
+        history = journal.read(run)
     except UserError:
         return None
-    return story if story.ended is None else None
+    return history if history.ended is None else None
 
 
-def _coded(story: RunHistory) -> dict[str, Coded]:
-    return {m.content.candidate: m.content for m in story.messages if isinstance(m.content, Coded)}
+def _coded(history: RunHistory) -> dict[str, Coded]:
+    return {m.content.candidate: m.content for m in history.messages if isinstance(m.content, Coded)}
 
 
-def _forgotten(story: RunHistory) -> list[tuple[GroupChatMessage, Accepted]]:
-    known = {m.content.candidate for m in story.messages if isinstance(m.content, RememberedIt)}
+def _forgotten(history: RunHistory) -> list[tuple[GroupChatMessage, Accepted]]:
+    known = {m.content.candidate for m in history.messages if isinstance(m.content, RememberedIt)}
     found = []
-    for message in story.messages:
+    for message in history.messages:
         if isinstance(judged := message.content, Judged) and judged.candidate not in known:
             verdict = codec.from_plain(judged.verdict)
             if isinstance(verdict, Accepted):

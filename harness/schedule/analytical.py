@@ -57,15 +57,15 @@ def first(
         return Schedule.model_validate({"family": chosen, "isa": unit, "threads": threads}).normalise()
     mr, nr = tile(machine, unit, chosen)
     strip_stays = b_stays(unit, chosen)
-    kc = depth(machine, unit, mr, nr, strip_stays)
+    kc = kc_for(machine, unit, mr, nr, strip_stays)
     values: dict[str, Any] = {
         "family": chosen,
         "isa": cast(Isa, unit),
         "mr": mr,
         "nr": nr,
         "kc": kc,
-        "mc": rows(machine, kc) // mr * mr if strip_stays else mr,
-        "nc": columns(machine, unit, nr, kc, strip_stays),
+        "mc": mc_for(machine, kc) // mr * mr if strip_stays else mr,
+        "nc": nc_for(machine, unit, nr, kc, strip_stays),
         "unroll": 8 if strip_stays else 4,
         "resident": "b" if strip_stays else "a",
         # Measured where the strip of B stays: reading A in place was 0.5 % faster over the suite odd, level on default.
@@ -98,7 +98,7 @@ def b_stays(unit: str, family: str) -> bool:
     return unit == "avx2" and family in FAMILIES and FAMILIES[family].needs_unsafe
 
 
-def rows(machine: Machine, kc: int) -> int:
+def mc_for(machine: Machine, kc: int) -> int:
     """MC in elements where B stays: the block of A fills 20 % of L2, beside the strips of B and the tiles of C."""
     return int(0.2 * machine.l2_bytes / (_FLOAT_BYTES * (kc + 16)))
 
@@ -129,7 +129,7 @@ def tile(machine: Machine, unit: str, family: str) -> tuple[int, int]:
     return int(mr), int(nr)
 
 
-def depth(machine: Machine, unit: str, mr: int, nr: int, strip_stays: bool = False) -> int:
+def kc_for(machine: Machine, unit: str, mr: int, nr: int, strip_stays: bool = False) -> int:
     """KC in elements, between 192 and 512.
 
     Beyond 512 the updates of C cost almost nothing. KC also stays below half the width of the block of B, because every
@@ -150,7 +150,7 @@ def depth(machine: Machine, unit: str, mr: int, nr: int, strip_stays: bool = Fal
     return max(192, min(512, resident, shape))
 
 
-def columns(machine: Machine, unit: str, nr: int, kc: int, strip_stays: bool = False) -> int:
+def nc_for(machine: Machine, unit: str, nr: int, kc: int, strip_stays: bool = False) -> int:
     """NC in elements, a multiple of nr: the width at which the packed block of B has `block_bytes`; where its strip
     stays, an eighth of L3, and at most 2048.
     """

@@ -25,14 +25,18 @@ from harness.schedule.model import Proposal, Schedule
 from harness.schedule.vector_units import FMAS_IN_FLIGHT, UNITS, tile_registers
 from harness.shapes import Shape
 
-# What the judge lets a kernel allocate at least: a fixed number of bytes plus so many times A + B + C.
-_SPARE_BYTES, _COPIES = 512 << 20, 8
-# Flops saved per byte moved by one level of recursion: below the first a proposal is refused, below the second advised
-# against.
-_REFUSED_FLOPS_PER_BYTE, _DOUBTFUL_FLOPS_PER_BYTE = 0.5, 4.0
-# Error growth over the classical sum: above the first a proposal is refused, above the second it gets advice. The judge
-# allows fast schemes an error of 32·(k+16)·u·max|A|·max|B|; a classical sum has about 1·k·u.
-_REFUSED_GROWTH, _NOTABLE_GROWTH = 32.0, 8.0
+# The judge lets a kernel allocate at least this many bytes, and _COPIES times A + B + C.
+_SPARE_BYTES = 512 << 20
+_COPIES = 8
+# Flops saved per byte moved by one level of recursion, below which a proposal is refused.
+_REFUSED_FLOPS_PER_BYTE = 0.5
+# The same, below which it is advised against.
+_DOUBTFUL_FLOPS_PER_BYTE = 4.0
+# Error growth over the classical sum, above which a proposal is refused. The judge allows fast schemes an error of
+# 32·(k+16)·u·max|A|·max|B|; a classical sum has about 1·k·u.
+_REFUSED_GROWTH = 32.0
+# The same, above which it gets advice.
+_NOTABLE_GROWTH = 8.0
 
 
 class Severity(StrEnum):

@@ -14,7 +14,7 @@ from harness.schedule.bilinear import schemes, symbolic
 from harness.schedule.bilinear.scheme import CoefficientRow, Refutation, Scheme, prove
 from harness.schedule.bilinear.scheme_cost import growth
 from harness.schedule.model import Bilinear, Schedule
-from harness.schedule.rust_source import context, fill, render_classical, story
+from harness.schedule.rust_source import context, fill, render_classical, summary
 from harness.shapes import Shape
 
 # f32 holds every integer up to 2^24 exactly, and such an integer over a power of two.
@@ -84,11 +84,14 @@ def render_recursion(schedule: Schedule, title: str, notes: str = "") -> str:
     values = context(schedule, title, notes)
     # `context` put the packed kernel's summary first and the notes, made safe for a comment, after it. Only the summary
     # is replaced.
-    values["story"] = [*_story(scheme, schedule.bilinear), *values["story"][len(story(schedule)) :]]
+    values["summary"] = [
+        *_scheme_summary(scheme, schedule.bilinear),
+        *values["summary"][len(summary(schedule)) :],
+    ]
     return fill("bilinear.rs.j2", values | _tables(scheme) | {"b": schedule.bilinear, "inner": inner})
 
 
-def _story(scheme: Scheme, bilinear: Bilinear) -> list[str]:
+def _scheme_summary(scheme: Scheme, bilinear: Bilinear) -> list[str]:
     saved = scheme.m * scheme.k * scheme.n - scheme.rank
     text = (
         f"{scheme.label}: {scheme.rank} products of blocks instead of {scheme.rank + saved}, "

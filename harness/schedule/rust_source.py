@@ -55,7 +55,7 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
     return {
         "s": s,
         "title": _comment(title)[0],
-        "story": [*story(s), *(["", *_comment(notes)] if notes.strip() else [])],
+        "summary": [*summary(s), *(["", *_comment(notes)] if notes.strip() else [])],
         "knobs": knob_lines(s),
         "threaded": s.threads == "all",
         "features": unit.target_feature,
@@ -73,8 +73,8 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "prefetches_c": s.prefetch_c and s.isa != "neon",
         "prefetches": s.isa != "neon" and (s.prefetch_b > 0 or s.prefetch_a > 0),
         "prefetch_lines": _prefetch_lines(s),
-        "split_story": _SPLITS[s.split],
-        "grid_story": _GRIDS[s.split],
+        "split_text": _SPLITS[s.split],
+        "grid_text": _GRIDS[s.split],
     }
 
 
@@ -106,7 +106,7 @@ def tidy(source: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def story(s: Schedule) -> list[str]:
+def summary(s: Schedule) -> list[str]:
     """A summary of the kernel for its header, in lines of at most 100 characters."""
     threads = "one thread" if s.threads == 1 else "all rayon threads"
     if s.kernel == "naive":

@@ -1,4 +1,5 @@
-"""Measuring scripts: clock_evidence, throughput, compare_minds and retrieval.
+"""Measuring scripts: bench, clock_evidence, compare_minds, duels, retrieval, throughput.
 
-Each is run with `python -m harness.studies.NAME` and writes its figures to a .json and a .md file in results/.
+Each is run with `python -m harness.studies.NAME` and writes its figures to a .json and a .md file in results/ (bench
+also an .svg).
 """

@@ -1,7 +1,8 @@
-"""Libraries and champions side by side: `make bench` writes results/bench.json, bench.md and bench.svg.
+"""Libraries and evolved kernels side by side: `make bench` writes results/bench.json, bench.md and bench.svg.
 
-Every contestant races OpenBLAS's strongest kernels on this machine, shape by shape, as candidates do. A cell is lost
-where no champion is level with the best library there: the intervals of the best champion and that library are apart.
+Every library and kernel is timed against OpenBLAS's strongest kernels on this machine, shape by shape, as candidates
+are. A cell is lost where no evolved kernel is level with the best library there: the intervals of the best evolved
+kernel and that library are apart.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from harness.studies.bench_picture import Cell, picture
 from harness.verdict import Gate, describe
 
 SUITES = ("square", "odd", "skinny", "gpt2")
-# Seconds of timing for one contestant and five shapes.
+# Seconds of timing for one library or kernel and five shapes.
 QUICK_S, FULL_S = 4.0, 20.0
 BLIS_PLACES = ("lib/*/libblis.so*", "lib64/libblis.so*", "lib/libblis.so*", "local/lib/libblis.so*")
 
@@ -66,7 +67,7 @@ def _blis() -> Path | None:
     return found[0] if found else None
 
 
-def champions(names: Sequence[str], shared: SharedTools, say: Callable[[str], None]) -> Iterator[Rival]:
+def evolved_kernels(names: Sequence[str], shared: SharedTools, say: Callable[[str], None]) -> Iterator[Rival]:
     """The named candidates, or all evolved ones of the thread class 1, as far as they pass the judging gates here."""
     folders = sorted(path.parent for path in shared.settings.candidates.glob(f"*/{KERNEL_FILE}"))
     for folder in folders:
@@ -83,15 +84,15 @@ def champions(names: Sequence[str], shared: SharedTools, say: Callable[[str], No
             say(f"{candidate.name} is skipped: {describe(inspection.rejection)}")
 
 
-def race(contestant: Rival, suite: str, shared: SharedTools, budget_s: float) -> list[Cell]:
-    """The cells of one contestant over one suite. Raises HarnessFaultError when it cannot be timed."""
+def race(entry: Rival, suite: str, shared: SharedTools, budget_s: float) -> list[Cell]:
+    """The cells of one library or kernel over one suite. Raises HarnessFaultError when it cannot be timed."""
     session = shared.clock
     with session.alone(1):
         samples = session.race(
-            Plan(session.suite, session.for_suite(budget_s)), contestant.program, 1, contestant.levels
+            Plan(session.suite, session.for_suite(budget_s)), entry.program, 1, entry.levels
         )
         if not isinstance(samples, Samples):
-            raise HarnessFaultError(f"{contestant.name}: {describe(samples)}")
+            raise HarnessFaultError(f"{entry.name}: {describe(samples)}")
         rng, peak = np.random.default_rng(session.seed()), session.peak().gflops(1)
     cells = []
     for shape in session.suite:
@@ -101,8 +102,8 @@ def race(contestant: Rival, suite: str, shared: SharedTools, budget_s: float) ->
             Cell(
                 suite,
                 str(shape),
-                contestant.name,
-                not contestant.trusted,
+                entry.name,
+                not entry.trusted,
                 found.ratio,
                 found.low,
                 found.high,
@@ -113,23 +114,25 @@ def race(contestant: Rival, suite: str, shared: SharedTools, budget_s: float) ->
 
 
 def is_lost(cells: Sequence[Cell]) -> bool:
-    """Whether no champion among the cells of one shape is level with the best library; the baseline has ratio 1."""
-    ours = [cell.high for cell in cells if cell.champion]
-    theirs = max([1.0, *(cell.low for cell in cells if not cell.champion)])
+    """Whether no evolved kernel at one shape is level with the best library; the baseline has ratio 1."""
+    ours = [cell.high for cell in cells if cell.evolved]
+    theirs = max([1.0, *(cell.low for cell in cells if not cell.evolved)])
     return bool(ours) and max(ours) < theirs
 
 
 def table(cells: Sequence[Cell], suite: str) -> list[str]:
-    """Markdown: a row per shape, a column per contestant, the best champion's percent of peak, lost cells marked."""
+    """Markdown: a row per shape, a column per library or kernel, the best evolved kernel's percent of peak, lost cells
+    marked.
+    """
     some = [cell for cell in cells if cell.suite == suite]
-    names = list(dict.fromkeys(cell.contestant for cell in some))
+    names = list(dict.fromkeys(cell.name for cell in some))
     lines = [
         f"| {suite} | {' | '.join(names)} | % of peak | |",
         "|---|" + "---:|" * (len(names) + 1) + "---|",
     ]
     for shape in dict.fromkeys(cell.shape for cell in some):
-        here = {cell.contestant: cell for cell in some if cell.shape == shape}
-        best = max((cell.percent_of_peak for cell in here.values() if cell.champion), default=0.0)
+        here = {cell.name: cell for cell in some if cell.shape == shape}
+        best = max((cell.percent_of_peak for cell in here.values() if cell.evolved), default=0.0)
         ratios = " | ".join(
             f"{here[name].ratio:.3f} ±{50 * (here[name].high - here[name].low) / here[name].ratio:.1f} %"
             for name in names
@@ -138,7 +141,7 @@ def table(cells: Sequence[Cell], suite: str) -> list[str]:
             f"| {shape} | {ratios} | {best:.0f} | {'lost' if is_lost(list(here.values())) else ''} |"
         )
     means = " | ".join(
-        f"**{np.exp(np.mean([np.log(cell.ratio) for cell in some if cell.contestant == name])):.3f}**"
+        f"**{np.exp(np.mean([np.log(cell.ratio) for cell in some if cell.name == name])):.3f}**"
         for name in names
     )
     return [*lines, f"| geometric mean | {means} | | |", ""]
@@ -150,11 +153,12 @@ def page(cells: Sequence[Cell], machine: str, baseline: str, command: str) -> st
     shapes = {(cell.suite, cell.shape) for cell in cells}
     lost = sum(is_lost([c for c in cells if (c.suite, c.shape) == where]) for where in shapes)
     lines = [
-        "# Libraries and champions side by side",
+        "# Libraries and evolved kernels side by side",
         "",
         f"Written by `{command}` on {machine}, one thread, hot data.",
-        f"Each figure is t / t of {baseline}: above 1 is faster. The percentage is that of the best champion against",
-        "the measured FMA peak. A cell is lost where no champion is level with the best library there.",
+        f"Each figure is t / t of {baseline}: above 1 is faster. The percentage is that of the best evolved",
+        "kernel against the measured FMA peak. A cell is lost where no evolved kernel is level with the best library",
+        "there.",
         "",
         f"{lost} of {len(shapes)} cells are lost.",
         "",
@@ -167,30 +171,30 @@ def page(cells: Sequence[Cell], machine: str, baseline: str, command: str) -> st
 
 
 def main() -> None:
-    """Race every contestant over the chosen suites and write the three files."""
+    """Time every library and kernel over the chosen suites and write the three files."""
     parser = argparse.ArgumentParser(prog="python -m harness.studies.bench", description=__doc__)
-    parser.add_argument(
-        "champions", nargs="*", help="candidates (default: all evolved ones of thread class 1)"
-    )
+    parser.add_argument("kernels", nargs="*", help="candidates (default: all evolved ones of thread class 1)")
     parser.add_argument(
         "--suite",
         action="append",
         default=None,
         help="a suite or shapes; may be repeated (default: square, odd, skinny, gpt2)",
     )
-    parser.add_argument("--quick", action="store_true", help="a fifth of the time (default: off)")
+    parser.add_argument(
+        "--quick", action="store_true", help="use a fifth of the timing budget (default: off)"
+    )
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="folder (default: results)")
     chosen = parser.parse_args()
     cells: list[Cell] = []
     settings = Settings(ROOT, default_cache(), chosen.results / "local", memory="")
-    contestants: list[Rival] | None = None
+    entries: list[Rival] | None = None
     for suite in chosen.suite or SUITES:
         shared = SharedTools(replace(settings, suite=suite), print)
-        if contestants is None:
-            contestants = [*libraries(shared, print), *champions(chosen.champions, shared, print)]
-        for contestant in contestants:
+        if entries is None:
+            entries = [*libraries(shared, print), *evolved_kernels(chosen.kernels, shared, print)]
+        for entry in entries:
             try:
-                cells += race(contestant, suite, shared, QUICK_S if chosen.quick else FULL_S)
+                cells += race(entry, suite, shared, QUICK_S if chosen.quick else FULL_S)
             except HarnessFaultError as fault:
                 print(f"{suite}: {fault}: skipped")
         print("\n".join(table(cells, suite)), flush=True)

@@ -1,4 +1,4 @@
-"""The picture of `make bench`: percent of the FMA peak by shape, one mark per contestant."""
+"""The picture of `make bench`: percent of the FMA peak by shape, one mark per library or kernel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 900, 22, 190, 20, 60
-# Okabe and Ito's colours, which colour-blind people tell apart; each contestant has a form of its own, too.
+# Okabe and Ito's colours, which colour-blind people tell apart; each library or kernel has a form of its own, too.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f7f7f")
 _FORMS = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0",
@@ -20,12 +20,14 @@ _FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One contestant at one shape: t_baseline / t_contestant with its 95 % interval, and percent of the FMA peak."""
+    """One library or kernel at one shape: t_baseline / t_kernel with its 95 % interval, and percent of the FMA
+    peak.
+    """
 
     suite: str
     shape: str
-    contestant: str
-    champion: bool
+    name: str
+    evolved: bool
     ratio: float
     low: float
     high: float
@@ -35,7 +37,7 @@ class Cell:
 def picture(cells: Sequence[Cell]) -> str:
     """SVG with one row per suite and shape; lines and text take currentColor."""
     rows = list(dict.fromkeys((cell.suite, cell.shape) for cell in cells))
-    names = list(dict.fromkeys(cell.contestant for cell in cells))
+    names = list(dict.fromkeys(cell.name for cell in cells))
     height = _TOP + _ROW * len(rows) + 30
 
     def x(percent: float) -> float:
@@ -51,20 +53,20 @@ def picture(cells: Sequence[Cell]) -> str:
         )
         for cell in cells:
             if (cell.suite, cell.shape) == (suite, shape):
-                told = f"{cell.contestant} at {shape}: {cell.percent_of_peak:.0f} % of peak"
-                parts.append(_mark(names.index(cell.contestant), x(cell.percent_of_peak), y, told))
+                label = f"{cell.name} at {shape}: {cell.percent_of_peak:.0f} % of peak"
+                parts.append(_mark(names.index(cell.name), x(cell.percent_of_peak), y, label))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
-        'aria-label="percent of the FMA peak by shape and contestant" font-family="system-ui, sans-serif" '
+        'aria-label="percent of the FMA peak by shape and library or kernel" font-family="system-ui, sans-serif" '
         f'font-size="12" fill="currentColor" stroke="currentColor">{"".join(parts)}</svg>\n'
     )
 
 
-def _mark(index: int, x: float, y: float, told: str) -> str:
+def _mark(index: int, x: float, y: float, label: str) -> str:
     colour, form = _COLOURS[index % len(_COLOURS)], _FORMS[index % len(_FORMS)]
     return (
         f'<path d="{form}" transform="translate({x:.1f} {y:.1f})" fill="{colour}" stroke="none" opacity="0.85">'
-        f"<title>{escape(told)}</title></path>"
+        f"<title>{escape(label)}</title></path>"
     )
 
 

@@ -4,7 +4,7 @@
 
 Each repeat is a fresh session: an A/A control, a verdict as for any candidate, and the same kernel timed in the way of
 pytest-benchmark (each side separately, minimum and median) and of criterion (each side separately, linear ramp,
-bootstrap of the slope). WrittenKernel to clock-evidence.json and clock-evidence.md.
+bootstrap of the slope). Writes clock-evidence.json and clock-evidence.md.
 """
 
 from __future__ import annotations

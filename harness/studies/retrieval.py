@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.corpus import manifest
-from harness.corpus.chunker import Cut, PageText, fixed_chunks, semantic_chunks
+from harness.corpus.chunker import PageText, Splitting, fixed_chunks, semantic_chunks
 from harness.corpus.manifest import Paper
 from harness.durable import write_whole
 from harness.errors import UserError
@@ -38,7 +38,7 @@ from harness.store.embedders import Embedder
 PAPERS_PER_FILE = 6
 SEEDS = (1, 2, 3, 4, 5)
 # Lessons have 100 to 250 characters, so passages hold two or three; a library of whole papers uses longer ones.
-SEMANTIC = Cut(shortest=150, longest=700, window=1, percentile=65.0)
+SEMANTIC = Splitting(shortest=150, longest=700, window=1, percentile=65.0)
 
 Cutter = Callable[[str], list[str]]
 # A passage and the index of the paper that it counts for.
@@ -249,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         help="hashed, a folder or a hub name; may be repeated (default: hashed)",
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where to (default: %(default)s)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="output folder (default: %(default)s)")
     parsed = parser.parse_args(arguments)
     try:
         papers = manifest.read()

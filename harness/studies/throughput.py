@@ -117,9 +117,12 @@ def main() -> None:
     """Run the measurement and write both files."""
     parser = argparse.ArgumentParser(prog="python -m harness.studies.throughput", description=__doc__)
     parser.add_argument(
-        "--kernels", type=int, default=12, help="honest kernels; as many wrong ones (default: 12)"
+        "--kernels",
+        type=int,
+        default=12,
+        help="number of correct kernels; as many wrong ones are judged (default: 12)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="which random kernels (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random kernels (default: 1)")
     arguments = parser.parse_args()
     results = ROOT / "results"
     settings = Settings(root=ROOT, cache=default_cache(), results=results / "local", memory="")

@@ -226,13 +226,13 @@ def test_the_first_pair_of_a_block_does_not_count() -> None:
 def test_disturbed_pairs_are_dropped_whatever_their_value() -> None:
     machine = Simulation(7, clean=0.95)
     samples = run(machine)
-    assert all(pair.clean for pair in samples.kept(SMALL))
-    assert len(samples.kept(SMALL)) < len(samples.pairs[SMALL])
+    assert all(pair.clean for pair in samples.used_pairs(SMALL))
+    assert len(samples.used_pairs(SMALL)) < len(samples.pairs[SMALL])
 
 
 def test_on_a_machine_that_is_never_quiet_every_pair_counts() -> None:
     samples = run(Simulation(8, clean=0.05))
-    assert samples.kept(SMALL) == samples.pairs[SMALL]
+    assert samples.used_pairs(SMALL) == samples.pairs[SMALL]
 
 
 def test_a_busy_machine_is_detected() -> None:

@@ -111,9 +111,9 @@ def test_forbidden_contents_of_a_library_are_found(rule: str, source: str) -> No
         ("rdtsc", "it reads a clock"),
         ("rdpru", "it reads a clock"),
         ("vpdpbusd zmm0, zmm1, zmm2", "no product of floats"),
-        ("rdrand rax", "depends on chance"),
+        ("rdrand rax", "its result is random"),
         ("ldmxcsr [rsp]", "rounded and flushed"),
-        ("syscall", "reaches the system"),
+        ("syscall", "enters the operating system"),
         ("vdpbf16ps zmm0, zmm1, zmm2", "less precise than f32"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.corpus.chunker import Cut, PageText, fixed_chunks, semantic_chunks, sentences
+from harness.corpus.chunker import PageText, Splitting, fixed_chunks, semantic_chunks, sentences
 from harness.store.embedders import HashedEmbedder
 
 EMBEDDER = HashedEmbedder(256)
@@ -16,7 +16,7 @@ WORDS = st.sampled_from(
 TEXTS = st.lists(WORDS, max_size=120).map(" ".join)
 PAGES = st.lists(TEXTS, max_size=4).map(lambda texts: [PageText(i, text) for i, text in enumerate(texts, 1)])
 CUTS = st.builds(
-    Cut,
+    Splitting,
     shortest=st.integers(1, 100),
     longest=st.integers(200, 600),
     window=st.integers(1, 3),
@@ -27,7 +27,7 @@ CUTS = st.builds(
 @settings(deadline=None, max_examples=60)
 @given(PAGES, CUTS)
 def test_semantic_splitting_loses_nothing_keeps_sizes_and_is_repeatable(
-    pages: list[PageText], cut: Cut
+    pages: list[PageText], cut: Splitting
 ) -> None:
     chunks = semantic_chunks(pages, EMBEDDER, cut)
     assert " ".join(c.text for c in chunks).split() == " ".join(p.text for p in pages).split()
@@ -68,7 +68,7 @@ def test_a_passage_ends_where_the_topic_changes() -> None:
     caches = "The cache holds a panel of the matrix. A panel in the cache is read by the kernel. "
     ranks = "The tensor rank counts the products. A tensor of low rank needs fewer products. "
     (first, second) = semantic_chunks(
-        [PageText(1, caches * 3 + ranks * 3)], EMBEDDER, Cut(shortest=100, longest=600, percentile=95)
+        [PageText(1, caches * 3 + ranks * 3)], EMBEDDER, Splitting(shortest=100, longest=600, percentile=95)
     )
     assert first.text == (caches * 3).strip()
     assert second.text == (ranks * 3).strip()
@@ -84,7 +84,7 @@ def test_a_sentence_over_a_page_break_stays_whole_and_keeps_its_first_page() -> 
 def test_an_endless_word_is_split_and_bad_parameters_are_refused() -> None:
     assert [len(c.text) for c in semantic_chunks([PageText(None, "x" * 2500)], EMBEDDER)] == [1200, 1200, 100]
     assert semantic_chunks([], EMBEDDER) == []
-    with pytest.raises(ValueError, match="not a way to cut"):
-        Cut(shortest=500, longest=600)
+    with pytest.raises(ValueError, match="not a way to split"):
+        Splitting(shortest=500, longest=600)
     with pytest.raises(ValueError, match="overlap"):
         fixed_chunks([], 10, 10)

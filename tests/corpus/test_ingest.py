@@ -10,7 +10,7 @@ import pytest
 
 from harness.corpus import ingest, manifest
 from harness.corpus.__main__ import main
-from harness.corpus.chunker import Cut
+from harness.corpus.chunker import Splitting
 from harness.corpus.papers import Chunk, PaperLibrary, open_library
 from harness.errors import UserError
 from harness.store.collection import StoredRow
@@ -127,9 +127,9 @@ def test_a_document_that_a_kill_left_incomplete_is_done_again(corpus: Path) -> N
         again = ingest.ingest(library, files, lambda _: None)
         assert again.stored == ["own:a.txt"]
         assert all(document.complete for document in library.documents().values())
-        other = ingest.ingest(library, files, lambda _: None, Cut(longest=900))
+        other = ingest.ingest(library, files, lambda _: None, Splitting(longest=900))
         assert other.stored == ["own:a.txt"], "another way of cutting is noticed"
-        assert {document.cut for document in library.documents().values()} == {Cut(longest=900).name}
+        assert {document.cut for document in library.documents().values()} == {Splitting(longest=900).name}
 
 
 def test_switching_the_embedder_re_embeds_and_removal_holds_in_both(tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def test_a_flood_on_stderr_neither_blocks_nor_fills_memory() -> None:
         fill(slots)
         outcome = w.run(slots, at=AT, limit_s=60)
         assert isinstance(outcome, Ran), outcome
-        assert len(w._process._said) <= 32 << 10
+        assert len(w._process._output_text) <= 32 << 10
 
 
 def test_output_of_the_kernel_is_one_printable_line_in_the_verdict() -> None:

@@ -161,7 +161,7 @@ def test_deep_fast_schemes_stay_exact_on_timed_data(edge: int) -> None:
 def test_a_panic_is_classified_by_the_message_of_std_not_by_the_candidates_text(
     said: str, expected: type
 ) -> None:
-    death = Death(status=signal.SIGABRT, late=False, trick="", evidence="", said=said)
+    death = Death(status=signal.SIGABRT, late=False, trick="", evidence="", output=said)
     assert os.WIFSIGNALED(death.status)
     case = WorkerEnd(At(Gate.SHAPES), 3.0, 1 << 20, (), bytes(4096), loaded=True)
     assert type(verdict(death, case)) is expected

@@ -165,8 +165,8 @@ def test_larger_caches_never_lead_to_smaller_blocks() -> None:
     zen4 = MACHINES["Zen 4"]
     larger = replace(zen4, l1d_bytes=48 * KIB, l2_bytes=2 * MIB)
     for unit in ("avx512", "avx2"):
-        assert analytical.depth(larger, unit, 12, 32) >= analytical.depth(zen4, unit, 12, 32)
-        assert analytical.columns(larger, unit, 32, 512) >= analytical.columns(zen4, unit, 32, 512)
+        assert analytical.kc_for(larger, unit, 12, 32) >= analytical.kc_for(zen4, unit, 12, 32)
+        assert analytical.nc_for(larger, unit, 32, 512) >= analytical.nc_for(zen4, unit, 32, 512)
     assert analytical.direct_edge(larger, "avx2") >= analytical.direct_edge(zen4, "avx2")
 
 

@@ -60,7 +60,7 @@ unsafe fn set(signal: i32, handler: Handler, flags: i32) -> Result<(), Fault> {
 extern "C" fn crashed(signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(last) = wire::last_words() else { return };
     if last.kind.load(Ordering::Acquire) == VIOLATION {
-        return; // the bad pointer was the argument of a forbidden call, which is the better story
+        return; // the bad pointer was the argument of a forbidden call; keep that report
     }
     // SAFETY: the kernel passes valid pointers.
     let (address, machine) = unsafe { ((*info).si_addr() as u64, Machine(context.cast())) };

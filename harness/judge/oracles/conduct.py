@@ -19,10 +19,14 @@ from harness.verdict import At, Cheat, Counterexample, Gate
 # Shapes that run between two equal products; they use other code paths and leave other data in caches and
 # scratch.
 BETWEEN = (Shape(9, 5, 3), Shape(70, 30, 50), Shape(1, 200, 1))
-# Counters that change behaviour after some number of calls do so within CALLS. A kernel that is slow to call
-# (one that spawns threads each time) gets at least CALLS_AT_LEAST calls and then stops after CALLS_S of CPU
-# time.
-CALLS, CALLS_AT_ONCE, CALLS_AT_LEAST, CALLS_S = 4608, 256, 768, 4.0
+# Number of calls within which counters that change behaviour after some number of calls do so.
+CALLS = 4608
+# Calls in one round trip.
+CALLS_AT_ONCE = 256
+# Least number of calls for a kernel that is slow to call (one that spawns threads each time).
+CALLS_AT_LEAST = 768
+# CPU seconds after which such a kernel gets no more calls.
+CALLS_S = 4.0
 # Number of consecutive products when threads may race.
 REPEATS = 12
 
@@ -157,14 +161,14 @@ def leftovers(runner: KernelRunner, shape: Shape, seed: int) -> None:
     for _ in range(2):
         runner.product(a, b, seed, Placement.ALIGNED)
         assert runner.last is not None
-        beyond_ns = min(beyond_ns, runner.last.cpu_ns - ONE_THREAD * runner.last.elapsed_ns)
+        beyond_ns = min(beyond_ns, runner.last.cpu_ns - CPU_PER_WALL_PINNED * runner.last.elapsed_ns)
         busy_ns = min(busy_ns, runner.idle_cpu_ns())
     if runner.examination.threads == 1 and beyond_ns > BEYOND_NS:
         raise Rejected(
             Cheat("more threads than declared", "more CPU time than wall time with one thread declared", at)
         )
     if busy_ns > IDLE_NS:
-        raise Rejected(Cheat("threads left running", "the worker computes although it has nothing to do", at))
+        raise Rejected(Cheat("threads left running", "the worker uses CPU time while no call is running", at))
 
 
 def blindness(runner: KernelRunner, shape: Shape, seed: int) -> None:
@@ -209,13 +213,23 @@ def _slower_on_the_second(
     return ratio if best[1, 0] - best[0, 0] > BLIND_LEAST_NS else 1.0
 
 
-# Turns of the first and of the second comparison, CPU seconds for each, the ratio that counts as equal, and the
-# ratio that is rejected.
-BLIND_TURNS, BLIND_S, BLIND_ALIKE, BLIND_RATIO = (16, 96), 4.0, 1.15, 1.5
-BLIND_SLOW_NS, BLIND_LEAST_NS = 100e6, 100e3
+# Turns of the first and of the second comparison.
+BLIND_TURNS = (16, 96)
+# CPU seconds for one comparison.
+BLIND_S = 4.0
+# Ratio of the times up to which they count as equal.
+BLIND_ALIKE = 1.15
+# Ratio of the times above which a kernel is rejected.
+BLIND_RATIO = 1.5
+# Nanoseconds of a call; above it, one turn of each side is enough.
+BLIND_SLOW_NS = 100e6
+# Nanoseconds; a smaller difference is noise.
+BLIND_LEAST_NS = 100e3
 
-# CPU time per wall time allowed to one thread, and the nanoseconds by which the two clocks may disagree.
-ONE_THREAD, BEYOND_NS = 1.3, 3_000_000
+# CPU time per wall time allowed to one thread that is pinned to one core.
+CPU_PER_WALL_PINNED = 1.3
+# Nanoseconds by which CPU time and wall time may disagree.
+BEYOND_NS = 3_000_000
 # CPU nanoseconds that an idle worker may use in 20 ms.
 IDLE_NS = 2_000_000
 

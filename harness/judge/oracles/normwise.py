@@ -30,8 +30,8 @@ from harness.verdict import Counterexample, Gate
 
 
 def normwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|, twice that for each
-    level of a deep scheme beyond four.
+    """Reals, plain and graded, against f64: each element within 32·(k+16)·u·max|A|·max|B|; for a deep scheme
+    doubled for each level beyond four.
 
     Kills short mantissas and wrong elements in kernels that were classified as a fast scheme. An honest fast scheme
     passes because it is normwise stable.
@@ -103,7 +103,7 @@ def nonfinite_spread(runner: KernelRunner, shape: Shape, seed: int) -> Counterex
 
 
 # Seconds of kernel time for each oracle; a scheme that pads to a square is slow at some shapes.
-PATIENCE_S = 3.0
+ORACLE_TIME_S = 3.0
 
 ORACLES = (
     Oracle("normwise", Gate.VALUES, normwise, mixed_and(strategies.graded_and_timed), AppliesTo.FAST_SCHEME),
@@ -114,7 +114,7 @@ ORACLES = (
         strategies.few_rows_or_columns,
         AppliesTo.FAST_SCHEME,
         smallest=1,
-        patience_s=PATIENCE_S,
+        patience_s=ORACLE_TIME_S,
     ),
     Oracle(
         "mean-square",
@@ -123,7 +123,7 @@ ORACLES = (
         mixed_and(strategies.precise_and_timed, ENOUGH),
         AppliesTo.FAST_SCHEME,
         smallest=1,
-        patience_s=PATIENCE_S,
+        patience_s=ORACLE_TIME_S,
     ),
     Oracle(
         "uniform-scaling",
@@ -131,7 +131,7 @@ ORACLES = (
         uniform_scaling,
         mixed_and(strategies.precise_and_some),
         AppliesTo.FAST_SCHEME,
-        patience_s=PATIENCE_S,
+        patience_s=ORACLE_TIME_S,
     ),
     Oracle(
         "nonfinite-spread",
@@ -141,6 +141,6 @@ ORACLES = (
         AppliesTo.FAST_SCHEME,
         smallest=1,
         counts_padding=True,
-        patience_s=PATIENCE_S,
+        patience_s=ORACLE_TIME_S,
     ),
 )

@@ -42,8 +42,8 @@ class Oracle:
     patience_s: seconds of kernel time after which the remaining shapes are skipped.
     shrinkable: whether a failure is shrunk to a smaller shape before it is reported.
     searched: hypothesis draws and shrinks the shapes.
-    counts_padding: a scheme that pads to a square counts as one, although it mixes nothing at a shape with few rows and
-        columns: infinities meet the zeros of its padding.
+    counts_padding: a shape with few rows and columns counts as a scheme's shape if the square around it shows one,
+        because NaN and infinity meet the zeros of the padding.
     reports_remarks: misconduct noted during earlier calls is reported together with this oracle.
     alone: it compares CPU time with wall time, so that nothing may run beside it.
     """

@@ -40,7 +40,7 @@ def compensates(runner: KernelRunner, seed: int) -> bool:
     NaN. That is a property of the method and not masking.
     """
     # After each 1 eight terms of 2^-25, which are lost beside it, in any block and any vector lane. Together they are
-    # two units in the last place of 128. No deeper than 2048, because a scheme that pads to a square is asked, too.
+    # two units in the last place of 128. No deeper than 2048, because a scheme that pads to a square is examined, too.
     large, small = 128, 1024
     column = np.tile(np.array([1] + [2.0**-25] * (small // large), np.float32), large)
     try:

@@ -89,8 +89,8 @@ def verdict(death: Death, case: WorkerEnd) -> Rejection:
     if words.kind == _VIOLATION:
         return Cheat("sandbox violation", one_line(words.text), case.at)
     if os.WIFEXITED(death.status):
-        return _exited(os.WEXITSTATUS(death.status), death.said, case)
-    return _killed(os.WTERMSIG(death.status), death.said, words, case)
+        return _exited(os.WEXITSTATUS(death.status), death.output, case)
+    return _killed(os.WTERMSIG(death.status), death.output, words, case)
 
 
 def _exited(code: int, said: str, case: WorkerEnd) -> Rejection:
@@ -153,7 +153,7 @@ def _bad_access(number: int, words: LastWords, case: WorkerEnd) -> Rejection:
         return Crash(number, case.at, "stack overflow")
     if words.address < 1 << 16:
         return Crash(number, case.at, f"null pointer (address {words.address:#x})")
-    return Crash(number, case.at, f"touched address {words.address:#x}, which is nobody's")
+    return Crash(number, case.at, f"accessed unmapped address {words.address:#x}")
 
 
 def _locate(words: LastWords, slots: Sequence[PlacedSlot]) -> tuple[int, str] | None:

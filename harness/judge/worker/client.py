@@ -181,7 +181,11 @@ class Worker:
             return self._ended(self._early, at, limit_s)
         if self._dead is not None:
             return self._dead
-        order = self._prepare(slots, surroundings)
+        outcome = self._timed_order(self._prepare(slots, surroundings), limit_s, inspect)
+        return outcome if isinstance(outcome, Ran) else self._ended(outcome, at, limit_s)
+
+    def _timed_order(self, order: bytes, limit_s: float, inspect: bool) -> Ran | Death:
+        """Resume the worker, send an order, stop the clock at its answer, and stop the worker; see `run`."""
         process = self._process
         before = procfs.glance(process.pid) if inspect else procfs.Glance()
         cpu_before = process.cpu_ns()
@@ -193,12 +197,12 @@ class Worker:
         elapsed_ns = time.perf_counter_ns() - start_ns
         stalled_ns = int(process.stalled_s * 1e9)
         if not isinstance(answer, bytes):
-            return self._ended(answer, at, limit_s)
+            return answer
         process.halt()
         waited_ns = procfs.waited_ns(waited_before, procfs.waits(process.pid)) if inspect else 0
-        death = process.stand() or self._forged(answer) or process.headless()
+        death = process.wait_stopped() or self._forged(answer) or process.end_without_main_thread()
         if death is not None:
-            return self._ended(death, at, limit_s)
+            return death
         cpu_ns = process.cpu_ns() - cpu_before
         after = procfs.glance(process.pid) if inspect else procfs.Glance()
         return Ran(
@@ -298,12 +302,12 @@ class Worker:
         answer = self._process.answer(START_LIMIT_S)
         if isinstance(answer, bytes) and self._odd(answer, _SEALED, 0) is None:
             return
-        said = self._process.end().said.strip().removeprefix("roundtable-host: ")
-        if said.startswith("sandbox: "):
-            raise SandboxError(f"the sandbox cannot be set up here: {said.removeprefix('sandbox: ')}")
-        if said.startswith("library: "):
-            raise UserError(f"{self.program.library}: cannot be used: {said.removeprefix('library: ')}")
-        raise HarnessFaultError(f"the worker did not start: {said or 'no output'}")
+        output = self._process.end().output.strip().removeprefix("roundtable-host: ")
+        if output.startswith("sandbox: "):
+            raise SandboxError(f"the sandbox cannot be set up here: {output.removeprefix('sandbox: ')}")
+        if output.startswith("library: "):
+            raise UserError(f"{self.program.library}: cannot be used: {output.removeprefix('library: ')}")
+        raise HarnessFaultError(f"the worker did not start: {output or 'no output'}")
 
     def _must_be_open(self) -> None:
         if self._closed:

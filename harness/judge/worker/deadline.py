@@ -50,5 +50,5 @@ class Deadline:
 
     @property
     def starved_s(self) -> float:
-        """Seconds that the worker waited for a core, once they are more than the deadline may move by; 0 before."""
+        """Seconds without a core if they exceed the largest extension of the deadline, else 0."""
         return self._moved_s if self._moved_s > (MOST_TIMES - 1) * self._limit_s else 0.0

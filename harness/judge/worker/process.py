@@ -28,7 +28,7 @@ MOST_THREADS = 2048
 NOTICE_S = 1e-5
 # Seconds in which a process whose pipe closed must have ended; one that closed it on purpose does not end.
 DYING_S = 1.0
-SAID_BYTES = 16 << 10
+OUTPUT_BYTES = 16 << 10
 ANSWER_BYTES = 32
 # Variables with which a user chooses a BLAS or its kernels.
 CHOICES_OF_A_BLAS = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "BLIS_ARCH_TYPE", "MKL_ENABLE_INSTRUCTIONS")
@@ -48,7 +48,7 @@ class Death:
     late: bool
     trick: str
     evidence: str
-    said: str
+    output: str
     starved_s: float = 0.0
 
 
@@ -58,7 +58,7 @@ class HostProcess:
     def __init__(
         self, host: Path, arguments: list[str], program: Program, limits: WorkerLimits, shared: Sequence[int]
     ) -> None:
-        self._said = bytearray()
+        self._output_text = bytearray()
         self.stalled_s = 0.0
         self._status: int | None = None
         ends: list[int] = []
@@ -92,7 +92,7 @@ class HostProcess:
     def answer(self, limit_s: float) -> bytes | Death:
         """The next answer (at most 32 bytes), or how the worker ended; the limit is in seconds of wall time.
 
-        Time in which this process itself did not run (Ctrl-Z, a virtual machine that stood still) is added to
+        Time in which this process itself did not run (Ctrl-Z, a virtual machine that was paused) is added to
         `stalled_s` and to the limit, as is time in which the worker had no core.
         """
         deadline = Deadline(self.pid, limit_s, self.cpu_ns)
@@ -128,13 +128,13 @@ class HostProcess:
     def freeze(self) -> Death | None:
         """Stop every thread and wait until all have stopped; returns how the process ended if it ended instead."""
         self.halt()
-        return self.stand()
+        return self.wait_stopped()
 
     def halt(self) -> None:
         """Signal every thread to stop, without waiting."""
         os.kill(self.pid, signal.SIGSTOP)
 
-    def stand(self) -> Death | None:
+    def wait_stopped(self) -> Death | None:
         """Wait until every thread has stopped; returns how the process ended if it ended instead."""
         started = time.monotonic()
         while True:
@@ -172,9 +172,9 @@ class HostProcess:
         self._wait(FREEZE_LIMIT_S)
         self._listen()
         status = signal.SIGKILL if self._status is None else self._status
-        return Death(status, late, trick, evidence, self._said.decode("utf-8", "replace"), starved_s)
+        return Death(status, late, trick, evidence, self._output_text.decode("utf-8", "replace"), starved_s)
 
-    def headless(self) -> Death | None:
+    def end_without_main_thread(self) -> Death | None:
         """End the process when its main thread, which is the host's, is gone: then some other thread has answered."""
         if not _main_thread_is_gone(self.pid):
             return None
@@ -220,30 +220,30 @@ class HostProcess:
                 with contextlib.suppress(KeyError):
                     self._poller.unregister(self._output)
                 return
-            self._said += chunk
-            if len(self._said) > SAID_BYTES:
-                del self._said[SAID_BYTES // 2 : -SAID_BYTES // 2]
+            self._output_text += chunk
+            if len(self._output_text) > OUTPUT_BYTES:
+                del self._output_text[OUTPUT_BYTES // 2 : -OUTPUT_BYTES // 2]
 
 
 def environment(limits: WorkerLimits, program: Program) -> dict[str, str]:
     """The worker's environment: the number of threads to use, and nothing of the user's environment."""
     threads = str(limits.threads)
     names = ("RAYON", "OPENBLAS", "OMP", "MKL", "BLIS", "GOTO")
-    told = {f"{name}_NUM_THREADS": threads for name in names} | {"VECLIB_MAXIMUM_THREADS": threads}
-    told |= {"MALLOC_ARENA_MAX": str(limits.threads + 1), "RUST_BACKTRACE": "0", "LC_ALL": "C"}
+    variables = {f"{name}_NUM_THREADS": threads for name in names} | {"VECLIB_MAXIMUM_THREADS": threads}
+    variables |= {"MALLOC_ARENA_MAX": str(limits.threads + 1), "RUST_BACKTRACE": "0", "LC_ALL": "C"}
     if program.trusted:
-        told |= {name: os.environ[name] for name in CHOICES_OF_A_BLAS if name in os.environ}
+        variables |= {name: os.environ[name] for name in CHOICES_OF_A_BLAS if name in os.environ}
     if program.core_type:
-        told["OPENBLAS_CORETYPE"] = program.core_type
-    return told
+        variables["OPENBLAS_CORETYPE"] = program.core_type
+    return variables
 
 
 def _spawn(
-    host: Path, arguments: list[str], told: dict[str, str], given: Sequence[int], cores: Sequence[int]
+    host: Path, arguments: list[str], variables: dict[str, str], given: Sequence[int], cores: Sequence[int]
 ) -> int:
     actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(given)]
     try:
-        pid = os.posix_spawn(host, [str(host), *arguments], told, file_actions=actions, setsid=True)
+        pid = os.posix_spawn(host, [str(host), *arguments], variables, file_actions=actions, setsid=True)
     except OSError as error:
         raise HarnessFaultError(f"{host}: cannot be started: {error.strerror}") from None
     if sys.platform == "linux" and len(cores) == 1:
@@ -265,21 +265,21 @@ def _state(pid: int, flags: int) -> int | None:
 
 def _pipe(ends: list[int]) -> tuple[int, int]:
     pair = os.pipe()
-    high = (lift(pair[0]), lift(pair[1]))
+    high = (dup_high(pair[0]), dup_high(pair[1]))
     ends += high
     return high
 
 
 def _open(ends: list[int], path: Path) -> int:
     try:
-        descriptor = lift(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        descriptor = dup_high(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
         raise HarnessFaultError(f"{path}: cannot be read: {error.strerror}") from None
     ends.append(descriptor)
     return descriptor
 
 
-def lift(descriptor: int) -> int:
+def dup_high(descriptor: int) -> int:
     """Duplicate a file to a high descriptor number and close the old one."""
     import fcntl
 

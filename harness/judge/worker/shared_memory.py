@@ -14,11 +14,11 @@ import numpy as np
 
 from harness.errors import HarnessFaultError
 from harness.judge.worker.calls import F32, Layout, Placement, Slot
-from harness.judge.worker.process import lift
+from harness.judge.worker.process import dup_high
 from harness.shapes import Shape
 
 PAGE = mmap.PAGESIZE
-LINE = 64
+LINE_BYTES = 64
 # Room for guard pages between many small products; untouched pages cost nothing.
 SLACK_BYTES = 64 << 20
 WIDEST_FENCE = 64 << 10
@@ -35,7 +35,7 @@ class Capacity:
     @classmethod
     def of(cls, shapes: Sequence[Shape]) -> Capacity:
         """Room for all these products at once, in any placement."""
-        line = LINE + 4
+        line = LINE_BYTES + 4
         return cls(
             sum(4 * s.m * s.k + line for s in shapes),
             sum(4 * s.k * s.n + line for s in shapes),
@@ -80,7 +80,7 @@ class Region:
         owner = _anonymous_file(name, self.size)
         try:
             self.memory = mmap.mmap(owner, self.size)
-            self.descriptor = lift(os.dup(owner) if writable else _read_only(owner))
+            self.descriptor = dup_high(os.dup(owner) if writable else _read_only(owner))
         finally:
             os.close(owner)
         self._finalizer = weakref.finalize(self, os.close, self.descriptor)
@@ -145,7 +145,7 @@ def _must_fit(needed: int, region: Region) -> None:
 
 
 def _lines(size: int) -> int:
-    return -(-size // LINE) * LINE
+    return -(-size // LINE_BYTES) * LINE_BYTES
 
 
 def _pages(size: int) -> int:

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from harness.candidate import MAX_BYTES, Tier
+from harness.candidate import MAX_SOURCE_BYTES, Tier
 from harness.errors import UserError
 from harness.minds.protocol import LanguageMind, NoAnswerError
 from harness.roundtable.agents import prompt, regions, rust_answer, thinking
@@ -79,7 +79,7 @@ def _source(text: str, base: str, region: str | None, cut_off: bool) -> str:
         raise NoKernelError(
             f"{error} (the answer was cut off at its token limit)" if cut_off else str(error)
         ) from None
-    if len(source.encode()) > MAX_BYTES:
+    if len(source.encode()) > MAX_SOURCE_BYTES:
         raise NoKernelError("the kernel is larger than 1 MiB")
     return source
 
@@ -107,15 +107,19 @@ def _parts(message: CodeRequest, base: str, region: str | None) -> list[Part]:
         ),
     ]
     if region:
-        rest = "The whole kernel, for reference:\n" + quote("kernel", base, MAX_BYTES)
+        rest = "The whole kernel, for reference:\n" + quote("kernel", base, MAX_SOURCE_BYTES)
         parts += [Part("kernel", rest, 6, whole=True)]
         parts += [
-            Part("region", f"The {region}:\n" + quote("region", regions.text(base, region), MAX_BYTES), 0)
+            Part(
+                "region",
+                f"The {region}:\n" + quote("region", regions.text(base, region), MAX_SOURCE_BYTES),
+                0,
+            )
         ]
     else:
         name = "rejected kernel" if message.failed else "template"
         must = 0 if message.failed else 3
-        parts += [Part(name, quote(name, base, MAX_BYTES), must, whole=True)]
+        parts += [Part(name, quote(name, base, MAX_SOURCE_BYTES), must, whole=True)]
     if message.failed:
         parts += [
             Part("judge", quote("judge", evidence(message.failed), _JUDGE_CHARACTERS), 1),

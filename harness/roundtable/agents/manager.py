@@ -1,5 +1,5 @@
-"""MatMulManager: keeps the order Proposer → Verifier → Coder → Tester and the budgets, and ends the run. It never
-speaks.
+"""MatMulManager: keeps the order Proposer → Verifier → Coder → Tester and the budgets, and ends the run. It announces
+no events.
 """
 
 from __future__ import annotations

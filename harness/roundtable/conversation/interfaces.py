@@ -1,4 +1,4 @@
-"""Protocols for the services of other rooms: memory, paper library, schedules, judge."""
+"""Protocols for the services of other packages: memory, paper library, schedules, judge."""
 
 from __future__ import annotations
 

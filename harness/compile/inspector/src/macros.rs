@@ -35,7 +35,7 @@ pub fn makes_calls(view: View<'_>) -> bool {
     })
 }
 
-/// Whether the token at `at`, after a metavariable, lets it precede an exclamation mark, literal or from an argument.
+/// Whether a metavariable followed by the token at `at` may expand to a macro call `name!`.
 fn joins(view: View<'_>, at: usize) -> bool {
     let next = &view.0[at];
     let ends_repetition = next.kind == Kind::Close && next.partner > 0 && view.is(next.partner - 1, "$");

@@ -28,7 +28,7 @@ _FOLDER = Path(__file__).parent
 _FORMS = ("text", "u", "kronecker", "sum", "rotate", "transpose")
 _KEYS = {"name", "source", "m", "k", "n", "v", "w", "axis", *_FORMS}
 _CLASSICAL = re.compile(r"classical_(\d{1,2})x(\d{1,2})x(\d{1,2})")
-MAX_BYTES = 1 << 20  # of a scheme file
+MAX_SCHEME_BYTES = 1 << 20  # of a scheme file
 _MAX_DEPTH = 8  # of nested compositions
 
 
@@ -53,13 +53,13 @@ def named(name: str) -> Scheme:
 def from_file(path: Path) -> Scheme:
     """Read a scheme from a .toml or .json file, or from any other file in symbolic notation. Raises UserError."""
     try:
-        data = path.read_bytes()[: MAX_BYTES + 1]
+        data = path.read_bytes()[: MAX_SCHEME_BYTES + 1]
         text = data.decode("utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start})") from None
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_SCHEME_BYTES:
         raise UserError(f"{path}: a scheme file may have at most 1 MiB")
     return from_text(text, path.suffix.lstrip("."), path.stem)
 

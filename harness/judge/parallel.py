@@ -1,4 +1,4 @@
-"""Runs the oracles of a gate side by side, each lane with a worker on a core of its own.
+"""Runs the oracles of a gate side by side, in several runners, each with a worker on a core of its own.
 
 The outcome is that of running them one after the other: the objection of the first oracle in order that has one.
 """
@@ -24,12 +24,12 @@ def first_objection(
 ) -> tuple[Oracle, FailedCheck] | None:
     """The objection of the first of `oracles` that has one, or None.
 
-    The first lane is `runner` in this thread. There is one more for each of `Examination.other_lanes`; what they did
-    is added to the counts of `runner`. An oracle that comes after one with an objection is abandoned in the middle of
+    `runner` works in this thread. There is one more runner for each of `Examination.other_launches`; what they did is
+    added to the counts of `runner`. An oracle that comes after one with an objection is abandoned in the middle of
     a call. Raises whatever an oracle raises.
     """
     board = _Board(oracles, first_failure)
-    launches = runner.examination.other_lanes[: len(oracles) - 1]
+    launches = runner.examination.other_launches[: len(oracles) - 1]
     with ExitStack() as stack:
         stack.enter_context(_one_blas_thread() if launches else nullcontext())
         others = [
@@ -41,17 +41,17 @@ def first_objection(
             runner.add(other)
     if board.found is None:
         return None
-    # It may be this lane's last call that was abandoned.
+    # The abandoned call may be the last one of this runner.
     runner.close()
     runner.abandoned = False
     return oracles[board.found[0]], board.found[1]
 
 
 def _work(board: _Board, runners: Sequence[KernelRunner]) -> None:
-    """Work off the board in all lanes; when one raises, the others are abandoned."""
+    """Work off the board with all runners; when one raises, the others are abandoned."""
     if len(runners) == 1:
         return board.work(runners[0])
-    with ThreadPoolExecutor(len(runners) - 1, thread_name_prefix="lane") as pool:
+    with ThreadPoolExecutor(len(runners) - 1, thread_name_prefix="oracles") as pool:
         futures = [pool.submit(board.work, runner) for runner in runners[1:]]
         try:
             board.work(runners[0])
@@ -64,7 +64,7 @@ def _work(board: _Board, runners: Sequence[KernelRunner]) -> None:
 
 
 class _Board:
-    """Hands out the oracles in order and keeps the first objection. Shared by all lanes."""
+    """Hands out the oracles in order and keeps the first objection. Shared by all runners."""
 
     def __init__(self, oracles: Sequence[Oracle], first_failure: FirstFailure) -> None:
         self.found: tuple[int, FailedCheck] | None = None
@@ -106,7 +106,7 @@ class _Board:
 
     def _finished(self, index: int, failure: FailedCheck | None) -> None:
         with self._lock:
-            # It is gone already when the lane was abandoned but had no further call to make.
+            # It is gone already when the runner was abandoned but had no further call to make.
             self._busy.pop(index, None)
             if failure is None or (self.found is not None and self.found[0] < index):
                 return
@@ -116,7 +116,7 @@ class _Board:
 
 
 def _one_blas_thread() -> AbstractContextManager[object]:
-    """Keep numpy's BLAS on one thread, because the lanes have the other cores."""
+    """Keep numpy's BLAS on one thread, because the other runners have the other cores."""
     import threadpoolctl  # type: ignore[import-untyped]
 
     limits: AbstractContextManager[object] = threadpoolctl.threadpool_limits(1)

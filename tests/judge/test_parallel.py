@@ -13,8 +13,8 @@ import pytest
 from harness.errors import HarnessFaultError
 from harness.judge.examination import Examination
 from harness.judge.kernel_runner import KernelRunner
-from harness.judge.lanes import first_objection
 from harness.judge.oracles.oracle import Oracle
+from harness.judge.parallel import first_objection
 from harness.judge.search import FailedCheck
 from harness.judge.strategies import no_fixed_shapes
 from harness.judge.worker.calls import Ran, Slot
@@ -33,8 +33,8 @@ def failed(name: str) -> FailedCheck:
     return FailedCheck(SHAPE, 0, Crash(11, At(Gate.VALUES, SHAPE, 0), name))
 
 
-def two_lanes() -> Examination:
-    return examination_for(honest, other_lanes=[launching(lambda: honest)])
+def two_runners() -> Examination:
+    return examination_for(honest, other_launches=[launching(lambda: honest)])
 
 
 def test_all_oracles_run_once_and_their_counts_are_added() -> None:
@@ -46,7 +46,7 @@ def test_all_oracles_run_once_and_their_counts_are_added() -> None:
         runner.checks += 1
         ran.append(oracle.name)
 
-    with KernelRunner(two_lanes(), Gate.VALUES) as runner:
+    with KernelRunner(two_runners(), Gate.VALUES) as runner:
         assert first_objection(runner, [oracle(name) for name in names], first_failure) is None
         assert (runner.checks, runner.calls) == (12, 12)
     assert sorted(ran) == sorted(names)
@@ -62,7 +62,7 @@ def test_the_first_oracle_in_order_counts_although_a_later_one_objects_sooner() 
             assert later_has_objected.wait(10)
         return failed(oracle.name)
 
-    with KernelRunner(two_lanes(), Gate.VALUES) as runner:
+    with KernelRunner(two_runners(), Gate.VALUES) as runner:
         found = first_objection(runner, [oracle("first"), oracle("second")], first_failure)
     assert found is not None
     assert found[0].name == "first"
@@ -101,7 +101,7 @@ def test_a_call_that_no_longer_matters_is_abandoned() -> None:
         while_a_later_call_is_endless(runner, oracle, begun)
         return failed(oracle.name)
 
-    with KernelRunner(examination_around(endless, other_lanes=[endless]), Gate.VALUES) as runner:
+    with KernelRunner(examination_around(endless, other_launches=[endless]), Gate.VALUES) as runner:
         found = first_objection(runner, EARLY_AND_LATE, first_failure)
         assert not runner.abandoned
     assert found is not None
@@ -119,13 +119,13 @@ def test_an_abandoned_oracle_may_still_come_to_its_end() -> None:
         assert begun.wait(10)
         return failed(oracle.name)
 
-    with KernelRunner(two_lanes(), Gate.VALUES) as runner:
+    with KernelRunner(two_runners(), Gate.VALUES) as runner:
         found = first_objection(runner, EARLY_AND_LATE, first_failure)
     assert found is not None
     assert found[0].name == "early"
 
 
-def test_what_an_oracle_raises_ends_all_lanes() -> None:
+def test_what_an_oracle_raises_ends_all_runners() -> None:
     begun = threading.Event()
 
     def first_failure(runner: KernelRunner, oracle: Oracle) -> FailedCheck:
@@ -133,7 +133,7 @@ def test_what_an_oracle_raises_ends_all_lanes() -> None:
         raise HarnessFaultError("no more memory")
 
     with (
-        KernelRunner(examination_around(endless, other_lanes=[endless]), Gate.VALUES) as runner,
+        KernelRunner(examination_around(endless, other_launches=[endless]), Gate.VALUES) as runner,
         pytest.raises(HarnessFaultError, match="no more memory"),
     ):
         first_objection(runner, EARLY_AND_LATE, first_failure)
