@@ -78,28 +78,31 @@ class EvolutionResult:
 MindsFor = Callable[[int], Minds]
 
 
-async def evolve(
-    settings: Settings,
-    *,
-    judge: Judge,
-    minds: Minds | MindsFor,
-    memory: MemoryInterface,
-    library: LibraryInterface | None,
-    machine: Machine,
-    say: Announce,
-    run_id: str,
-    toolchain: str = "",
-    baseline: str = "",
-    schedules: ScheduleInterface | None = None,
-    screen: Screen | None = None,
-) -> EvolutionResult:
-    """Evolve `settings.generate` generations of `settings.population` proposals each.
+@dataclass(frozen=True)
+class Services:
+    """What an evolution gets from the other packages.
 
     judge: blocking, from candidate to verdict; called in this thread inside the Tester's handler.
-    baseline: its label in verdicts; only kernels of the memory that were measured against it rank and become parents.
     minds: the models, or a function from the run's seed to them, because a resumed run continues with its own seed.
     say: prints one line of progress.
+    baseline: its label in verdicts; only kernels of the memory that were measured against it rank and become parents.
     screen: blocking, times schedules briefly; None proposes without timing.
+    """
+
+    judge: Judge
+    minds: Minds | MindsFor
+    memory: MemoryInterface
+    library: LibraryInterface | None
+    schedules: ScheduleInterface
+    machine: Machine
+    say: Announce
+    toolchain: str = ""
+    baseline: str = ""
+    screen: Screen | None = None
+
+
+async def evolve(settings: Settings, services: Services, run_id: str) -> EvolutionResult:
+    """Evolve `settings.generate` generations of `settings.population` proposals each.
 
     Raises UserError for everything a person can fix, including errors of models and memory, and KeyboardInterrupt on
     Ctrl-C. Whatever happened until then is in results/local/<run id>/, and `--resume` continues from there.
@@ -107,27 +110,13 @@ async def evolve(
     from harness.roundtable import recover
 
     history = journal.read(journal.latest_unfinished(settings.results)) if settings.resume else None
-    head = history.head if history else _head(settings, machine, toolchain, run_id)
+    head = history.head if history else _head(settings, services, run_id)
     if history is None:
-        recover.catch_up(settings, memory, machine, say)
+        recover.catch_up(settings, services.memory, services.machine, services.say)
     else:
-        say(f"continuing run {head.run_id}: {len(history.messages)} steps done")
-    thinking = minds(head.seed) if callable(minds) else minds
-    table = _open_table(
-        settings,
-        history,
-        head,
-        judge,
-        thinking,
-        memory,
-        library,
-        machine,
-        say,
-        toolchain,
-        baseline,
-        schedules,
-    )
-    table.screen = screen
+        services.say(f"continuing run {head.run_id}: {len(history.messages)} steps done")
+    minds = services.minds(head.seed) if callable(services.minds) else services.minds
+    table = _open_table(settings, history, head, services, minds)
     try:
         if history:
             recover.restore(settings, history)
@@ -138,41 +127,28 @@ async def evolve(
     finally:
         table.transcript.close()
         table.journal.close()
-        await asyncio.wait_for(thinking.close(), _SHUTDOWN_S)
+        await asyncio.wait_for(minds.close(), _SHUTDOWN_S)
     return _result(table)
 
 
-def _head(settings: Settings, machine: Machine, toolchain: str, run_id: str) -> RunHeader:
+def _head(settings: Settings, services: Services, run_id: str) -> RunHeader:
     return RunHeader(
         run_id=run_id,
         generations=settings.generate,
         population=settings.population,
         seed=settings.seed if settings.seed is not None else secrets.randbelow(1 << 31),
         models=dict(settings.models),
-        machine=machine.machine_class,
-        fingerprint=machine.identity(settings.threads or "1"),
-        toolchain=toolchain,
+        machine=services.machine.machine_class,
+        fingerprint=services.machine.identity(settings.threads or "1"),
+        toolchain=services.toolchain,
         suite=settings.suite,
     )
 
 
 def _open_table(
-    settings: Settings,
-    history: RunHistory | None,
-    head: RunHeader,
-    judge: Judge,
-    minds: Minds,
-    memory: MemoryInterface,
-    library: LibraryInterface | None,
-    machine: Machine,
-    say: Announce,
-    toolchain: str,
-    baseline: str,
-    schedules: ScheduleInterface | None,
+    settings: Settings, history: RunHistory | None, head: RunHeader, services: Services, minds: Minds
 ) -> Table:
     """Open the run's files and collect the services of this run."""
-    from harness.roundtable.schedule_adapter import ScheduleAdapter
-
     here = settings.results / head.run_id
     replay = Replay(settings.replay, head.run_id) if settings.replay else None
     candidate_folders.sweep(settings.candidates)
@@ -185,21 +161,22 @@ def _open_table(
         generations=max(head.generations, settings.generate),
         population=head.population,
         settings=settings,
-        machine=machine,
-        toolchain=toolchain,
-        baseline=baseline,
-        judge=judge,
+        machine=services.machine,
+        toolchain=services.toolchain,
+        baseline=services.baseline,
+        judge=services.judge,
         minds=minds,
-        memory=memory,
-        library=library,
-        schedules=schedules or ScheduleAdapter(machine, "all" if settings.threads == "all" else 1),
+        memory=services.memory,
+        library=services.library,
+        schedules=services.schedules,
         journal=written,
         transcript=Transcript(here / journal.TRANSCRIPT, head.run_id),
         replay=replay,
         spending=Spending(
             settings.budget, history.tokens if history else 0, history.spent_s if history else 0.0
         ),
-        say=say,
+        say=services.say,
+        screen=services.screen,
         events=list(history.messages) if history else [],
     )
 
@@ -318,4 +295,4 @@ def new_run_id() -> str:
     return digits
 
 
-__all__ = ["CandidateOutcome", "EvolutionResult", "MindsFor", "UserError", "evolve", "new_run_id"]
+__all__ = ["CandidateOutcome", "EvolutionResult", "MindsFor", "Services", "UserError", "evolve", "new_run_id"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.announce import Announce
 from harness.minds.catalogue import open_minds
 from harness.roundtable.conversation.interfaces import Judge
-from harness.roundtable.evolve import EvolutionResult, evolve, new_run_id
+from harness.roundtable.evolve import EvolutionResult, Services, evolve, new_run_id
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.roundtable.screening import Screening
 
@@ -28,24 +28,22 @@ async def run_evolution(shared: SharedTools, judge: Judge, say: Announce) -> Evo
     from harness.store.embedders import make
 
     settings, machine = shared.settings, shared.machine
-    toolchain = shared.tools.toolchain.fingerprint
     schedules = ScheduleAdapter(
         machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite)
     )
     embedder = make(settings.embedder)
     say(embedder.announcement)
     with connect(settings.memory) as connection:
-        return await evolve(
-            settings,
+        services = Services(
             judge=judge,
             minds=partial(open_minds, settings, schedules.lanes(), say),
             memory=KernelMemory(connection, embedder),
             library=open_library(connection, embedder),
+            schedules=schedules,
             machine=machine,
             say=say,
-            run_id=new_run_id(),
-            toolchain=toolchain,
+            toolchain=shared.tools.toolchain.fingerprint,
             baseline=str(shared.clock.baseline),
-            schedules=schedules,
             screen=Screening(shared) if settings.shortlist > 1 else None,
         )
+        return await evolve(settings, services, new_run_id())

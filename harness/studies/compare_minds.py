@@ -26,7 +26,7 @@ from harness.minds.protocol import Minds, Trial, Tuned
 from harness.pipeline import Inspection, SharedTools
 from harness.places import ROOT
 from harness.roundtable.conversation.interfaces import MemoryInterface
-from harness.roundtable.evolve import EvolutionResult, evolve
+from harness.roundtable.evolve import EvolutionResult, Services, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.space import Space
 from harness.settings import Settings
@@ -143,21 +143,18 @@ class MindComparison:
         self, arrangement: Arrangement, folder: Path, memory: MemoryInterface, session: int, count: int
     ) -> EvolutionResult:
         settings = replace(self.settings, root=folder, results=folder / "results", generate=count)
-        return asyncio.run(
-            evolve(
-                settings,
-                judge=self._judge,
-                minds=arrangement.minds,
-                memory=memory,
-                library=None,
-                machine=self.shared.machine,
-                say=self.say,
-                run_id=f"session{session}",
-                toolchain=self.shared.tools.toolchain.fingerprint,
-                baseline=str(self.shared.clock.baseline),
-                schedules=self.schedules,
-            )
+        services = Services(
+            judge=self._judge,
+            minds=arrangement.minds,
+            memory=memory,
+            library=None,
+            schedules=self.schedules,
+            machine=self.shared.machine,
+            say=self.say,
+            toolchain=self.shared.tools.toolchain.fingerprint,
+            baseline=str(self.shared.clock.baseline),
         )
+        return asyncio.run(evolve(settings, services, f"session{session}"))
 
     def _judge(self, candidate: Candidate) -> Verdict:
         inspection = Inspection(candidate, self.shared)

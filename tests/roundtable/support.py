@@ -15,7 +15,7 @@ from harness.minds.client import ClientMind
 from harness.minds.protocol import Minds
 from harness.minds.tuner import BuiltinTuner
 from harness.roundtable.conversation.interfaces import Screen
-from harness.roundtable.evolve import EvolutionResult, evolve
+from harness.roundtable.evolve import EvolutionResult, Services, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.settings import Budget, Settings
 from harness.shapes import Shape
@@ -116,21 +116,19 @@ class Scene:
         screen: Screen | None = None,
         **changes: Any,
     ) -> EvolutionResult:
-        return asyncio.run(
-            evolve(
-                self.settings(**changes),
-                judge=judge,
-                minds=minds,
-                memory=self.memory,
-                library=library,
-                machine=AVX2,
-                say=self.said.append,
-                run_id=run_id,
-                toolchain="rustc 1.95.0",
-                baseline="fake BLAS",
-                screen=screen,
-            )
+        services = Services(
+            judge=judge,
+            minds=minds,
+            memory=self.memory,
+            library=library,
+            schedules=ScheduleAdapter(AVX2, 1),
+            machine=AVX2,
+            say=self.said.append,
+            toolchain="rustc 1.95.0",
+            baseline="fake BLAS",
+            screen=screen,
         )
+        return asyncio.run(evolve(self.settings(**changes), services, run_id))
 
     def lines(self, run_id: str, name: str) -> list[dict[str, Any]]:
         path = self.root / "results" / run_id / f"{name}.jsonl"
