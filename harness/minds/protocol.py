@@ -28,6 +28,14 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """A schedule that was among the fastest on another machine, `machine` in words; it was not tried on this one."""
+
+    schedule: JsonObject
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tuned:
     """A schedule to try next: the trial that it is derived from (None for the analytical model) and a one-line
     reason.
@@ -47,7 +55,9 @@ class Tuner(Protocol):
         """The name in records."""
         ...
 
-    def shortlist(self, trials: Sequence[Trial], generation: int, slot: int, count: int) -> list[Tuned]:
+    def shortlist(
+        self, trials: Sequence[Trial], generation: int, slot: int, count: int, hints: Sequence[Hint] = ()
+    ) -> list[Tuned]:
         """Up to `count` different schedules for one proposal, the most promising first.
 
         They are timed briefly and the fastest is judged. Empty when everything in reach was tried.

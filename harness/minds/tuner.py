@@ -2,7 +2,7 @@
 
 Order of schedules, per lane (a lane is one search space: the fastest family, safe Rust, a narrower vector unit …):
 
-1. The analytical schedule.
+1. The analytical schedule, then those that were fastest on other machines with the same vector unit.
 2. A short plan of single and double steps away from it, in the order of what usually pays off.
 3. From then on alternately a step away from the best kernel, and Optuna's tree-structured Parzen estimator.
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.durable import JsonObject
-from harness.minds.protocol import Trial, Tuned
+from harness.minds.protocol import Hint, Trial, Tuned
 from harness.schedule.model import Schedule
 from harness.schedule.space import Choice, Knob, Space
 
@@ -39,11 +39,13 @@ class BuiltinTuner:
         self._seed = seed
         self._random_start = random_start
 
-    def shortlist(self, trials: Sequence[Trial], generation: int, slot: int, count: int) -> list[Tuned]:
+    def shortlist(
+        self, trials: Sequence[Trial], generation: int, slot: int, count: int, hints: Sequence[Hint] = ()
+    ) -> list[Tuned]:
         """See Tuner. The first slot of a generation uses the fastest lane, the others take turns over the remaining
         lanes.
         """
-        known = _KnownTrials(trials)
+        known = _KnownTrials(trials, hints)
         found: list[Tuned] = []
         for lane in self._order(generation, slot):
             start = len(known.schedules) + slot
@@ -72,7 +74,8 @@ class BuiltinTuner:
         rng = random.Random(f"{self._seed}/{count}")
         here = [pair for pair in known.schedules if _belongs(lane, pair[1])]
         if len(here) + listed < PLANNED:
-            for schedule, why in _random_points(lane, rng) if self._random_start else _plan(lane):
+            planned = _random_points(lane, rng) if self._random_start else _plan(lane, known.hints)
+            for schedule, why in planned:
                 if schedule.key() not in known.keys:
                     return _tuned(schedule, known.nearest_name(schedule) if here else None, why)
         best = max((pair for pair in here if pair[0].ratio is not None), key=_ratio, default=None)
@@ -90,9 +93,11 @@ class BuiltinTuner:
 
 
 class _KnownTrials:
-    """The trials with their schedules parsed; trials whose schedule this version cannot parse are left out."""
+    """Trials and hints with their schedules parsed; those whose schedule this version cannot parse are left out."""
 
-    def __init__(self, trials: Sequence[Trial]) -> None:
+    def __init__(self, trials: Sequence[Trial], hints: Sequence[Hint]) -> None:
+        parsed = [(_read(hint.schedule), hint.machine) for hint in hints]
+        self.hints = [(schedule, machine) for schedule, machine in parsed if schedule is not None]
         self.schedules: list[tuple[Trial, Schedule]] = []
         for trial in trials:
             schedule = _read(trial.schedule)
@@ -136,8 +141,8 @@ def _belongs(lane: Space, schedule: Schedule) -> bool:
     )
 
 
-def _plan(lane: Space) -> Iterator[tuple[Schedule, str]]:
-    """The analytical schedule and steps away from it.
+def _plan(lane: Space, hints: Sequence[tuple[Schedule, str]]) -> Iterator[tuple[Schedule, str]]:
+    """The analytical schedule, the hints of this lane, and steps away from the analytical schedule.
 
     The model's block depth is a lower end (published kernels use up to 2.5 times as much), and which of two good tiles
     is faster depends on the core. So depth and tile are varied first, together with the limit below which packing is
@@ -145,6 +150,11 @@ def _plan(lane: Space) -> Iterator[tuple[Schedule, str]]:
     """
     base = lane.choices_of(lane.base)
     yield lane.base.normalise(), "the analytical model for this machine's registers and caches"
+    yield from (
+        (schedule, f"among the fastest on {machine}")
+        for schedule, machine in hints
+        if _belongs(lane, schedule)
+    )
     knobs = {knob.name: knob for knob in lane.knobs}
     deeper = _shift(knobs.get("kc"), base, 2)
     tile = _other(knobs.get("tile"), base, 0)

@@ -22,7 +22,7 @@ from harness.caches import default_cache
 from harness.candidate import Candidate
 from harness.errors import UserError
 from harness.minds.catalogue import open_minds
-from harness.minds.protocol import Minds, Trial, Tuned
+from harness.minds.protocol import Hint, Minds, Trial, Tuned
 from harness.pipeline import Inspection, SharedTools
 from harness.places import ROOT
 from harness.roundtable.conversation.interfaces import MemoryInterface
@@ -44,7 +44,9 @@ class RandomTuner:
         self._lane = lane
         self._seed = seed
 
-    def shortlist(self, trials: Sequence[Trial], generation: int, slot: int, count: int) -> list[Tuned]:
+    def shortlist(
+        self, trials: Sequence[Trial], generation: int, slot: int, count: int, hints: Sequence[Hint] = ()
+    ) -> list[Tuned]:
         """See Tuner; one schedule only."""
         tried = {json.dumps(trial.schedule, sort_keys=True) for trial in trials}
         rng = random.Random(f"{self._seed}/{len(trials)}/{generation}/{slot}")
@@ -64,7 +66,9 @@ class AnalyticalTuner:
     def __init__(self, lane: Space) -> None:
         self._plain = lane.base.normalise().model_dump(mode="json", exclude_none=True)
 
-    def shortlist(self, trials: Sequence[Trial], generation: int, slot: int, count: int) -> list[Tuned]:
+    def shortlist(
+        self, trials: Sequence[Trial], generation: int, slot: int, count: int, hints: Sequence[Hint] = ()
+    ) -> list[Tuned]:
         """See Tuner."""
         return [Tuned(self._plain, None, "the analytical model")] if generation == 1 else []
 

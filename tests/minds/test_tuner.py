@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.machine import Machine
-from harness.minds.protocol import Trial, Tuned, Tuner
+from harness.minds.protocol import Hint, Trial, Tuned, Tuner
 from harness.minds.tuner import PLANNED, BuiltinTuner
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.analytical import first
@@ -134,3 +134,33 @@ def test_further_slots_use_other_lanes() -> None:
     trials = evolve(tuner(AVX512), lambda schedule: 0.5, 12, population=3)
     kinds = {(s.family, s.isa) for s in (Schedule.model_validate(trial.schedule) for trial in trials)}
     assert len(kinds) >= 3
+
+
+def test_a_shortlist_has_different_schedules_and_begins_with_what_would_be_proposed() -> None:
+    trials = evolve(tuner(), landscape, PLANNED + 2)
+    listed = tuner().shortlist(trials, 3, 0, 6)
+    assert listed[0] == proposed(tuner(), trials, 3, 0)
+    found = {Schedule.model_validate(one.schedule).key() for one in listed}
+    assert len(found) == 6
+    assert not found & set(keys(trials))
+
+
+def test_what_was_timed_briefly_is_learned_from_and_is_no_parent() -> None:
+    trials = evolve(tuner(), landscape, PLANNED)
+    (better,) = tuner().shortlist(trials, 6, 0, 1)
+    known = [*trials, Trial("screened", better.schedule, 9.0, judged=False)]
+    for one in tuner().shortlist(known, 7, 0, 6):
+        assert one.parent in {trial.name for trial in trials}
+        assert Schedule.model_validate(one.schedule).key() != Schedule.model_validate(better.schedule).key()
+
+
+def test_schedules_of_other_machines_follow_the_analytical_one() -> None:
+    base = tuner()._lanes[0].base
+    theirs = base.model_copy(update={"kc": 192, "unroll": 2}).normalise()
+    wide = ScheduleAdapter(AVX512, 1).lanes()[0].base.normalise()
+    hints = [Hint(one.model_dump(mode="json", exclude_none=True), "a kin CPU") for one in (wide, theirs)]
+    listed = tuner().shortlist([], 1, 0, 3, hints)
+    assert Schedule.model_validate(listed[0].schedule).key() == base.normalise().key()
+    assert Schedule.model_validate(listed[1].schedule).key() == theirs.key()
+    assert listed[1].why == "among the fastest on a kin CPU"
+    assert all(Schedule.model_validate(one.schedule).isa == "avx2" for one in listed)

@@ -58,6 +58,22 @@ def test_the_second_run_continues_from_the_memory_of_the_first(scene: Scene) -> 
     assert second.candidates[0].parents[0] in {one.name for one in first.candidates}
 
 
+def test_the_fastest_schedules_of_another_machine_are_tried_second(scene: Scene, tmp_path: Path) -> None:
+    scene.run(generate=1)
+    (kernel,) = scene.memory.everything()
+    assert kernel.schedule is not None
+    with open_memory(str(tmp_path / "theirs")) as memory:
+        schedule = kernel.schedule | {"kc": 192}
+        kin = replace(kernel, machine_class="Kin CPU / x86_64 avx2", schedule=schedule)
+        memory.put([replace(kin, source=f"// {kernel.source}")])
+        ours = Scene(tmp_path / "ours", memory)
+        names = [one.name for one in ours.run(run_id="r2", generate=2).candidates]
+    first, second = ((ours.root / "candidates" / name / "candidate.toml").read_text() for name in names)
+    assert "among the fastest on Kin CPU" in second
+    assert "kc = 192" in second
+    assert "among the fastest" not in first
+
+
 @pytest.mark.parametrize(
     ("baseline", "suite", "parent"),
     [

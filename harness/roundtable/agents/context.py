@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.minds.protocol import Trial
+from harness.minds.protocol import Hint, Trial
 from harness.roundtable.agents.archive import Archive, Entry
 from harness.roundtable.agents.table import Table
 from harness.roundtable.conversation.interfaces import RememberedKernel
@@ -13,6 +13,8 @@ from harness.roundtable.runlog import codec
 from harness.verdict import Accepted, HarnessError, Inconclusive, Verdict, describe, name
 
 _EVERYTHING = 1_000_000
+# Schedules taken over from each other kind of machine.
+_HINTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,15 @@ def trials(table: Table) -> list[Trial]:
             told = not isinstance(attempt.verdict, Inconclusive | HarnessError)
             found[attempt.coded.candidate] = Trial(attempt.coded.candidate, proposal["schedule"], ratio, told)
     return [*found.values(), *_screened(table, {table.schedules.key(one.schedule) for one in found.values()})]
+
+
+def hints(table: Table) -> list[Hint]:
+    """The fastest schedules of other machines, best first, at most two of each machine class."""
+    found: dict[str, list[Hint]] = {}
+    for one in table.memory.best(_EVERYTHING, threads=table.threads):
+        if one.machine_class != table.machine.machine_class and one.schedule and is_comparable(table, one):
+            found.setdefault(one.machine_class, []).append(Hint(dict(one.schedule), one.machine_class))
+    return [hint for kind in found.values() for hint in kind[:_HINTS]]
 
 
 def _screened(table: Table, judged: set[str]) -> list[Trial]:

@@ -68,18 +68,19 @@ class ProposerAgent(BaseMatMulAgent):
     def _tune(self, tuner: Tuner, message: ProposeRequest) -> Proposed | GaveUp:
         table, turn, trials = self.table, message.turn, context.trials(self.table)
         count = table.settings.shortlist if table.screen is not None else 1
-        listed = tuner.shortlist([*trials, *self._refused(trials)], turn.generation, turn.slot, count)
+        known = [*trials, *self._refused(trials)]
+        listed = tuner.shortlist(known, turn.generation, turn.slot, count, context.hints(table))
         if not listed:
             return GaveUp(reason="every schedule in the tuner's reach was tried on this machine")
         tuned, screened = self._fastest(listed, turn)
         passages = self._related(tuned.why)
         best = max((trial.ratio for trial in trials if trial.ratio is not None), default=None)
-        known = f"{len(trials)} trials, best {best}"
+        summary = f"{len(trials)} trials, best {best}"
         return Proposed(
             proposal=self._proposal(tuned) | {"passages": passages},
             parents=[tuned.parent] if tuned.parent else [],
             model=tuner.name,
-            prompt_hash=transcript.prompt_hash(tuner.name, f"seed {table.seed}, {known}"),
+            prompt_hash=transcript.prompt_hash(tuner.name, f"seed {table.seed}, {summary}"),
             passages=passages,
             stand_in=message.stand_in,
             screened=screened,
