@@ -1,7 +1,8 @@
 """The Rust crates of the harness itself, each built once by Cargo and kept in the cache.
 
-They are the host (harness/host), the inspector (harness/compile/inspector) and the libraries that candidates may link
-(harness/compile/externs: rayon). Sources are read from the package folder; nothing is written there.
+They are the host (harness/host), the inspector (harness/compile/inspector), the walker of flip graphs (harness/walker)
+and the libraries that candidates may link (harness/compile/externs: rayon). Sources are read from the package folder;
+nothing is written there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from harness.errors import HarnessFaultError, UserError
 
 _HARNESS = Path(__file__).resolve().parent.parent
 HOST_CRATE = _HARNESS / "host"
+WALKER_CRATE = _HARNESS / "walker"
 INSPECTOR_CRATE = _HARNESS / "compile" / "inspector"
 LIBRARY = "library.so"
 EXTERNS_CRATE = _HARNESS / "compile" / "externs"
@@ -59,6 +61,11 @@ def inspector_binary(say: Announce) -> Path:
     return _program(INSPECTOR_CRATE, "roundtable-inspector", say)
 
 
+def walker_binary(say: Announce) -> Path:
+    """The program that searches bilinear schemes, for this CPU; built on first use. Raises like `host_binary`."""
+    return _program(WALKER_CRATE, "roundtable-walker", say, ["-Ctarget-cpu=native"])
+
+
 def extern_crates(say: Announce) -> ExternCrates:
     """Rayon and its dependencies for this CPU and toolchain; built on first use. Raises like `host_binary`."""
     toolchain = find()
@@ -74,12 +81,13 @@ def extern_crates(say: Announce) -> ExternCrates:
     return ExternCrates(rayon=folder / rayon[0], folder=folder, digest=digest)
 
 
-def _program(crate: Path, name: str, say: Announce) -> Path:
+def _program(crate: Path, name: str, say: Announce, flags: Sequence[str] = ()) -> Path:
+    """The crate's program; with `flags` it is built for this CPU."""
     toolchain = find()
-    key = _digest(crate, f"{toolchain.version} {toolchain.host}")
+    key = _digest(crate, toolchain.digest if flags else f"{toolchain.version} {toolchain.host}")
 
     def build(into: Path) -> None:
-        made = [path for path in _cargo(toolchain, crate, []) if path.name == name]
+        made = [path for path in _cargo(toolchain, crate, list(flags)) if path.name == name]
         if not made:
             raise HarnessFaultError(f"cargo built {crate.name} but made no program named {name}")
         shutil.copy2(made[0], into / name)

@@ -175,6 +175,16 @@ def prove(scheme: Scheme) -> Proof | Refutation:
     return _refutation(scheme, int(wrong[0]), got, unit, int(wrong.size))
 
 
+def holds_modulo_2(scheme: Scheme) -> bool:
+    """Whether all Brent equations hold modulo 2, for a scheme of integers; such a scheme is no proof over the reals."""
+    (u, du), (v, dv), (w, dw) = (_integers(factor) for factor in (scheme.u, scheme.v, scheme.w))
+    if (du, dv, dw) != (1, 1, 1):
+        return False
+    left, right, out = (np.array(f, dtype=np.int64) & 1 for f in (u, v, w))
+    pairs = (left[:, :, None] * right[:, None, :]).reshape(scheme.rank, -1)
+    return bool(((pairs.T.dot(out) - _target(scheme)) % 2 == 0).all())
+
+
 def _refutation(scheme: Scheme, first: int, got: ExactIntegers, unit: int, failing: int) -> Refutation:
     m, k, n = scheme.m, scheme.k, scheme.n
     i, p, q, j, x, y = (int(index) for index in np.unravel_index(first, (m, k, k, n, m, n)))

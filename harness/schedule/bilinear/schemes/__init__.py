@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.places import RESULTS
 from harness.schedule.bilinear import compose, scheme, symbolic
 from harness.schedule.bilinear.scheme import Scheme
 
 _FOLDER = Path(__file__).parent
+# Where harness.schedule.discover writes.
+FOUND = RESULTS / "schemes"
 _FORMS = ("text", "u", "kronecker", "sum", "rotate", "transpose")
 _KEYS = {"name", "source", "m", "k", "n", "v", "w", "axis", *_FORMS}
 _CLASSICAL = re.compile(r"classical_(\d{1,2})x(\d{1,2})x(\d{1,2})")
@@ -37,15 +40,25 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
+def discovered() -> tuple[str, ...]:
+    """The sorted names of the schemes that were found on this machine."""
+    return tuple(sorted(path.stem for path in FOUND.glob("*.json")))
+
+
 @lru_cache(maxsize=64)
 def named(name: str) -> Scheme:
-    """The shipped scheme of this name, or the classical one for classical_MxKxN. UserError lists the known names."""
+    """The shipped or discovered scheme of this name, or the classical one for classical_MxKxN.
+
+    UserError lists the known names.
+    """
     match = _CLASSICAL.fullmatch(name)
     if match:
         m, k, n = (int(part) for part in match.groups())
         return compose.classical(m, k, n)
+    if name in discovered():
+        return from_file(FOUND / f"{name}.json")
     if name not in available():
-        known = f"{', '.join(available())} and classical_MxKxN"
+        known = f"{', '.join((*available(), *discovered()))} and classical_MxKxN"
         raise UserError(f"no scheme is called {name[:60]!r}; there are {known}")
     return from_file(_FOLDER / f"{name}.toml")
 
@@ -72,6 +85,9 @@ def from_text(text: str, form: str = "", name: str = "inline") -> Scheme:
         table = tomllib.loads(text) if form == "toml" else json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name}: not valid {form.upper()}: {error}") from None
+    if isinstance(table, dict) and isinstance(table.get("scheme"), dict):
+        # A file of harness.schedule.discover, which says more than the scheme.
+        table = table["scheme"]
     if not isinstance(table, dict):
         raise UserError(f"{name}: a scheme is a table with one of the keys {', '.join(_FORMS)}")
     return from_data({"name": name} | table)

@@ -1,0 +1,134 @@
+"""Search bilinear schemes of a format: `python -m harness.schedule.discover 3x3x3 --seconds 60`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.compile.crates import walker_binary
+from harness.errors import HarnessFaultError, UserError
+from harness.machine import usable_cores
+from harness.schedule.bilinear.schemes import FOUND
+from harness.schedule.discover.formats import Format, parse
+from harness.schedule.discover.found import Ring, load
+from harness.schedule.discover.search import Request, Search, Stage
+from harness.visible import shown_in
+
+_RINGS = {"z2": Ring.Z2, "ternary": Ring.TERNARY, "integers": Ring.INTEGERS}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Search; returns 0, 1 when no scheme better than the classical algorithm was found, 2 after bad input."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return _search(parsed)
+    except (UserError, HarnessFaultError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was found is kept, and the next call goes on from it", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.schedule.discover",
+        description="Search schemes that multiply MxK by KxN block matrices with fewer products than the classical "
+        "algorithm, from 2x2x2 upwards. Each new best is proved and written at once.",
+    )
+    parser.add_argument("format", metavar="MxKxN", help="extents, for example 3x3x3")
+    parser.add_argument(
+        "--field",
+        choices=list(_RINGS),
+        default="integers",
+        help="coefficients of the result: z2 (modulo 2, of no use for kernels), ternary (-1, 0, 1), integers "
+        "(fractions, too) (default: integers)",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=120.0, help="limit for the whole search (default: 120)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the walks (default: 1)")
+    parser.add_argument("--target", type=int, metavar="R", help="stop at R products (default: go on)")
+    parser.add_argument("--threads", type=int, help="threads (default: all usable cores)")
+    parser.add_argument(
+        "--from", type=Path, dest="start", metavar="FILE", help="a scheme of this format to start from, too"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=FOUND, help="folder of the schemes (default: results/schemes)"
+    )
+    return parser
+
+
+def _search(parsed: argparse.Namespace) -> int:
+    wanted = parse(parsed.format)
+    threads = len(usable_cores()) if parsed.threads is None else parsed.threads
+    for option, value in (("--seconds", parsed.seconds), ("--threads", threads)):
+        if not value > 0:
+            raise UserError(f"{option} {value:g}: more than 0 is needed")
+    request = Request(
+        wanted,
+        _RINGS[parsed.field],
+        parsed.seconds,
+        parsed.seed,
+        threads,
+        parsed.results,
+        parsed.target,
+        load(parsed.start).scheme if parsed.start is not None else None,
+    )
+    search = Search(request, walker_binary(print), _Screen())
+    return _report(search.run(), wanted, parsed.results)
+
+
+class _Screen:
+    """Prints lines; on a terminal also the progress below them."""
+
+    def __init__(self) -> None:
+        self._shown_s = 0.0
+
+    def __call__(self, line: str) -> None:
+        self._clear()
+        print(line, flush=True)
+
+    def progress(self, stage: Stage) -> None:
+        """Show rank and speed of a stage, at most five times a second, and only on a terminal."""
+        if not sys.stdout.isatty() or time.monotonic() - self._shown_s < 0.2:
+            return
+        self._shown_s = time.monotonic()
+        speed = stage.flips / max(stage.seconds, 1e-9) / 1e6
+        best = "none" if stage.best is None else str(stage.best.scheme.rank)
+        line = f"{stage.form}: {stage.rank} modulo 2, {best} proved, {stage.seconds:.0f} s, {speed:.1f} M flips/s"
+        print(f"\r\x1b[K{line}", end="", flush=True)
+
+    def _clear(self) -> None:
+        if sys.stdout.isatty():
+            print("\r\x1b[K", end="")
+
+
+def _report(stage: Stage, wanted: Format, folder: Path) -> int:
+    speed = stage.flips / max(stage.seconds, 1e-9) / 1e6
+    if stage.flips:
+        print(f"{stage.form}: {stage.flips / 1e6:.0f} M flips in {stage.seconds:.1f} s ({speed:.1f} M/s)")
+    best = stage.best
+    if best is None or stage.rank < best.scheme.rank:
+        print(
+            f"modulo 2 there is a scheme of {stage.rank} products, for which no lift was found ({stage.tried} tried)"
+        )
+    if best is None:
+        return 1
+    data = best.as_data()
+    additions = data["additions"]
+    print(
+        f"{wanted}: {best.scheme.rank} products instead of {wanted.products} ({best.ring}); {additions['plain']} "
+        f"additions, {additions['shared']} with shared sums; error growth {data['growth']}"
+    )
+    print(f"proof: {data['proof']}")
+    path = folder / f"{best.name}.json"
+    print(f"{shown_in(Path.cwd(), path)}; its name in a schedule: {best.name}")
+    return 0 if best.scheme.rank < wanted.products else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

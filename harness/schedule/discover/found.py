@@ -1,0 +1,110 @@
+"""What a search has found, as JSON files: one for each format, rank and field, written at once and read by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from harness.durable import JsonObject, write_whole
+from harness.errors import UserError
+from harness.schedule.bilinear import schemes
+from harness.schedule.bilinear.scheme import Proof, Scheme, holds_modulo_2, prove
+from harness.schedule.bilinear.scheme_cost import scheme_cost, shared_additions
+from harness.schedule.discover.formats import Format
+
+VERSION = 1
+
+
+class Ring(StrEnum):
+    """Over which coefficients a scheme holds, the widest use first."""
+
+    TERNARY = "ternary"
+    INTEGERS = "integers"
+    RATIONALS = "rationals"
+    Z2 = "z2"
+
+
+def ring_of(scheme: Scheme) -> Ring | None:
+    """The ring over which the scheme is proved here; None when it holds over none."""
+    if isinstance(prove(scheme), Proof):
+        values = {x for factor in (scheme.u, scheme.v, scheme.w) for row in factor for x in row}
+        if values <= {-1, 0, 1}:
+            return Ring.TERNARY
+        return Ring.INTEGERS if all(x.denominator == 1 for x in values) else Ring.RATIONALS
+    return Ring.Z2 if holds_modulo_2(scheme) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """A proved scheme and how it was found: seconds and flips since the search of its format began."""
+
+    scheme: Scheme
+    ring: Ring
+    seed: int
+    seconds: float
+    flips: int
+
+    @property
+    def name(self) -> str:
+        """The name under which a schedule can use it, and its file's."""
+        form = Format(self.scheme.m, self.scheme.k, self.scheme.n)
+        return f"found_{form}_{self.scheme.rank}" + ("_z2" if self.ring is Ring.Z2 else "")
+
+    @property
+    def cost(self) -> tuple[int, float]:
+        """What is better at equal rank: fewer nonzero coefficients, then a smaller growth of errors."""
+        return nonzero(self.scheme), float(scheme_cost(self.scheme).growth)
+
+    def as_data(self) -> JsonObject:
+        """The file's content."""
+        scheme, cost = self.scheme, scheme_cost(self.scheme)
+        size = (scheme.m * scheme.k) * (scheme.k * scheme.n) * (scheme.m * scheme.n)
+        over = "modulo 2" if self.ring is Ring.Z2 else "in exact arithmetic"
+        return {
+            "version": VERSION,
+            "rank": scheme.rank,
+            "ring": self.ring.value,
+            "nonzero": nonzero(scheme),
+            "additions": {"plain": cost.additions, "shared": shared_additions(scheme)},
+            "growth": str(cost.growth),
+            "seed": self.seed,
+            "seconds": round(self.seconds, 2),
+            "flips": self.flips,
+            "proof": f"all {size} Brent equations hold {over}",
+            "scheme": scheme.as_data() | {"name": self.name, "source": "python -m harness.schedule.discover"},
+        }
+
+    def save(self, folder: Path) -> Path:
+        """Write the file in one step; raises UserError when the folder cannot be written."""
+        path = folder / f"{self.name}.json"
+        write_whole(path, json.dumps(self.as_data()) + "\n", make_folder=True)
+        return path
+
+
+def nonzero(scheme: Scheme) -> int:
+    """Nonzero coefficients of the scheme, which is what its sums cost in a fused kernel."""
+    return sum(bool(x) for factor in (scheme.u, scheme.v, scheme.w) for row in factor for x in row)
+
+
+def load(path: Path) -> Discovery:
+    """A discovery or any other scheme file; it is proved again. Raises UserError when it holds over no ring."""
+    scheme = schemes.from_file(path)
+    ring = ring_of(scheme)
+    if ring is None:
+        raise UserError(f"{path}: {prove(scheme)}; nor does it hold modulo 2")
+    try:
+        table = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    if "scheme" in table and table.get("version") != VERSION:
+        raise UserError(f"{path}: version {table.get('version')!r}; this program reads version {VERSION}")
+    seed, seconds, flips = (table.get(key) for key in ("seed", "seconds", "flips"))
+    return Discovery(scheme, ring, int(seed or 0), float(seconds or 0), int(flips or 0))
+
+
+def known(folder: Path, form: Format) -> list[Discovery]:
+    """The discoveries of this format in the folder, lowest rank first. Raises UserError for a bad file."""
+    found = [load(path) for path in sorted(folder.glob(f"found_{form}_*.json"))]
+    return sorted(found, key=lambda one: (one.scheme.rank, one.cost))

@@ -1,0 +1,197 @@
+"""From a scheme modulo 2 to one over the integers or the rationals: signs first, then Hensel lifting.
+
+Signs: with every coefficient 1 written as 1 - 2x, a product of three is 1 - 2(x + y + z) modulo 4, so the Brent
+equations modulo 4 are linear in the signs modulo 2. Hensel: a solution modulo 2^s becomes one modulo 2^(s+1) by solving
+a linear system modulo 2, whose matrix is the same for every s (Kauers and Moosbauer 2023). What comes out is a claim:
+only `prove` shows that it holds.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.schedule.bilinear.scheme import Factor, Proof, Scheme, prove
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+Bits: TypeAlias = npt.NDArray[np.bool_]
+
+# Random choices of the free signs before Hensel lifting is tried; its most steps.
+TRIES, STEPS = 12, 12
+
+
+def lift(scheme: Scheme, rng: random.Random, signs_only: bool = False) -> Scheme | None:
+    """A scheme over the integers or rationals that is `scheme` modulo 2, proved; None when none was found.
+
+    Coefficients are -1, 0 and 1 where signs alone suffice; with `signs_only` nothing else is tried.
+    """
+    u, v, w = (np.array([[int(x) & 1 for x in row] for row in f], np.int64) for f in _factors(scheme))
+    target = _target(scheme)
+    signed = _by_signs(scheme, (u, v, w), target, rng)
+    return signed if signed is not None or signs_only else _by_hensel(scheme, (u, v, w), target)
+
+
+def _factors(scheme: Scheme) -> tuple[Factor, Factor, Factor]:
+    return scheme.u, scheme.v, scheme.w
+
+
+def _target(scheme: Scheme) -> Integers:
+    """The matrix multiplication tensor with one axis each for blocks of A, B and C."""
+    m, k, n = scheme.m, scheme.k, scheme.n
+    tensor = np.zeros((m, k, k, n, m, n), np.int64)
+    i, p, j = np.ogrid[:m, :k, :n]
+    tensor[i, p, p, j, i, j] = 1
+    return tensor.reshape(m * k, k * n, m * n)
+
+
+def _sum(factors: Sequence[Integers]) -> Integers:
+    total: Integers = np.einsum("ta,tb,tc->abc", *factors, optimize=True)
+    return total
+
+
+def _columns(factors: Sequence[Integers], only_nonzero: bool) -> Bits:
+    """The Jacobian modulo 2: a row for each equation, a column for each coefficient (u's first, then v's and w's)."""
+    u, v, w = (factor.astype(np.bool_) for factor in factors)
+    rank, sizes = len(u), (u.shape[1], v.shape[1], w.shape[1])
+    parts = []
+    for axis, (x, y) in enumerate(((v, w), (u, w), (u, v))):
+        outer = x[:, :, None] & y[:, None, :]
+        block = np.zeros((rank, sizes[axis], sizes[axis], *outer.shape[1:]), np.bool_)
+        index = np.arange(sizes[axis])
+        block[:, index, index] = outer[:, None]
+        # Axes: product, coefficient, then the equation's indices with `axis` first; that one moves to its place.
+        parts.append(np.moveaxis(block, 2, 2 + axis).reshape(rank * sizes[axis], -1))
+    columns = np.concatenate(parts)
+    if only_nonzero:
+        kept = np.concatenate([factor.reshape(-1) != 0 for factor in factors])
+        columns = columns[kept]
+    return columns.T
+
+
+class _LinearSystem:
+    """A matrix modulo 2 in echelon form, to be solved for several right-hand sides.
+
+    A row is an integer: its lowest bits are the coefficients of the variables, the bits above say which equations were
+    added up to it.
+    """
+
+    def __init__(self, matrix: Bits) -> None:
+        self.variables = matrix.shape[1]
+        self._coefficients = (1 << self.variables) - 1
+        self.pivots: dict[int, int] = {}
+        # Sums of equations in which no variable is left: their right-hand sides must add up to 0.
+        self._dependent: list[int] = []
+        packed = np.packbits(matrix, axis=1, bitorder="little")
+        for number, bits in enumerate(packed):
+            row = int.from_bytes(bits.tobytes(), "little")
+            self._add(row | 1 << (self.variables + number))
+        self._order = sorted(self.pivots, reverse=True)
+
+    def _add(self, row: int) -> None:
+        while row & self._coefficients:
+            low = row & -row
+            known = self.pivots.get(low)
+            if known is None:
+                self.pivots[low] = row
+                return
+            row ^= known
+        self._dependent.append(row >> self.variables)
+
+    def solution(self, right: Integers, rng: random.Random | None) -> Integers | None:
+        """One solution for the right-hand sides modulo 2, or None; free variables are random, or 0 without `rng`."""
+        packed = np.packbits(right.reshape(-1) & 1, bitorder="little")
+        ones = int.from_bytes(packed.tobytes(), "little")
+        if any((row & ones).bit_count() & 1 for row in self._dependent):
+            return None
+        values = rng.getrandbits(self.variables) if rng is not None else 0
+        for low in self._order:
+            row = self.pivots[low]
+            odd = (row & self._coefficients & ~low & values).bit_count() + (
+                row >> self.variables & ones
+            ).bit_count()
+            values = values | low if odd & 1 else values & ~low
+        bits = values.to_bytes(self.variables // 8 + 1, "little")
+        found = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")[: self.variables]
+        return found.astype(np.int64)
+
+
+def _by_signs(
+    scheme: Scheme, factors: Sequence[Integers], target: Integers, rng: random.Random
+) -> Scheme | None:
+    half = (_sum(factors) - target) // 2
+    system = _LinearSystem(_columns(factors, only_nonzero=True))
+    for _ in range(TRIES):
+        signs = system.solution(half, rng)
+        if signs is None:
+            return None
+        signed = []
+        for factor in factors:
+            count = int(np.count_nonzero(factor))
+            mine, signs = signs[:count], signs[count:]
+            changed = factor.copy()
+            changed[factor != 0] = 1 - 2 * mine
+            signed.append(changed)
+        if np.array_equal(_sum(signed), target):
+            return _proved(scheme, [[[Fraction(int(x)) for x in row] for row in f] for f in signed])
+    return None
+
+
+def _by_hensel(scheme: Scheme, factors: Sequence[Integers], target: Integers) -> Scheme | None:
+    system = _LinearSystem(_columns(factors, only_nonzero=False))
+    now = [factor.copy() for factor in factors]
+    for step in range(1, STEPS):
+        modulus = 1 << step
+        change = system.solution((target - _sum(now)) // modulus, None)
+        if change is None:
+            return None
+        for factor in now:
+            mine, change = change[: factor.size], change[factor.size :]
+            factor += modulus * mine.reshape(factor.shape)
+        for read in (_balanced, _rational):
+            found = read(now, 2 * modulus)
+            proved = _proved(scheme, found) if found is not None else None
+            if proved is not None:
+                return proved
+    return None
+
+
+def _balanced(factors: Sequence[Integers], modulus: int) -> list[list[list[Fraction]]]:
+    """The residues nearest to 0."""
+    half = modulus // 2
+    return [[[Fraction((int(x) + half - 1) % modulus - half + 1) for x in row] for row in f] for f in factors]
+
+
+def _rational(factors: Sequence[Integers], modulus: int) -> list[list[list[Fraction]]] | None:
+    """Each residue as a fraction of small numerator and odd denominator; None when one has none."""
+    found: list[list[list[Fraction]]] = []
+    for factor in factors:
+        rows: list[list[Fraction]] = []
+        for row in factor:
+            read = [_fraction(int(x) % modulus, modulus) for x in row]
+            if any(x is None for x in read):
+                return None
+            rows.append([x for x in read if x is not None])
+        found.append(rows)
+    return found
+
+
+def _fraction(residue: int, modulus: int) -> Fraction | None:
+    """p/q with p ≡ residue·q and |p|, q at most √(modulus/2), by the extended Euclidean algorithm (Wang 1981)."""
+    limit = math.isqrt(modulus // 2)
+    (a, b), (s, t) = (modulus, residue), (0, 1)
+    while b > limit:
+        quotient = a // b
+        (a, b), (s, t) = (b, a - quotient * b), (t, s - quotient * t)
+    return Fraction(b, t) if t and abs(t) <= limit and t % 2 else None
+
+
+def _proved(scheme: Scheme, factors: Sequence[Sequence[Sequence[Fraction]]]) -> Scheme | None:
+    u, v, w = (tuple(tuple(row) for row in factor) for factor in factors)
+    claim: Any = Scheme(scheme.name, scheme.m, scheme.k, scheme.n, u, v, w, scheme.source)
+    return claim if isinstance(prove(claim), Proof) else None

@@ -1,0 +1,248 @@
+"""The search: along the route of formats, walks modulo 2, lifting of what they find, and files of what is proved."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import HarnessFaultError, UserError
+from harness.schedule.bilinear import compose
+from harness.schedule.bilinear.scheme import Scheme, holds_modulo_2
+from harness.schedule.discover.formats import MOST_PRODUCTS, Format, extended, reordered, route
+from harness.schedule.discover.found import Discovery, Ring, known, nonzero, ring_of
+from harness.schedule.discover.lifting import lift
+from harness.schedule.discover.walker import Progress, Walker
+
+# A format on the way is left when nothing new came for this share of the time until the last new rank, and at least for
+# so many seconds per product of its classical algorithm. The wanted format itself, and one whose lowest rank does not
+# hold in the wanted ring yet, get more of both.
+PATIENCE, LEAST_S = 2.0, 0.15
+LAST_PATIENCE, LAST_LEAST_S = 4.0, 0.3
+# Schemes of the lowest rank that are kept for the next format, and how many of a rank are lifted whatever they weigh.
+KEPT, LIFTED_AT_LEAST = 64, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to search. `seconds` is the limit for the whole route; `target` ends the search at that rank.
+
+    `ring` is Z2, TERNARY or INTEGERS, which here includes fractions: the ring in which the result must hold.
+    """
+
+    wanted: Format
+    ring: Ring
+    seconds: float
+    seed: int
+    threads: int
+    folder: Path
+    target: int | None = None
+    start: Scheme | None = None
+
+
+@dataclass(slots=True)
+class Stage:
+    """The search of one format: the lowest rank modulo 2 with its schemes, and the best in the wanted ring."""
+
+    form: Format
+    rank: int
+    binary: list[Scheme] = field(default_factory=list)
+    best: Discovery | None = None
+    # Schemes of the best rank that hold in the wanted ring.
+    proved: list[Scheme] = field(default_factory=list)
+    # Schemes of the lowest rank that are to be lifted.
+    waiting: list[Scheme] = field(default_factory=list)
+    # The file of `best`; None before the walks, when it is a start.
+    file: Path | None = None
+    flips: int = 0
+    tried: int = 0
+    lifted: int = 0
+    began_s: float = field(default_factory=time.monotonic)
+    news_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the stage began."""
+        return time.monotonic() - self.began_s
+
+    def is_stale(self, last: bool) -> bool:
+        """Whether it has been too long since the last new rank."""
+        lifted = self.best is not None and self.best.scheme.rank == self.rank
+        patience, least_s = (PATIENCE, LEAST_S) if lifted and not last else (LAST_PATIENCE, LAST_LEAST_S)
+        wait_s = max(least_s * self.form.products, patience * (self.news_s - self.began_s))
+        return time.monotonic() - self.news_s > wait_s
+
+
+class Watcher(Protocol):
+    """Who is told of a search: lines for a person, and the stage about ten times a second."""
+
+    def __call__(self, line: str) -> None: ...
+    def progress(self, stage: Stage) -> None:
+        """Show the progress of a stage."""
+        ...
+
+
+class Search:
+    """One search; `stages` are those of the formats on the route so far."""
+
+    def __init__(self, request: Request, program: Path, say: Watcher) -> None:
+        self.request, self.program, self.say = request, program, say
+        self.rng = random.Random(request.seed)
+        self.until_s = time.monotonic() + request.seconds
+        self.stages: list[Stage] = []
+
+    def run(self) -> Stage:
+        """Search along the route; the stage of the wanted format. Raises UserError for a start that does not fit.
+
+        What was proved is in files at once, so that it can be ended at any moment.
+        """
+        steps = route(self.request.wanted)
+        starts = self._given_start()
+        before: list[Scheme] = []
+        for number, form in enumerate(steps):
+            last = number == len(steps) - 1
+            weights = [step.products**1.5 for step in steps[number:]]
+            limit_s = (self.until_s - time.monotonic()) * weights[0] / sum(weights)
+            stage = self._begin(form, before, starts if last else [])
+            self.stages.append(stage)
+            # A format on the way that an earlier search has left is not searched again.
+            skipped = not last and stage.file is not None
+            if not skipped and not self._is_done(stage, last):
+                self._walk(stage, min(self.until_s, time.monotonic() + limit_s), last)
+            if stage.best is not None and stage.file is None:
+                self._save(stage, stage.best)
+            before = stage.proved or stage.binary
+        self._save_as_wanted(self.stages[-1])
+        return self.stages[-1]
+
+    def _save_as_wanted(self, stage: Stage) -> None:
+        """A second file with the extents in the order that was asked for, unless that is ascending."""
+        if stage.best is not None and stage.form != self.request.wanted:
+            scheme = reordered(stage.best.scheme, self.request.wanted)
+            stage.best = replace(stage.best, scheme=scheme)
+            stage.best.save(self.request.folder)
+
+    def _given_start(self) -> list[Scheme]:
+        start, wanted = self.request.start, self.request.wanted
+        if start is None:
+            return []
+        if sorted((start.m, start.k, start.n)) != sorted(wanted):
+            raise UserError(f"{start.label} is no scheme of {wanted}, from which the search could start")
+        return [reordered(start, wanted.ascending)]
+
+    def _begin(self, form: Format, before: Sequence[Scheme], given: Sequence[Scheme]) -> Stage:
+        """A stage with the schemes to start from: given ones, those of earlier searches, and the stage before with a
+        classical slice; the classical algorithm when there are none.
+        """
+        earlier = known(self.request.folder, form)
+        starts = [*given, *(one.scheme for one in earlier if _is_odd(one.scheme))]
+        starts += [extended(scheme, form) for scheme in before if _is_odd(scheme)]
+        starts = starts or [compose.classical(*form)]
+        starts = [scheme for scheme in starts if scheme.rank <= MOST_PRODUCTS]
+        rank = min(scheme.rank for scheme in starts)
+        stage = Stage(form, rank + 1)
+        mine = next((one for one in earlier if self._fits(one.ring)), None)
+        if mine is not None:
+            stage.best, stage.file = mine, self.request.folder / f"{mine.name}.json"
+        for scheme in starts:
+            if scheme.rank == rank:
+                self._take(stage, scheme)
+        return stage
+
+    def _walk(self, stage: Stage, deadline_s: float, last: bool) -> None:
+        """Walk from the stage's schemes until the deadline, the target, or for too long without a new rank."""
+        seed, threads = self.rng.getrandbits(48), self.request.threads
+        with Walker(self.program, stage.binary, stage.form, seed, threads) as walker:
+            for news in walker.news(deadline_s):
+                if isinstance(news, Progress):
+                    stage.flips = news.flips
+                    self.say.progress(stage)
+                    self._lift_one(stage)
+                else:
+                    self._take(stage, news)
+                # A search with a target goes on until its limit.
+                given_up = stage.is_stale(last) and not (last and self.request.target is not None)
+                if given_up or time.monotonic() > deadline_s or self._is_done(stage, last):
+                    break
+
+    def _is_done(self, stage: Stage, last: bool) -> bool:
+        target = self.request.target
+        return last and target is not None and stage.best is not None and stage.best.scheme.rank <= target
+
+    def _take(self, stage: Stage, scheme: Scheme) -> None:
+        """Keep a scheme that the walker has found."""
+        if not holds_modulo_2(scheme):
+            raise HarnessFaultError(f"the walker gave {scheme.label}, which does not hold modulo 2")
+        if scheme.rank < stage.rank:
+            stage.rank, stage.news_s = scheme.rank, time.monotonic()
+            stage.binary, stage.waiting, stage.tried, stage.lifted = [], [], 0, 0
+        if scheme.rank > stage.rank:
+            return
+        if len(stage.binary) < KEPT:
+            stage.binary.append(scheme)
+        if self.request.ring is Ring.Z2:
+            self._keep(stage, scheme, Ring.Z2)
+            return
+        stage.waiting.append(scheme)
+        if stage.best is None:
+            self._lift_one(stage)
+
+    def _lift_one(self, stage: Stage) -> None:
+        """Lift the lightest scheme that waits, if that is of use; Hensel's steps only until one has been lifted."""
+        if not stage.waiting:
+            return
+        scheme = min(stage.waiting, key=nonzero)
+        stage.waiting.remove(scheme)
+        best = stage.best
+        lower = best is None or stage.rank < best.scheme.rank
+        heavier = best is not None and nonzero(scheme) >= nonzero(best.scheme)
+        if not lower and heavier and stage.tried >= LIFTED_AT_LEAST:
+            stage.waiting = []
+            return
+        stage.tried += 1
+        ring = ring_of(scheme)
+        lifted = scheme if ring is not Ring.Z2 else lift(scheme, self.rng, signs_only=not lower)
+        ring = ring_of(lifted) if lifted is not None else None
+        if lifted is None or ring is None or not self._fits(ring):
+            return
+        stage.lifted += 1
+        self._keep(stage, lifted, ring)
+
+    def _fits(self, ring: Ring) -> bool:
+        """Whether a scheme over this ring is what was asked for."""
+        wanted = self.request.ring
+        return wanted is Ring.Z2 or (ring is Ring.TERNARY if wanted is Ring.TERNARY else ring is not Ring.Z2)
+
+    def _keep(self, stage: Stage, scheme: Scheme, ring: Ring) -> None:
+        """Keep a proved scheme if it is better than what the stage has, and save it unless it is a start."""
+        found = Discovery(scheme, ring, self.request.seed, stage.seconds, stage.flips)
+        best = stage.best
+        if best is None or scheme.rank < best.scheme.rank:
+            stage.proved = []
+        if len(stage.proved) < KEPT and (best is None or scheme.rank <= best.scheme.rank):
+            stage.proved.append(scheme)
+        if best is not None and (best.scheme.rank, best.cost) <= (scheme.rank, found.cost):
+            return
+        lower = best is None or scheme.rank < best.scheme.rank
+        stage.best = found
+        if stage.flips == 0:
+            return
+        if lower:
+            stage.news_s = time.monotonic()
+            self.say(f"{stage.form}: rank {scheme.rank} ({ring}) after {stage.seconds:.1f} s")
+        self._save(stage, found)
+
+    def _save(self, stage: Stage, found: Discovery) -> None:
+        """Write a discovery, then remove the file that this search wrote for a worse one."""
+        path = found.save(self.request.folder)
+        if stage.file is not None and stage.file != path:
+            stage.file.unlink(missing_ok=True)
+        stage.file = path
+
+
+def _is_odd(scheme: Scheme) -> bool:
+    """Whether the scheme can be read modulo 2: all its coefficients are integers."""
+    return all(x.denominator == 1 for factor in (scheme.u, scheme.v, scheme.w) for row in factor for x in row)

@@ -1,0 +1,199 @@
+"""What discovery reaches from 2x2x2 on: `python -m harness.studies.algorithms --seeds 5`.
+
+Writes results/algorithms.json and algorithms.md after each format, and goes on with the missing ones. For each seed,
+the formats are searched one after the other in an empty folder, so that a format starts from what was found for smaller
+ones. Best known ranks only end a search that has reached them; no scheme is taken from a list.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.announce import Announce
+from harness.compile.crates import walker_binary
+from harness.durable import JsonObject, write_whole
+from harness.errors import UserError
+from harness.machine import read, usable_cores
+from harness.places import ROOT
+from harness.schedule.bilinear.scheme_cost import scheme_cost, shared_additions
+from harness.schedule.discover.formats import parse
+from harness.schedule.discover.found import Ring, nonzero
+from harness.schedule.discover.search import Request, Search, Stage
+
+# Format, ring, best known rank in that ring (status tables of FastMatrixMultiplication and ternary_flip_graph, July
+# 2026), and seconds after which a search ends.
+GOALS = (
+    ("2x2x2", Ring.INTEGERS, 7, 20),
+    ("2x2x3", Ring.INTEGERS, 11, 20),
+    ("2x2x4", Ring.INTEGERS, 14, 20),
+    ("2x2x5", Ring.INTEGERS, 18, 20),
+    ("2x3x3", Ring.INTEGERS, 15, 30),
+    ("2x3x4", Ring.INTEGERS, 20, 30),
+    ("2x3x5", Ring.INTEGERS, 25, 30),
+    ("2x4x4", Ring.INTEGERS, 26, 60),
+    ("2x4x5", Ring.INTEGERS, 33, 60),
+    ("2x5x5", Ring.INTEGERS, 40, 60),
+    ("3x3x3", Ring.INTEGERS, 23, 60),
+    ("3x3x4", Ring.INTEGERS, 29, 60),
+    ("3x3x5", Ring.INTEGERS, 36, 60),
+    ("3x4x4", Ring.INTEGERS, 38, 90),
+    ("4x4x4", Ring.Z2, 47, 300),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One search: the rank that it reached, and what that took."""
+
+    form: str
+    ring: str
+    known: int
+    seed: int
+    rank: int
+    held_in: str
+    seconds: float
+    flips_per_s: float
+    tried: int
+    lifted: int
+    coefficients: int
+    additions: int
+    shared_additions: int
+    growth: float
+
+
+class Quiet:
+    """Tells nothing of the progress of a search."""
+
+    def __call__(self, line: str) -> None:
+        pass
+
+    def progress(self, stage: Stage) -> None:
+        """See Watcher."""
+
+
+def searched(goal: tuple[str, Ring, int, int], seed: int, threads: int, folder: Path, program: Path) -> Found:
+    """Search one format; the time is that of the whole search, without formats that were left before."""
+    form, ring, known, limit_s = goal
+    began_s = time.monotonic()
+    request = Request(parse(form), ring, limit_s, seed, threads, folder, target=known)
+    search = Search(request, program, Quiet())
+    stage = search.run()
+    seconds = time.monotonic() - began_s
+    if stage.best is None:
+        raise UserError(f"{form}: nothing was found in {limit_s} s")
+    scheme, cost = stage.best.scheme, scheme_cost(stage.best.scheme)
+    flips = sum(one.flips for one in search.stages)
+    return Found(
+        form,
+        ring.value,
+        known,
+        seed,
+        scheme.rank,
+        stage.best.ring.value,
+        round(seconds, 2),
+        round(flips / seconds),
+        stage.tried,
+        stage.lifted,
+        nonzero(scheme),
+        cost.additions,
+        shared_additions(scheme),
+        float(cost.growth),
+    )
+
+
+def page(found: Sequence[Found], facts: JsonObject) -> str:
+    """The text of results/algorithms.md."""
+    from tabulate import tabulate
+
+    rows = []
+    for form, ring, known, _ in GOALS:
+        own = [one for one in found if (one.form, one.ring) == (form, ring.value)]
+        if own:
+            rows.append([form, _ring(own), known, *_figures(own)])
+    head = ["format", "holds in", "best known", "rank (runs that reach it)", "seconds, median (most)"]
+    head += ["M flips/s", "lifted of tried", "nonzero", "additions, shared", "growth"]
+    total = [
+        sum(one.seconds for one in found if one.seed == seed and one.ring != Ring.Z2)
+        for seed in _seeds(found)
+    ]
+    return (
+        "# Algorithms found here\n\n"
+        "Bilinear schemes ⟨m,k,n;r⟩ that `python -m harness.schedule.discover` finds on this machine, from the "
+        "classical algorithm of 2x2x2 on. Each was proved: over the integers or rationals in exact arithmetic, or "
+        "modulo 2 where the table says so. A search ends when it reaches the best known rank. Nonzero coefficients, additions with "
+        "shared sums and error growth are the least over the runs of the lowest rank.\n\n"
+        + tabulate(rows, headers=head, tablefmt="github", disable_numparse=True)
+        + f"\n\n- all formats over the integers, one after the other: median {statistics.median(total):.0f} s\n"
+        + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+        + "\nMade by `python -m harness.studies.algorithms`; every run is in algorithms.json.\n"
+    )
+
+
+def _seeds(found: Sequence[Found]) -> list[int]:
+    return sorted({one.seed for one in found})
+
+
+def _ring(own: Sequence[Found]) -> str:
+    return ", ".join(sorted({one.held_in for one in own}))
+
+
+def _figures(own: Sequence[Found]) -> list[str]:
+    lowest = min(one.rank for one in own)
+    best = [one for one in own if one.rank == lowest]
+    seconds = [one.seconds for one in own]
+    tried = sum(one.tried for one in own)
+    return [
+        f"{lowest} ({len(best)} of {len(own)})",
+        f"{statistics.median(seconds):.1f} ({max(seconds):.1f})",
+        f"{statistics.median(one.flips_per_s for one in own) / 1e6:.1f}",
+        f"{sum(one.lifted for one in own)} of {tried}" if tried else "",
+        str(min(one.coefficients for one in best)),
+        str(min(one.shared_additions for one in best)),
+        f"{min(one.growth for one in best):g}",
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is missing; returns 0, or 2 after one line about bad input."""
+    parser = argparse.ArgumentParser(prog="python -m harness.studies.algorithms", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5, help="runs per format (default: 5)")
+    parser.add_argument("--threads", type=int, help="threads (default: all usable cores)")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="folder (default: results)")
+    parsed = parser.parse_args(arguments)
+    try:
+        _study(parsed, lambda line: print(line, flush=True))
+    except UserError as error:
+        print(f"error: {error}")
+        return 2
+    return 0
+
+
+def _study(parsed: argparse.Namespace, say: Announce) -> None:
+    if parsed.seeds < 1:
+        raise UserError("--seeds takes 1 or more")
+    file = parsed.results / "algorithms.json"
+    found = [Found(**one) for one in json.loads(file.read_text())["runs"]] if file.exists() else []
+    threads = parsed.threads or len(usable_cores())
+    facts: JsonObject = {"machine": read().description, "threads": threads}
+    program = walker_binary(say)
+    for seed in range(1, parsed.seeds + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            for goal in GOALS:
+                if any((one.form, one.ring, one.seed) == (goal[0], goal[1].value, seed) for one in found):
+                    continue
+                found.append(searched(goal, seed, threads, Path(folder), program))
+                say(f"seed {seed}: {found[-1].form} {found[-1].rank} in {found[-1].seconds:.1f} s")
+                record = {"facts": facts, "runs": [asdict(one) for one in found]}
+                write_whole(file, json.dumps(record, indent=1) + "\n", make_folder=True)
+                write_whole(file.with_suffix(".md"), page(found, facts))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,66 @@
+//! Searches bilinear schemes over the field of two elements by walking flip graphs, on all cores, until it is killed.
+//!
+//! Standard input: one scheme per line, all of the same format, to start from. Standard output:
+//!
+//!     scheme RANK U,V,W;U,V,W;…      a scheme of this rank, each factor a hexadecimal bit mask
+//!     flips COUNT BEST               about ten times a second: flips so far, and the lowest rank
+//!
+//! The reader proves what it is told; nothing here is trusted to be a scheme.
+#![forbid(unsafe_code)]
+
+mod pool;
+mod rows;
+mod scheme;
+mod walk;
+
+use pool::Pool;
+use rows::Rows;
+use scheme::{Mask, Scheme};
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::time::Duration;
+use walk::Limits;
+
+const USAGE: &str = "roundtable-walker BITS PRODUCTS THREADS SEED LIMIT PLUS_AFTER SLACK < SCHEMES";
+/// How often the reader hears of the progress.
+const TELL: Duration = Duration::from_millis(100);
+
+fn main() {
+    if let Err(problem) = run() {
+        eprintln!("roundtable-walker: {problem}");
+        std::process::exit(2);
+    }
+}
+
+fn run() -> Result<(), String> {
+    let words: Vec<u64> =
+        std::env::args().skip(1).map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_| USAGE)?;
+    let &[bits, products, threads, seed, limit, plus_after, slack] = words.as_slice() else { return Err(USAGE.into()) };
+    let limits = Limits { flips: limit, plus_after, slack: slack as usize };
+    // Narrow masks and small sets are twice as fast. A walk may go `slack` products above its start.
+    match (bits <= 32, products + slack <= 64) {
+        (true, true) => search::<u32, u64>(threads, seed, limits),
+        (true, false) => search::<u32, u128>(threads, seed, limits),
+        (false, true) => search::<u64, u64>(threads, seed, limits),
+        (false, false) => search::<u64, u128>(threads, seed, limits),
+    }
+}
+
+fn search<M: Mask, R: Rows>(threads: u64, seed: u64, limits: Limits) -> Result<(), String> {
+    let lines = std::io::stdin().lock().lines().map(|line| line.map_err(|error| error.to_string()));
+    let starts = lines.map(|line| Scheme::<M, R>::read(&line?)).collect::<Result<Vec<_>, String>>()?;
+    let pool = Arc::new(Pool::new(starts)?);
+    for thread in 0..threads {
+        let pool = Arc::clone(&pool);
+        std::thread::spawn(move || walk::forever(&pool, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ thread, limits));
+    }
+    loop {
+        std::thread::sleep(TELL);
+        let (lines, flips, best) = pool.news();
+        let mut out = std::io::stdout().lock();
+        let written = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+        if written.and_then(|()| writeln!(out, "flips {flips} {best}")).and_then(|()| out.flush()).is_err() {
+            return Ok(()); // the reader has gone
+        }
+    }
+}
