@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import stat
 import tomllib
@@ -62,6 +63,11 @@ class DeclaredScheme(BaseModel):
     base: tuple[Extent, Extent, Extent]
     products: int = Field(ge=1, strict=True)
     levels: int = Field(ge=1, le=8, strict=True)
+
+    @property
+    def halvings(self) -> int:
+        """How often one level halves the rows or columns of C."""
+        return math.ceil(math.log2(max(self.base[0], self.base[2])))
 
     @model_validator(mode="after")
     def _products_can_be_a_rank(self) -> DeclaredScheme:

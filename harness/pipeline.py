@@ -207,16 +207,19 @@ class Inspection:
 
         return _notes(examine.conduct(self.examination))
 
-    @property
+    @cached_property
     def _levels(self) -> SchemeLevels:
-        """The levels of a fast scheme that the kernel has shown in the judging gates."""
+        """The levels of a fast scheme that the kernel has shown in the judging gates, and at the timed shapes that are
+        too large for them: there a scheme may begin.
+        """
         from harness.judge.scheme_levels import SchemeLevels
         from harness.judge.strategies import timed
 
         # At timed shapes where no classical oracle failed, the kernel counts as classical (0 levels).
         classical = dict.fromkeys(timed(self.examination), 0)
         shown = classical | self.examination.levels
-        return SchemeLevels(shown, self.candidate.manifest.scheme, self._ask_levels)
+        levels = SchemeLevels(shown, self.candidate.manifest.scheme, self._ask_levels)
+        return levels.asked_at(self.shared.clock.suite, classical_too=True)
 
     def _ask_levels(self, shape: Shape) -> int:
         """The levels of a fast scheme that the kernel shows at a shape that the judging gates did not examine."""

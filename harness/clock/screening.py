@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.clock.pairs import Plan, Samples
 from harness.clock.session import ClockSession
-from harness.judge.worker.calls import Program
+from harness.clock.worker_pair import Rival
 
 # Process pairs that each kernel gets in each round.
 ROUNDS = (1, 2, 4)
@@ -24,20 +24,20 @@ KEPT_SHARE = 0.5
 ROUND_SHARE = 0.5
 
 
-def screen(programs: Sequence[Program], thread_class: str, session: ClockSession) -> list[float | None]:
-    """t_blas / t_candidate of each program, geometric mean over the suite; None where an output was wrong.
+def screen(kernels: Sequence[Rival], thread_class: str, session: ClockSession) -> list[float | None]:
+    """t_blas / t_candidate of each kernel, geometric mean over the suite; None where an output was wrong.
 
     A kernel that is left out early has a ratio of one process pair (a few percent off), the last ones of all rounds.
     Nothing is confirmed, no secret shape is timed, and no interval is given: it is a choice of what to judge, no
     verdict. Waits for the clock's lock. Raises HarnessFaultError when the baseline fails.
     """
     threads = session.threads(thread_class)
-    alive = list(range(len(programs)))
+    alive = list(range(len(kernels)))
     seen: dict[int, list[tuple[float, int]]] = {index: [] for index in alive}
     with session.alone(threads):
         for processes in ROUNDS:
             for index in alive:
-                centre = _timed(programs[index], processes, threads, session)
+                centre = _timed(kernels[index], processes, threads, session)
                 seen[index] = [] if centre is None else [*seen[index], (centre, processes)]
             alive = [index for index in alive if seen[index]]
             alive.sort(key=lambda index: _mean(seen[index]), reverse=True)
@@ -47,11 +47,11 @@ def screen(programs: Sequence[Program], thread_class: str, session: ClockSession
     return [math.exp(_mean(found)) if found else None for found in seen.values()]
 
 
-def _timed(program: Program, processes: int, threads: int, session: ClockSession) -> float | None:
+def _timed(kernel: Rival, processes: int, threads: int, session: ClockSession) -> float | None:
     """The mean log-ratio over the suite in fresh process pairs; None when the kernel is rejected."""
     budget_s = session.for_suite(ROUND_SHARE * session.settings.clock_budget_s)
     plan = Plan(session.suite, budget_s, min_processes=processes, max_processes=processes)
-    samples = session.race(plan, program, threads)
+    samples = session.race(plan, kernel.program, threads, kernel.levels)
     return samples.mean(np.random.default_rng(0)).centre if isinstance(samples, Samples) else None
 
 

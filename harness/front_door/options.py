@@ -26,6 +26,11 @@ _TABLE_OPTIONS = (
     ("--generate", "N", "evolve N generations and judge every candidate (default: off)"),
     ("--population", "P", "number of proposals per generation (default: 1)"),
     (
+        "--discover",
+        "MxKxN",
+        "first search a bilinear scheme of this format for up to a minute, and evolve kernels from it (default: off)",
+    ),
+    (
         "--shortlist",
         "N",
         "number of schedules that the tuner times briefly for each proposal, to have the fastest judged; 1 proposes "
@@ -168,6 +173,7 @@ def read(config: pytest.Config) -> Settings:
         memory=option("memory") or _ini(config, root, "roundtable_memory") or str(results / "memory"),
         generate=_integer("--generate", option("generate"), 0, least=1),
         population=_integer("--population", option("population"), 1, least=1),
+        discover=option("discover"),
         shortlist=_integer("--shortlist", option("shortlist"), 6, least=1),
         seed=None if option("seed") is None else _integer("--seed", option("seed"), 0, least=0),
         threads=cast('Literal["1", "all"] | None', option("threads")),

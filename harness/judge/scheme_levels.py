@@ -26,9 +26,9 @@ class SchemeLevels:
     declared: DeclaredScheme | None = None
     ask: Callable[[Shape], int] | None = None
 
-    def asked_at(self, shapes: Iterable[Shape]) -> SchemeLevels:
-        """The same with the levels at these shapes, too; a kernel without a scheme anywhere is not examined."""
-        if self.ask is None or not any(self.shown.values()):
+    def asked_at(self, shapes: Iterable[Shape], classical_too: bool = False) -> SchemeLevels:
+        """The same with the levels at these shapes, too; for a kernel without a scheme anywhere if `classical_too`."""
+        if self.ask is None or not (classical_too or any(self.shown.values())):
             return self
         more = {shape: self.ask(shape) for shape in shapes if shape not in self.shown}
         return replace(self, shown={**self.shown, **more})
@@ -56,8 +56,7 @@ class SchemeLevels:
         if self.declared is None:
             return (CLASSICAL_PRODUCTS / FAST_PRODUCTS) ** min(self.at(shape), LEVELS_THAT_SAVE)
         m, k, n = self.declared.base
-        halvings = math.ceil(math.log2(max(m, n)))
-        levels = min(self.declared.levels, math.ceil(self.at(shape) / halvings))
+        levels = min(self.declared.levels, math.ceil(self.at(shape) / self.declared.halvings))
         return (m * k * n / self.declared.products) ** levels
 
 

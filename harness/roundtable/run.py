@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.announce import Announce
 from harness.minds.catalogue import open_minds
 from harness.roundtable.conversation.interfaces import Judge
+from harness.roundtable.discovery import discover
 from harness.roundtable.evolve import EvolutionResult, Services, evolve, new_run_id
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.roundtable.screening import Screening
@@ -28,8 +29,9 @@ async def run_evolution(shared: SharedTools, judge: Judge, say: Announce) -> Evo
     from harness.store.embedders import make
 
     settings, machine = shared.settings, shared.machine
+    scheme = discover(settings.discover, shared, say) if settings.discover is not None else None
     schedules = ScheduleAdapter(
-        machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite)
+        machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite), scheme
     )
     embedder = make(settings.embedder)
     say(embedder.announcement)

@@ -15,7 +15,7 @@ from harness.errors import UserError
 from harness.machine import Machine
 from harness.roundtable.runlog.candidate_folders import without_none
 from harness.schedule.model import Proposal, Schedule
-from harness.schedule.space import Space, space
+from harness.schedule.space import Space, recursive_space, space
 from harness.shapes import Shape
 
 # The first experiment ran out of memory at 1024³.
@@ -23,20 +23,33 @@ ORIGINAL = Shape(1024, 1024, 1024)
 
 
 class ScheduleAdapter:
-    """See interfaces.ScheduleInterface. `shapes` are the timed shapes, against which proposals are checked."""
+    """See interfaces.ScheduleInterface. `shapes` are the timed shapes, against which proposals are checked; `scheme` is
+    the name of a bilinear scheme to build kernels from.
+    """
 
-    def __init__(self, machine: Machine, threads: ThreadClass, shapes: Sequence[Shape] = (ORIGINAL,)) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        threads: ThreadClass,
+        shapes: Sequence[Shape] = (ORIGINAL,),
+        scheme: str | None = None,
+    ) -> None:
+        self.scheme = scheme
         self.machine = machine
         self.threads = threads
         self.shapes = tuple(shapes)
 
     def lanes(self) -> list[Space]:
-        """The search spaces: the fastest family first, then those that differ in tier, vector unit or algorithm."""
+        """The search spaces: that of the scheme, if there is one; the fastest family; those of other tiers and vector
+        units.
+        """
         found = [space(self.machine, self.threads)]
         if found[0].base.family != "packed":
             found.append(space(self.machine, self.threads, family="packed"))
         if found[0].base.isa == "avx512":
             found.append(space(self.machine, self.threads, family="packed_intrinsics", isa="avx2"))
+        if self.scheme is not None:
+            found.insert(0, recursive_space(self.machine, self.threads, self.scheme, self.shapes))
         return found
 
     def key(self, schedule: JsonObject) -> str:

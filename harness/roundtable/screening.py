@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from harness.candidate import Tier
+from harness.roundtable.conversation.interfaces import RenderedKernel
 
 if TYPE_CHECKING:
-    from harness.judge.worker.calls import Program
+    from harness.clock.worker_pair import Rival
+    from harness.judge.scheme_levels import SchemeLevels
     from harness.pipeline import SharedTools
 
 
@@ -19,20 +20,32 @@ class Screening:
     def __init__(self, shared: SharedTools) -> None:
         self.shared = shared
 
-    def __call__(self, kernels: Sequence[tuple[str, Tier]]) -> list[float | None]:
+    def __call__(self, kernels: Sequence[RenderedKernel]) -> list[float | None]:
         from harness.clock.screening import screen
 
         with ThreadPoolExecutor(len(self.shared.machine.cores), thread_name_prefix="compile") as pool:
-            programs = list(pool.map(lambda kernel: self._compiled(*kernel), kernels))
-        usable = [program for program in programs if program is not None]
+            built = list(pool.map(self._compiled, kernels))
+        usable = [one for one in built if one is not None]
         ratios = iter(screen(usable, self.shared.settings.threads or "1", self.shared.clock))
-        return [None if program is None else next(ratios) for program in programs]
+        return [None if one is None else next(ratios) for one in built]
 
-    def _compiled(self, source: str, tier: Tier) -> Program | None:
+    def _compiled(self, kernel: RenderedKernel) -> Rival | None:
+        from harness.clock.worker_pair import Rival
         from harness.compile import rustc
         from harness.judge.worker.calls import Abi, Program
 
-        built = rustc.compile_kernel(source, tier, self.shared.tools)
+        built = rustc.compile_kernel(kernel.source, kernel.tier, self.shared.tools)
         if not isinstance(built, rustc.CompiledKernel):
             return None
-        return Program(built.path, built.symbol, Abi.KERNEL)
+        return Rival(built.symbol, Program(built.path, built.symbol, Abi.KERNEL), self._levels(kernel))
+
+    def _levels(self, kernel: RenderedKernel) -> SchemeLevels:
+        """The levels of the declared scheme at every shape: the judge has not looked yet how many it shows where."""
+        from harness.candidate import DeclaredScheme
+        from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
+
+        if kernel.scheme is None:
+            return CLASSICAL
+        declared = DeclaredScheme.model_validate(kernel.scheme)
+        levels = declared.levels * declared.halvings
+        return SchemeLevels(dict.fromkeys(self.shared.clock.suite, levels), declared)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from harness.candidate import ThreadClass
+from harness.errors import UserError
 from harness.machine import Machine
 from harness.schedule.analytical import first
 from harness.schedule.families import FAMILIES
 from harness.schedule.model import Packing, Schedule, knob_distance
+from harness.shapes import Shape
 
 Choice = str | int | bool
+# Knobs that are fields of Schedule.bilinear, and the cut-offs worth trying.
+_RECURSION = ("levels", "cutoff")
+_CUTOFFS = (256, 512, 1024, 2048, 4096)
 
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One dimension of the search: a field of Schedule, or "tile" for mr and nr together, and its ordered choices."""
+    """One dimension of the search and its ordered choices: a field of Schedule, "tile" for mr and nr together, or
+    "levels" or "cutoff" of its recursion.
+    """
 
     name: str
     choices: tuple[Choice, ...]
@@ -40,6 +48,8 @@ class Space:
             if name == "tile":
                 mr, _, nr = str(choice).partition("x")
                 values |= {"mr": int(mr), "nr": int(nr)}
+            elif name in _RECURSION:
+                values["bilinear"] = values["bilinear"] | {name: choice}
             else:
                 values[name] = choice
         return Schedule.model_validate(values).normalise()
@@ -50,7 +60,8 @@ class Space:
 
 
 def _nearest(knob: Knob, schedule: Schedule) -> Choice:
-    value: Choice = schedule.tile if knob.name == "tile" else getattr(schedule, knob.name)
+    source = schedule.bilinear if knob.name in _RECURSION else schedule
+    value: Choice = schedule.tile if knob.name == "tile" else getattr(source, knob.name)
     if value in knob.choices:
         return value
     if isinstance(value, int):
@@ -100,3 +111,24 @@ def space(
         knobs += [Knob("tasks_per_thread", (1, 2, 4)), Knob("parallel_edge", (96, 128, 160, 224))]
         knobs += [Knob("split", ("grid", "rows", "cols"))] if chosen == "packed_intrinsics" else []
     return Space(base=base, knobs=tuple(knobs))
+
+
+def recursive_space(machine: Machine, threads: ThreadClass, scheme: str, shapes: Sequence[Shape]) -> Space:
+    """The search space of a bilinear scheme, by name, around the fastest packed kernel.
+
+    Raises UserError when no shape is large enough for a recursion to be worth trying.
+    """
+    largest = max(min(shape) for shape in shapes)
+    cutoffs = tuple(cutoff for cutoff in _CUTOFFS if cutoff <= largest)
+    if not cutoffs:
+        raise UserError(
+            f"no shape of the suite has {_CUTOFFS[0]} or more in every extent, so a fast scheme cannot pay; choose "
+            "larger shapes with --suite"
+        )
+    inner = space(machine, threads)
+    bilinear = {"scheme": scheme, "levels": 1, "cutoff": cutoffs[-1], "inner": inner.base.family}
+    base = Schedule.model_validate(inner.base.model_dump() | {"family": "bilinear", "bilinear": bilinear})
+    own = (Knob("cutoff", cutoffs), Knob("levels", (1, 2)))
+    return Space(
+        base=base, knobs=(*own, *(knob for knob in inner.knobs if knob.name in ("tile", "kc", "nc")))
+    )

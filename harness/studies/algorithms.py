@@ -44,12 +44,12 @@ GOALS = (
     ("3x3x4", Ring.INTEGERS, 29, 60),
     ("3x3x5", Ring.INTEGERS, 36, 60),
     ("3x4x4", Ring.INTEGERS, 38, 90),
-    ("4x4x4", Ring.Z2, 47, 300),
+    ("4x4x4", Ring.Z2, 47, 180),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReachedRank:
     """One search: the rank that it reached, and what that took."""
 
     form: str
@@ -78,7 +78,9 @@ class Quiet:
         """See Watcher."""
 
 
-def searched(goal: tuple[str, Ring, int, int], seed: int, threads: int, folder: Path, program: Path) -> Found:
+def searched(
+    goal: tuple[str, Ring, int, int], seed: int, threads: int, folder: Path, program: Path
+) -> ReachedRank:
     """Search one format; the time is that of the whole search, without formats that were left before."""
     form, ring, known, limit_s = goal
     began_s = time.monotonic()
@@ -90,7 +92,7 @@ def searched(goal: tuple[str, Ring, int, int], seed: int, threads: int, folder: 
         raise UserError(f"{form}: nothing was found in {limit_s} s")
     scheme, cost = stage.best.scheme, scheme_cost(stage.best.scheme)
     flips = sum(one.flips for one in search.stages)
-    return Found(
+    return ReachedRank(
         form,
         ring.value,
         known,
@@ -108,7 +110,7 @@ def searched(goal: tuple[str, Ring, int, int], seed: int, threads: int, folder: 
     )
 
 
-def page(found: Sequence[Found], facts: JsonObject) -> str:
+def page(found: Sequence[ReachedRank], facts: JsonObject) -> str:
     """The text of results/algorithms.md."""
     from tabulate import tabulate
 
@@ -127,8 +129,8 @@ def page(found: Sequence[Found], facts: JsonObject) -> str:
         "# Algorithms found here\n\n"
         "Bilinear schemes ⟨m,k,n;r⟩ that `python -m harness.schedule.discover` finds on this machine, from the "
         "classical algorithm of 2x2x2 on. Each was proved: over the integers or rationals in exact arithmetic, or "
-        "modulo 2 where the table says so. A search ends when it reaches the best known rank. Nonzero coefficients, additions with "
-        "shared sums and error growth are the least over the runs of the lowest rank.\n\n"
+        "modulo 2 where the table says so. A search ends when it reaches the best known rank. Nonzero coefficients, "
+        "additions with shared sums and error growth are the least over the runs of the lowest rank.\n\n"
         + tabulate(rows, headers=head, tablefmt="github", disable_numparse=True)
         + f"\n\n- all formats over the integers, one after the other: median {statistics.median(total):.0f} s\n"
         + "".join(f"- {name}: {value}\n" for name, value in facts.items())
@@ -136,15 +138,15 @@ def page(found: Sequence[Found], facts: JsonObject) -> str:
     )
 
 
-def _seeds(found: Sequence[Found]) -> list[int]:
+def _seeds(found: Sequence[ReachedRank]) -> list[int]:
     return sorted({one.seed for one in found})
 
 
-def _ring(own: Sequence[Found]) -> str:
+def _ring(own: Sequence[ReachedRank]) -> str:
     return ", ".join(sorted({one.held_in for one in own}))
 
 
-def _figures(own: Sequence[Found]) -> list[str]:
+def _figures(own: Sequence[ReachedRank]) -> list[str]:
     lowest = min(one.rank for one in own)
     best = [one for one in own if one.rank == lowest]
     seconds = [one.seconds for one in own]
@@ -179,7 +181,7 @@ def _study(parsed: argparse.Namespace, say: Announce) -> None:
     if parsed.seeds < 1:
         raise UserError("--seeds takes 1 or more")
     file = parsed.results / "algorithms.json"
-    found = [Found(**one) for one in json.loads(file.read_text())["runs"]] if file.exists() else []
+    found = [ReachedRank(**one) for one in json.loads(file.read_text())["runs"]] if file.exists() else []
     threads = parsed.threads or len(usable_cores())
     facts: JsonObject = {"machine": read().description, "threads": threads}
     program = walker_binary(say)

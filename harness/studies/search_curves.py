@@ -72,7 +72,7 @@ def arms(judged: int) -> list[Arm]:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SearchRun:
     """One evolution: for each verdict the minutes since its start, and the ratio to BLAS over the suite or None."""
 
     arm: str
@@ -102,7 +102,7 @@ class Study:
         self.shared = SharedTools(settings, say)
         self.schedules = ScheduleAdapter(self.shared.machine, 1, self.shared.clock.suite)
 
-    def run(self, arm: Arm, seed: int) -> Run:
+    def run(self, arm: Arm, seed: int) -> SearchRun:
         """One evolution in an empty folder with an empty memory."""
         from harness.memory.kernels import open_memory
 
@@ -140,10 +140,10 @@ class Study:
                 screen=Screening(self.shared) if arm.shortlist > 1 else None,
             )
             asyncio.run(evolve(settings, services, f"run{seed}"))
-        return Run(arm.name, seed, tuple(minutes), tuple(ratios))
+        return SearchRun(arm.name, seed, tuple(minutes), tuple(ratios))
 
 
-def page(runs: Sequence[Run], facts: JsonObject) -> str:
+def page(runs: Sequence[SearchRun], facts: JsonObject) -> str:
     """The text of results/search-curves.md."""
     from tabulate import tabulate
 
@@ -193,7 +193,7 @@ def _verdicts(reached: Sequence[int | None], judged: int) -> str:
     return f"{text} ({len(found)} of {len(reached)} runs)"
 
 
-def curves(runs: Sequence[Run]) -> list[Curve]:
+def curves(runs: Sequence[SearchRun]) -> list[Curve]:
     """One curve for each arm: its runs' verdicts, minutes and best ratios so far."""
     return [
         Curve(
@@ -203,13 +203,13 @@ def curves(runs: Sequence[Run]) -> list[Curve]:
     ]
 
 
-def load(path: Path) -> list[Run]:
+def load(path: Path) -> list[SearchRun]:
     """The runs of an earlier call; none when there is no file. Raises UserError when it cannot be read."""
     if not path.exists():
         return []
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        return [Run(r["arm"], r["seed"], tuple(r["minutes"]), tuple(r["ratios"])) for r in plain]
+        return [SearchRun(r["arm"], r["seed"], tuple(r["minutes"]), tuple(r["ratios"])) for r in plain]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a file of this study ({error}); move it away to begin anew") from None
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from harness.clock import screening
 from harness.clock.pairs import Pair, Plan, Samples
 from harness.clock.screening import ROUNDS, screen
+from harness.clock.worker_pair import Rival
+from harness.judge.scheme_levels import SchemeLevels
 from harness.shapes import Shape
 from harness.verdict import At, Gate, Timeout
 
@@ -38,7 +40,7 @@ class SimulatedSession:
     def for_suite(self, budget_s: float) -> float:
         return budget_s
 
-    def race(self, plan: Plan, program: Any, threads: int) -> Any:
+    def race(self, plan: Plan, program: Any, threads: int, levels: SchemeLevels) -> Any:
         index, ratio = program
         self.processes[index] = self.processes.get(index, 0) + plan.max_processes
         if ratio is None:
@@ -49,7 +51,7 @@ class SimulatedSession:
 
 def screened(ratios: list[float | None]) -> tuple[list[float | None], dict[int, int]]:
     session = SimulatedSession()
-    found = screen(list(enumerate(ratios)), "1", session)  # type: ignore[arg-type]
+    found = screen([Rival("", one) for one in enumerate(ratios)], "1", session)  # type: ignore[arg-type]
     return found, session.processes
 
 

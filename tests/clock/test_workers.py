@@ -20,6 +20,7 @@ from harness.clock.data import ExactData, RealData, TurnData
 from harness.clock.measure import PEAK_TRIES
 from harness.clock.session import ClockSession
 from harness.clock.statistics import RatioInterval
+from harness.clock.worker_pair import Rival
 from harness.compile import toolchain
 from harness.compile.crates import ExternCrates
 from harness.compile.tools import Tools
@@ -324,7 +325,8 @@ def test_screening_orders_kernels_and_gives_wrong_ones_no_ratio(clock: ClockSess
     """In the order given: one that does everything thrice, one that leaves C alone, an honest one, one that crashes."""
     bodies = (f"{TWICE}; right(m, k, n, std::hint::black_box(a), b, c)", "", support.NAIVE, "panic!()")
     programs = [Program(support.library(body), "harness_matmul", Abi.KERNEL) for body in bodies]
-    thrice, idle, honest, crashed = screening.screen(programs, "1", clock)
+    kernels = [Rival("kernel", program) for program in programs]
+    thrice, idle, honest, crashed = screening.screen(kernels, "1", clock)
     assert idle is None
     assert crashed is None
     assert thrice is not None

@@ -83,6 +83,7 @@ def test_a_kernel_with_a_scheme_is_asked_about_further_shapes() -> None:
     assert (levels.at(known), levels.at(new), asked) == (0, 1, [new])
     assert SchemeLevels({known: 0}, ask=ask).asked_at((new,)).at(new) == 0
     assert asked == [new]
+    assert SchemeLevels({known: 0}, ask=ask).asked_at((new,), classical_too=True).at(new) == 1
 
 
 def test_a_saving_needs_levels_and_ends_with_three() -> None:

@@ -23,7 +23,7 @@ from harness.schedule.discover.__main__ import main
 from harness.schedule.discover.formats import Format, extended, reordered, route
 from harness.schedule.discover.found import Discovery, Ring, known, load, ring_of
 from harness.schedule.discover.lifting import lift
-from harness.schedule.discover.walker import Progress, Walker, from_line, to_line
+from harness.schedule.discover.walker import FlipCount, Walker, from_line, to_line
 from harness.schedule.model import Bilinear, Schedule
 from harness.schedule.recursive import render_recursion
 
@@ -125,7 +125,7 @@ def test_the_walker_reports_schemes_that_hold_modulo_2_and_its_speed(walker: Pat
     flips = 0
     with Walker(walker, [compose.classical(2, 2, 2)], Format(2, 2, 2), seed=1, threads=1) as walking:
         for news in walking.news(float("inf")):
-            if isinstance(news, Progress):
+            if isinstance(news, FlipCount):
                 flips = news.flips
                 if news.best == 7 and flips > 0:
                     break

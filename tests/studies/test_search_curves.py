@@ -10,10 +10,10 @@ import pytest
 
 from harness.errors import UserError
 from harness.studies.curves_picture import picture
-from harness.studies.search_curves import Run, curves, load, main, page
+from harness.studies.search_curves import SearchRun, curves, load, main, page
 
-SLOW = Run("random", 1, (0.1, 0.2, 0.3, 0.4), (0.5, None, 0.9, 0.8))
-FAST = Run("tuner", 1, (0.3, 0.5), (None, 1.0))
+SLOW = SearchRun("random", 1, (0.1, 0.2, 0.3, 0.4), (0.5, None, 0.9, 0.8))
+FAST = SearchRun("tuner", 1, (0.3, 0.5), (None, 1.0))
 
 
 def test_the_best_so_far_never_falls_and_ignores_rejections() -> None:
@@ -39,7 +39,7 @@ def test_a_curve_over_minutes_begins_with_its_first_verdict() -> None:
 
 
 def test_the_picture_is_xml_with_a_line_for_each_arm_in_both_panels() -> None:
-    root = ElementTree.fromstring(picture(curves([SLOW, FAST, Run("alone", 1, (0.1,), (0.9,))])))
+    root = ElementTree.fromstring(picture(curves([SLOW, FAST, SearchRun("alone", 1, (0.1,), (0.9,))])))
     space = "{http://www.w3.org/2000/svg}"
     titles = [element.text for element in root.iter(f"{space}title")]
     assert titles.count("random") == titles.count("tuner") == titles.count("alone") == 2

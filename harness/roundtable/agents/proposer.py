@@ -13,6 +13,7 @@ from harness.minds.protocol import Trial, Tuned, Tuner
 from harness.roundtable.agents import context, proposing
 from harness.roundtable.agents.base import BaseMatMulAgent
 from harness.roundtable.agents.duplicates import TriedProposals
+from harness.roundtable.conversation.interfaces import RenderedKernel
 from harness.roundtable.conversation.messages import (
     GaveUp,
     ProposalSlot,
@@ -106,7 +107,7 @@ class ProposerAgent(BaseMatMulAgent):
             return listed[able[0] if able else 0], []
         began_s = time.monotonic()
         with interruptible():
-            timed = screen([(schedules.render(proposals[i]), schedules.tier(proposals[i])) for i in able])
+            timed = screen([self._rendered(proposals[i]) for i in able])
         ratios = dict(zip(able, timed, strict=True))
         chosen = max(able, key=lambda i: ratios[i] or 0.0)
         told = ", ".join("wrong" if ratio is None else f"{ratio:.3f}" for ratio in timed)
@@ -114,6 +115,11 @@ class ProposerAgent(BaseMatMulAgent):
         self.table.say(f"proposer: {turn}: {len(able)} schedules timed briefly in {seconds:.0f} s: {told}")
         others = [Screened(schedule=listed[i].schedule, ratio=ratios[i]) for i in able if i != chosen]
         return listed[chosen], others
+
+    def _rendered(self, proposal: JsonObject) -> RenderedKernel:
+        schedules = self.table.schedules
+        source, tier = schedules.render(proposal), schedules.tier(proposal)
+        return RenderedKernel(source, tier, schedules.declared_scheme(proposal))
 
     def _related(self, why: str) -> list[str]:
         """The passages most relevant to the tuner's step, for readers of the kernel; the tuner does not use them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from harness.candidate import Candidate, Tier
@@ -11,9 +12,20 @@ from harness.machine import Machine
 from harness.verdict import Accepted, Verdict
 
 Judge: TypeAlias = Callable[[Candidate], Verdict]
-# Times kernels, given as source and tier, briefly: the ratio to BLAS of each, None for one that does not compile or is
-# wrong. Blocks, because it needs the machine for itself.
-Screen: TypeAlias = Callable[[Sequence[tuple[str, Tier]]], Sequence[float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedKernel:
+    """A kernel.rs, its tier, and the [scheme] that its candidate.toml would declare."""
+
+    source: str
+    tier: Tier
+    scheme: JsonObject | None = None
+
+
+# Times kernels briefly: the ratio to BLAS of each, None for one that does not compile or is wrong. Blocks, because it
+# needs the machine for itself.
+Screen: TypeAlias = Callable[[Sequence[RenderedKernel]], Sequence[float | None]]
 
 
 class RememberedKernel(Protocol):

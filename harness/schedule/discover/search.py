@@ -15,13 +15,15 @@ from harness.schedule.bilinear.scheme import Scheme, holds_modulo_2
 from harness.schedule.discover.formats import MOST_PRODUCTS, Format, extended, reordered, route
 from harness.schedule.discover.found import Discovery, Ring, known, nonzero, ring_of
 from harness.schedule.discover.lifting import lift
-from harness.schedule.discover.walker import Progress, Walker
+from harness.schedule.discover.walker import FlipCount, Walker
 
 # A format on the way is left when nothing new came for this share of the time until the last new rank, and at least for
 # so many seconds per product of its classical algorithm. The wanted format itself, and one whose lowest rank does not
 # hold in the wanted ring yet, get more of both.
 PATIENCE, LEAST_S = 2.0, 0.15
 LAST_PATIENCE, LAST_LEAST_S = 4.0, 0.3
+# Rounds without a lower rank after which a search ends.
+ROUNDS = 2
 # Schemes of the lowest rank that are kept for the next format, and how many of a rank are lifted whatever they weigh.
 KEPT, LIFTED_AT_LEAST = 64, 12
 
@@ -49,6 +51,7 @@ class Stage:
 
     form: Format
     rank: int
+    starts: list[Scheme]
     binary: list[Scheme] = field(default_factory=list)
     best: Discovery | None = None
     # Schemes of the best rank that hold in the wanted ring.
@@ -95,10 +98,25 @@ class Search:
         self.stages: list[Stage] = []
 
     def run(self) -> Stage:
-        """Search along the route; the stage of the wanted format. Raises UserError for a start that does not fit.
+        """Search along the route, again and again; the last stage of the wanted format, with the best that is known.
 
-        What was proved is in files at once, so that it can be ended at any moment.
+        It ends at the target, at the time limit, or without a target after ROUNDS rounds without a lower rank. What was
+        proved is in files at once, so that it can be ended at any moment. Raises UserError for a start that does not
+        fit.
         """
+        lowest, idle = None, 0
+        while True:
+            stage = self._round(fresh=lowest is not None)
+            rank = stage.rank if stage.best is None else stage.best.scheme.rank
+            idle = 0 if lowest is None or rank < lowest else idle + 1
+            lowest = rank
+            given_up = idle >= ROUNDS and self.request.target is None
+            if given_up or time.monotonic() > self.until_s or self._is_done(stage, last=True):
+                self._save_as_wanted(stage)
+                return stage
+
+    def _round(self, fresh: bool) -> Stage:
+        """Once along the route. A fresh round searches the formats on the way anew, for other schemes to start from."""
         steps = route(self.request.wanted)
         starts = self._given_start()
         before: list[Scheme] = []
@@ -108,14 +126,13 @@ class Search:
             limit_s = (self.until_s - time.monotonic()) * weights[0] / sum(weights)
             stage = self._begin(form, before, starts if last else [])
             self.stages.append(stage)
-            # A format on the way that an earlier search has left is not searched again.
-            skipped = not last and stage.file is not None
+            # The first round takes what an earlier search has left for a format on the way.
+            skipped = not fresh and not last and stage.file is not None
             if not skipped and not self._is_done(stage, last):
                 self._walk(stage, min(self.until_s, time.monotonic() + limit_s), last)
             if stage.best is not None and stage.file is None:
                 self._save(stage, stage.best)
             before = stage.proved or stage.binary
-        self._save_as_wanted(self.stages[-1])
         return self.stages[-1]
 
     def _save_as_wanted(self, stage: Stage) -> None:
@@ -143,7 +160,7 @@ class Search:
         starts = starts or [compose.classical(*form)]
         starts = [scheme for scheme in starts if scheme.rank <= MOST_PRODUCTS]
         rank = min(scheme.rank for scheme in starts)
-        stage = Stage(form, rank + 1)
+        stage = Stage(form, rank + 1, starts)
         mine = next((one for one in earlier if self._fits(one.ring)), None)
         if mine is not None:
             stage.best, stage.file = mine, self.request.folder / f"{mine.name}.json"
@@ -155,17 +172,16 @@ class Search:
     def _walk(self, stage: Stage, deadline_s: float, last: bool) -> None:
         """Walk from the stage's schemes until the deadline, the target, or for too long without a new rank."""
         seed, threads = self.rng.getrandbits(48), self.request.threads
-        with Walker(self.program, stage.binary, stage.form, seed, threads) as walker:
+        with Walker(self.program, stage.starts, stage.form, seed, threads) as walker:
             for news in walker.news(deadline_s):
-                if isinstance(news, Progress):
+                if isinstance(news, FlipCount):
                     stage.flips = news.flips
                     self.say.progress(stage)
                     self._lift_one(stage)
                 else:
                     self._take(stage, news)
-                # A search with a target goes on until its limit.
-                given_up = stage.is_stale(last) and not (last and self.request.target is not None)
-                if given_up or time.monotonic() > deadline_s or self._is_done(stage, last):
+                late = time.monotonic() > deadline_s
+                if late or stage.is_stale(last) or self._is_done(stage, last):
                     break
 
     def _is_done(self, stage: Stage, last: bool) -> bool:

@@ -22,7 +22,7 @@ FLIPS, PLUS_AFTER, SLACK = 10_000_000, 10_000, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FlipCount:
     """Flips so far, and the lowest rank."""
 
     flips: int
@@ -30,7 +30,7 @@ class Progress:
 
 
 # A scheme with coefficients 0 and 1 that should hold modulo 2, or the progress.
-News: TypeAlias = "Scheme | Progress"
+News: TypeAlias = "Scheme | FlipCount"
 
 
 def to_line(scheme: Scheme) -> str:
@@ -111,7 +111,7 @@ class Walker:
         first, _, second = text.partition(" ")
         try:
             if kind == "flips":
-                return Progress(int(first), int(second))
+                return FlipCount(int(first), int(second))
             if kind == "scheme":
                 return from_line(second, self.form, f"found_{self.form}")
         except ValueError:
