@@ -37,11 +37,11 @@ def discover(form: str, shared: SharedTools, say: Announce) -> str:
     from harness.schedule.bilinear.schemes import FOUND
     from harness.schedule.discover.formats import parse
     from harness.schedule.discover.found import Ring
-    from harness.schedule.discover.search import Request, Search
+    from harness.schedule.discover.search import Search, SearchRequest
 
     wanted = parse(form)
     seed = shared.settings.seed if shared.settings.seed is not None else 1
-    request = Request(wanted, Ring.INTEGERS, SEARCH_S, seed, len(shared.machine.cores), FOUND)
+    request = SearchRequest(wanted, Ring.INTEGERS, SEARCH_S, seed, len(shared.machine.cores), FOUND)
     best = Search(request, walker_binary(say), _Lines(say)).run().best
     if best is None or best.scheme.rank >= wanted.products:
         raise UserError(f"--discover {form}: no scheme with fewer than {wanted.products} products was found")

@@ -25,10 +25,10 @@ from harness.places import ROOT
 from harness.schedule.bilinear.scheme_cost import scheme_cost, shared_additions
 from harness.schedule.discover.formats import parse
 from harness.schedule.discover.found import Ring, nonzero
-from harness.schedule.discover.search import Request, Search, Stage
+from harness.schedule.discover.search import Search, SearchRequest, Stage
 
-# Format, ring, best known rank in that ring (status tables of FastMatrixMultiplication and ternary_flip_graph, July
-# 2026), and seconds after which a search ends.
+# Format, ring, best known rank in that ring (from the status tables of dronperminov's collections, July 2026), and
+# seconds after which a search ends.
 GOALS = (
     ("2x2x2", Ring.INTEGERS, 7, 20),
     ("2x2x3", Ring.INTEGERS, 11, 20),
@@ -84,7 +84,7 @@ def searched(
     """Search one format; the time is that of the whole search, without formats that were left before."""
     form, ring, known, limit_s = goal
     began_s = time.monotonic()
-    request = Request(parse(form), ring, limit_s, seed, threads, folder, target=known)
+    request = SearchRequest(parse(form), ring, limit_s, seed, threads, folder, target=known)
     search = Search(request, program, Quiet())
     stage = search.run()
     seconds = time.monotonic() - began_s

@@ -14,7 +14,7 @@ from harness.machine import usable_cores
 from harness.schedule.bilinear.schemes import FOUND
 from harness.schedule.discover.formats import Format, parse
 from harness.schedule.discover.found import Ring, load
-from harness.schedule.discover.search import Request, Search, Stage
+from harness.schedule.discover.search import Search, SearchRequest, Stage
 from harness.visible import shown_in
 
 _RINGS = {"z2": Ring.Z2, "ternary": Ring.TERNARY, "integers": Ring.INTEGERS}
@@ -68,7 +68,7 @@ def _search(parsed: argparse.Namespace) -> int:
     for option, value in (("--seconds", parsed.seconds), ("--threads", threads)):
         if not value > 0:
             raise UserError(f"{option} {value:g}: more than 0 is needed")
-    request = Request(
+    request = SearchRequest(
         wanted,
         _RINGS[parsed.field],
         parsed.seconds,

@@ -29,7 +29,7 @@ KEPT, LIFTED_AT_LEAST = 64, 12
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SearchRequest:
     """What to search. `seconds` is the limit for the whole route; `target` ends the search at that rank.
 
     `ring` is Z2, TERNARY or INTEGERS, which here includes fractions: the ring in which the result must hold.
@@ -91,7 +91,7 @@ class Watcher(Protocol):
 class Search:
     """One search; `stages` are those of the formats on the route so far."""
 
-    def __init__(self, request: Request, program: Path, say: Watcher) -> None:
+    def __init__(self, request: SearchRequest, program: Path, say: Watcher) -> None:
         self.request, self.program, self.say = request, program, say
         self.rng = random.Random(request.seed)
         self.until_s = time.monotonic() + request.seconds
