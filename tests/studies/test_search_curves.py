@@ -11,6 +11,7 @@ import pytest
 from harness.errors import UserError
 from harness.studies.curves_picture import picture
 from harness.studies.search_curves import SearchRun, curves, load, main, page
+from tests.conftest import ROOT
 
 SLOW = SearchRun("random", 1, (0.1, 0.2, 0.3, 0.4), (0.5, None, 0.9, 0.8))
 FAST = SearchRun("tuner", 1, (0.3, 0.5), (None, 1.0))
@@ -60,3 +61,11 @@ def test_a_call_goes_on_with_the_runs_of_an_earlier_one(tmp_path: Path) -> None:
 def test_bad_numbers_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().out == "error: --seeds takes 1 or more, --judged 3 or more\n"
+
+
+def test_the_committed_curves_match_their_record() -> None:
+    results = ROOT / "results"
+    record = json.loads((results / "search-curves.json").read_text())
+    runs = load(results / "search-curves.json")
+    assert (results / "search-curves.md").read_text() == page(runs, record["facts"])
+    assert (results / "search-curves.svg").read_text() == picture(curves(runs))
