@@ -19,9 +19,9 @@ from harness.verdict import Gate
 from tests.judge.fakes import Kernel, examination_for, honest, naive, strassen
 
 
-def shown(kernel: Kernel, shape: Shape) -> int:
+def shown(kernel: Kernel, shape: Shape, seed: int = 7) -> int:
     with KernelRunner(examination_for(kernel), Gate.VALUES) as runner:
-        return levels_shown(runner, shape, 7)
+        return levels_shown(runner, shape, seed)
 
 
 @pytest.mark.parametrize("kernel", [honest, naive])
@@ -59,6 +59,25 @@ def test_one_common_scale_spreads_to_every_row() -> None:
         c[...] = x.astype(np.float64) @ b
 
     assert shown(fixed_point, Shape(64, 64, 64)) == 6
+
+
+def test_a_slow_scheme_that_pads_is_seen_by_the_halves_of_the_highest_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Six rows and columns are in the second block of the first level; single rows seldom are among them."""
+    monkeypatch.setattr("harness.judge.mixing.PICKS_TIME_S", -1.0)
+    one_level = strassen(1, 4)
+
+    def padded(a: F32, b: F32, c: F32) -> None:
+        m, k, n = len(a), len(b), b.shape[1]
+        whole = [np.zeros((128, 128), np.float32) for _ in range(3)]
+        whole[0][:m, :k], whole[1][:k, :n] = a, b
+        one_level(*whole)
+        c[:] = whole[2][:m, :n]
+
+    for seed in range(6):
+        assert shown(padded, Shape(70, 16, 70), seed) == 1
+        assert shown(honest, Shape(70, 16, 70), seed) == 0
 
 
 def test_what_was_shown_is_granted_at_that_shape_only() -> None:
