@@ -114,6 +114,7 @@ class Scene:
         minds: Any = builtin,
         library: Any = None,
         screen: Screen | None = None,
+        scheme: str | None = None,
         **changes: Any,
     ) -> EvolutionResult:
         services = Services(
@@ -121,7 +122,7 @@ class Scene:
             minds=minds,
             memory=self.memory,
             library=library,
-            schedules=ScheduleAdapter(AVX2, 1),
+            schedules=ScheduleAdapter(AVX2, 1, scheme=scheme),
             machine=AVX2,
             say=self.said.append,
             toolchain="rustc 1.95.0",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.memory.kernels import open_memory
 from harness.minds.tuner import BuiltinTuner
 from harness.roundtable import discovery
 from harness.roundtable.schedule_adapter import ScheduleAdapter
@@ -17,7 +18,7 @@ from harness.schedule.render import render
 from harness.schedule.space import recursive_space
 from harness.shapes import Shape
 from tests.conftest import shared_tools_in
-from tests.roundtable.support import AVX2
+from tests.roundtable.support import AVX2, Scene, proposal, scripted
 
 LARGE = (Shape(512, 512, 512), Shape(2048, 2048, 2048))
 
@@ -61,3 +62,15 @@ def test_what_cannot_pay_or_be_searched_is_one_line(tmp_path: Path) -> None:
         recursive_space(AVX2, 1, "strassen", (Shape(64, 64, 64), Shape(8, 4096, 4096)))
     with pytest.raises(UserError, match="too large for the search"):
         discovery.discover("9x9x9", shared_tools_in(tmp_path), lambda line: None)
+
+
+def test_a_language_model_is_told_of_the_scheme(tmp_path: Path) -> None:
+    with open_memory(str(tmp_path / "memory")) as memory:
+        scene = Scene(tmp_path, memory)
+        scene.run(generate=1, minds=scripted([proposal(mr=6, nr=16)]), scheme="strassen")
+        plain = Scene(tmp_path / "plain", memory)
+        plain.run(generate=1, minds=scripted([proposal(mr=6, nr=16, kc=192)]), run_id="r2")
+    (asked,) = (line for line in scene.lines("r1", "transcript") if "prompt" in line)
+    assert "The bilinear scheme strassen was found and proved" in asked["prompt"]
+    (asked,) = (line for line in plain.lines("r2", "transcript") if "prompt" in line)
+    assert "bilinear scheme" not in asked["prompt"]

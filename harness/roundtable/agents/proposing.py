@@ -91,6 +91,7 @@ def parts(table: Table, message: ProposeRequest) -> list[Part]:
     refused = "\n".join(f"- {reason}" for reason in message.sent_back[-6:])
     return [
         Part("machine", _machine(table), 2),
+        Part("scheme", _scheme(table), 2),
         Part("passages", _passages(table), 6),
         Part("latest kernels", _latest(table), 7),
         Part("best kernels", _best(table, message.turn.slot), 3),
@@ -119,6 +120,16 @@ def _machine(table: Table) -> str:
         f"The machine: {machine.cpu}, {machine.arch}, vector unit {machine.vector} ({', '.join(machine.isa)}), L1 "
         f"{machine.l1d_bytes >> 10} KiB, L2 {machine.l2_bytes >> 10} KiB, L3 {machine.l3_bytes >> 10} KiB, "
         f"{table.threads} thread(s). Times are compared with its BLAS: ratio 1.00 is as fast, more is faster."
+    )
+
+
+def _scheme(table: Table) -> str:
+    name = table.schedules.scheme
+    if name is None:
+        return ""
+    return (
+        f"The bilinear scheme {name} was found and proved on this machine. Propose kernels of family bilinear with "
+        f'"scheme": "{name}": how many levels, from which cutoff, around which inner kernel?'
     )
 
 

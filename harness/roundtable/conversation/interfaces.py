@@ -115,6 +115,11 @@ class LibraryInterface(Protocol):
 class ScheduleInterface(Protocol):
     """From parameters to Rust, for one machine and one thread class."""
 
+    @property
+    def scheme(self) -> str | None:
+        """The name of the bilinear scheme that kernels are to be built from, if one was asked for."""
+        ...
+
     def key(self, schedule: JsonObject) -> str:
         """Equal for two schedules exactly if they give the same kernel."""
         ...
