@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=list(_RINGS),
         default="integers",
         help="coefficients of the result: z2 (modulo 2, of no use for kernels), ternary (-1, 0, 1), integers "
-        "(fractions, too) (default: integers)",
+        "(fractions as long as nothing better is found) (default: integers)",
     )
     parser.add_argument(
         "--seconds", type=float, default=120.0, help="limit for the whole search (default: 120)"

@@ -53,9 +53,9 @@ class Discovery:
         return f"found_{form}_{self.scheme.rank}" + ("_z2" if self.ring is Ring.Z2 else "")
 
     @property
-    def cost(self) -> tuple[int, float]:
-        """What is better at equal rank: fewer nonzero coefficients, then a smaller growth of errors."""
-        return nonzero(self.scheme), float(scheme_cost(self.scheme).growth)
+    def cost(self) -> tuple[bool, int, float]:
+        """What is better at equal rank: no fractions, fewer nonzero coefficients, then a smaller growth of errors."""
+        return self.ring is Ring.RATIONALS, nonzero(self.scheme), float(scheme_cost(self.scheme).growth)
 
     def as_data(self) -> JsonObject:
         """The file's content."""

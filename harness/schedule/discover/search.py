@@ -32,7 +32,8 @@ KEPT, LIFTED_AT_LEAST = 64, 12
 class SearchRequest:
     """What to search. `seconds` is the limit for the whole route; `target` ends the search at that rank.
 
-    `ring` is Z2, TERNARY or INTEGERS, which here includes fractions: the ring in which the result must hold.
+    `ring` is Z2, TERNARY or INTEGERS: where the result must hold. With INTEGERS, a scheme with fractions is kept until
+    one without is found.
     """
 
     wanted: Format
@@ -185,8 +186,10 @@ class Search:
                     break
 
     def _is_done(self, stage: Stage, last: bool) -> bool:
-        target = self.request.target
-        return last and target is not None and stage.best is not None and stage.best.scheme.rank <= target
+        target, best = self.request.target, stage.best
+        if not last or target is None or best is None:
+            return False
+        return best.scheme.rank <= target and best.ring is not Ring.RATIONALS
 
     def _take(self, stage: Stage, scheme: Scheme) -> None:
         """Keep a scheme that the walker has found."""
@@ -213,7 +216,7 @@ class Search:
         scheme = min(stage.waiting, key=nonzero)
         stage.waiting.remove(scheme)
         best = stage.best
-        lower = best is None or stage.rank < best.scheme.rank
+        lower = best is None or stage.rank < best.scheme.rank or best.ring is Ring.RATIONALS
         heavier = best is not None and nonzero(scheme) >= nonzero(best.scheme)
         if not lower and heavier and stage.tried >= LIFTED_AT_LEAST:
             stage.waiting = []
