@@ -27,6 +27,8 @@ from harness.shapes import Shape
 from harness.verdict import At, Crash, Gate, OutOfMemory, Panic, Wrong
 from tests.judge.fakes import examination_for, strassen
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_kernel_may_take_the_time_of_the_padded_square() -> None:
     assert time_limit_s(Shape(3, 1031, 5)) > 2 * 2048**3 / PADDED_FLOPS_PER_S

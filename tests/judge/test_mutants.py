@@ -24,6 +24,8 @@ from tests.judge.fakes import (
 )
 from tests.judge.mutants import MUTANTS, is_real, lab_of
 
+pytestmark = pytest.mark.slow
+
 
 def judge(examination: Examination) -> Rejection | None:
     """All three gates; the rejection, or None when the kernel passes."""

@@ -10,6 +10,8 @@ from harness.pipeline import SharedTools
 from tests.conftest import shared_tools_in
 from tests.judge.mutation import HONEST, SLIPS, SUITE, Fate, Mutant, judged, mutants, report
 
+pytestmark = pytest.mark.slow
+
 EVERY = list(mutants())
 # Another prime gives another sample; the whole campaign is `python -m tests.judge.mutation`.
 SAMPLE = list(islice(EVERY, 11, None, 71))

@@ -51,6 +51,7 @@ def other_path_at_edges(a: F32, b: F32, c: F32) -> None:
     c[:m, :n] = whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kernel", [naive, honest, wide_accumulator, pairwise, backwards, other_path_at_edges]
 )
@@ -58,6 +59,7 @@ def test_honest_kernels_pass(kernel: Kernel) -> None:
     assert judge(examination_for(kernel)) == "componentwise"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("levels", "smallest"), [(1, 2), (2, 16), (3, 2), (2, 200)])
 def test_fast_schemes_get_their_own_tier(levels: int, smallest: int) -> None:
     examination = examination_for(strassen(levels, smallest), timed_shapes=(Shape(256, 256, 256),))
