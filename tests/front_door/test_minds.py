@@ -12,22 +12,10 @@ import pytest
 
 from harness.candidate import load
 from tests.conftest import ROOT
+from tests.front_door.test_generate import QUICK
 
 # Whole sessions, or timings.
 pytestmark = pytest.mark.slow
-
-QUICK = (
-    "--suite",
-    "64x64x64",
-    "--clock-budget",
-    "2",
-    "--profile",
-    "quick",
-    "-p",
-    "no:cacheprovider",
-    "--shortlist",
-    "1",
-)
 
 
 def generate(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:

@@ -168,7 +168,7 @@ def prove(scheme: Scheme) -> Proof | Refutation:
     left, right, out = (np.array(f, dtype=kind) for f in (u, v, w))
     pairs = (left[:, :, None] * right[:, None, :]).reshape(scheme.rank, -1)
     got: ExactIntegers = pairs.T.dot(out)
-    wanted = _target(scheme).astype(kind) * unit
+    wanted = target(scheme).astype(kind) * unit
     wrong = np.flatnonzero((got != wanted).reshape(-1))
     if wrong.size == 0:
         return Proof(scheme, got.size)
@@ -182,7 +182,7 @@ def holds_modulo_2(scheme: Scheme) -> bool:
         return False
     left, right, out = (np.array(f, dtype=np.int64) & 1 for f in (u, v, w))
     pairs = (left[:, :, None] * right[:, None, :]).reshape(scheme.rank, -1)
-    return bool(((pairs.T.dot(out) - _target(scheme)) % 2 == 0).all())
+    return bool(((pairs.T.dot(out) - target(scheme)) % 2 == 0).all())
 
 
 def _refutation(scheme: Scheme, first: int, got: ExactIntegers, unit: int, failing: int) -> Refutation:
@@ -200,7 +200,7 @@ def _refutation(scheme: Scheme, first: int, got: ExactIntegers, unit: int, faili
     )
 
 
-def _target(scheme: Scheme) -> npt.NDArray[np.int64]:
+def target(scheme: Scheme) -> npt.NDArray[np.int64]:
     """The matrix multiplication tensor, [p=q][i=x][j=y], as an (m·k·k·n) × (m·n) matrix."""
     m, k, n = scheme.m, scheme.k, scheme.n
     tensor = np.zeros((m, k, k, n, m, n), dtype=np.int64)

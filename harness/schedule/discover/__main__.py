@@ -17,7 +17,7 @@ from harness.schedule.discover.found import Ring, load
 from harness.schedule.discover.search import Search, SearchRequest, Stage
 from harness.visible import shown_in
 
-_RINGS = {"z2": Ring.Z2, "ternary": Ring.TERNARY, "integers": Ring.INTEGERS}
+_FIELDS = (Ring.Z2, Ring.TERNARY, Ring.INTEGERS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("format", metavar="MxKxN", help="extents, for example 3x3x3")
     parser.add_argument(
         "--field",
-        choices=list(_RINGS),
+        choices=[ring.value for ring in _FIELDS],
         default="integers",
         help="coefficients of the result: z2 (modulo 2, of no use for kernels), ternary (-1, 0, 1), integers "
         "(fractions as long as nothing better is found) (default: integers)",
@@ -70,7 +70,7 @@ def _search(parsed: argparse.Namespace) -> int:
             raise UserError(f"{option} {value:g}: more than 0 is needed")
     request = SearchRequest(
         wanted,
-        _RINGS[parsed.field],
+        Ring(parsed.field),
         parsed.seconds,
         parsed.seed,
         threads,
@@ -97,9 +97,9 @@ class _Screen:
         if not sys.stdout.isatty() or time.monotonic() - self._shown_s < 0.2:
             return
         self._shown_s = time.monotonic()
-        speed = stage.flips / max(stage.seconds, 1e-9) / 1e6
         best = "none" if stage.best is None else str(stage.best.scheme.rank)
-        line = f"{stage.form}: {stage.rank} modulo 2, {best} proved, {stage.seconds:.0f} s, {speed:.1f} M flips/s"
+        speed = f"{stage.flips_per_s / 1e6:.1f} M flips/s"
+        line = f"{stage.form}: {stage.rank} modulo 2, {best} proved, {stage.seconds:.0f} s, {speed}"
         print(f"\r\x1b[K{line}", end="", flush=True)
 
     def _clear(self) -> None:
@@ -108,9 +108,10 @@ class _Screen:
 
 
 def _report(stage: Stage, wanted: Format, folder: Path) -> int:
-    speed = stage.flips / max(stage.seconds, 1e-9) / 1e6
     if stage.flips:
-        print(f"{stage.form}: {stage.flips / 1e6:.0f} M flips in {stage.seconds:.1f} s ({speed:.1f} M/s)")
+        print(
+            f"{stage.form}: {stage.flips / 1e6:.0f} M flips in {stage.seconds:.1f} s ({stage.flips_per_s / 1e6:.1f} M/s)"
+        )
     best = stage.best
     if best is None or stage.rank < best.scheme.rank:
         print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -74,7 +75,7 @@ def route(wanted: Format) -> list[Format]:
 def extended(scheme: Scheme, wanted: Format) -> Scheme:
     """A scheme of `wanted`, which has one extent more than `scheme` by one: with classical products for that slice."""
     for axes in _orders(scheme):
-        if (axes.m, axes.k, axes.n + 1) in set(_permutations(wanted)):
+        if (axes.m, axes.k, axes.n + 1) in itertools.permutations(wanted):
             slice_ = compose.classical(axes.m, axes.k, 1)
             return reordered(compose.direct_sum("n", [axes, slice_]), wanted)
     raise ValueError(f"{scheme.label} has not one extent less than {wanted}")
@@ -93,8 +94,3 @@ def _orders(scheme: Scheme) -> list[Scheme]:
     turn: Callable[[Scheme], Scheme] = compose.rotate
     three = [scheme, turn(scheme), turn(turn(scheme))]
     return three + [compose.transpose(one) for one in three]
-
-
-def _permutations(wanted: Format) -> list[tuple[int, int, int]]:
-    m, k, n = wanted
-    return [(m, k, n), (m, n, k), (k, m, n), (k, n, m), (n, m, k), (n, k, m)]

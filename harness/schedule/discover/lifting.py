@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from harness.schedule.bilinear.scheme import Factor, Proof, Scheme, prove
+from harness.schedule.bilinear.scheme import Factor, Proof, Scheme, prove, target
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Bits: TypeAlias = npt.NDArray[np.bool_]
@@ -32,22 +32,13 @@ def lift(scheme: Scheme, rng: random.Random, signs_only: bool = False) -> Scheme
     Coefficients are -1, 0 and 1 where signs alone suffice; with `signs_only` nothing else is tried.
     """
     u, v, w = (np.array([[int(x) & 1 for x in row] for row in f], np.int64) for f in _factors(scheme))
-    target = _target(scheme)
-    signed = _by_signs(scheme, (u, v, w), target, rng)
-    return signed if signed is not None or signs_only else _by_hensel(scheme, (u, v, w), target)
+    wanted = target(scheme).reshape(u.shape[1], v.shape[1], w.shape[1])
+    signed = _by_signs(scheme, (u, v, w), wanted, rng)
+    return signed if signed is not None or signs_only else _by_hensel(scheme, (u, v, w), wanted)
 
 
 def _factors(scheme: Scheme) -> tuple[Factor, Factor, Factor]:
     return scheme.u, scheme.v, scheme.w
-
-
-def _target(scheme: Scheme) -> Integers:
-    """The matrix multiplication tensor with one axis each for blocks of A, B and C."""
-    m, k, n = scheme.m, scheme.k, scheme.n
-    tensor = np.zeros((m, k, k, n, m, n), np.int64)
-    i, p, j = np.ogrid[:m, :k, :n]
-    tensor[i, p, p, j, i, j] = 1
-    return tensor.reshape(m * k, k * n, m * n)
 
 
 def _sum(factors: Sequence[Integers]) -> Integers:
@@ -122,9 +113,9 @@ class _LinearSystem:
 
 
 def _by_signs(
-    scheme: Scheme, factors: Sequence[Integers], target: Integers, rng: random.Random
+    scheme: Scheme, factors: Sequence[Integers], wanted: Integers, rng: random.Random
 ) -> Scheme | None:
-    half = (_sum(factors) - target) // 2
+    half = (_sum(factors) - wanted) // 2
     system = _LinearSystem(_columns(factors, only_nonzero=True))
     for _ in range(TRIES):
         signs = system.solution(half, rng)
@@ -137,17 +128,17 @@ def _by_signs(
             changed = factor.copy()
             changed[factor != 0] = 1 - 2 * mine
             signed.append(changed)
-        if np.array_equal(_sum(signed), target):
+        if np.array_equal(_sum(signed), wanted):
             return _proved(scheme, [[[Fraction(int(x)) for x in row] for row in f] for f in signed])
     return None
 
 
-def _by_hensel(scheme: Scheme, factors: Sequence[Integers], target: Integers) -> Scheme | None:
+def _by_hensel(scheme: Scheme, factors: Sequence[Integers], wanted: Integers) -> Scheme | None:
     system = _LinearSystem(_columns(factors, only_nonzero=False))
     now = [factor.copy() for factor in factors]
     for step in range(1, STEPS):
         modulus = 1 << step
-        change = system.solution((target - _sum(now)) // modulus, None)
+        change = system.solution((wanted - _sum(now)) // modulus, None)
         if change is None:
             return None
         for factor in now:

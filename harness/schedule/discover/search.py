@@ -72,6 +72,11 @@ class Stage:
         """Seconds since the stage began."""
         return time.monotonic() - self.began_s
 
+    @property
+    def flips_per_s(self) -> float:
+        """Flips per second since the stage began."""
+        return self.flips / max(self.seconds, 1e-9)
+
     def is_stale(self, last: bool) -> bool:
         """Whether it has been too long since the last new rank."""
         lifted = self.best is not None and self.best.scheme.rank == self.rank
