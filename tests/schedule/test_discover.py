@@ -127,10 +127,10 @@ def test_the_walker_reports_schemes_that_hold_modulo_2_and_its_speed(walker: Pat
         for news in walking.news(float("inf")):
             if isinstance(news, FlipCount):
                 flips = news.flips
-                if news.best == 7 and flips > 0:
-                    break
             else:
                 found.append(news)
+                if news.rank == 7 and flips > 0:
+                    break
     assert min(scheme.rank for scheme in found) == 7
     assert all(holds_modulo_2(scheme) for scheme in found)
     assert flips > 0
@@ -196,6 +196,14 @@ def test_23_products_for_3x3x3_are_found_from_the_standard_algorithm(tmp_path: P
     (best, *_) = known(tmp_path, Format(3, 3, 3))
     assert best.scheme.rank == 23
     assert best.ring in (Ring.TERNARY, Ring.INTEGERS, Ring.RATIONALS)
+
+
+def test_a_search_modulo_2_tells_what_it_finds_and_after_how_many_flips(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert search(tmp_path, "2x2x2", "--field", "z2", "--target", "7") == 0
+    assert "2x2x2: rank 7 (z2) after" in capsys.readouterr().out
+    assert json.loads((tmp_path / "found_2x2x2_7_z2.json").read_text())["flips"] > 0
 
 
 def test_a_scheme_modulo_2_says_so_and_never_reaches_a_kernel(

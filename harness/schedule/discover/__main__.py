@@ -109,9 +109,8 @@ class _Screen:
 
 def _report(stage: Stage, wanted: Format, folder: Path) -> int:
     if stage.flips:
-        print(
-            f"{stage.form}: {stage.flips / 1e6:.0f} M flips in {stage.seconds:.1f} s ({stage.flips_per_s / 1e6:.1f} M/s)"
-        )
+        speed = f"{stage.flips_per_s / 1e6:.1f} M/s"
+        print(f"{stage.form}: {stage.flips / 1e6:.0f} M flips in {stage.seconds:.1f} s ({speed})")
     best = stage.best
     if best is None or stage.rank < best.scheme.rank:
         print(

@@ -58,8 +58,10 @@ fn search<M: Mask, R: Rows>(threads: u64, seed: u64, limits: Limits) -> Result<(
         std::thread::sleep(TELL);
         let (lines, flips, best) = pool.news();
         let mut out = std::io::stdout().lock();
-        let written = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
-        if written.and_then(|()| writeln!(out, "flips {flips} {best}")).and_then(|()| out.flush()).is_err() {
+        // The count first: it belongs to the schemes that follow.
+        let written = writeln!(out, "flips {flips} {best}");
+        let written = written.and_then(|()| lines.iter().try_for_each(|line| writeln!(out, "{line}")));
+        if written.and_then(|()| out.flush()).is_err() {
             return Ok(()); // the reader has gone
         }
     }

@@ -55,12 +55,12 @@ def named(name: str) -> Scheme:
     if match:
         m, k, n = (int(part) for part in match.groups())
         return compose.classical(m, k, n)
+    if name in available():
+        return from_file(_FOLDER / f"{name}.toml")
     if name in discovered():
         return from_file(FOUND / f"{name}.json")
-    if name not in available():
-        known = f"{', '.join((*available(), *discovered()))} and classical_MxKxN"
-        raise UserError(f"no scheme is called {name[:60]!r}; there are {known}")
-    return from_file(_FOLDER / f"{name}.toml")
+    known = f"{', '.join((*available(), *discovered()))} and classical_MxKxN"
+    raise UserError(f"no scheme is called {name[:60]!r}; there are {known}")
 
 
 def from_file(path: Path) -> Scheme:
