@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.announce import Announce
 from harness.caches import default_cache
 from harness.candidate import Candidate
 from harness.errors import UserError
@@ -25,8 +26,8 @@ from harness.minds.catalogue import open_minds
 from harness.minds.protocol import Hint, Minds, Trial, Tuned
 from harness.pipeline import Inspection, SharedTools
 from harness.places import ROOT
-from harness.roundtable.conversation.interfaces import MemoryInterface
-from harness.roundtable.evolve import EvolutionResult, Services, evolve
+from harness.roundtable.conversation.interfaces import Judge, MemoryInterface
+from harness.roundtable.evolve import EvolutionResult, MindsFor, Services, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.space import Space
 from harness.settings import Settings
@@ -71,6 +72,35 @@ class AnalyticalTuner:
     ) -> list[Tuned]:
         """See Tuner."""
         return [Tuned(self._plain, None, "the analytical model")] if generation == 1 else []
+
+
+def judged(candidate: Candidate, shared: SharedTools) -> Verdict:
+    """The verdict of all gates on one candidate of a study."""
+    inspection = Inspection(candidate, shared)
+    inspection.through(Gate.CLOCK)
+    return inspection.verdict or HarnessError("the gates ended without a verdict", At(Gate.CLOCK))
+
+
+def services_for(
+    shared: SharedTools,
+    schedules: ScheduleAdapter,
+    minds: Minds | MindsFor,
+    memory: MemoryInterface,
+    judge: Judge,
+    say: Announce,
+) -> Services:
+    """What an evolution of a study gets: no library, no shortlist."""
+    return Services(
+        judge=judge,
+        minds=minds,
+        memory=memory,
+        library=None,
+        schedules=schedules,
+        machine=shared.machine,
+        say=say,
+        toolchain=shared.tools.toolchain.fingerprint,
+        baseline=str(shared.clock.baseline),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +177,11 @@ class MindComparison:
         self, arrangement: Arrangement, folder: Path, memory: MemoryInterface, session: int, count: int
     ) -> EvolutionResult:
         settings = replace(self.settings, root=folder, results=folder / "results", generate=count)
-        services = Services(
-            judge=self._judge,
-            minds=arrangement.minds,
-            memory=memory,
-            library=None,
-            schedules=self.schedules,
-            machine=self.shared.machine,
-            say=self.say,
-            toolchain=self.shared.tools.toolchain.fingerprint,
-            baseline=str(self.shared.clock.baseline),
-        )
+        services = services_for(self.shared, self.schedules, arrangement.minds, memory, self._judge, self.say)
         return asyncio.run(evolve(settings, services, f"session{session}"))
 
     def _judge(self, candidate: Candidate) -> Verdict:
-        inspection = Inspection(candidate, self.shared)
-        inspection.through(Gate.CLOCK)
-        return inspection.verdict or HarnessError("the gates ended without a verdict", At(Gate.CLOCK))
+        return judged(candidate, self.shared)
 
 
 def _row(mind: str, results: Sequence[EvolutionResult]) -> ArmResult:

@@ -25,15 +25,15 @@ from harness.durable import JsonObject, write_whole
 from harness.errors import UserError
 from harness.minds.protocol import Minds, Tuner
 from harness.minds.tuner import BuiltinTuner
-from harness.pipeline import Inspection, SharedTools
+from harness.pipeline import SharedTools
 from harness.places import ROOT
-from harness.roundtable.evolve import Services, evolve
+from harness.roundtable.evolve import evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.roundtable.screening import Screening
 from harness.settings import Profile, Settings
-from harness.studies.compare_minds import AnalyticalTuner, RandomTuner
+from harness.studies.compare_minds import AnalyticalTuner, RandomTuner, judged, services_for
 from harness.studies.curves_picture import Curve, picture
-from harness.verdict import Accepted, At, Gate, HarnessError, Verdict
+from harness.verdict import Accepted, Verdict
 
 # Share of the best known ratio that counts as found.
 FOUND = 0.98
@@ -111,9 +111,7 @@ class Study:
         began_s = time.monotonic()
 
         def judge(candidate: Candidate) -> Verdict:
-            inspection = Inspection(candidate, self.shared)
-            inspection.through(Gate.CLOCK)
-            verdict = inspection.verdict or HarnessError("the gates ended without a verdict", At(Gate.CLOCK))
+            verdict = judged(candidate, self.shared)
             minutes.append(round((time.monotonic() - began_s) / 60, 3))
             ratios.append(round(verdict.score.ratio, 4) if isinstance(verdict, Accepted) else None)
             return verdict
@@ -127,18 +125,10 @@ class Study:
                 seed=seed,
                 shortlist=arm.shortlist,
             )
-            services = Services(
-                judge=judge,
-                minds=Minds(arm.tuner(self.schedules, seed)),
-                memory=memory,
-                library=None,
-                schedules=self.schedules,
-                machine=self.shared.machine,
-                say=self.say,
-                toolchain=self.shared.tools.toolchain.fingerprint,
-                baseline=str(self.shared.clock.baseline),
-                screen=Screening(self.shared) if arm.shortlist > 1 else None,
-            )
+            minds = Minds(arm.tuner(self.schedules, seed))
+            services = services_for(self.shared, self.schedules, minds, memory, judge, self.say)
+            if arm.shortlist > 1:
+                services = replace(services, screen=Screening(self.shared))
             asyncio.run(evolve(settings, services, f"run{seed}"))
         return SearchRun(arm.name, seed, tuple(minutes), tuple(ratios))
 
