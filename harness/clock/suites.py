@@ -38,6 +38,7 @@ def _gpt2() -> tuple[Shape, ...]:
 SUITES: dict[str, tuple[Shape, ...]] = {
     "default": _square(64, 128, 256, 512, 1024),
     "square": _square(64, 128, 256, 512, 1024, 2048),
+    "large": (*_square(1024, 2048, 4096, 8192), Shape(4096, 1024, 4096), Shape(8192, 2048, 8192)),
     "gpt2": _gpt2(),
     "skinny": tuple(
         Shape(*edges)

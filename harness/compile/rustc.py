@@ -116,7 +116,7 @@ def flags_of(tools: Tools) -> list[str]:
         f"--extern=rayon={tools.externs.rayon}",
         f"-Ldependency={tools.externs.folder}",
     ]  # fmt: skip
-    flags += tools.toolchain.vector_flags
+    flags += tools.toolchain.tuning_flags
     if sys.platform == "linux":
         flags += ["-Crelro-level=full", "-Clink-arg=-Wl,-z,noexecstack"]
     return flags

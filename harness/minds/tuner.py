@@ -132,12 +132,12 @@ def _tuned(schedule: Schedule, parent: str | None, why: str) -> Tuned:
 
 def _belongs(lane: Space, schedule: Schedule) -> bool:
     base = lane.base
-    same_scheme = (schedule.bilinear and schedule.bilinear.scheme) == (base.bilinear and base.bilinear.scheme)
     return (
         schedule.family == base.family
+        and schedule.kernel == base.kernel
         and schedule.isa == base.isa
         and schedule.threads == base.threads
-        and same_scheme
+        and (schedule.bilinear is None or schedule.bilinear.scheme in lane.schemes)
     )
 
 
@@ -169,6 +169,9 @@ def _plan(lane: Space, hints: Sequence[tuple[Schedule, str]]) -> Iterator[tuple[
         (second, "another register tile"),
         (_other(knobs.get("pack_a"), base, 0), "another way to pack A"),
         (_shift(knobs.get("nc"), base, -1), "a narrower packed block of B"),
+        (_shift(knobs.get("cutoff"), base, -2), "recursion from half the size on"),
+        (_other(knobs.get("scheme"), base, 0), "another scheme"),
+        (_other(knobs.get("levels"), base, 0), "one level of recursion only"),
     ]
     for change, why in flips:
         if change:

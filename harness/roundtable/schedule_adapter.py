@@ -15,11 +15,14 @@ from harness.errors import UserError
 from harness.machine import Machine
 from harness.roundtable.runlog.candidate_folders import without_none
 from harness.schedule.model import Proposal, Schedule
+from harness.schedule.recursive import worthwhile
 from harness.schedule.space import Space, recursive_space, space
 from harness.shapes import Shape
 
 # The first experiment ran out of memory at 1024³.
 ORIGINAL = Shape(1024, 1024, 1024)
+# Fast schemes are tried where at least half of the timed shapes have this many rows, columns and depth.
+_LARGE_EDGE = 1536
 
 
 class ScheduleAdapter:
@@ -40,17 +43,28 @@ class ScheduleAdapter:
         self.shapes = tuple(shapes)
 
     def lanes(self) -> list[Space]:
-        """The search spaces: that of the scheme, if there is one; the fastest family; those of other tiers and vector
-        units.
+        """The search spaces: those of fast schemes, if one was named or half of the shapes are large; the fastest
+        family; those of other tiers and vector units.
         """
         found = [space(self.machine, self.threads)]
         if found[0].base.family != "packed":
             found.append(space(self.machine, self.threads, family="packed"))
         if found[0].base.isa == "avx512":
             found.append(space(self.machine, self.threads, family="packed_intrinsics", isa="avx2"))
+        return [*self._fast_lanes(), *found]
+
+    def _fast_lanes(self) -> list[Space]:
+        large = sum(min(shape) >= _LARGE_EDGE for shape in self.shapes)
         if self.scheme is not None:
-            found.insert(0, recursive_space(self.machine, self.threads, self.scheme, self.shapes))
-        return found
+            names: tuple[str, ...] = (self.scheme,)
+        elif 2 * large >= len(self.shapes):
+            names = worthwhile()
+        else:
+            return []
+        lane = recursive_space(self.machine, self.threads, names, self.shapes)
+        if self.scheme is not None or lane.base.kernel == "packed":
+            return [lane]
+        return [lane, recursive_space(self.machine, self.threads, names, self.shapes, family="packed")]
 
     def key(self, schedule: JsonObject) -> str:
         """See ScheduleInterface; an invalid schedule gets a key that no other schedule has."""

@@ -31,7 +31,7 @@ _COPIES = 8
 # Flops saved per byte moved by one level of recursion, below which a proposal is refused.
 _REFUSED_FLOPS_PER_BYTE = 0.5
 # The same, below which it is advised against.
-_DOUBTFUL_FLOPS_PER_BYTE = 4.0
+_DOUBTFUL_FLOPS_PER_BYTE = 3.0
 # Error growth over the classical sum, above which a proposal is refused. The judge allows fast schemes an error of
 # 32·(k+16)·u·max|A|·max|B|; a classical sum has about 1·k·u.
 _REFUSED_GROWTH = 32.0
@@ -261,7 +261,7 @@ def _workspace_bytes(s: Schedule, shape: Shape) -> int:
     except UserError:
         return 0  # _recursion reports it
     levels = recursive.levels_at(scheme, s.bilinear, shape)
-    return 4 * recursive.workspace_floats(scheme, levels, *shape)
+    return 4 * recursive.workspace_floats(s, scheme, levels, shape)
 
 
 def _cover(s: Schedule, shapes: Sequence[Shape]) -> list[Objection]:
@@ -328,7 +328,7 @@ def _cutoff(s: Schedule, scheme: Scheme, shapes: Sequence[Shape]) -> list[Object
         least = int(cutoff * _REFUSED_FLOPS_PER_BYTE * moved / saved) + 1
         return [_refuse("bilinear", f"{text}: that cannot be faster; use a cutoff of at least {least}")]
     return (
-        [_advise("bilinear", f"{text}: break-even is usually at 4 to 10")]
+        [_advise("bilinear", f"{text}: break-even is usually at 2 to 5")]
         if saved / moved < _DOUBTFUL_FLOPS_PER_BYTE
         else []
     )

@@ -21,7 +21,9 @@ MAX_SCRATCH_BYTES = 64 << 20
 
 
 class Bilinear(BaseModel):
-    """Strassen-like recursion; the blocks are multiplied by the kernel that the schedule's other knobs describe."""
+    """Strassen-like recursion; sums of blocks are formed while packing, and the other knobs describe the kernel that
+    multiplies them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -206,6 +208,8 @@ class Schedule(BaseModel):
             used -= {"nc", "resident"}
         if self.isa == "neon":  # stable Rust has no NEON prefetch, and NEON has no masks
             used -= {"prefetch_a", "prefetch_b", "prefetch_c", "edges"}
+        if self.bilinear is not None:  # sums of blocks are always packed
+            used |= {"kc", "mc", "nc"}
         return used if self.pack_a == "panel" else used - {"prefetch_a"}
 
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""Kernels of family bilinear: a proved scheme as Rust recursion around a packed kernel.
+"""Kernels of family bilinear: a proved scheme as Rust recursion, with its sums fused into a packed kernel.
 
 The schemes themselves are in `harness.schedule.bilinear`, which knows neither schedules nor templates.
 """
@@ -12,13 +12,17 @@ from typing import Any
 from harness.errors import UserError
 from harness.schedule.bilinear import schemes, symbolic
 from harness.schedule.bilinear.scheme import CoefficientRow, Refutation, Scheme, prove
-from harness.schedule.bilinear.scheme_cost import growth
+from harness.schedule.bilinear.scheme_cost import growth, rms_growth, traffic_blocks
 from harness.schedule.model import Bilinear, Schedule
 from harness.schedule.rust_source import context, fill, render_classical, summary
 from harness.shapes import Shape
 
 # f32 holds every integer up to 2^24 exactly, and such an integer over a power of two.
 _LARGEST_EXACT_INTEGER = 1 << 24
+# Schemes worth trying: blocks per side, products in proportion to the classical ones, error growth of one level.
+_MOST_BLOCKS = 4
+_WORTH = 0.9
+_LARGEST_GROWTH = 8.0
 
 
 def scheme_of(bilinear: Bilinear) -> Scheme:
@@ -46,6 +50,25 @@ def inexact(scheme: Scheme) -> Fraction | None:
     return None
 
 
+def worthwhile() -> tuple[str, ...]:
+    """The names of the schemes that a tuner should try, the one with the most promise first.
+
+    Those of at most four blocks per side that save a tenth of the products, and for one level of which the judge allows
+    the growth of errors; in the order of the saving per unit of memory traffic.
+    """
+    gains = {
+        name: (1 - scheme.rank / (scheme.m * scheme.k * scheme.n)) / traffic_blocks(scheme)
+        for name in (*schemes.available(), *schemes.discovered())
+        for scheme in (schemes.named(name),)
+        if max(scheme.m, scheme.k, scheme.n) <= _MOST_BLOCKS
+        and scheme.rank <= _WORTH * scheme.m * scheme.k * scheme.n
+        and rms_growth(scheme) / scheme.k <= _LARGEST_GROWTH
+        and inexact(scheme) is None
+    }
+    shipped = schemes.available()
+    return tuple(sorted(gains, key=lambda name: (-gains[name], name not in shipped, name)))
+
+
 def levels_at(scheme: Scheme, bilinear: Bilinear, shape: Shape) -> int:
     """Levels of recursion that the kernel uses at `shape`; mirrors the Rust function `levels`."""
     (m, k, n), levels = shape, 0
@@ -55,13 +78,16 @@ def levels_at(scheme: Scheme, bilinear: Bilinear, shape: Shape) -> int:
     return levels
 
 
-def workspace_floats(scheme: Scheme, levels: int, m: int, k: int, n: int) -> int:
-    """Floats of workspace for `levels` of recursion: per level one block sum of A, one of B, and one block product."""
-    total = 0
-    for _ in range(levels):
-        m, k, n = (-(-extent // parts) for extent, parts in ((m, scheme.m), (k, scheme.k), (n, scheme.n)))
-        total += m * k + k * n + m * n
-    return total
+def workspace_floats(schedule: Schedule, scheme: Scheme, levels: int, shape: Shape) -> int:
+    """Floats of workspace at `shape`: a packed block of sums of A and one of B, and NC columns of one block product."""
+    if levels == 0:
+        return 0
+    rows, depth, columns = (
+        -(-extent // int(parts**levels))
+        for extent, parts in zip(shape, (scheme.m, scheme.k, scheme.n), strict=True)
+    )
+    deep, wide = min(schedule.kc, depth), min(schedule.nc, columns + schedule.nr)
+    return deep * (schedule.mc + wide) + rows * wide
 
 
 def render_recursion(schedule: Schedule, title: str, notes: str = "") -> str:
@@ -80,7 +106,9 @@ def render_recursion(schedule: Schedule, title: str, notes: str = "") -> str:
         raise UserError(
             f"{scheme.label}: the coefficient {bad} is not exact in f32; only p/2^q with small p is"
         )
-    inner = render_classical(inner_schedule(schedule).normalise(), f"The inner kernel of {title}")
+    inner = render_classical(
+        inner_schedule(schedule).normalise(), f"The inner kernel of {title}", exports_tile=True
+    )
     values = context(schedule, title, notes)
     # `context` put the packed kernel's summary first and the notes, made safe for a comment, after it. Only the summary
     # is replaced.
@@ -88,7 +116,10 @@ def render_recursion(schedule: Schedule, title: str, notes: str = "") -> str:
         *_scheme_summary(scheme, schedule.bilinear),
         *values["summary"][len(summary(schedule)) :],
     ]
-    return fill("bilinear.rs.j2", values | _tables(scheme) | {"b": schedule.bilinear, "inner": inner})
+    return fill(
+        "bilinear.rs.j2",
+        values | _tables(scheme) | {"b": schedule.bilinear, "inner": inner, "safe": schedule.tier == "safe"},
+    )
 
 
 def _scheme_summary(scheme: Scheme, bilinear: Bilinear) -> list[str]:
@@ -128,16 +159,17 @@ def _tables(scheme: Scheme) -> dict[str, Any]:
 
 
 def _terms(row: CoefficientRow, columns: int) -> str:
-    return ", ".join(
-        f"Term {{ row: {i // columns}, col: {i % columns}, times: {_f32(x)} }}"
-        for i, x in enumerate(row)
-        if x
-    )
+    return ", ".join(_term(i, x, columns) for i, x in enumerate(row) if x)
+
+
+def _term(index: int, times: Fraction, columns: int) -> str:
+    """The block at this row-major index, with its coefficient."""
+    return f"Term {{ row: {index // columns}, col: {index % columns}, times: {_f32(times)} }}"
 
 
 def _targets(row: CoefficientRow, columns: int, fresh: list[int]) -> str:
     return ", ".join(
-        f"Target {{ row: {i // columns}, col: {i % columns}, times: {_f32(x)}, first: {str(i in fresh).lower()} }}"
+        f"Target {{ block: {_term(i, x, columns)}, first: {str(i in fresh).lower()} }}"
         for i, x in enumerate(row)
         if x
     )

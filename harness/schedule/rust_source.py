@@ -37,9 +37,12 @@ _PACKS_B = {
 }
 
 
-def render_classical(s: Schedule, title: str, notes: str = "") -> str:
-    """The source of a kernel without recursion; `s` is normalised and not of family bilinear."""
-    return fill(f"{s.family}.rs.j2", context(s, title, notes))
+def render_classical(s: Schedule, title: str, notes: str = "", *, exports_tile: bool = False) -> str:
+    """The source of a kernel without recursion; `s` is normalised and not of family bilinear.
+
+    exports_tile: make the micro-kernel of packed_intrinsics available to the code around it.
+    """
+    return fill(f"{s.family}.rs.j2", context(s, title, notes) | {"exports_tile": exports_tile})
 
 
 def fill(template: str, values: dict[str, Any]) -> str:

@@ -123,7 +123,7 @@ def test_the_flag_for_wide_vectors_causes_no_warning(fresh: Tools) -> None:
     """On CPUs with narrow tuning the flag is set, and rustc's warning about the flag is not attributed to the
     candidate.
     """
-    wide = dataclasses.replace(fresh.toolchain, vector_flags=("-Ctarget-feature=-prefer-256-bit",))
+    wide = dataclasses.replace(fresh.toolchain, tuning_flags=("-Ctarget-feature=-prefer-256-bit",))
     library = rustc.compile_kernel(PLAIN, "unsafe", dataclasses.replace(fresh, toolchain=wide))
     assert isinstance(library, CompiledKernel)
     assert library.warnings == ()

@@ -69,14 +69,22 @@ def test_an_unsuitable_compiler_is_reported(
     assert "\n" not in str(caught.value)
 
 
+ALIGNED = "-Cllvm-args=-align-loops=64"
+
+
 def test_wide_vectors_are_requested_where_the_tuning_is_narrow() -> None:
     rustc = toolchain.find().rustc
-    assert toolchain._vector_flags(rustc, "znver4: avx2 avx512f") == ()
-    assert toolchain._vector_flags(rustc, "haswell: avx2 fma") == ()
+    assert toolchain._tuning_flags(rustc, "znver4: avx2 avx512f") == (ALIGNED,)
+    assert toolchain._tuning_flags(rustc, "haswell: avx2 fma") == (ALIGNED,)
     if toolchain.find().host.startswith("x86_64"):
-        assert toolchain._vector_flags(rustc, "icelake-server: avx512f fma") == (
+        assert toolchain._tuning_flags(rustc, "icelake-server: avx512f fma") == (
+            ALIGNED,
             "-Ctarget-feature=-prefer-256-bit",
         )
+
+
+def test_a_flag_that_this_rustc_does_not_know_is_left_out() -> None:
+    assert not toolchain._accepts(toolchain.find().rustc, "-Cllvm-args=-align-nothing-that-exists=64")
 
 
 def test_a_crate_is_built_once_and_then_silent() -> None:

@@ -48,18 +48,19 @@ def test_a_scheme_is_found_and_kernels_are_proposed_from_it(tmp_path: Path) -> N
 
 
 def test_every_choice_of_the_recursive_space_is_a_schedule() -> None:
-    space = recursive_space(AVX2, 1, "strassen", LARGE)
+    space = recursive_space(AVX2, 1, ("strassen", "laderman"), LARGE)
     for choices in itertools.product(*(knob.choices for knob in space.knobs)):
         chosen = dict(zip((knob.name for knob in space.knobs), choices, strict=True))
         schedule = space.build(chosen)
         assert schedule.bilinear is not None
-        assert (schedule.bilinear.cutoff, schedule.bilinear.levels) == (chosen["cutoff"], chosen["levels"])
+        for knob in ("scheme", "cutoff", "levels"):
+            assert getattr(schedule.bilinear, knob) == chosen[knob]
         assert space.choices_of(schedule)["cutoff"] == chosen["cutoff"]
 
 
 def test_what_cannot_pay_or_be_searched_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot pay; choose larger shapes"):
-        recursive_space(AVX2, 1, "strassen", (Shape(64, 64, 64), Shape(8, 4096, 4096)))
+        recursive_space(AVX2, 1, ("strassen",), (Shape(64, 64, 64), Shape(8, 4096, 4096)))
     with pytest.raises(UserError, match="too large for the search"):
         discovery.discover("9x9x9", shared_tools_in(tmp_path), lambda line: None)
 

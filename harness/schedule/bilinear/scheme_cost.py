@@ -68,14 +68,12 @@ def rms_growth(scheme: Scheme) -> float:
 def traffic_blocks(scheme: Scheme) -> float:
     """Memory traffic of the additions of one level, in units of a whole square matrix.
 
-    Each block sum reads its terms and is written once. Each product is read for every block of C it contributes to.
-    Contributions to a block of C after the first read and write that block.
+    Sums are formed while packing, so each term is read once. Each product is added to the blocks of C it contributes
+    to: the first contribution to a block writes it, later ones read and write it.
     """
     terms_u, terms_v, terms_w = (sum(_count(row) for row in f) for f in (scheme.u, scheme.v, scheme.w))
-    a = (terms_u + scheme.rank) / (scheme.m * scheme.k)
-    b = (terms_v + scheme.rank) / (scheme.k * scheme.n)
     blocks = scheme.m * scheme.n
-    return a + b + (terms_w + 2 * terms_w - blocks) / blocks
+    return terms_u / (scheme.m * scheme.k) + terms_v / (scheme.k * scheme.n) + (2 * terms_w - blocks) / blocks
 
 
 def error_bound(scheme: Scheme, levels: int, depth_k: int) -> float:
