@@ -87,7 +87,14 @@ def test_two_generations_leave_candidates_verdicts_a_table_and_a_memory_to_go_on
     assert first.source != second.source
     assert [line["verdict"] for line in lines_of(project.path / "v.jsonl")] == ["Accepted", "Accepted"]
     result.stdout.fnmatch_lines(["*#*run*ratio to BLAS*verdict*"])
-    assert "<svg" in (project.path / "results" / "local" / "leaderboard.html").read_text()
+    page = (project.path / "results" / "local" / "report.html").read_text()
+    assert (
+        page.count('<details class="kernel"')
+        == page.partition('id="bars"')[2].count('<g class="mark') // 2
+        == 2
+    )
+    assert all(folder.name in page for folder in folders)
+    result.stdout.fnmatch_lines(["page: results/local/report.html"])
 
     again = project.runpytest_subprocess(*QUICK, "--generate", "1", "--seed", "8")
     assert again.ret == pytest.ExitCode.OK
