@@ -40,7 +40,7 @@ class GatePassed:
 
 
 def require_limits(suite: str, cores: tuple[int, ...]) -> None:
-    """Raise UserError when a limit of the shell or the container is too low to judge kernels at the shapes of `suite`."""
+    """Raise UserError when a limit of the shell or the container is too low to judge kernels at these shapes."""
     from harness.clock import suites
     from harness.compile.rustc import MEMORY_LIMIT_BYTES
     from harness.judge.launch import pool_sizes
