@@ -46,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m harness.doctor",
         description="Say what of machine, toolchain, sandbox, BLAS, models, embedders, memory and cache is there, "
-        "what is missing and the command that brings it. Exit code 0: everything that pytest --generate 4 needs is there; 1: "
-        "something is missing. Paste the output into a bug report.",
+        "what is missing and the command that brings it. Exit code 0: everything that pytest --generate 4 needs is "
+        "there; 1: something is missing. Paste the output into a bug report.",
     )
     parser.add_argument(
         "--build",

@@ -8,6 +8,12 @@ function openTarget() {
   if (target && target.tagName === "DETAILS") { target.open = true; target.firstElementChild.focus(); }
 }
 
+// The number that a cell begins with; a date or a shape is text.
+function number(text) {
+  const found = text.match(/^-?\d+(\.\d+)?(?=\s|$)/);
+  return found ? parseFloat(found[0]) : NaN;
+}
+
 function makeSortable(table) {
   const body = table.tBodies[0];
   all("thead th", table).forEach((head, column) => {
@@ -22,7 +28,7 @@ function makeSortable(table) {
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const key = (row) => row.cells[column].textContent.trim();
       const order = (a, b) => {
-        const [x, y] = [parseFloat(key(a)), parseFloat(key(b))];
+        const [x, y] = [number(key(a)), number(key(b))];
         if (!isNaN(x) && !isNaN(y)) return x - y;
         if (isNaN(x) !== isNaN(y)) return isNaN(x) ? -1 : 1;
         return key(a).localeCompare(key(b));
