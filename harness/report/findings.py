@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 
@@ -157,7 +158,14 @@ def _steps_without(story: RunStory) -> list[NextStep]:
 
 
 def _continue(story: RunStory) -> NextStep:
-    wanted = story.heads[-1].generations
+    head = story.heads[-1]
+    models = sorted((agent, model) for agent, model in head.models.items() if model != "builtin")
+    chosen = [
+        f"--model {shlex.quote(model if agent == '*' else f'{agent}={model}')}" for agent, model in models
+    ]
     if story.ended is None:
-        return NextStep("The run was interrupted; nothing is lost", f"pytest --generate {wanted} --resume")
-    return NextStep("Evolve further from what is remembered", f"pytest --generate {max(4, 2 * wanted)}")
+        why, words = "The run was interrupted; nothing is lost", [f"--generate {head.generations} --resume"]
+    else:
+        why, words = "Evolve further from what is remembered", [f"--generate {max(4, 2 * head.generations)}"]
+        chosen += [f"--suite {shlex.quote(head.suite)}"] if head.suite not in ("", "default") else []
+    return NextStep(why, " ".join(["pytest", *words, *chosen]))

@@ -11,7 +11,7 @@ from harness.report.run_story import RunStory, StoryKernel
 from harness.shapes import Shape
 from harness.verdict import TooFast, describe, name, one_line
 
-_LEFT, _TOP, _HEIGHT, _NAMES = 72, 34, 320, 150
+_LEFT, _TOP, _HEIGHT, _NAMES = 72, 34, 320, 118
 
 
 def progress(story: RunStory) -> Figure:
@@ -85,9 +85,8 @@ def _row(kernel: StoryKernel) -> list[str]:
 def bars(story: RunStory) -> Figure:
     """One bar per kernel, the fastest first; an impossible or wrong result is struck through with its gate."""
     scores = [kernel.score for kernel in story.kernels if kernel.score]
-    right = _NAMES + 380.0
+    right = _NAMES + 260.0
     high = max([1.1, *(score.claimed.ratio_high for score in scores)]) * 1.04
-    width = right + (230 if any(apparent_ratio(kernel, story) for kernel in story.kernels) else 24)
     scale = Scale(0.0, high, _NAMES, right)
     bottom = _TOP + 26.0 * len(story.kernels) + 4
     parts: list[str] = [words(_NAMES, 16, "ratio to BLAS; longer is faster", "muted")]
@@ -105,7 +104,10 @@ def bars(story: RunStory) -> Figure:
         caption="Bars are ratios to BLAS with their 95 % intervals. A refused result is struck through and bears the "
         "gate that caught it; a dashed bar is the speed that it seemed to have.",
         picture=svg(
-            width, bottom + 28, f"ratio to BLAS of {len(story.kernels)} kernels, the fastest first", *parts
+            right + 24,
+            bottom + 28,
+            f"ratio to BLAS of {len(story.kernels)} kernels, the fastest first",
+            *parts,
         ),
         columns=("rank", "kernel", "ratio that counts", "GFLOP/s", "% of peak", "verdict"),
         rows=[_bar_row(place, kernel) for place, kernel in enumerate(story.ranked, start=1)],
@@ -115,23 +117,25 @@ def bars(story: RunStory) -> Figure:
 def _bar(kernel: StoryKernel, y: float, scale: Scale, story: RunStory) -> Markup:
     kind, middle = KINDS[kernel.outcome], y + 9.0
     refused = kind == "bad"
-    label = words(_NAMES - 8, middle + 4, one_line(kernel.name, 20), "struck" if refused else "", at="end")
+    label = words(_NAMES - 8, middle + 4, one_line(kernel.name, 16), "struck" if refused else "", at="end")
     about, zero = tag("title", f"{kernel.name}: {what_happened(kernel)}"), scale.start
     parts: list[str] = [about, label]
     if kernel.score is not None:
         claimed = kernel.score.claimed
         low, end, high = (scale.at(x) for x in (claimed.ratio_low, claimed.ratio, claimed.ratio_high))
         parts += [tag("rect", x=zero, y=y, width=end - zero, height=18, class_="bar")]
+        # On a phone the ends of the bars may be outside of the screen.
+        parts += [words(zero + 6, middle + 4, f"{claimed.ratio:.3f}")]
         parts += [tag("path", d=f"M{low:.1f} {middle}H{high:.1f}M{low:.1f} {y + 4}v10M{high:.1f} {y + 4}v10")]
     else:
         seemed = apparent_ratio(kernel, story)
-        told, end = f"{name(kernel.verdict) if kernel.verdict else 'not judged'}{_gate_of(kernel)}", zero
+        told = f"{name(kernel.verdict) if kernel.verdict else 'not judged'}{_gate_of(kernel)}"
         if seemed is not None:
             end = scale.at(seemed)
             told = f"{told}: seemed {seemed:.3g}x"
             parts += [tag("rect", x=zero, y=y, width=end - zero, height=18, class_="apparent")]
-            parts += [line(zero, middle, end, middle, "strike")]
-        parts += [words(end + 8, middle + 4, told)]
+            parts += [line(min(end, zero + 16 + 6.6 * len(told)), middle, end, middle, "strike")]
+        parts += [words(zero + 8, middle + 4, told)]
     return tag("g", *parts, class_=f"mark {kind}", data_to=anchor(kernel.number, kernel.name))
 
 

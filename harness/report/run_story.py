@@ -23,7 +23,7 @@ from harness.roundtable.conversation.messages import (
 )
 from harness.roundtable.runlog import codec, journal
 from harness.roundtable.runlog.journal import RunHeader, RunHistory
-from harness.verdict import Accepted, Score, Verdict
+from harness.verdict import Accepted, Score, Verdict, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def read_story(folders: Sequence[Path], results: Path, candidates: Path) -> RunS
             "these runs differ in machine, toolchain or suite, so their ratios cannot be compared; make a page for each"
         )
     known = records.read(results, histories[0].head.fingerprint)
-    replays = {str(record.get("candidate")): record for record in known}
+    replays = {(str(one.get("candidate")), str(one.get("reason"))): str(one.get("replay")) for one in known}
     kernels: list[StoryKernel] = []
     refused: list[RefusedProposal] = []
     for history in histories:
@@ -147,7 +147,7 @@ def read_story(folders: Sequence[Path], results: Path, candidates: Path) -> RunS
 
 
 def _kernels(
-    history: RunHistory, replays: dict[str, JsonObject], candidates: Path, before: int
+    history: RunHistory, replays: dict[tuple[str, str], str], candidates: Path, before: int
 ) -> list[StoryKernel]:
     """The kernels of one run in the order written; `before` is the number of kernels of earlier runs."""
     verdicts: dict[str, Verdict] = {}
@@ -181,7 +181,7 @@ def _kernel(
     verdicts: dict[str, Verdict],
     remembered: set[str],
     sources: dict[str, str],
-    replays: dict[str, JsonObject],
+    replays: dict[tuple[str, str], str],
     candidates: Path,
 ) -> StoryKernel:
     coded, proposed, facts, generation = written
@@ -204,7 +204,7 @@ def _kernel(
         source=coded.source,
         verdict=verdicts.get(name),
         remembered=name in remembered,
-        replay=_replay(name, coded.manifest, verdicts.get(name), replays.get(name)),
+        replay=_replay(name, coded.manifest, verdicts.get(name), replays),
         parent_sources={parent: source for parent, source in found.items() if source},
     )
 
@@ -218,13 +218,17 @@ def _verdict(name: str, plain: JsonObject) -> Verdict:
         ) from None
 
 
-def _replay(name: str, manifest: JsonObject, verdict: Verdict | None, record: JsonObject | None) -> str:
-    """The command that repeats the verdict: the record's, which knows the exact case, else one made anew."""
-    if record is not None and record.get("replay"):
-        return str(record["replay"])
+def _replay(
+    name: str, manifest: JsonObject, verdict: Verdict | None, replays: dict[tuple[str, str], str]
+) -> str:
+    """The command that repeats the verdict: that of the record of this very verdict, which knows the case, else one
+    made anew. The same kernel may have been judged again later, with another outcome.
+    """
     target = f"candidates/{name}"
+    if verdict is None:
+        return f"pytest {target}"
     around = Circumstances(str(manifest.get("threads", 1)), "", sandboxed=True, target=target)
-    return records.replay_command(around, verdict) if verdict is not None else f"pytest {target}"
+    return replays.get((name, describe(verdict))) or records.replay_command(around, verdict)
 
 
 def _source_on_disk(candidates: Path, name: str) -> str | None:

@@ -148,6 +148,8 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
     assert "Traceback" not in output
     assert "to go on: pytest --generate 3 --resume" in output
     wait_for(lambda: not hosts_below(process.pid), "end of all workers", 10)
+    page = project.path / "results" / "local" / "report.html"
+    assert "not finished" in page.read_text()
     done = sorted((project.path / "candidates").glob("gen-*"))
     assert 1 <= len(done) <= 3
     resumed = project.runpytest_subprocess(*QUICK, "--generate", "3", "--resume")
@@ -156,6 +158,7 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
     folders = sorted((project.path / "candidates").glob("gen-*"))
     assert len(folders) == 3
     assert {f.name.rpartition("-")[0] for f in folders} == {done[0].name.rpartition("-")[0]}
+    assert page.read_text().count('<details class="kernel"') == 3, "the kernels before the interruption, too"
 
 
 def test_a_second_ctrl_c_ends_at_once_without_a_traceback(project: pytest.Pytester) -> None:

@@ -143,7 +143,7 @@ def _record(results: Path, head: RunHeader, name: str, source: str, verdict: Ver
         "suite": head.suite,
     }
     entry = records.full_record(
-        replace(record, replay=f"pytest candidates/{name}"), candidate, verdict, facts
+        replace(record, replay=f"pytest candidates/{name} --case known"), candidate, verdict, facts
     )
     append_line(records.file_of(results, head.fingerprint), entry)
 

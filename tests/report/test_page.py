@@ -165,11 +165,16 @@ def test_the_first_screen_says_what_how_sure_how_far_and_what_next(tmp_path: Pat
     assert "78 % of this machine's measured FMA peak" in found.limit
     commands = [step.command for step in found.steps]
     assert "pytest candidates/gen-60j0f1-002 --against gen-60j0f1-001" in commands
+    assert commands[-1] == "pytest --generate 8"
+    chosen = story_of(
+        tmp_path / "model", [accepted(1.1)], models={"*": "a b.gguf", "coder": "builtin"}, suite="square"
+    )
+    assert findings(chosen).steps[-1].command == "pytest --generate 8 --model 'a b.gguf' --suite square"
     level = findings(story_of(tmp_path / "level", [accepted(1.0)]))
     assert "cannot be told from BLAS" in level.sure
     none = findings(story_of(tmp_path / "none", [REJECTIONS[1]]))
     assert none.found.startswith("No kernel was accepted")
-    assert none.steps[0].command == "pytest candidates/gen-60j0f1-001"
+    assert none.steps[0].command == "pytest candidates/gen-60j0f1-001 --case known"
 
 
 def test_an_empty_or_interrupted_run_has_a_page(tmp_path: Path) -> None:
@@ -179,6 +184,16 @@ def test_an_empty_or_interrupted_run_has_a_page(tmp_path: Path) -> None:
     story = read_story([folder], tmp_path, tmp_path)
     assert "No kernel was judged yet" in page(story)
     assert "--resume" in page(story)
+
+
+def test_a_replay_command_is_that_of_the_very_verdict(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, [REJECTIONS[1], REJECTIONS[3]])
+    (lines,) = (tmp_path / "records").iterdir()
+    judged_again = lines.read_text().replace("index out of bounds", "something else")
+    lines.write_text(judged_again)
+    first, second = read_story([folder], tmp_path, tmp_path).kernels
+    assert first.replay == "pytest candidates/gen-60j0f1-001 --case known"
+    assert second.replay == "pytest candidates/gen-60j0f1-002 --seed 3"
 
 
 def test_runs_of_other_conditions_never_share_a_page(tmp_path: Path) -> None:
