@@ -39,6 +39,18 @@ class GatePassed:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+def require_limits(suite: str, cores: tuple[int, ...]) -> None:
+    """Raise UserError when a limit of the shell or the container is too low to judge kernels at these shapes."""
+    from harness.clock import suites
+    from harness.compile.rustc import MEMORY_LIMIT_BYTES
+    from harness.judge.launch import pool_sizes
+    from harness.judge.worker import ulimits
+    from harness.judge.worker.limits import limits_for
+
+    threads = pool_sizes("all", len(cores))[-1]
+    ulimits.require(max(MEMORY_LIMIT_BYTES, limits_for(suites.parse(suite), threads, cores).memory_bytes))
+
+
 class SharedTools:
     """What all candidates of a session share: tools, machine, baseline and clock, each created on first use."""
 

@@ -6,10 +6,11 @@ import shlex
 import time
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from harness.candidate import Candidate
+from harness.durable import JsonObject, read_lines
 from harness.verdict import (
     Accepted,
     At,
@@ -135,6 +136,20 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
         elsewhere_high=there.ratio_high if there else None,
         installed_ratio=score.installed_ratio if score else None,
     )
+
+
+def file_of(results: Path, fingerprint: str) -> Path:
+    """The file to which the verdicts of the machine with this fingerprint are appended."""
+    return results / "records" / f"{fingerprint}.jsonl"
+
+
+def read(results: Path, identity: str) -> list[JsonObject]:
+    """The full records of a machine, oldest first; empty when it has none, and without those of another format.
+
+    `identity` is the machine's fingerprint, perhaps followed by the number of cores (`Machine.identity`).
+    """
+    path = file_of(results, identity.partition("-")[0])
+    return [line for line in read_lines(path) if line.get("format") == FORMAT] if path.is_file() else []
 
 
 def saved_name(candidate: str, path: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.caches import require_runnable
 from harness.errors import UserError
 from harness.front_door.session import SessionState
+from harness.pipeline import require_limits
 from harness.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,12 +20,6 @@ def prepare(state: SessionState, invoked_in: Path) -> None:
 
     `invoked_in` is the folder to which paths on the command line are relative.
     """
-    from harness.clock import suites
-    from harness.compile.rustc import MEMORY_LIMIT_BYTES
-    from harness.judge.launch import pool_sizes
-    from harness.judge.worker import ulimits
-    from harness.judge.worker.limits import limits_for
-
     settings = state.settings
     if settings.cache_notice:
         state.say(settings.cache_notice)
@@ -33,11 +28,7 @@ def prepare(state: SessionState, invoked_in: Path) -> None:
         state.saved_sessions().load(settings.compare)
     if settings.generate:
         state.lock = lock_evolution(settings)
-    cores = state.shared.machine.cores
-    worker_bytes = limits_for(
-        suites.parse(settings.suite), pool_sizes("all", len(cores))[-1], cores
-    ).memory_bytes
-    ulimits.require(max(MEMORY_LIMIT_BYTES, worker_bytes))
+    require_limits(settings.suite, state.shared.machine.cores)
     host = state.shared.tools.host
     if settings.unsandboxed:
         state.say("UNSANDBOXED: candidates run with your rights; every result is marked")

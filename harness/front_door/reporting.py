@@ -166,7 +166,7 @@ class SessionReport:
                 reporter.write_line(line)
             if reporter.verbosity >= 0:
                 self._print_details(reporter, verdicts)
-            self._write_page(verdicts)
+            self._write_page()
         if os.environ.get("GITHUB_ACTIONS") == "true":
             self._write_ci_summary(reporter)
         for notice in self.notices:
@@ -204,20 +204,22 @@ class SessionReport:
 
         return f"thread class {record.threads}, {'cold' if is_cold(self.settings.suite) else 'hot'} data"
 
-    def _write_page(self, verdicts: list[VerdictReport]) -> None:
-        """Write leaderboard.html. Only an evolution does so: a gate changes nothing in the checkout."""
+    def _write_page(self) -> None:
+        """Write report.html. Only an evolution does so: a gate changes nothing in the checkout."""
         if not self.settings.generate:
             return
-        from harness import machine
-        from harness.report.page import leaderboard
+        from harness.report.page import FILE, page
+        from harness.report.run_story import find_runs, read_story
 
-        path = self.settings.results / "leaderboard.html"
+        results, path = self.settings.results, self.settings.results / FILE
         try:
-            write_whole(path, leaderboard(verdicts, machine.read().description), make_folder=True)
+            # This session holds the lock of evolutions, so the newest run is its own.
+            story = read_story(find_runs((), results), results, self.settings.candidates)
+            write_whole(path, page(story), make_folder=True)
         except UserError as error:
             self.notices.append(str(error))
             return
-        self.notices.append(f"picture: {shown_in(self.settings.root, path)}")
+        self.notices.append(f"page: {shown_in(self.settings.root, path)}")
 
     def _write_ci_summary(self, reporter: pytest.TerminalReporter) -> None:
         from harness import machine

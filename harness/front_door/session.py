@@ -254,7 +254,7 @@ class SessionState:
     @property
     def records_path(self) -> Path:
         """The file to which this machine's verdicts are appended."""
-        return self.settings.results / "records" / f"{self.shared.machine.fingerprint}.jsonl"
+        return records.file_of(self.settings.results, self.shared.machine.fingerprint)
 
 
 STATE: pytest.StashKey[SessionState] = pytest.StashKey()

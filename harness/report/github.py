@@ -37,7 +37,19 @@ def job_summary(verdicts: Sequence[VerdictReport], machine: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return visible(text).replace("|", "\\|").replace("<", "&lt;")
+    """Untrusted text as a cell in which GitHub sees no link, image, mention, reference or HTML.
+
+    Every ASCII character that is neither letter, digit nor space becomes a character reference: those cannot begin a
+    Markdown structure, and a URL without ":" and "." is no autolink. GitHub looks for mentions and addresses in the
+    finished text, but not inside of <code>; a comment after "@" keeps its two sides apart there, too.
+    """
+    if not text:
+        return ""
+    letters = (
+        letter if letter.isalnum() or letter == " " or not letter.isascii() else f"&#{ord(letter)};"
+        for letter in visible(text)
+    )
+    return f"<code>{''.join(letters).replace('&#64;', '&#64;<!-- -->')}</code>"
 
 
 def summary_file(environ: Mapping[str, str] = os.environ) -> Path | None:

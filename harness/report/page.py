@@ -1,55 +1,168 @@
-"""The leaderboard as one self-contained HTML page: chart, table, and the replay command of every rejection."""
+"""The report of a run as one self-contained HTML page: no network, readable without its script, nothing of it run that
+comes from candidates or models.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
-from html import escape
+from pathlib import Path
 
-from harness.report.chart import evolution_svg
-from harness.report.gate_report import VerdictReport
-from harness.report.table import algorithm, rank, ratio_cell
-from harness.visible import visible
+from harness.report.axes import Figure
+from harness.report.findings import Findings, findings
+from harness.report.genealogy import genealogy
+from harness.report.heat_map import heat_map, legend
+from harness.report.history import history
+from harness.report.kernel_details import kernel_sections, scroll_box
+from harness.report.markup import Markup, join, tag
+from harness.report.progress_chart import bars, kernel_link, progress, what_happened
+from harness.report.run_story import RunStory
+from harness.verdict import name
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem;
-vertical-align: top; }
-tr { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); } td.n { text-align: right;
-font-variant-numeric: tabular-nums; } code { font-size: .9em; } .no { color: #c8402f; } .yes { color: #2a9d5c; }
-.open { color: #b07d1a; }
-svg { width: 100%; height: auto; }
-"""
+FILE = "report.html"
+_HERE = Path(__file__).parent
 
 
-def leaderboard(verdicts: Sequence[VerdictReport], machine: str) -> str:
-    """HTML text of the page for one machine; `verdicts` in the order judged."""
-    rows = "".join(_row(place, verdict) for place, verdict in enumerate(rank(verdicts), start=1))
-    head = "".join(
-        f"<th>{h}</th>"
-        for h in ("rank", "run", "algorithm and tile", "ms", "GFLOP/s", "ratio to BLAS", "verdict")
-    )
+def style() -> str:
+    """The page's style sheet."""
+    return (_HERE / "page.css").read_text(encoding="utf-8")
+
+
+def script() -> str:
+    """The page's script: sorting, filtering and keys. Without it everything is still there to read."""
+    return (_HERE / "page.js").read_text(encoding="utf-8")
+
+
+def page(story: RunStory) -> str:
+    """HTML text of the whole page."""
+    head = story.heads[-1]
+    title = f"round table: {', '.join(one.run_id for one in story.heads)}"
+    body = [
+        tag("a", "Skip to the kernels", href="#kernels", class_="skip"),
+        tag("header", tag("h1", title), tag("p", _conditions(story))),
+        tag("main", *_sections(story)),
+        tag("footer", tag("p", "Made by python -m harness.report from the journal of the run and the records of this "
+            f"machine. {head.machine}. Keys: j and k move between kernels, Enter opens, / filters, ? tells the keys.")),
+    ]  # fmt: skip
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>kernels on {escape(machine)}</title>'
-        f"<style>{_STYLE}</style><h1>Kernels</h1><p>{escape(machine)}. A ratio is t(BLAS) / t(candidate), both timed "
-        f"side by side, with its 95 % interval.</p>{evolution_svg(verdicts)}"
-        f"<table><tr>{head}</tr>{rows}</table></html>\n"
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        + tag("meta", http_equiv="Content-Security-Policy", content=content_security_policy())
+        + tag("meta", name="viewport", content="width=device-width, initial-scale=1")
+        + tag("meta", name="referrer", content="no-referrer")
+        + tag("title", title)
+        + f"<style>{style()}</style></head><body>"
+        + join(body)
+        + f"<script>{script()}</script></body></html>\n"
     )
 
 
-def _row(place: int, verdict: VerdictReport) -> str:
-    record = verdict.record
-    if verdict.accepted:
-        cells = [str(place), f"{record.time_ms:.2f}", f"{record.gflops:.1f}", ratio_cell(verdict)]
-        numerics = "" if record.numerics == "componentwise" else f", {record.numerics}"
-        label = f'<span class="yes">accepted, {record.tier}{numerics}</span>'
-    else:
-        cells = ["-", "", "", ""]
-        reason, replay = escape(visible(record.reason)), escape(visible(record.replay))
-        kind, short = ("open", record.outcome) if verdict.untimed else ("no", record.verdict)
-        label = f'<span class="{kind}">{short}</span>: {reason}<br><code>{replay}</code>'
+def content_security_policy() -> str:
+    """Nothing is loaded and nothing runs but this style sheet and this script, by their hashes."""
     return (
-        f'<tr><td class="n">{cells[0]}</td><td>{escape(visible(record.candidate))}</td>'
-        f'<td>{escape(algorithm(verdict.manifest))}</td><td class="n">{cells[1]}</td>'
-        f'<td class="n">{cells[2]}</td><td>{cells[3]}</td><td>{label}</td></tr>'
+        f"default-src 'none'; style-src {_hash(style())}; script-src {_hash(script())}; "
+        "base-uri 'none'; form-action 'none'"
     )
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def _conditions(story: RunStory) -> str:
+    head = story.heads[-1]
+    models = ", ".join(sorted({model for one in story.heads for model in one.models.values()}))
+    return f"{head.machine}; {head.toolchain}; suite {head.suite}; proposed by {models}; seed {head.seed}."
+
+
+def _sections(story: RunStory) -> list[Markup]:
+    found = findings(story)
+    parts = [_first_screen(found)]
+    if story.kernels:
+        parts += [_figure(progress(story)), _figure(bars(story))]
+        parts += [_figure(genealogy(story))]
+        parts += [_heat(story)] if story.accepted else []
+        parts += [_rejected(story)] if story.others or story.refused else []
+    past = history(story)
+    parts += [_figure(past)] if past is not None else []
+    if story.kernels:
+        title = tag(
+            "h2", "Every kernel: verdict, replay command, proposal, difference from its parent, source"
+        )
+        parts.append(tag("section", title, kernel_sections(story), id="kernels"))
+    return parts
+
+
+def _first_screen(found: Findings) -> Markup:
+    answers = [
+        ("What was found", found.found),
+        ("How sure", found.sure),
+        ("How far from the limit", found.limit),
+    ]
+    answers += [("What it took", found.cost)]
+    told = [part for term, said in answers if said for part in (tag("dt", term), tag("dd", said))]
+    steps = [tag("li", f"{step.why}: ", tag("code", step.command)) for step in found.steps]
+    return tag(
+        "section", tag("h2", "The result"), tag("dl", *told), tag("h3", "What to try next"), tag("ul", *steps),
+        class_="first", id="result",
+    )  # fmt: skip
+
+
+def _figure(figure: Figure) -> Markup:
+    numbers = tag(
+        "details",
+        tag("summary", "The numbers"),
+        scroll_box(f"numbers: {figure.title}", table(figure.columns, figure.rows)),
+    )
+    return tag(
+        "section",
+        tag("h2", figure.title),
+        tag("p", figure.caption),
+        scroll_box(f"chart: {figure.title}", figure.picture),
+        numbers,
+        id=figure.anchor,
+    )
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table that the script makes sortable; cells that are not `Markup` are escaped."""
+    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
+    body = [tag("tr", *(tag("td", cell) for cell in row)) for row in rows]
+    return tag("table", tag("thead", head), tag("tbody", *body), class_="sortable")
+
+
+def _heat(story: RunStory) -> Markup:
+    title = (
+        "Where each kernel is faster or slower than BLAS: ratio per shape (rows kernels, columns m x k x n)"
+    )
+    return tag(
+        "section",
+        tag("h2", title),
+        tag("p", "The large number is the ratio to BLAS, the small one the share of the machine's peak."),
+        legend(),
+        scroll_box("ratio per shape", heat_map(story)),
+        id="heat",
+    )
+
+
+def _rejected(story: RunStory) -> Markup:
+    rows = []
+    for kernel in story.others:
+        at = getattr(kernel.verdict, "at", None)
+        verdict = name(kernel.verdict) if kernel.verdict is not None else "not judged"
+        gate = str(at.gate) if at is not None else ""
+        rows.append([kernel_link(kernel), gate, verdict, what_happened(kernel), tag("code", kernel.replay)])
+    parts = [tag("h2", "What was refused: by which gate, why, and how to see it again")]
+    if rows:
+        parts.append(
+            scroll_box(
+                "kernels that were not accepted",
+                table(("kernel", "gate", "verdict", "reason", "replay"), rows),
+            )
+        )
+    if story.refused:
+        refused = [[one.where, one.by, "; ".join(one.reasons)] for one in story.refused]
+        shown = scroll_box("proposals sent back", table(("slot", "by", "reasons"), refused))
+        title = f"Proposals sent back before any kernel was written: {len(refused)}"
+        parts.append(tag("details", tag("summary", title), shown))
+    return tag("section", *parts, id="rejected")

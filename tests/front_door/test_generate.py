@@ -87,7 +87,14 @@ def test_two_generations_leave_candidates_verdicts_a_table_and_a_memory_to_go_on
     assert first.source != second.source
     assert [line["verdict"] for line in lines_of(project.path / "v.jsonl")] == ["Accepted", "Accepted"]
     result.stdout.fnmatch_lines(["*#*run*ratio to BLAS*verdict*"])
-    assert "<svg" in (project.path / "results" / "local" / "leaderboard.html").read_text()
+    page = (project.path / "results" / "local" / "report.html").read_text()
+    assert (
+        page.count('<details class="kernel"')
+        == page.partition('id="bars"')[2].count('<g class="mark') // 2
+        == 2
+    )
+    assert all(folder.name in page for folder in folders)
+    result.stdout.fnmatch_lines(["page: results/local/report.html"])
 
     again = project.runpytest_subprocess(*QUICK, "--generate", "1", "--seed", "8")
     assert again.ret == pytest.ExitCode.OK
@@ -141,6 +148,8 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
     assert "Traceback" not in output
     assert "to go on: pytest --generate 3 --resume" in output
     wait_for(lambda: not hosts_below(process.pid), "end of all workers", 10)
+    page = project.path / "results" / "local" / "report.html"
+    assert "not finished" in page.read_text()
     done = sorted((project.path / "candidates").glob("gen-*"))
     assert 1 <= len(done) <= 3
     resumed = project.runpytest_subprocess(*QUICK, "--generate", "3", "--resume")
@@ -149,6 +158,7 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
     folders = sorted((project.path / "candidates").glob("gen-*"))
     assert len(folders) == 3
     assert {f.name.rpartition("-")[0] for f in folders} == {done[0].name.rpartition("-")[0]}
+    assert page.read_text().count('<details class="kernel"') == 3, "the kernels before the interruption, too"
 
 
 def test_a_second_ctrl_c_ends_at_once_without_a_traceback(project: pytest.Pytester) -> None:

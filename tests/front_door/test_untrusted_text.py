@@ -1,14 +1,13 @@
-"""Untrusted text from candidate.toml and folder names on its way to terminals, charts and CI pages."""
+"""Untrusted text from candidate.toml and folder names on its way to terminals and CI pages."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import pytest
 
 from harness import saved_timings
-from harness.report import chart, github, page, table
+from harness.report import github, table
 from harness.report.gate_report import ManifestFacts, VerdictReport
 from tests.report.test_report import verdict_report
 
@@ -41,14 +40,10 @@ def test_a_malformed_proposal_does_not_break_the_table(proposal: dict[str, Any])
     assert len(table.results_table([verdict_report("a", 1.0, ManifestFacts(proposal=proposal))], 300)) == 3
 
 
-def test_the_chart_and_the_pages_stay_well_formed() -> None:
-    shown = [hostile_report({"title": RAW})]
-    ElementTree.fromstring(chart.evolution_svg(shown))
-    assert "\x1b" not in page.leaderboard(shown, "here")
-    summary = github.job_summary(shown, "here")
+def test_the_job_summary_stays_well_formed() -> None:
+    summary = github.job_summary([hostile_report({"title": RAW})], "here")
     assert "\x1b" not in summary
     assert len(summary.splitlines()) == 5
-    assert "\\| x \\|" in summary
 
 
 def test_a_claims_machine_is_shown_without_control_characters() -> None:

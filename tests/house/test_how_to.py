@@ -18,6 +18,8 @@ MEMBERS = {
     "A family of kernels": (r'"blocked"', ("tests/judge/rust_kernels.py", "tests/judge/mutation.py")),
     "A mind": (r"ServerMind", ()),
     "An agent": (r'VerifierAgent|VERIFIER|VerifyRequest|"verifier"', ()),
+    "A view of the page": (r"import heat_map|heat_map\(", ()),
+    "A checkup of the doctor": (r"_embedders\(|\"embedders\"", ()),
     "An option": (r'\.repairs|"repairs"|repairs[:=]|--repairs', ()),
 }
 

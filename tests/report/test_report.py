@@ -1,9 +1,9 @@
-"""Tables, charts and annotations, checked as text."""
+"""Tables, annotations and the job summary, checked as text."""
 
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ElementTree
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 
 from harness.records import Outcome, Record
 from harness.report import github, table
-from harness.report.chart import evolution_svg
 from harness.report.gate_report import GateReport, ManifestFacts, TimingReport, VerdictReport
-from harness.report.page import leaderboard
 from harness.saved_timings import Ratio
 from harness.shapes import Shape
 from harness.verdict import ShapeTiming
@@ -108,10 +106,7 @@ UNTIMED = verdict_report(
 
 
 def test_a_kernel_that_was_not_timed_is_shown_as_neither_accepted_nor_rejected() -> None:
-    assert "| open | correct, not timed |" in github.job_summary([UNTIMED], "m")
-    page = leaderboard([UNTIMED], "m")
-    assert '<span class="open">correct, not timed</span>: correct, but not timed: busy' in page
-    assert ">not timed</text>" in page
+    assert "| <code>open</code> | correct, not timed |" in github.job_summary([UNTIMED], "m")
     faulty = verdict_report("x", outcome=Outcome.UNJUDGED, verdict="HarnessError", gate="policy")
     assert "NOT JUDGED: HarnessError (policy)" in table.results_table([faulty], 200)[-1]
 
@@ -166,36 +161,44 @@ def test_unsandboxed_and_normwise_results_are_marked() -> None:
     assert "accepted, safe, normwise" in " ".join(lines)
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(0.001, 40)), max_size=12), st.text(max_size=20))
-def test_the_chart_is_well_formed_and_has_a_mark_for_every_candidate(
-    ratios: list[float | None], name: str
-) -> None:
-    clean = "".join(ch for ch in name if ch.isprintable() and ch != "\x7f")
-    text = evolution_svg([verdict_report(f"{clean}{i}", ratio) for i, ratio in enumerate(ratios)])
-    root = ElementTree.fromstring(text)
-    space = "{http://www.w3.org/2000/svg}"
-    assert len(root.findall(f".//{space}circle")) == sum(ratio is not None for ratio in ratios)
-    assert len(root.findall(f".//{space}path")) == sum(ratio is None for ratio in ratios)
-    for circle in root.iter(f"{space}circle"):
-        assert 0 <= float(circle.get("cy", "-1")) <= 360
-
-
-def test_the_page_escapes_text_from_candidates() -> None:
-    page = leaderboard(
-        [verdict_report("<script>alert(1)</script>"), verdict_report("good", 1.1)], "a <machine>"
-    )
-    assert "<script>" not in page
-    assert "a &lt;machine&gt;" in page
-    assert "pytest candidates/" in page
-
-
 def test_annotations_cannot_be_forged() -> None:
     lines = github.annotate([("candidates/x/kernel.rs::shapes", "panicked\n::set-output name=a::b 100%")])
     assert len(lines) == 1
     assert "\n" not in lines[0]
     assert lines[0].endswith("::panicked%0A::set-output name=a::b 100%25")
-    summary = github.job_summary([verdict_report("bad", reason="a | b <img>")], "here")
-    assert "a \\| b &lt;img>" in summary
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "a | b <img src=x onerror=alert(1)>",
+        "[here](http://evil.example) ![x](http://evil.example/x.png)",
+        "@somebody and #123 and somebody@evil.example",
+        "www.evil.example https://evil.example",
+        "`` ` ` | **bold** ~~gone~~ \\| </code> <b>",
+        "x\n\n# heading\n| cell |",
+    ],
+)
+def test_the_job_summary_shows_links_images_and_mentions_as_text(hostile: str) -> None:
+    from markdown_it import MarkdownIt
+
+    text = github.job_summary([verdict_report(hostile, reason=hostile)], "here")
+    assert len(text.splitlines()) == 5
+    assert not re.search(r"@(?!-)\w|@<", text.replace("&#64;<!-- -->", ""))
+    assert not re.search(r"https?:|www\.|\]\(|`", text)
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    body = html.partition("<tbody>")[2]
+    assert body.count("<td>") == 4
+    assert set(re.findall(r"</?[a-z]+", body)) <= {
+        "<tr",
+        "</tr",
+        "<td",
+        "</td",
+        "<code",
+        "</code",
+        "</tbody",
+        "</table",
+    }
 
 
 @pytest.mark.parametrize(

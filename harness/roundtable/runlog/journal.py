@@ -85,10 +85,14 @@ def read(folder: Path) -> RunHistory:
     return RunHistory(head, messages, tokens, spent_s, ended)
 
 
+def newest(results: Path) -> list[Path]:
+    """The journals under `results`, the one written last first."""
+    return sorted(results.glob(f"*/{JOURNAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
 def latest_unfinished(results: Path) -> Path:
     """The newest run folder whose journal has no last line; raises UserError when there is none."""
-    runs = sorted(results.glob(f"*/{JOURNAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for run in runs:
+    for run in newest(results):
         try:
             if read(run.parent).ended is None:
                 return run.parent

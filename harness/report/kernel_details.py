@@ -1,0 +1,128 @@
+"""What the page tells of each kernel when it is opened: verdict, replay command, proposal, diff to parent, source."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Sequence
+
+from harness.report.markup import Markup, anchor, join, tag, text
+from harness.report.progress_chart import what_happened
+from harness.report.run_story import RunStory, StoryKernel
+from harness.verdict import CompileError, Score
+
+# Bytes of sources and diffs on one page. A page of forty kernels stays below 2 MB, which browsers of phones open.
+SOURCE_BUDGET_BYTES = 1_300_000
+_CONTEXT_LINES = 3
+
+
+def kernel_sections(story: RunStory) -> Markup:
+    """One closed <details> per kernel in the order judged. Sources are given to the fastest kernels first, as long as
+    the page stays small; for the others the page says where their source is.
+    """
+    left = SOURCE_BUDGET_BYTES
+    bodies: dict[int, Markup] = {}
+    for kernel in story.ranked:
+        code = join([*_diffs(kernel), _fold("Source", [_code(kernel.source)], f"{len(kernel.source)} bytes")])
+        size = len(code.encode())
+        if size > left:
+            code = tag(
+                "p", "Source and diff are left out to keep this page small: ", tag("code", _path(kernel))
+            )
+        left -= min(left, size if size <= left else 0)
+        bodies[kernel.number] = code
+    return join(_section(kernel, bodies[kernel.number]) for kernel in story.kernels)
+
+
+def _section(kernel: StoryKernel, code: Markup) -> Markup:
+    ratio = f"{kernel.score.claimed.ratio:.3f}" if kernel.score else str(kernel.outcome)
+    summary = tag("summary", f"{kernel.number}. {kernel.name}: {ratio} ", tag("small", kernel.title))
+    facts = tag("dl", *_facts(kernel))
+    timing = [_shapes(kernel.score)] if kernel.score else []
+    diagnostics = (
+        [_fold("Diagnostics of rustc", [_code(kernel.verdict.diagnostics)])]
+        if isinstance(kernel.verdict, CompileError) and kernel.verdict.diagnostics
+        else []
+    )
+    proposal = _fold(
+        "Proposal", [_code(json.dumps(kernel.proposal, indent=1, ensure_ascii=False, default=str))]
+    )
+    body = [facts, *timing, *diagnostics, proposal, code]
+    return tag("details", summary, *body, class_="kernel", id=anchor(kernel.number, kernel.name))
+
+
+def _facts(kernel: StoryKernel) -> list[Markup]:
+    pairs: list[tuple[str, str]] = [
+        ("verdict", what_happened(kernel)),
+        ("replay", tag("code", kernel.replay)),
+        ("generation", str(kernel.generation)),
+        ("parents", ", ".join(kernel.parents) or "none"),
+        ("proposed by", kernel.model),
+        ("written as", kernel.how),
+        ("verified", "; ".join(kernel.facts)),
+        ("passages", ", ".join(kernel.passages)),
+        ("memory", "remembered" if kernel.remembered else "not remembered"),
+    ]
+    return [part for term, said in pairs if said for part in (tag("dt", term), tag("dd", said))]
+
+
+def _shapes(score: Score) -> Markup:
+    heads = ("shape", "ratio", "low", "high", "ms", "BLAS ms", "GFLOP/s", "% of peak", "pairs")
+    rows = [
+        tag("tr", tag("th", str(t.shape), scope="row"), *(tag("td", cell) for cell in (
+            f"{t.ratio:.3f}", f"{t.ratio_low:.3f}", f"{t.ratio_high:.3f}", f"{t.time_ns / 1e6:.4g}",
+            f"{t.baseline_time_ns / 1e6:.4g}", f"{t.gflops:.1f}", f"{t.percent_of_peak:.0f}", str(t.pairs),
+        )))
+        for t in score.per_shape
+    ]  # fmt: skip
+    head = tag("tr", *(tag("th", name, scope="col") for name in heads))
+    return scroll_box("timing of every shape", tag("table", tag("thead", head), tag("tbody", *rows)))
+
+
+def _diffs(kernel: StoryKernel) -> list[Markup]:
+    """The difference from each parent whose source is known."""
+    found = []
+    for parent, source in kernel.parent_sources.items():
+        lines = list(
+            difflib.unified_diff(
+                source.splitlines(),
+                kernel.source.splitlines(),
+                parent,
+                kernel.name,
+                lineterm="",
+                n=_CONTEXT_LINES,
+            )
+        )
+        changed = sum(one[:1] in "+-" for one in lines[2:])
+        body = _diff(lines) if lines else tag("p", "No line differs.")
+        found.append(_fold(f"Difference from {parent}", [body], f"{changed} lines"))
+    return found
+
+
+def _diff(lines: Sequence[str]) -> Markup:
+    kinds = {"+": "ins", "-": "del", "@": "at"}
+    marked = [
+        tag("span", text(one + "\n", keep="\n\t"), class_=kinds[one[0]])
+        if one[:1] in kinds
+        else text(one + "\n", keep="\n\t")
+        for one in lines
+    ]
+    return scroll_box("difference", tag("pre", tag("code", *marked)))
+
+
+def _code(content: str) -> Markup:
+    return scroll_box("source text", tag("pre", tag("code", text(content, keep="\n\t"))))
+
+
+def _fold(title: str, body: Sequence[Markup], size: str = "") -> Markup:
+    note = [" ", tag("small", size)] if size else []
+    return tag("details", tag("summary", title, *note), *body)
+
+
+def scroll_box(label: str, *content: str) -> Markup:
+    """A box that scrolls sideways where its content is wider than the screen, also by keyboard."""
+    return tag("div", *content, class_="scroll", tabindex=0, role="group", aria_label=label)
+
+
+def _path(kernel: StoryKernel) -> str:
+    return f"candidates/{kernel.name}/kernel.rs"
