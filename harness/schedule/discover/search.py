@@ -15,6 +15,7 @@ from harness.schedule.bilinear.scheme import Scheme, holds_modulo_2
 from harness.schedule.discover.formats import MOST_PRODUCTS, Format, extended, reordered, route
 from harness.schedule.discover.found import Discovery, Ring, known, nonzero, ring_of
 from harness.schedule.discover.lifting import lift
+from harness.schedule.discover.orbit import lightest
 from harness.schedule.discover.walker import FlipCount, Walker
 
 # A format on the way is left when nothing new came for this share of the time until the last new rank, and at least for
@@ -136,10 +137,23 @@ class Search:
             skipped = not fresh and not last and stage.file is not None
             if not skipped and not self._is_done(stage, last):
                 self._walk(stage, min(self.until_s, time.monotonic() + limit_s), last)
+                self._lighten(stage)
             if stage.best is not None and stage.file is None:
                 self._save(stage, stage.best)
             before = stage.proved or stage.binary
         return self.stages[-1]
+
+    def _lighten(self, stage: Stage) -> None:
+        """Replace the best scheme by a lighter one of its orbit, if there is one."""
+        best = stage.best
+        if best is None or best.ring is Ring.Z2:
+            return
+        lighter = lightest(best.scheme, self.rng)
+        ring = ring_of(lighter)
+        if lighter is best.scheme or ring is None or not self._fits(ring):
+            return
+        stage.best = replace(best, scheme=lighter, ring=ring)
+        self._save(stage, stage.best)
 
     def _save_as_wanted(self, stage: Stage) -> None:
         """A second file with the extents in the order that was asked for, unless that is ascending."""
