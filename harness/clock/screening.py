@@ -15,6 +15,7 @@ import numpy as np
 from harness.clock.pairs import Plan, Samples
 from harness.clock.session import ClockSession
 from harness.clock.worker_pair import Rival
+from harness.shapes import Shape
 
 # Process pairs that each kernel gets in each round.
 ROUNDS = (1, 2, 4)
@@ -27,17 +28,19 @@ ROUND_SHARE = 0.5
 def screen(kernels: Sequence[Rival], thread_class: str, session: ClockSession) -> list[float | None]:
     """t_blas / t_candidate of each kernel, geometric mean over the suite; None where an output was wrong.
 
-    A kernel that is left out early has a ratio of one process pair (a few percent off), the last ones of all rounds.
-    Nothing is confirmed, no secret shape is timed, and no interval is given: it is a choice of what to judge, no
-    verdict. Waits for the clock's lock. Raises HarnessFaultError when the baseline fails.
+    Of a suite whose large shapes would take more than the time for a round, only the smaller shapes are timed. A kernel
+    that is left out early has a ratio of one process pair (a few percent off), the last ones of all rounds. Nothing is
+    confirmed, no secret shape is timed, and no interval is given: it is a choice of what to judge, no verdict. Waits
+    for the clock's lock. Raises HarnessFaultError when the baseline fails.
     """
     threads = session.threads(thread_class)
     alive = list(range(len(kernels)))
     seen: dict[int, list[tuple[float, int]]] = {index: [] for index in alive}
     with session.alone(threads):
+        shapes = affordable(session, threads)
         for processes in ROUNDS:
             for index in alive:
-                centre = _timed(kernels[index], processes, threads, session)
+                centre = _timed(kernels[index], processes, threads, shapes, session)
                 seen[index] = [] if centre is None else [*seen[index], (centre, processes)]
             alive = [index for index in alive if seen[index]]
             alive.sort(key=lambda index: _mean(seen[index]), reverse=True)
@@ -47,10 +50,26 @@ def screen(kernels: Sequence[Rival], thread_class: str, session: ClockSession) -
     return [math.exp(_mean(found)) if found else None for found in seen.values()]
 
 
-def _timed(kernel: Rival, processes: int, threads: int, session: ClockSession) -> float | None:
-    """The mean log-ratio over the suite in fresh process pairs; None when the kernel is rejected."""
+def affordable(session: ClockSession, threads: int) -> tuple[Shape, ...]:
+    """The shapes of the suite, smallest product first, that both sides at the peak multiply in the time of a round;
+    at least one.
+    """
+    budget_ns, peak = 1e9 * session.for_suite(ROUND_SHARE * session.settings.clock_budget_s), session.peak()
+    chosen: list[Shape] = []
+    for shape in sorted(session.suite, key=lambda shape: shape.flops):
+        budget_ns -= 2 * peak.floor_ns(shape, threads, 0)
+        if chosen and budget_ns < 0:
+            break
+        chosen.append(shape)
+    return tuple(shape for shape in session.suite if shape in chosen)
+
+
+def _timed(
+    kernel: Rival, processes: int, threads: int, shapes: tuple[Shape, ...], session: ClockSession
+) -> float | None:
+    """The mean log-ratio over the shapes in fresh process pairs; None when the kernel is rejected."""
     budget_s = session.for_suite(ROUND_SHARE * session.settings.clock_budget_s)
-    plan = Plan(session.suite, budget_s, min_processes=processes, max_processes=processes)
+    plan = Plan(shapes, budget_s, min_processes=processes, max_processes=processes)
     samples = session.race(plan, kernel.program, threads, kernel.levels)
     return samples.mean(np.random.default_rng(0)).centre if isinstance(samples, Samples) else None
 

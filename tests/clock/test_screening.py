@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.clock import screening
+from harness.clock.floor import Peak
 from harness.clock.pairs import Pair, Plan, Samples
 from harness.clock.screening import ROUNDS, screen
 from harness.clock.worker_pair import Rival
@@ -20,6 +21,10 @@ from harness.shapes import Shape
 from harness.verdict import At, Gate, Timeout
 
 SHAPE = Shape(64, 64, 64)
+
+
+# 100 GFLOP/s.
+PEAK = Peak(100.0, 200.0, 200.0, 20.0, "simulated", "now")
 
 
 class SimulatedSession:
@@ -40,13 +45,16 @@ class SimulatedSession:
     def for_suite(self, budget_s: float) -> float:
         return budget_s
 
+    def peak(self) -> Peak:
+        return PEAK
+
     def race(self, plan: Plan, program: Any, threads: int, levels: SchemeLevels) -> Any:
         index, ratio = program
         self.processes[index] = self.processes.get(index, 0) + plan.max_processes
         if ratio is None:
             return Timeout(1.0, At(Gate.CLOCK))
         pairs = [Pair(process, 1e3, 1e3 * ratio, 1e-3, True) for process in range(plan.max_processes)]
-        return Samples(plan, {SHAPE: pairs})
+        return Samples(plan, dict.fromkeys(plan.shapes, pairs))
 
 
 def screened(ratios: list[float | None]) -> tuple[list[float | None], dict[int, int]]:
@@ -79,3 +87,13 @@ def test_a_single_kernel_is_not_timed_further() -> None:
 
 def test_the_mean_weighs_the_rounds_by_their_processes() -> None:
     assert screening._mean([(0.0, 1), (math.log(2), 3)]) == pytest.approx(0.75 * math.log(2))
+
+
+def test_of_a_suite_with_large_shapes_the_small_ones_are_timed() -> None:
+    """In half a second of a round: 2 x 20 ms for each product of 1024^3, and 2 x 10 s for 8192^3."""
+    session = SimulatedSession()
+    small, medium, large = Shape(64, 64, 64), Shape(1024, 1024, 1024), Shape(8192, 8192, 8192)
+    session.suite = (large, small, medium)  # type: ignore[assignment]
+    assert screening.affordable(session, 1) == (small, medium)  # type: ignore[arg-type]
+    session.suite = (large,)
+    assert screening.affordable(session, 1) == (large,)  # type: ignore[arg-type]
