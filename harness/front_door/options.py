@@ -58,7 +58,7 @@ _JUDGE_OPTIONS = (
     (
         "--suite",
         "SUITE",
-        "shapes to time: default, square, gpt2, skinny, odd or MxKxN,…; append :cold to read data from memory "
+        "shapes to time: default, square, large, gpt2, skinny, odd or MxKxN,…; append :cold to read data from memory "
         "(default: the suite named default)",
     ),
     ("--baseline", "PATH", "library with cblas_sgemm to compare with (default: the BLAS of numpy)"),
