@@ -14,7 +14,7 @@ from harness.minds.protocol import Trial, Tuner
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.analytical import first
 from harness.schedule.model import Schedule
-from harness.schedule.space import space
+from harness.schedule.space import Space
 from tests.minds.test_tuner import MACHINES, evolve, keys, landscape, landscape_of
 from tests.roundtable.support import AVX2
 
@@ -73,10 +73,9 @@ def test_it_learns_from_measurements() -> None:
 
 
 def test_a_space_that_was_tried_in_full_gives_nothing() -> None:
-    lane = space(AVX2, family="blocked")
-    points = [
-        lane.build({"kc": kc, "nc": nc}) for kc in lane.knobs[0].choices for nc in lane.knobs[1].choices
-    ]
+    lane = Space(LANES[0].base, LANES[0].knobs[:2])
+    one, other = lane.knobs
+    points = [lane.build({one.name: x, other.name: y}) for x in one.choices for y in other.choices]
     trials = [
         Trial(f"k{i}", point.model_dump(mode="json"), 0.5) for i, point in enumerate([*points, lane.base])
     ]
