@@ -111,7 +111,7 @@ class LetterLogits:
         model = self._model
         # The logits are those of the token evaluated last, so at least one token is evaluated.
         kept = min(_common(model.input_ids[: model.n_tokens], tokens), len(tokens) - 1)
-        if kept == 0 or not model._ctx.kv_cache_seq_rm(-1, kept, -1):
+        if kept == 0 or model._ctx.kv_cache_seq_rm(-1, kept, -1) is False:
             # Models with a recurrent state cannot forget a part.
             kept = 0
             model._ctx.kv_cache_clear()

@@ -260,15 +260,16 @@ class LlamaCppClient(ChatCompletionClient):
         began_s = time.monotonic()
         try:
             if knobs is not None and args.get("lettered"):
-                self._spell(prompt, knobs, args, said, stop)
+                evaluated = self._spell(prompt, knobs, args, said, stop)
             else:
                 self._generate(prompt, args, said, stop, emit)
+                evaluated = len(prompt) + said.tokens
+            if not stop.is_set():
+                self._threads.answered(evaluated, time.monotonic() - began_s)
         except RuntimeError:
             # An aborted llama_decode is reported as an error, too; any other error is real.
             if not stop.is_set():
                 raise
-        if not stop.is_set():
-            self._threads.answered(len(prompt) + said.tokens, time.monotonic() - began_s)
         return self._result(said, len(prompt))
 
     def _generate(
@@ -311,14 +312,17 @@ class LlamaCppClient(ChatCompletionClient):
         args: dict[str, Any],
         said: GrowingAnswer,
         stop: threading.Event,
-    ) -> None:
-        """Answer by one letter per knob; the answer stays empty when no schedule is left."""
+    ) -> int:
+        """Answer by one letter per knob; the answer stays empty when no schedule is left. Returns the number of tokens
+        that were evaluated, without those of earlier questions.
+        """
         if self.letters is None:
             raise ValueError("the letters of this model are no single tokens")
         logits = LetterLogits(self._model, prompt, self.letters)
         picks = draw(knobs, logits, random.Random(args.get("seed")))
         if picks is not None and not stop.is_set():
             said.text, said.tokens, said.finish = knobs.letters(picks), len(picks), "stop"
+        return logits.evaluated
 
     def _ends(self, token: int) -> bool:
         import llama_cpp

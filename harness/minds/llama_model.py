@@ -61,7 +61,7 @@ def load(path: Path, context_tokens: int, gpu_layers: int) -> Any:
 class ThreadChoice:
     """The number of threads of a loaded model, chosen by a probe, and again after an answer that took much longer.
 
-    llama.cpp's threads spin while they wait for each other: on a busy machine two of them took 20 times as long for a
+    llama.cpp's threads spin while they wait for each other: on a busy machine two of them took ten times as long for a
     token of a small model as one. So more threads than one must be clearly faster, also in the slower of two probes.
     """
 
@@ -78,15 +78,14 @@ class ThreadChoice:
 
     def choose(self) -> None:
         """Probe each number of threads twice, and use the fastest. Empties the model's context."""
-        if len(self._counts) > 1:
-            tried = [max(self._probe(count) for _ in range(2)) for count in self._counts]
-            rated = [
-                s * (_CLEARLY if count > self._counts[0] else 1.0)
-                for s, count in zip(tried, self._counts, strict=True)
-            ]
-            best = rated.index(min(rated))
-            self.threads, self._token_s = self._counts[best], tried[best]
-        self._use(self.threads)
+        try:
+            if len(self._counts) > 1:
+                tried = [max(self._probe(count) for _ in range(2)) for count in self._counts]
+                rated = [tried[0], *(seconds * _CLEARLY for seconds in tried[1:])]
+                best = rated.index(min(rated))
+                self.threads, self._token_s = self._counts[best], tried[best]
+        finally:
+            self._use(self.threads)
 
     def answered(self, tokens: int, seconds: float) -> None:
         """Note how long an answer took, and choose again if that was much longer than the probe lets expect."""

