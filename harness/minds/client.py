@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.minds.protocol import Answer, Progress, Question
+from harness.settings import AnswerProtocol
 from harness.verdict import one_line
 from harness.visible import encodable
 
@@ -39,7 +40,8 @@ def reason_of(error: Exception) -> str:
 
 def plain_extras(question: Question) -> dict[str, Any]:
     """Arguments that every client supports: seed, length, temperature."""
-    return {"seed": question.seed, "max_tokens": question.max_tokens, "temperature": TEMPERATURE}
+    heat = TEMPERATURE if question.temperature is None else question.temperature
+    return {"seed": question.seed, "max_tokens": question.max_tokens, "temperature": heat}
 
 
 class ClientMind:
@@ -53,10 +55,12 @@ class ClientMind:
         model_hash: str = "",
         count: Count = estimate,
         extras: Extras = plain_extras,
+        protocol: AnswerProtocol = AnswerProtocol.FULL,
     ) -> None:
         self.name = name
         self.model_hash = model_hash
         self.context_tokens = context_tokens
+        self.protocol = protocol
         self._client = client
         self._count = count
         self._extras = extras

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,27 +73,68 @@ def identity(path: Path) -> str:
 # GGUF value types by number: the struct format of fixed-size types; 8 is a string, 9 an array.
 _FIXED = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
-_MOST_KEYS = 4096
+_MOST_KEYS, _MOST_TENSORS, _MOST_DIMENSIONS = 4096, 65536, 8
+# What reading a header that is cut off or of another format may raise.
+_TORN = (struct.error, KeyError, OSError, MemoryError, OverflowError)
+
+
+# Bytes per parameter of the usual quantisations (4 to 5 bits), for files whose header does not tell the number.
+_BYTES_PER_PARAMETER = 0.6
 
 
 def trained_context(path: Path) -> int | None:
-    """The context length that the model was trained for, from the file's header; None when it is not stated.
+    """The context length that the model was trained for, from the file's header; None when it is not stated."""
+    try:
+        with path.open("rb") as file:
+            for name, value in _keys(file, _counts(file)[1]):
+                if name.endswith(b".context_length") and isinstance(value, int):
+                    return value
+    except _TORN:
+        return None
+    return None
 
-    Layout: magic, version u32, tensors u64, keys u64, then per key its name, a type u32 and the value
-    (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+
+def parameters(path: Path) -> float:
+    """The number of parameters: the elements of all tensors in the header, or an estimate from the file's size.
+
+    Of a model that is split into several files, only the first one is counted.
     """
     try:
         with path.open("rb") as file:
-            file.seek(len(MAGIC))
-            _, _, keys = struct.unpack("<IQQ", file.read(20))
-            for _ in range(min(keys, _MOST_KEYS)):
-                name = _string(file)
-                value = _value(file, struct.unpack("<I", file.read(4))[0])
-                if name.endswith(b".context_length") and isinstance(value, int):
-                    return value
-    except (struct.error, KeyError, OSError, MemoryError, OverflowError):
-        return None
-    return None
+            tensors, keys = _counts(file)
+            for _ in _keys(file, keys):
+                pass
+            found = sum(_tensor_elements(file) for _ in range(tensors))
+    except _TORN:
+        found = 0
+    return float(found or path.stat().st_size / _BYTES_PER_PARAMETER)
+
+
+def _counts(file: BinaryIO) -> tuple[int, int]:
+    """The numbers of tensors and of keys; afterwards the file is at the first key.
+
+    Layout: magic, version u32, tensors u64, keys u64, then per key its name, a type u32 and the value, then the tensors
+    (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+    """
+    file.seek(len(MAGIC))
+    _, tensors, keys = struct.unpack("<IQQ", file.read(20))
+    return min(tensors, _MOST_TENSORS), min(keys, _MOST_KEYS)
+
+
+def _keys(file: BinaryIO, count: int) -> Iterator[tuple[bytes, object]]:
+    """The names and values of the header; afterwards the file is at the first tensor's description."""
+    for _ in range(count):
+        name = _string(file)
+        yield name, _value(file, struct.unpack("<I", file.read(4))[0])
+
+
+def _tensor_elements(file: BinaryIO) -> int:
+    """The elements of one tensor: its name, dimensions u32, an extent u64 of each, a type u32 and an offset u64."""
+    _string(file)
+    (dimensions,) = struct.unpack("<I", file.read(4))
+    extents = struct.unpack(f"<{min(dimensions, _MOST_DIMENSIONS)}Q", file.read(8 * dimensions))
+    file.seek(12, os.SEEK_CUR)
+    return math.prod(extents)
 
 
 def _string(file: BinaryIO) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import ctypes
-import json
+import random
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,11 +26,13 @@ from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
 from harness.errors import UserError
-from harness.machine import usable_cores
-from harness.minds import gguf_file
+from harness.minds import gguf_file, llama_model
 from harness.minds.chat import ChatFormat
 from harness.minds.client import ClientMind, plain_extras
+from harness.minds.knob_question import KnobQuestion
+from harness.minds.letters import LetterLogits, draw, letter_tokens
 from harness.minds.protocol import Question
+from harness.settings import AnswerProtocol
 
 
 class GrowingAnswer:
@@ -61,10 +63,6 @@ class GrowingAnswer:
 
 
 _END = object()
-_USEFUL_CONTEXT = 2048
-# Below this model size, llama.cpp's threads spin longer for each other than they compute: 100 times as long on
-# a busy machine.
-_SMALL_BYTES = 64 << 20
 # Seconds; a cancelled model stops within the computation of one layer.
 _STOP_S = 30.0
 
@@ -73,29 +71,65 @@ class LlamaMind(ClientMind):
     """A GGUF file as a mind."""
 
     @classmethod
-    def open(cls, path: Path, context_tokens: int, gpu_layers: int, say: Callable[[str], None]) -> LlamaMind:
-        """Check and load the file; raises UserError with one line when the file or the installation is not usable."""
+    def open(
+        cls,
+        path: Path,
+        context_tokens: int,
+        gpu_layers: int,
+        say: Callable[[str], None],
+        protocol: AnswerProtocol = AnswerProtocol.AUTO,
+    ) -> LlamaMind:
+        """Check and load the file; raises UserError with one line when the file or the installation is not usable.
+
+        `protocol` is how the model is asked for proposals; auto chooses by its number of parameters.
+        """
         gguf_file.check(path)
         client = LlamaCppClient(path, context_tokens, gpu_layers)
-        say(f"{path.name} loaded: context {client.context_tokens} tokens")
+        asked = for_size(gguf_file.parameters(path)) if protocol is AnswerProtocol.AUTO else protocol
+        if asked is AnswerProtocol.LETTERS and client.letters is None:
+            say(f"{path.name}: its tokens are no single letters, so it is asked by the protocol line")
+            asked = AnswerProtocol.LINE
+        say(
+            f"{path.name} loaded: context {client.context_tokens} tokens, {client.threads} thread(s), "
+            f"protocol {asked}"
+        )
         return cls(
             client,
             name=path.name,
             context_tokens=client.context_tokens,
             model_hash=gguf_file.identity(path),
             count=client.count_prompt,
-            extras=lambda question: plain_extras(question) | _schema(question),
+            extras=_extras,
+            protocol=asked,
         )
 
 
-def _schema(question: Question) -> dict[str, Any]:
-    return {} if question.schema is None else {"schema": question.schema}
+# Numbers of parameters below which a model is asked by letters, and by a line of values. A model of 0.135e9 gave one
+# usable answer of four to the full prompt; the limit of the line is not measured.
+_LETTERS_BELOW, _LINE_BELOW = 1.0e9, 14.0e9
+
+
+def for_size(parameters: float) -> AnswerProtocol:
+    """The protocol for a model with this number of parameters."""
+    if parameters < _LETTERS_BELOW:
+        return AnswerProtocol.LETTERS
+    return AnswerProtocol.LINE if parameters < _LINE_BELOW else AnswerProtocol.FULL
+
+
+def _extras(question: Question) -> dict[str, Any]:
+    found = plain_extras(question)
+    if question.schema is not None:
+        found["schema"] = question.schema
+    if question.knobs is not None:
+        found |= {"knobs": question.knobs, "lettered": question.lettered}
+    return found
 
 
 class LlamaCppClient(ChatCompletionClient):
     """One loaded model. llama.cpp is not thread-safe, so all calls run on one worker thread.
 
-    `extra_create_args`: seed, max_tokens, temperature, and schema, a JSON schema that becomes the grammar.
+    `extra_create_args`: seed, max_tokens, temperature, and schema, a JSON schema that becomes the grammar; or knobs, a
+    KnobQuestion, which is answered by a line of values, or by letters when `lettered` is true.
     """
 
     def __init__(self, path: Path, context_tokens: int, gpu_layers: int) -> None:
@@ -105,17 +139,25 @@ class LlamaCppClient(ChatCompletionClient):
         self._last = RequestUsage(0, 0)
         self._closed = False
         try:
-            self._model = self._worker.submit(_load, path, context_tokens, gpu_layers).result()
+            self._model = self._worker.submit(llama_model.load, path, context_tokens, gpu_layers).result()
+            choosing = self._worker.submit(llama_model.thread_choice, self._model, path, gpu_layers)
+            self._threads: llama_model.ThreadChoice = choosing.result()
         except BaseException:
             self._worker.shutdown(wait=False)
             raise
         self._format = ChatFormat(self._model)
-        self._abort = _abort_when(self._model, self._stop)
+        self.letters = letter_tokens(self._format.tokens_of)
+        self._abort = llama_model.abort_when(self._model, self._stop)
 
     @property
     def context_tokens(self) -> int:
         """Tokens of prompt and answer together."""
         return int(self._model.n_ctx())
+
+    @property
+    def threads(self) -> int:
+        """Threads with which the model computes."""
+        return self._threads.threads
 
     def count_prompt(self, system: str, user: str) -> int:
         """Tokens of a prompt as the model receives it; of `user` alone when `system` is empty."""
@@ -207,29 +249,80 @@ class LlamaCppClient(ChatCompletionClient):
         emit: Callable[[Any], None],
     ) -> CreateResult:
         prompt = self._format.prompt(chat)
+        knobs: KnobQuestion | None = args.get("knobs")
+        if knobs is not None and knobs.lead:
+            prompt += self._format.tokens_of(knobs.lead)
         if len(prompt) >= self.context_tokens:
             raise UserError(
                 f"the prompt of {len(prompt)} tokens exceeds the context of {self.context_tokens}; raise --context"
             )
-        if (seed := args.get("seed")) is not None:
-            self._model.set_seed(seed)
-        most = min(int(args.get("max_tokens", self.context_tokens)), self.context_tokens - len(prompt))
         said = GrowingAnswer(self._format.stops)
-        grammar = _grammar(args.get("schema"))
+        began_s = time.monotonic()
         try:
-            for token in self._model.generate(prompt, temp=args.get("temperature", 0.7), grammar=grammar):
-                if stop.is_set() or self._ends(token):
-                    said.finish = "length" if stop.is_set() else "stop"
-                    break
-                if piece := said.add(self._model.detokenize([token])):
-                    emit(piece)
-                if said.tokens >= most or said.finish == "stop":
-                    break
+            if knobs is not None and args.get("lettered"):
+                evaluated = self._spell(prompt, knobs, args, said, stop)
+            else:
+                self._generate(prompt, args, said, stop, emit)
+                evaluated = len(prompt) + said.tokens
+            if not stop.is_set():
+                self._threads.answered(evaluated, time.monotonic() - began_s)
         except RuntimeError:
             # An aborted llama_decode is reported as an error, too; any other error is real.
             if not stop.is_set():
                 raise
         return self._result(said, len(prompt))
+
+    def _generate(
+        self,
+        prompt: list[int],
+        args: dict[str, Any],
+        said: GrowingAnswer,
+        stop: threading.Event,
+        emit: Callable[[Any], None],
+    ) -> None:
+        """Let the model write until it ends, is stopped or has used up its tokens."""
+        if (seed := args.get("seed")) is not None:
+            self._model.set_seed(seed)
+        most = min(int(args.get("max_tokens", self.context_tokens)), self.context_tokens - len(prompt))
+        knobs: KnobQuestion | None = args.get("knobs")
+        sampling: dict[str, Any] = {"temp": args.get("temperature", 0.7)}
+        if knobs is None:
+            sampling["grammar"] = llama_model.schema_grammar(args.get("schema"))
+        else:
+            # The grammar leaves a few choices, and the unlikely ones of them are to be drawn as well.
+            sampling |= {
+                "grammar": llama_model.text_grammar(knobs.grammar()),
+                "top_k": 0,
+                "top_p": 1.0,
+                "min_p": 0.0,
+            }
+        for token in self._model.generate(prompt, **sampling):
+            if stop.is_set() or self._ends(token):
+                said.finish = "length" if stop.is_set() else "stop"
+                return
+            if piece := said.add(self._model.detokenize([token])):
+                emit(piece)
+            if said.tokens >= most or said.finish == "stop":
+                return
+
+    def _spell(
+        self,
+        prompt: list[int],
+        knobs: KnobQuestion,
+        args: dict[str, Any],
+        said: GrowingAnswer,
+        stop: threading.Event,
+    ) -> int:
+        """Answer by one letter per knob; the answer stays empty when no schedule is left. Returns the number of tokens
+        that were evaluated, without those of earlier questions.
+        """
+        if self.letters is None:
+            raise ValueError("the letters of this model are no single tokens")
+        logits = LetterLogits(self._model, prompt, self.letters)
+        picks = draw(knobs, logits, random.Random(args.get("seed")))
+        if picks is not None and not stop.is_set():
+            said.text, said.tokens, said.finish = knobs.letters(picks), len(picks), "stop"
+        return logits.evaluated
 
     def _ends(self, token: int) -> bool:
         import llama_cpp
@@ -285,62 +378,6 @@ class LlamaCppClient(ChatCompletionClient):
             structured_output=True,
             family=ModelFamily.UNKNOWN,
         )
-
-
-def _load(path: Path, context_tokens: int, gpu_layers: int) -> Any:
-    try:
-        from llama_cpp import Llama
-    except ImportError:
-        raise UserError(
-            f"--model {path}: needs llama-cpp-python; pip install 'matmul-round-table[llm]' (compiles for "
-            "some minutes; Metal: CMAKE_ARGS=-DGGML_METAL=on, CUDA: CMAKE_ARGS=-DGGML_CUDA=on)"
-        ) from None
-    trained = gguf_file.trained_context(path)
-    if trained is not None and trained < _USEFUL_CONTEXT:
-        # With less context than this, not even the task fits; a longer context gives worse answers, but
-        # answers.
-        trained = None
-    threads = len(usable_cores()) if path.stat().st_size > _SMALL_BYTES else 1
-    try:
-        return Llama(
-            str(path),
-            n_ctx=min(context_tokens, trained) if trained else context_tokens,
-            n_gpu_layers=gpu_layers,
-            n_threads=threads,
-            n_threads_batch=threads,
-            verbose=False,
-        )
-    except (ValueError, RuntimeError, OSError, AssertionError) as error:
-        raise UserError(
-            f"--model {path}: llama.cpp cannot load it ({str(error).splitlines()[0][:120]}); the file may be cut "
-            "off or of a newer format: check its size, or update llama-cpp-python"
-        ) from None
-
-
-class _Abort:
-    """Keeps the callback alive; `event` decides whether llama.cpp continues."""
-
-    def __init__(self, event: threading.Event) -> None:
-        self.event = event
-        self.callback: Any = None
-
-
-def _abort_when(model: Any, event: threading.Event) -> _Abort:
-    """Let an event stop llama.cpp in the middle of a long prompt, which a loop around it cannot do."""
-    import llama_cpp
-
-    abort = _Abort(event)
-    abort.callback = llama_cpp.ggml_abort_callback(lambda _: abort.event.is_set())
-    llama_cpp.llama_set_abort_callback(model.ctx, abort.callback, ctypes.c_void_p())
-    return abort
-
-
-def _grammar(schema: dict[str, Any] | None) -> Any:
-    if schema is None:
-        return None
-    from llama_cpp import LlamaGrammar
-
-    return LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False)
 
 
 def _chat(system: str, user: str) -> list[dict[str, str]]:

@@ -8,6 +8,8 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from harness.durable import JsonObject
 from harness.errors import UserError
+from harness.minds.knob_question import KnobQuestion
+from harness.settings import AnswerProtocol
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -104,6 +106,11 @@ class LanguageMind(Protocol):
         """Maximum tokens of prompt and answer together."""
         ...
 
+    @property
+    def protocol(self) -> AnswerProtocol:
+        """How it is asked for proposals; never auto."""
+        ...
+
     def count(self, system: str, user: str) -> int:
         """Tokens of the whole prompt including the chat template, by the model's own tokenizer where available."""
         ...
@@ -119,7 +126,11 @@ class LanguageMind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One prompt: `schema` constrains the answer to JSON of that schema; `limit_s` cancels a slow answer."""
+    """One prompt: `schema` constrains the answer to JSON of that schema; `limit_s` cancels a slow answer.
+
+    With `knobs`, the answer is one choice for each knob: letters when `lettered`, else a line of values. `temperature`
+    is the client's own where it is None.
+    """
 
     system: str
     user: str
@@ -127,6 +138,9 @@ class Question:
     max_tokens: int
     schema: JsonObject | None = None
     limit_s: float | None = None
+    knobs: KnobQuestion | None = None
+    lettered: bool = False
+    temperature: float | None = None
 
 
 Mind: TypeAlias = "Tuner | LanguageMind"

@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.durable import JsonObject
+from harness.minds.known_trials import KnownTrials, belongs, lane_order, ratio_of, tuned
 from harness.minds.protocol import Hint, Trial, Tuned
 from harness.schedule.model import Schedule
 from harness.schedule.space import Choice, Knob, Space
@@ -45,9 +45,9 @@ class BuiltinTuner:
         """See Tuner. The first slot of a generation uses the fastest lane, the others take turns over the remaining
         lanes.
         """
-        known = _KnownTrials(trials, hints)
+        known = KnownTrials(trials, hints)
         found: list[Tuned] = []
-        for lane in self._order(generation, slot):
+        for lane in lane_order(self._lanes, generation, slot):
             start = len(known.schedules) + slot
             while len(found) < count:
                 one = self._in_lane(lane, known, start + len(found), len(found))
@@ -59,86 +59,29 @@ class BuiltinTuner:
                 break
         return found
 
-    def _order(self, generation: int, slot: int) -> list[Space]:
-        lanes = list(self._lanes)
-        if slot == 0 or len(lanes) == 1:
-            return lanes
-        others = lanes[1:]
-        start = (generation - 1 + slot - 1) % len(others)
-        return others[start:] + others[:start] + lanes[:1]
-
-    def _in_lane(self, lane: Space, known: _KnownTrials, count: int, listed: int) -> Tuned | None:
+    def _in_lane(self, lane: Space, known: KnownTrials, count: int, listed: int) -> Tuned | None:
         """The next schedule of a lane after `listed` others of the same shortlist; `count` varies the random
         choices.
         """
         rng = random.Random(f"{self._seed}/{count}")
-        here = [pair for pair in known.schedules if _belongs(lane, pair[1])]
+        here = known.in_lane(lane)
         if len(here) + listed < PLANNED:
             planned = _random_points(lane, rng) if self._random_start else _plan(lane, known.hints)
             for schedule, why in planned:
                 if schedule.key() not in known.keys:
-                    return _tuned(schedule, known.nearest_name(schedule) if here else None, why)
-        best = max((pair for pair in here if pair[0].ratio is not None), key=_ratio, default=None)
+                    return tuned(schedule, known.nearest_name(schedule) if here else None, why)
+        best = max((pair for pair in here if pair[0].ratio is not None), key=ratio_of, default=None)
         if best is not None and (len(here) + listed) % 2:
             for schedule, why in _steps(lane, best[1], rng):
                 if schedule.key() not in known.keys:
                     parent = best[0].name if best[0].judged else known.nearest_name(schedule)
-                    return _tuned(schedule, parent, f"a step from the best schedule so far: {why}")
+                    return tuned(schedule, parent, f"a step from the best schedule so far: {why}")
         sampled = _sample(lane, here, known.keys, rng.randrange(1 << 31))
         if sampled is not None:
-            return _tuned(
+            return tuned(
                 sampled, known.nearest_name(sampled), f"Parzen estimator over {len(here)} timed schedules"
             )
         return None
-
-
-class _KnownTrials:
-    """Trials and hints with their schedules parsed; those whose schedule this version cannot parse are left out."""
-
-    def __init__(self, trials: Sequence[Trial], hints: Sequence[Hint]) -> None:
-        parsed = [(_read(hint.schedule), hint.machine) for hint in hints]
-        self.hints = [(schedule, machine) for schedule, machine in parsed if schedule is not None]
-        self.schedules: list[tuple[Trial, Schedule]] = []
-        for trial in trials:
-            schedule = _read(trial.schedule)
-            if schedule is not None:
-                self.schedules.append((trial, schedule))
-        self.keys = {schedule.key() for _, schedule in self.schedules}
-
-    def nearest_name(self, schedule: Schedule) -> str | None:
-        """The accepted trial nearest to the schedule, recorded as its parent."""
-        accepted = [
-            (trial, other) for trial, other in self.schedules if trial.ratio is not None and trial.judged
-        ]
-        return min(accepted, key=lambda pair: pair[1].distance(schedule))[0].name if accepted else None
-
-
-def _read(plain: JsonObject) -> Schedule | None:
-    from pydantic import ValidationError
-
-    try:
-        return Schedule.model_validate(plain)
-    except ValidationError:
-        return None
-
-
-def _ratio(pair: tuple[Trial, Schedule]) -> float:
-    return pair[0].ratio or 0.0
-
-
-def _tuned(schedule: Schedule, parent: str | None, why: str) -> Tuned:
-    return Tuned(schedule.model_dump(mode="json", exclude_none=True), parent, why)
-
-
-def _belongs(lane: Space, schedule: Schedule) -> bool:
-    base = lane.base
-    return (
-        schedule.family == base.family
-        and schedule.kernel == base.kernel
-        and schedule.isa == base.isa
-        and schedule.threads == base.threads
-        and (schedule.bilinear is None or schedule.bilinear.scheme in lane.schemes)
-    )
 
 
 def _plan(lane: Space, hints: Sequence[tuple[Schedule, str]]) -> Iterator[tuple[Schedule, str]]:
@@ -153,7 +96,7 @@ def _plan(lane: Space, hints: Sequence[tuple[Schedule, str]]) -> Iterator[tuple[
     yield from (
         (schedule, f"among the fastest on {machine}")
         for schedule, machine in hints
-        if _belongs(lane, schedule)
+        if belongs(lane, schedule)
     )
     knobs = {knob.name: knob for knob in lane.knobs}
     deeper = _shift(knobs.get("kc"), base, 2)

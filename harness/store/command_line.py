@@ -23,7 +23,7 @@ def add_memory_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embedder",
         default="hashed",
-        help="hashed (offline), a sentence-transformers folder, or a hub name such as BAAI/bge-base-en-v1.5 "
+        help="hashed or minilm (offline), a sentence-transformers folder, or a hub name such as BAAI/bge-base-en-v1.5 "
         "(default: %(default)s)",
     )
 

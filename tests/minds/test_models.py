@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from harness.minds.protocol import Question
 from harness.roundtable.agents.thinking import compact, countable
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.model import Proposal
+from harness.settings import AnswerProtocol
 from tests.conftest import ROOT
 from tests.minds import tiny_gguf
 from tests.roundtable.support import AVX2, Scene
@@ -154,7 +156,7 @@ def test_a_tiny_model_drives_a_whole_evolution_and_replay_repeats_it(tiny: Path,
 
     def minds(seed: int) -> Any:
         return open_minds(
-            scene.settings(models={"*": str(tiny)}, context_tokens=4096),
+            scene.settings(models={"*": str(tiny)}, context_tokens=4096, protocol=AnswerProtocol.FULL),
             schedules.lanes(),
             scene.said.append,
             seed,
@@ -238,7 +240,9 @@ def test_every_text_and_list_of_the_schema_is_bounded() -> None:
         below = [found for key, item in schema.items() for found in unbounded(item, f"{where}.{key}")]
         return ([where] if here else []) + below
 
-    assert unbounded(countable(compact(Proposal.model_json_schema()))) == []
+    schema = countable(compact(Proposal.model_json_schema()))
+    assert unbounded(schema) == []
+    assert max(int(limit) for limit in re.findall(r'"maxLength": (\d+)', json.dumps(schema))) <= 200
     assert unbounded({"type": "string"}) == [""]
 
 
@@ -250,4 +254,4 @@ def test_a_small_model_that_would_talk_for_ever_ends_its_text(tiny: Path, scene:
     ):
         assert answer.finish == "stop"
         # The tiny model has one token per byte, and a character has up to four.
-        assert answer.answer_tokens <= 4 * 600 + len('{"why": ""} ')
+        assert answer.answer_tokens <= 4 * 200 + len('{"why": ""} ')

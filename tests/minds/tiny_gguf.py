@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.minds.knob_question import LETTERS
+
 WIDTH, LAYERS, HEADS, FEED_FORWARD_WIDTH = 64, 2, 4, 128
 CONTEXT_TOKENS = 65536
 # Token types of the GGUF format.
-_UNKNOWN, _CONTROL, _BYTE = 2, 3, 6
+_NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6
 # A chat template that raises for a system role, as those of Gemma and Mixtral do.
 NO_SYSTEM = (
     "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
@@ -18,8 +20,14 @@ NO_SYSTEM = (
 CHAT = "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
 
 
-def write(path: Path, seed: int = 1, template: str | None = CHAT, context: int = CONTEXT_TOKENS) -> Path:
-    """Write the model, about 0.4 MB; the same arguments give the same weights."""
+def write(
+    path: Path,
+    seed: int = 1,
+    template: str | None = CHAT,
+    context: int = CONTEXT_TOKENS,
+    letters: bool = False,
+) -> Path:
+    """Write the model, about 0.4 MB; the same arguments give the same weights. `letters` adds a token per letter."""
     import gguf
 
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -33,7 +41,7 @@ def write(path: Path, seed: int = 1, template: str | None = CHAT, context: int =
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_file_type(0)
-    tokens, kinds = _vocabulary()
+    tokens, kinds = _vocabulary(letters)
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
     writer.add_token_scores([0.0] * len(tokens))
@@ -51,10 +59,12 @@ def write(path: Path, seed: int = 1, template: str | None = CHAT, context: int =
     return path
 
 
-def _vocabulary() -> tuple[list[str], list[int]]:
-    """Three control tokens, then one token per byte."""
+def _vocabulary(letters: bool) -> tuple[list[str], list[int]]:
+    """Three control tokens, then one token per byte, then one per letter after a blank."""
     tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
-    return tokens, [_UNKNOWN, _CONTROL, _CONTROL] + [_BYTE] * 256
+    spelled = [f"\u2581{letter}" for letter in LETTERS] if letters else []
+    kinds = [_UNKNOWN, _CONTROL, _CONTROL] + [_BYTE] * 256 + [_NORMAL] * len(spelled)
+    return tokens + spelled, kinds
 
 
 def _add_weights(writer: object, vocabulary: int, rng: np.random.Generator) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from harness.candidate import Candidate
 from harness.memory.kernels import open_memory
 from harness.minds.protocol import Answer, Minds, Progress, Question
+from harness.settings import AnswerProtocol
 from harness.verdict import Verdict
 from tests.roundtable.support import Scene, builtin, by_schedule
 
@@ -20,6 +21,7 @@ class Pondering:
     """A model that never answers."""
 
     name, model_hash, context_tokens = "pondering", "0", 32768
+    protocol = AnswerProtocol.FULL
     closed = False
 
     def count(self, system: str, user: str) -> int:

@@ -97,6 +97,25 @@ def trials(table: Table) -> list[Trial]:
     return [*found.values(), *_screened(table, {table.schedules.key(one.schedule) for one in found.values()})]
 
 
+def refused(table: Table, judged: list[Trial]) -> list[Trial]:
+    """Proposals of this run that never became one of the `judged` kernels; they count as failed trials."""
+    key = table.schedules.key
+    known = {key(trial.schedule) for trial in judged}
+    found = []
+    for index, message in enumerate(table.events):
+        event = message.content
+        if isinstance(event, Proposed) and key(event.proposal["schedule"]) not in known:
+            known.add(key(event.proposal["schedule"]))
+            found.append(Trial(f"refused-{index}", event.proposal["schedule"], None))
+    return found
+
+
+def tried(table: Table) -> list[Trial]:
+    """All schedules that need not be proposed again: judged, timed briefly, or refused."""
+    judged = trials(table)
+    return [*judged, *refused(table, judged)]
+
+
 def hints(table: Table) -> list[Hint]:
     """The fastest schedules of other machines, best first, at most two of each machine class."""
     found: dict[str, list[Hint]] = {}

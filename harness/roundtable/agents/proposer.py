@@ -9,8 +9,8 @@ from autogen_core import MessageContext, message_handler
 
 from harness.durable import JsonObject
 from harness.interrupts import interruptible
-from harness.minds.protocol import Trial, Tuned, Tuner
-from harness.roundtable.agents import context, proposing
+from harness.minds.protocol import Tuned, Tuner
+from harness.roundtable.agents import choosing, context, proposing
 from harness.roundtable.agents.base import BaseMatMulAgent
 from harness.roundtable.agents.duplicates import TriedProposals
 from harness.roundtable.conversation.interfaces import RenderedKernel
@@ -24,6 +24,7 @@ from harness.roundtable.conversation.messages import (
     SentBack,
 )
 from harness.roundtable.runlog import transcript
+from harness.settings import AnswerProtocol
 from harness.verdict import one_line
 
 _RELATED = 3
@@ -59,7 +60,8 @@ class ProposerAgent(BaseMatMulAgent):
         mind = self.table.minds.stand_in if message.stand_in else self.table.minds.of(self.role)
         if isinstance(mind, Tuner):
             return self._tune(mind, message)
-        event = await proposing.ask(self.table, mind, message, where)
+        ask = proposing.ask if mind.protocol is AnswerProtocol.FULL else choosing.ask
+        event = await ask(self.table, mind, message, where)
         if isinstance(event, Proposed):
             known = TriedProposals.of(self.table).recognise(event)
             if known is not None:
@@ -69,7 +71,7 @@ class ProposerAgent(BaseMatMulAgent):
     def _tune(self, tuner: Tuner, message: ProposeRequest) -> Proposed | GaveUp:
         table, turn, trials = self.table, message.turn, context.trials(self.table)
         count = table.settings.shortlist if table.screen is not None else 1
-        known = [*trials, *self._refused(trials)]
+        known = [*trials, *context.refused(table, trials)]
         listed = tuner.shortlist(known, turn.generation, turn.slot, count, context.hints(table))
         if not listed:
             return GaveUp(reason="every schedule in the tuner's reach was tried on this machine")
@@ -127,18 +129,6 @@ class ProposerAgent(BaseMatMulAgent):
             return []
         query = f"fast f32 matrix multiplication kernel on a CPU: {why}"
         return list(dict.fromkeys(p.paper_id for p in self.table.library.search(query, _RELATED)))
-
-    def _refused(self, trials: list[Trial]) -> list[Trial]:
-        """Proposals of this run that never became a template kernel; the tuner counts them as failed trials."""
-        key = self.table.schedules.key
-        known = {key(trial.schedule) for trial in trials}
-        found = []
-        for index, message in enumerate(self.table.events):
-            event = message.content
-            if isinstance(event, Proposed) and key(event.proposal["schedule"]) not in known:
-                known.add(key(event.proposal["schedule"]))
-                found.append(Trial(f"refused-{index}", event.proposal["schedule"], None))
-        return found
 
     def _tell(self, message: ProposeRequest, event: Proposed | SentBack | GaveUp) -> None:
         match event:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.durable import JsonObject
+from harness.minds.knob_question import KnobQuestion
 from harness.minds.protocol import LanguageMind, PromptTooLongError, Question
 from harness.roundtable.agents import prompt
 from harness.roundtable.agents.prompt import Part
@@ -29,6 +30,15 @@ class Exchange:
     cut_off: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """A question about knobs, whether it is answered by letters, and the temperature at which it is answered."""
+
+    question: KnobQuestion
+    lettered: bool
+    temperature: float
+
+
 async def ask(
     table: Table,
     mind: LanguageMind,
@@ -37,6 +47,7 @@ async def ask(
     parts: Sequence[Part],
     answer_tokens: int,
     schema: JsonObject | None = None,
+    knobs: Knobs | None = None,
 ) -> Exchange:
     """Fit the prompt, query the model, charge the budget, and record the exchange.
 
@@ -44,6 +55,10 @@ async def ask(
     """
     for attempt in range(_REFITS + 1):
         question, dropped = _question(table, mind, where, system, parts, answer_tokens, schema)
+        if knobs is not None:
+            question = replace(
+                question, knobs=knobs.question, lettered=knobs.lettered, temperature=knobs.temperature
+            )
         try:
             answer = await mind.ask(question, _progress(table, where, mind.name))
             break
@@ -101,7 +116,7 @@ def _progress(table: Table, where: str, model: str) -> Any:
 
 # Most elements of a list and most characters of a text in an answer: in a text without a limit, small models talk until
 # they are cut off. llama.cpp makes N nested rules of a text of at most N characters, and refuses a grammar of too many.
-_LONGEST_LIST, _LONGEST_TEXT = 4, 600
+_LONGEST_LIST, _LONGEST_TEXT = 4, 200
 
 
 def compact(schema: Any) -> Any:

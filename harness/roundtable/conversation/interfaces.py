@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from harness.candidate import Candidate, Tier
 from harness.durable import JsonObject
 from harness.machine import Machine
+from harness.schedule.space import Space
 from harness.verdict import Accepted, Verdict
 
 Judge: TypeAlias = Callable[[Candidate], Verdict]
@@ -118,6 +119,10 @@ class ScheduleInterface(Protocol):
     @property
     def scheme(self) -> str | None:
         """The name of the bilinear scheme that kernels are to be built from, if one was asked for."""
+        ...
+
+    def lanes(self) -> Sequence[Space]:
+        """The search spaces of this machine, the fastest family first."""
         ...
 
     def key(self, schedule: JsonObject) -> str:

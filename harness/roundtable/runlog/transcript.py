@@ -37,9 +37,12 @@ class Transcript:
     def record_answer(
         self, where: str, question: Question, answer: Answer, model: str, model_hash: str, dropped: list[str]
     ) -> None:
-        """Write one exchange with a language model."""
+        """Write one exchange with a language model; for a question about knobs also the beginning of its answer."""
+        knobs = question.knobs
+        asked = {} if knobs is None else {"lettered": question.lettered, "lead": knobs.lead}
         self._lines.append(
-            {
+            asked
+            | {
                 "what": ANSWER,
                 "key": where,
                 "model": model,

