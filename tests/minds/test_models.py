@@ -242,7 +242,9 @@ def test_every_text_and_list_of_the_schema_is_bounded() -> None:
 
     schema = countable(compact(Proposal.model_json_schema()))
     assert unbounded(schema) == []
-    assert max(int(limit) for limit in re.findall(r'"maxLength": (\d+)', json.dumps(schema))) <= 200
+    limits = sorted(int(limit) for limit in re.findall(r'"maxLength": (\d+)', json.dumps(schema)))
+    assert limits[-2] <= 200, "every text is short"
+    assert limits[-1] == 400, "except a bilinear scheme in symbols; at 1500, llama.cpp overflows its stack"
     assert unbounded({"type": "string"}) == [""]
 
 

@@ -115,8 +115,10 @@ def _progress(table: Table, where: str, model: str) -> Any:
 
 
 # Most elements of a list and most characters of a text in an answer: in a text without a limit, small models talk until
-# they are cut off. llama.cpp makes N nested rules of a text of at most N characters, and refuses a grammar of too many.
-_LONGEST_LIST, _LONGEST_TEXT = 4, 200
+# they are cut off. llama.cpp makes N nested rules of a text of at most N characters, and dies of a stack overflow at
+# 1500. A text that may be a program (10,000 characters or more in the schema) gets more: Strassen's scheme has 330.
+_LONGEST_LIST, _LONGEST_TEXT, _LONGEST_PROGRAM = 4, 200, 400
+_PROGRAM = 10_000
 
 
 def compact(schema: Any) -> Any:
@@ -135,7 +137,8 @@ def compact(schema: Any) -> Any:
         elif key not in ("title", "default", "minLength"):
             kept[key] = compact(value)
     if kept.get("type") == "string" and not {"pattern", "enum", "const"} & set(kept):
-        kept["maxLength"] = min(kept.get("maxLength", _LONGEST_TEXT), _LONGEST_TEXT)
+        wanted = kept.get("maxLength", _LONGEST_TEXT)
+        kept["maxLength"] = min(wanted, _LONGEST_PROGRAM if wanted >= _PROGRAM else _LONGEST_TEXT)
     if kept.get("type") == "array":
         kept["maxItems"] = min(kept.get("maxItems", _LONGEST_LIST), _LONGEST_LIST)
     return kept
