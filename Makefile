@@ -32,7 +32,7 @@ test: $(VENV)/.installed-all
 	$(BIN)/pytest -m alone
 
 quick: $(VENV)/.installed-all
-	$(PARALLEL) -q -m "not slow and not alone"
+	$(PARALLEL) -q -m "not slow and not alone and not extra"
 
 bench: install
 	$(BIN)/python -m harness.studies.bench $(if $(QUICK),--quick)

@@ -36,14 +36,21 @@ def shared_tools_in(root: Path, say: Announce = lambda line: None, **changes: An
 
 
 # Slow tests of these folders take timings.
-TIMED = (ROOT / "tests" / "front_door", ROOT / "tests" / "clock")
+FRONT_DOOR = ROOT / "tests" / "front_door"
+TIMED = (FRONT_DOOR, ROOT / "tests" / "clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need the machine for themselves."""
+    """Mark the tests that need the machine for themselves, and the further cases of parametrised front-door tests."""
+    seen: set[tuple[Path, str]] = set()
     for item in items:
         if item.path.parent in TIMED and item.get_closest_marker("slow"):
             item.add_marker("alone")
+        name, bracket, _ = item.name.partition("[")
+        if item.path.parent == FRONT_DOOR and bracket:
+            if (item.path, name) in seen:
+                item.add_marker("extra")
+            seen.add((item.path, name))
 
 
 @pytest.fixture
