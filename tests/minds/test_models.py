@@ -151,6 +151,7 @@ def test_a_truncated_file_is_a_one_line_error(tmp_path: Path, tiny: Path, scene:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_tiny_model_drives_a_whole_evolution_and_replay_repeats_it(tiny: Path, scene: Scene) -> None:
     schedules = ScheduleAdapter(AVX2, 1)
 
@@ -208,6 +209,7 @@ def test_a_local_server_drives_an_evolution(server: str, scene: Scene) -> None:
     assert all(line["model"] == "tiny" and line["prompt_tokens"] > 100 for line in answers)
 
 
+@pytest.mark.slow
 def test_a_model_of_a_server_is_selected_by_name_and_an_unknown_name_is_refused(
     tiny: Path, scene: Scene
 ) -> None:

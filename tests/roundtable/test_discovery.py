@@ -30,6 +30,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     schemes.named.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_scheme_is_found_and_kernels_are_proposed_from_it(tmp_path: Path) -> None:
     said: list[str] = []
     name = discovery.discover("2x2x2", shared_tools_in(tmp_path, seed=1), said.append)

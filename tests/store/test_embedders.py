@@ -107,6 +107,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_real_model_by_folder_with_the_authors_prefix(tiny: Path) -> None:
     embedder = make(str(tiny))
     assert embedder.dimension == 32
@@ -122,6 +123,7 @@ def test_a_real_model_by_folder_with_the_authors_prefix(tiny: Path) -> None:
     assert make(str(tiny)).name == embedder.name
 
 
+@pytest.mark.slow
 def test_switching_to_the_model_and_back_keeps_every_kernel(tiny: Path, tmp_path: Path) -> None:
     def put(memory, name):  # type: ignore[no-untyped-def]
         memory.record(accepted(0.5), name=name, source=f"// {name}", machine=ZEN, toolchain="", suite="")
@@ -135,6 +137,7 @@ def test_switching_to_the_model_and_back_keeps_every_kernel(tiny: Path, tmp_path
         assert {kernel.name for kernel in memory.everything()} == {"first", "second"}
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_model_and_a_name_that_is_not_there(
     tiny: Path, tmp_path: Path, monkeypatch
 ) -> None:  # type: ignore[no-untyped-def]
