@@ -107,7 +107,7 @@ class Inspection:
 
     @property
     def numerics(self) -> str:
-        """ "componentwise", or "normwise" for Strassen-like kernels that the values gate recognised."""
+        """ "componentwise", or "normwise" for Strassen-like kernels that the values gate or the clock recognised."""
         return self.examination.numerics if Gate.VALUES in self.passed else "componentwise"
 
     def through(self, gate: Gate) -> GatePassed | Rejection:
@@ -231,7 +231,10 @@ class Inspection:
         classical = dict.fromkeys(timed(self.examination), 0)
         shown = classical | self.examination.levels
         levels = SchemeLevels(shown, self.candidate.manifest.scheme, self._ask_levels)
-        return levels.asked_at(self.shared.clock.suite, classical_too=True)
+        asked = levels.asked_at(self.shared.clock.suite, classical_too=True)
+        # What was found only now counts for the verdict's numerics as well.
+        self.examination.levels |= {shape: count for shape, count in asked.shown.items() if count}
+        return asked
 
     def _ask_levels(self, shape: Shape) -> int:
         """The levels of a fast scheme that the kernel shows at a shape that the judging gates did not examine."""

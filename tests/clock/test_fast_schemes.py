@@ -27,3 +27,5 @@ def test_a_scheme_that_begins_beyond_the_examined_shapes_is_accepted(tmp_path: P
     inspection.through(Gate.CLOCK)
     assert isinstance(inspection.verdict, Accepted), describe(inspection.verdict)  # type: ignore[arg-type]
     assert inspection.as_rival().levels.at(BEYOND) == 1
+    # The verdict must not say componentwise of a kernel that uses a fast scheme at a timed shape.
+    assert inspection.verdict.numerics == inspection.numerics == "normwise"

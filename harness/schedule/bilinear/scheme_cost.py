@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
 
-from harness.schedule.bilinear.scheme import Factor, Scheme
+from harness.schedule.bilinear.scheme import Scheme
 
-# A linear form: {index of variable: coefficient}. Indices beyond the inputs are shared sums.
-LinearForm: TypeAlias = dict[int, Fraction]
 UNIT_ROUNDOFF = 2.0**-24
 
 
@@ -19,7 +15,7 @@ UNIT_ROUNDOFF = 2.0**-24
 class SchemeCost:
     """Figures of one level of recursion.
 
-    additions: block additions if no sums are shared (see `shared_additions`).
+    additions: block additions if no sums are shared (see `fewest_additions`).
 
     growth: E, max over c_xy of Σ_t |W_t,xy|·‖U_t‖₁·‖V_t‖₁, the growth of the normwise error per level (Bini and
     Lotti 1980; Ballard, Benson, Druinsky, Lipshitz, Schwartz 2016): Strassen 12, Winograd's variant 18.
@@ -37,16 +33,13 @@ def scheme_cost(scheme: Scheme) -> SchemeCost:
     """The costs of `scheme`; rational figures are exact."""
     size = scheme.m * scheme.k * scheme.n
     return SchemeCost(
-        additions=sum(max(0, len(form) - 1) for group in _groups(scheme) for form in group),
+        additions=sum(
+            max(0, _count(form) - 1) for form in (*scheme.u, *scheme.v, *zip(*scheme.w, strict=True))
+        ),
         growth=growth(scheme),
         depth=_depth(scheme),
         exponent=3 * math.log(scheme.rank) / math.log(size) if size > 1 else 3.0,
     )
-
-
-def shared_additions(scheme: Scheme) -> int:
-    """Block additions if common sums are computed only once, found greedily: 15 for Winograd's variant."""
-    return sum(_shared(group) for group in _groups(scheme))
 
 
 def growth(scheme: Scheme) -> Fraction:
@@ -99,10 +92,6 @@ def _depth(scheme: Scheme) -> int:
     return deepest
 
 
-def _groups(scheme: Scheme) -> list[list[LinearForm]]:
-    return [_forms(scheme.u), _forms(scheme.v), _forms(tuple(zip(*scheme.w, strict=True)))]
-
-
 def _norm(row: tuple[Fraction, ...]) -> Fraction:
     return sum((abs(x) for x in row), Fraction(0))
 
@@ -113,43 +102,3 @@ def _squares(row: tuple[Fraction, ...]) -> Fraction:
 
 def _count(row: tuple[Fraction, ...]) -> int:
     return sum(1 for x in row if x)
-
-
-def _forms(rows: Factor) -> list[LinearForm]:
-    return [{index: x for index, x in enumerate(row) if x} for row in rows]
-
-
-def _shared(forms: list[LinearForm]) -> int:
-    """Additions after greedy elimination of common pairs (Paar 1997); pairs that differ by a factor are equal.
-
-    The most frequent pair x·s + y·t is replaced by a new variable until no pair occurs twice.
-    """
-    live = [dict(form) for form in _distinct(forms)]
-    fresh = 1 + max((index for form in live for index in form), default=0)
-    additions = 0
-    while True:
-        counts: Counter[tuple[int, int, Fraction]] = Counter()
-        for form in live:
-            keys = sorted(form)
-            counts.update((s, t, form[t] / form[s]) for i, s in enumerate(keys) for t in keys[i + 1 :])
-        best, times = max(
-            counts.items(), key=lambda item: (item[1], -item[0][0], -item[0][1]), default=(None, 0)
-        )
-        if best is None or times < 2:
-            return additions + sum(max(0, len(form) - 1) for form in live)
-        first, second, ratio = best
-        for form in live:
-            if first in form and second in form and form[second] / form[first] == ratio:
-                form[fresh] = form.pop(first)
-                del form[second]
-        fresh, additions = fresh + 1, additions + 1
-
-
-def _distinct(forms: list[LinearForm]) -> list[LinearForm]:
-    """The nonzero forms, one of each set that differ only by a factor: their sum is computed once."""
-    seen: dict[tuple[tuple[int, Fraction], ...], LinearForm] = {}
-    for form in forms:
-        if form:
-            lead = form[min(form)]
-            seen.setdefault(tuple(sorted((index, x / lead) for index, x in form.items())), form)
-    return list(seen.values())
