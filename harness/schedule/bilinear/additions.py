@@ -14,10 +14,12 @@ from typing import TypeAlias
 
 from harness.schedule.bilinear.scheme import Factor, Scheme
 
+# Integers where possible: they are ten times as fast as fractions.
+_Number: TypeAlias = int | Fraction
 # A linear form: {index of variable: coefficient}. Indices beyond the inputs are shared sums.
-LinearForm: TypeAlias = dict[int, Fraction]
+LinearForm: TypeAlias = dict[int, _Number]
 # A sum x·s + y·t up to a factor: s, t and y / x.
-_Pair: TypeAlias = tuple[int, int, Fraction]
+_Pair: TypeAlias = tuple[int, int, _Number]
 
 
 def fewest_additions(scheme: Scheme, rng: random.Random, tries: int) -> int:
@@ -51,7 +53,7 @@ def _shared(forms: list[LinearForm], rng: random.Random) -> int:
         ties = [pair for pair, times in counts.items() if times == most]
         first, second, ratio = rng.choice(ties)
         for form in live:
-            if first in form and second in form and form[second] / form[first] == ratio:
+            if first in form and second in form and _ratio(form[second], form[first]) == ratio:
                 counts.subtract(_pairs(form))
                 form[fresh] = form.pop(first)
                 del form[second]
@@ -61,18 +63,28 @@ def _shared(forms: list[LinearForm], rng: random.Random) -> int:
 
 def _pairs(form: LinearForm) -> list[_Pair]:
     keys = sorted(form)
-    return [(s, t, form[t] / form[s]) for i, s in enumerate(keys) for t in keys[i + 1 :]]
+    return [(s, t, _ratio(form[t], form[s])) for i, s in enumerate(keys) for t in keys[i + 1 :]]
+
+
+def _ratio(x: _Number, y: _Number) -> _Number:
+    if x == y:
+        return 1
+    return -1 if x == -y else _number(Fraction(x) / y)
+
+
+def _number(x: Fraction) -> _Number:
+    return x.numerator if x.denominator == 1 else x
 
 
 def _forms(rows: Factor) -> list[LinearForm]:
-    return [{index: x for index, x in enumerate(row) if x} for row in rows]
+    return [{index: _number(x) for index, x in enumerate(row) if x} for row in rows]
 
 
 def _distinct(forms: list[LinearForm]) -> list[LinearForm]:
     """The nonzero forms, one of each set that differ only by a factor: their sum is computed once."""
-    seen: dict[tuple[tuple[int, Fraction], ...], LinearForm] = {}
+    seen: dict[tuple[tuple[int, _Number], ...], LinearForm] = {}
     for form in forms:
         if form:
             lead = form[min(form)]
-            seen.setdefault(tuple(sorted((index, x / lead) for index, x in form.items())), form)
+            seen.setdefault(tuple(sorted((index, _ratio(x, lead)) for index, x in form.items())), form)
     return list(seen.values())
