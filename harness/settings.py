@@ -71,6 +71,8 @@ class Settings:
     population: int = 1
     # Schedules that the tuner times briefly for each proposal; 1 proposes without timing.
     shortlist: int = 6
+    # Which kernels an evolution proposes: any, or only those under forbid(unsafe_code).
+    tier: Literal["any", "safe"] = "any"
     # The format of which a scheme is searched before the evolution.
     discover: str | None = None
     # A given seed makes a run repeatable; None draws a fresh secret one.

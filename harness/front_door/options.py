@@ -113,6 +113,12 @@ def add(parser: pytest.Parser) -> None:
         "line (one line of values, below 14 billion), full (JSON with reasons and free code), or auto, by its size "
         "(default: auto)",
     )
+    table.addoption(
+        "--tier",
+        choices=["any", "safe"],
+        default="any",
+        help="kernels to evolve: any, or safe: only in safe Rust, compiled under forbid(unsafe_code) (default: any)",
+    )
     judge = YieldingGroup(parser, "judge", "round table: judge, clock and gate")
     judge.addoption(
         "--profile",
@@ -184,6 +190,7 @@ def read(config: pytest.Config) -> Settings:
         generate=_integer("--generate", option("generate"), 0, least=1),
         population=_integer("--population", option("population"), 1, least=1),
         discover=option("discover"),
+        tier=option("tier"),
         shortlist=_integer("--shortlist", option("shortlist"), 6, least=1),
         seed=None if option("seed") is None else _integer("--seed", option("seed"), 0, least=0),
         threads=cast('Literal["1", "all"] | None', option("threads")),

@@ -31,7 +31,11 @@ async def run_evolution(shared: SharedTools, judge: Judge, say: Announce) -> Evo
     settings, machine = shared.settings, shared.machine
     scheme = discover(settings.discover, shared, say) if settings.discover is not None else None
     schedules = ScheduleAdapter(
-        machine, "all" if settings.threads == "all" else 1, suites.parse(settings.suite), scheme
+        machine,
+        "all" if settings.threads == "all" else 1,
+        suites.parse(settings.suite),
+        scheme,
+        safe_only=settings.tier == "safe",
     )
     embedder = make(settings.embedder)
     say(embedder.announcement)

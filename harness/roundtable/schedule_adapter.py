@@ -27,7 +27,7 @@ _LARGE_EDGE = 1536
 
 class ScheduleAdapter:
     """See interfaces.ScheduleInterface. `shapes` are the timed shapes, against which proposals are checked; `scheme` is
-    the name of a bilinear scheme to build kernels from.
+    the name of a bilinear scheme to build kernels from. `safe_only` leaves out kernels with intrinsics.
     """
 
     def __init__(
@@ -36,8 +36,10 @@ class ScheduleAdapter:
         threads: ThreadClass,
         shapes: Sequence[Shape] = (ORIGINAL,),
         scheme: str | None = None,
+        safe_only: bool = False,
     ) -> None:
         self.scheme = scheme
+        self.safe_only = safe_only
         self.machine = machine
         self.threads = threads
         self.shapes = tuple(shapes)
@@ -51,7 +53,8 @@ class ScheduleAdapter:
             found.append(space(self.machine, self.threads, family="packed"))
         if found[0].base.isa == "avx512":
             found.append(space(self.machine, self.threads, family="packed_intrinsics", isa="avx2"))
-        return [*self._fast_lanes(), *found]
+        lanes = [*self._fast_lanes(), *found]
+        return [lane for lane in lanes if not (self.safe_only and lane.base.tier == "unsafe")]
 
     def _fast_lanes(self) -> list[Space]:
         large = sum(min(shape) >= _LARGE_EDGE for shape in self.shapes)
@@ -61,10 +64,9 @@ class ScheduleAdapter:
             names = worthwhile()
         else:
             return []
-        lane = recursive_space(self.machine, self.threads, names, self.shapes)
-        if self.scheme is not None or lane.base.kernel == "packed":
-            return [lane]
-        return [lane, recursive_space(self.machine, self.threads, names, self.shapes, family="packed")]
+        safe = recursive_space(self.machine, self.threads, names, self.shapes, family="packed")
+        fastest = recursive_space(self.machine, self.threads, names, self.shapes)
+        return [safe] if fastest.base.kernel == "packed" else [fastest, safe]
 
     def key(self, schedule: JsonObject) -> str:
         """See ScheduleInterface; an invalid schedule gets a key that no other schedule has."""
@@ -82,7 +84,13 @@ class ScheduleAdapter:
         from harness.schedule import feasible
 
         read = Proposal.model_validate(proposal)
-        return feasible.refusals(feasible.check(read, self.machine, self.shapes, self.threads))
+        found = feasible.refusals(feasible.check(read, self.machine, self.shapes, self.threads))
+        if self.safe_only and read.schedule.tier == "unsafe":
+            found.append(
+                "family: this run wants kernels in safe Rust (--tier safe), and packed_intrinsics is not; use packed, "
+                "or bilinear with inner = packed"
+            )
+        return found
 
     def facts(self, proposal: JsonObject) -> list[str]:
         """See ScheduleInterface."""

@@ -74,6 +74,14 @@ def hosts_below(session: int) -> list[int]:
     return found
 
 
+def test_a_run_for_safe_rust_leaves_a_safe_kernel(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess(*QUICK, "--generate", "1", "--tier", "safe")
+    assert result.ret == 0
+    (folder,) = (project.path / "candidates").glob("gen-*")
+    assert load(folder).manifest.tier == "safe"
+    assert "unsafe" not in (folder / "kernel.rs").read_text(encoding="utf-8")
+
+
 def test_two_generations_leave_candidates_verdicts_a_table_and_a_memory_to_go_on_from(
     project: pytest.Pytester,
 ) -> None:

@@ -15,6 +15,7 @@ from harness.minds.tuner import PLANNED, BuiltinTuner
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.analytical import first
 from harness.schedule.model import Schedule
+from harness.shapes import Shape
 from tests.roundtable.support import AVX2
 
 AVX512 = Machine(
@@ -81,6 +82,20 @@ def test_proposals_are_feasible_and_never_repeated(machine: Machine) -> None:
     assert len(set(keys(trials))) == 24
     refused = [schedules.objections({"algorithm": "x", "schedule": trial.schedule}) for trial in trials]
     assert sum(bool(reasons) for reasons in refused) == 0
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_run_for_safe_rust_proposes_and_accepts_nothing_else(machine: Machine) -> None:
+    large = (Shape(2048, 2048, 2048),)
+    safe, free = ScheduleAdapter(machine, 1, large, safe_only=True), ScheduleAdapter(machine, 1, large)
+    assert {lane.base.tier for lane in safe.lanes()} == {"safe"}
+    assert any(lane.schemes for lane in safe.lanes()), "fast schemes are there in safe Rust, too"
+    for lane in free.lanes():
+        proposal = {"algorithm": "x", "schedule": lane.base.model_dump(mode="json", exclude_none=True)}
+        assert free.objections(proposal) == []
+        refused = safe.objections(proposal)
+        assert bool(refused) == (lane.base.tier == "unsafe")
+        assert all("--tier safe" in reason for reason in refused)
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 3))
