@@ -23,7 +23,10 @@ def kernel_sections(story: RunStory) -> Markup:
     left = SOURCE_BUDGET_BYTES
     bodies: dict[int, Markup] = {}
     for kernel in story.ranked:
-        code = join([*_diffs(kernel), _fold("Source", [_code(kernel.source)], f"{len(kernel.source)} bytes")])
+        source = fold(
+            f"{place_of(kernel)}-source", "Source", [code_box(kernel.source)], f"{len(kernel.source)} bytes"
+        )
+        code = join([*_diffs(kernel), source])
         size = len(code.encode())
         if size > left:
             code = tag(
@@ -35,20 +38,23 @@ def kernel_sections(story: RunStory) -> Markup:
 
 
 def _section(kernel: StoryKernel, code: Markup) -> Markup:
+    here = place_of(kernel)
     ratio = f"{kernel.score.claimed.ratio:.3f}" if kernel.score else str(kernel.outcome)
     summary = tag("summary", f"{kernel.number}. {kernel.name}: {ratio} ", tag("small", kernel.title))
     facts = tag("dl", *_facts(kernel))
     timing = [_shapes(kernel.score)] if kernel.score else []
     diagnostics = (
-        [_fold("Diagnostics of rustc", [_code(kernel.verdict.diagnostics)])]
+        [fold(f"{here}-rustc", "Diagnostics of rustc", [code_box(kernel.verdict.diagnostics)])]
         if isinstance(kernel.verdict, CompileError) and kernel.verdict.diagnostics
         else []
     )
-    proposal = _fold(
-        "Proposal", [_code(json.dumps(kernel.proposal, indent=1, ensure_ascii=False, default=str))]
+    proposal = fold(
+        f"{here}-proposal",
+        "Proposal",
+        [code_box(json.dumps(kernel.proposal, indent=1, ensure_ascii=False, default=str))],
     )
     body = [facts, *timing, *diagnostics, proposal, code]
-    return tag("details", summary, *body, class_="kernel", id=anchor(kernel.number, kernel.name))
+    return tag("details", summary, *body, class_="kernel", id=here)
 
 
 def _facts(kernel: StoryKernel) -> list[Markup]:
@@ -82,7 +88,7 @@ def _shapes(score: Score) -> Markup:
 def _diffs(kernel: StoryKernel) -> list[Markup]:
     """The difference from each parent whose source is known."""
     found = []
-    for parent, source in kernel.parent_sources.items():
+    for place, (parent, source) in enumerate(kernel.parent_sources.items()):
         lines = list(
             difflib.unified_diff(
                 source.splitlines(),
@@ -95,7 +101,8 @@ def _diffs(kernel: StoryKernel) -> list[Markup]:
         )
         changed = sum(one[:1] in "+-" for one in lines[2:])
         body = _diff(lines) if lines else tag("p", "No line differs.")
-        found.append(_fold(f"Difference from {parent}", [body], f"{changed} lines"))
+        name = f"{place_of(kernel)}-difference-{place}"
+        found.append(fold(name, f"Difference from {parent}", [body], f"{changed} lines", kind="difference"))
     return found
 
 
@@ -110,13 +117,20 @@ def _diff(lines: Sequence[str]) -> Markup:
     return scroll_box("difference", tag("pre", tag("code", *marked)))
 
 
-def _code(content: str) -> Markup:
+def code_box(content: str) -> Markup:
+    """Text of a candidate or a model, as it is."""
     return scroll_box("source text", tag("pre", tag("code", text(content, keep="\n\t"))))
 
 
-def _fold(title: str, body: Sequence[Markup], size: str = "") -> Markup:
+def fold(name: str, title: str, body: Sequence[Markup], size: str = "", kind: str | None = None) -> Markup:
+    """A closed <details> with the id `name`, by which a live page finds it again in its next version."""
     note = [" ", tag("small", size)] if size else []
-    return tag("details", tag("summary", title, *note), *body)
+    return tag("details", tag("summary", title, *note), *body, class_=kind, id=name)
+
+
+def place_of(kernel: StoryKernel) -> str:
+    """The id of the kernel's <details>."""
+    return anchor(kernel.number, kernel.name)
 
 
 def scroll_box(label: str, *content: str) -> Markup:

@@ -83,6 +83,8 @@ class RunStory:
     spent_s: float
     ended: str | None
     history: tuple[JsonObject, ...] = ()
+    # Whether the run goes on while this is told.
+    running: bool = False
 
     @property
     def accepted(self) -> list[StoryKernel]:
