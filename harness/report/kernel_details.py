@@ -6,7 +6,9 @@ import difflib
 import json
 from collections.abc import Sequence
 
-from harness.report.markup import Markup, anchor, join, tag, text
+from harness.report.conversations import conversations
+from harness.report.markup import Markup, join, tag, text
+from harness.report.pieces import code_box, fold, place_of, scroll_box
 from harness.report.progress_chart import what_happened
 from harness.report.run_story import RunStory, StoryKernel
 from harness.verdict import CompileError, Score
@@ -34,14 +36,18 @@ def kernel_sections(story: RunStory) -> Markup:
             )
         left -= min(left, size if size <= left else 0)
         bodies[kernel.number] = code
-    return join(_section(kernel, bodies[kernel.number]) for kernel in story.kernels)
+    spoken = conversations(story)
+    return join(
+        _section(kernel, story, [spoken.get(kernel.number, Markup()), bodies[kernel.number]])
+        for kernel in story.kernels
+    )
 
 
-def _section(kernel: StoryKernel, code: Markup) -> Markup:
+def _section(kernel: StoryKernel, story: RunStory, last: Sequence[Markup]) -> Markup:
     here = place_of(kernel)
     ratio = f"{kernel.score.claimed.ratio:.3f}" if kernel.score else str(kernel.outcome)
     summary = tag("summary", f"{kernel.number}. {kernel.name}: {ratio} ", tag("small", kernel.title))
-    facts = tag("dl", *_facts(kernel))
+    facts = tag("dl", *_facts(kernel, story))
     timing = [_shapes(kernel.score)] if kernel.score else []
     diagnostics = (
         [fold(f"{here}-rustc", "Diagnostics of rustc", [code_box(kernel.verdict.diagnostics)])]
@@ -53,11 +59,11 @@ def _section(kernel: StoryKernel, code: Markup) -> Markup:
         "Proposal",
         [code_box(json.dumps(kernel.proposal, indent=1, ensure_ascii=False, default=str))],
     )
-    body = [facts, *timing, *diagnostics, proposal, code]
+    body = [facts, *timing, *diagnostics, proposal, *last]
     return tag("details", summary, *body, class_="kernel", id=here)
 
 
-def _facts(kernel: StoryKernel) -> list[Markup]:
+def _facts(kernel: StoryKernel, story: RunStory) -> list[Markup]:
     pairs: list[tuple[str, str]] = [
         ("verdict", what_happened(kernel)),
         ("replay", tag("code", kernel.replay)),
@@ -66,10 +72,20 @@ def _facts(kernel: StoryKernel) -> list[Markup]:
         ("proposed by", kernel.model),
         ("written as", kernel.how),
         ("verified", "; ".join(kernel.facts)),
-        ("passages", ", ".join(kernel.passages)),
+        ("passages", join(_citations(kernel, story))),
         ("memory", "remembered" if kernel.remembered else "not remembered"),
     ]
     return [part for term, said in pairs if said for part in (tag("dt", term), tag("dd", said))]
+
+
+def _citations(kernel: StoryKernel, story: RunStory) -> list[str]:
+    """The papers that the proposal names; those of the library lead to their lessons."""
+    places = {paper.id: place for place, paper in enumerate(story.papers)}
+    found: list[str] = []
+    for name in kernel.passages:
+        known = tag("a", name, href=f"#paper-{places[name]}") if name in places else name
+        found += [", ", known] if found else [known]
+    return found
 
 
 def _shapes(score: Score) -> Markup:
@@ -115,27 +131,6 @@ def _diff(lines: Sequence[str]) -> Markup:
         for one in lines
     ]
     return scroll_box("difference", tag("pre", tag("code", *marked)))
-
-
-def code_box(content: str) -> Markup:
-    """Text of a candidate or a model, as it is."""
-    return scroll_box("source text", tag("pre", tag("code", text(content, keep="\n\t"))))
-
-
-def fold(name: str, title: str, body: Sequence[Markup], size: str = "", kind: str | None = None) -> Markup:
-    """A closed <details> with the id `name`, by which a live page finds it again in its next version."""
-    note = [" ", tag("small", size)] if size else []
-    return tag("details", tag("summary", title, *note), *body, class_=kind, id=name)
-
-
-def place_of(kernel: StoryKernel) -> str:
-    """The id of the kernel's <details>."""
-    return anchor(kernel.number, kernel.name)
-
-
-def scroll_box(label: str, *content: str) -> Markup:
-    """A box that scrolls sideways where its content is wider than the screen, also by keyboard."""
-    return tag("div", *content, class_="scroll", tabindex=0, role="group", aria_label=label)
 
 
 def _path(kernel: StoryKernel) -> str:

@@ -11,12 +11,14 @@ from functools import cache
 from pathlib import Path
 
 from harness.report.axes import Figure, chart_style
+from harness.report.conversations import minds
 from harness.report.findings import Findings, findings
 from harness.report.genealogy import genealogy
 from harness.report.heat_map import heat_map, legend
 from harness.report.history import history
-from harness.report.kernel_details import kernel_sections, scroll_box
+from harness.report.kernel_details import kernel_sections
 from harness.report.markup import Markup, join, tag
+from harness.report.pieces import fold, scroll_box, table
 from harness.report.progress_chart import bars, kernel_link, progress, what_happened
 from harness.report.run_story import RunStory
 from harness.verdict import name
@@ -104,6 +106,7 @@ def _sections(story: RunStory) -> list[Markup]:
         parts += [_figure(genealogy(story))]
         parts += [_heat(story)] if story.accepted else []
         parts += [_rejected(story)] if story.others or story.refused else []
+    parts += [minds(story)] if story.answers else []
     past = history(story)
     parts += [_figure(past)] if past is not None else []
     if story.kernels:
@@ -111,6 +114,7 @@ def _sections(story: RunStory) -> list[Markup]:
             "h2", "Every kernel: verdict, replay command, proposal, difference from its parent, source"
         )
         parts.append(tag("section", title, kernel_sections(story), id="kernels"))
+    parts += [_papers(story)] if story.papers else []
     return parts
 
 
@@ -146,13 +150,6 @@ def _figure(figure: Figure) -> Markup:
     )
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table that the script makes sortable; cells that are not `Markup` are escaped."""
-    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
-    body = [tag("tr", *(tag("td", cell) for cell in row)) for row in rows]
-    return tag("table", tag("thead", head), tag("tbody", *body), class_="sortable")
-
-
 def _heat(story: RunStory) -> Markup:
     title = (
         "Where each kernel is faster or slower than BLAS: ratio per shape (rows kernels, columns m x k x n)"
@@ -165,6 +162,20 @@ def _heat(story: RunStory) -> Markup:
         scroll_box("ratio per shape", heat_map(story)),
         id="heat",
     )
+
+
+def _papers(story: RunStory) -> Markup:
+    """The lessons of the papers that proposals name, as the library has them."""
+    shown = [
+        fold(
+            f"paper-{place}",
+            f"{paper.title} ({paper.year})",
+            [tag("ul", *(tag("li", lesson) for lesson in paper.lessons))],
+            paper.id,
+        )
+        for place, paper in enumerate(story.papers)
+    ]
+    return tag("section", tag("h2", "What the cited papers teach"), *shown, id="papers")
 
 
 def _rejected(story: RunStory) -> Markup:
