@@ -16,6 +16,7 @@ from harness.report.page import waiting_page
 from harness.roundtable.runlog.journal import JOURNAL
 from tests.report.stories import REJECTIONS, RUN, accepted, write_run
 from tests.report.test_browser import axe_violations, browser
+from tests.report.test_page import HOSTILE, hostile_verdicts
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.slow
@@ -146,6 +147,24 @@ def test_a_reader_may_reload_open_it_twice_and_stay_when_the_run_is_gone(
     shown.get_by_text(re.compile("No answer from the run|Live: ")).first.wait_for()
     growing.grow(4)
     kernels(shown, 4)
+
+
+def test_hostile_text_runs_nothing_when_new_content_is_put_in(
+    shown: Any, growing: Growing, tmp_path: Path
+) -> None:
+    growing.grow(1)
+    kernels(shown, 1)
+    shown.on("dialog", lambda dialog: shown.complaints.append("a dialog"))
+    requests: list[str] = []
+    shown.on("request", lambda request: requests.append(request.url))
+    text = " ".join(HOSTILE)
+    hostile = write_run(tmp_path / "hostile", hostile_verdicts(text), title=text, source=text)
+    (growing.run / JOURNAL).write_text((hostile / JOURNAL).read_text())
+    kernels(shown, 6)
+    shown.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    shown.wait_for_timeout(200)
+    assert all(url.startswith(shown.url) for url in requests), requests
+    assert not shown.complaints, shown.complaints
 
 
 def test_text_that_is_being_selected_is_not_taken_away(shown: Any, growing: Growing) -> None:
