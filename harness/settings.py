@@ -96,6 +96,9 @@ class Settings:
     uncompared: Uncompared = Uncompared.FAIL
     unsandboxed: bool = False
     verdicts: Path | None = None
+    # Whether the run's page is served while it goes on, and the port; None takes a free one.
+    live: bool = False
+    live_port: int | None = None
     resume: bool = False
     replay: Path | None = None
     # For language models: tokens of prompt and answer together, and layers on the GPU (-1: all that fit).

@@ -77,6 +77,8 @@ class ClockSession:
     # The library with the kernels that it chooses itself.
     installed: Baseline | None = None
     _batching: dict[tuple[Shape, int], Batching] = field(default_factory=dict)
+    # Whether `alone` is held: other threads of this process should do nothing that takes long.
+    is_timing: bool = False
     _controls: dict[int, RatioInterval] = field(default_factory=dict)
     _installed: dict[int, float] = field(default_factory=dict)
     _peak: Peak | None = None
@@ -304,8 +306,10 @@ class ClockSession:
                 threadpoolctl.threadpool_limits(1),
                 _beside(self.machine.cores[-1] if threads == 1 else None),
             ):
+                self.is_timing = True
                 yield
         finally:
+            self.is_timing = False
             lock.release()
 
 

@@ -29,6 +29,10 @@ def check_arguments(config: pytest.Config, settings: Settings) -> None:
         raise UserError("--max-regress needs --compare NAME or --compare latest to know what to compare with")
     if settings.generate and _worker_count(config):
         raise UserError("--generate takes timings and runs in one process; leave out -n")
+    if settings.live and not settings.generate:
+        raise UserError("--live shows an evolution while it goes on; it needs --generate N")
+    if settings.live_port is not None and not settings.live:
+        raise UserError("--live-port needs --live")
     if settings.generate and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = []
     # --co judges nothing, so it keeps the verdicts of an earlier session.

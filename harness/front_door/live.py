@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +12,11 @@ from harness.errors import HarnessFaultError
 from harness.front_door.collect import KernelFile
 from harness.front_door.session import SessionState
 from harness.pipeline import Inspection
+from harness.settings import Settings
 from harness.verdict import Accepted, At, Gate, HarnessError, Rejection, Verdict
+
+if TYPE_CHECKING:
+    from harness.front_door.run_status import RunStatus
 
 
 class LiveJudge:
@@ -46,13 +51,36 @@ def evolve_in_session(session: pytest.Session, state: SessionState) -> tuple[str
 
     Raises UserError with one line for a person.
     """
+    from harness.front_door.live_view import watched
     from harness.roundtable.run import run_evolution
 
     settings = state.settings
     session.testscollected += settings.generate * settings.population * len(Gate)
     judge = LiveJudge(session)
-    notices = asyncio.run(run_evolution(state.shared, judge, state.say)).notices
+    run_id, status = _begin(settings)
+    with watched(session, state, settings.results / run_id, status) as watching:
+        evolution = run_evolution(state.shared, judge, state.say, run_id, watching.hear)
+        notices = asyncio.run(evolution).notices
     return (*notices, *_final(judge.accepted))
+
+
+def _begin(settings: Settings) -> tuple[str, RunStatus]:
+    """The id of the run that begins or, with --resume, goes on; and what is known of its state.
+
+    Raises UserError when there is nothing to resume.
+    """
+    from harness.front_door.run_status import RunStatus
+    from harness.roundtable.evolve import new_run_id
+    from harness.roundtable.runlog import journal
+
+    if not settings.resume:
+        return new_run_id(), RunStatus(settings.generate, settings.population)
+    folder = journal.latest_unfinished(settings.results)
+    history = journal.read(folder)
+    status = RunStatus(max(history.head.generations, settings.generate), history.head.population)
+    for message in history.messages:
+        status.recall(message)
+    return folder.name, status
 
 
 def _final(accepted: list[Inspection]) -> list[str]:

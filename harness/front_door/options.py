@@ -46,6 +46,7 @@ _TABLE_OPTIONS = (
     ("--max-minutes", "MIN", "stop the run after MIN minutes (default: unlimited)"),
     ("--repairs", "N", "number of times the Coder may repair one kernel (default: 2)"),
     ("--replay", "FILE", "run again from a transcript, without a model (default: off)"),
+    ("--live-port", "PORT", "port of --live on 127.0.0.1, for a tunnel (default: a free one)"),
     ("--context", "TOKENS", "context size of a language model in tokens (default: 8192)"),
     ("--gpu-layers", "N", "number of model layers on the GPU; 0 uses none (default: all that fit)"),
     ("--memory", "WHERE", "memory of kernels: a folder or http://host:port (default: memory in --results)"),
@@ -55,6 +56,13 @@ _TABLE_OPTIONS = (
         "text embedder: hashed, minilm (from a Python package), or the name or folder of a sentence-transformers model "
         "(default: hashed)",
     ),
+)
+_TABLE_FLAGS = (
+    (
+        "--live",
+        "show the run in a browser of this machine while it goes on; prints the address (default: off)",
+    ),
+    ("--resume", "continue the latest interrupted evolution (default: off)"),
 )
 _JUDGE_OPTIONS = (
     (
@@ -102,9 +110,8 @@ def add(parser: pytest.Parser) -> None:
     for option, metavar, text in _TABLE_OPTIONS:
         table.addoption(option, metavar=metavar, default=None, help=text)
     table.addoption("--model", metavar="MODEL", action="append", default=None, help=_MODEL_HELP)
-    table.addoption(
-        "--resume", action="store_true", help="continue the latest interrupted evolution (default: off)"
-    )
+    for option, text in _TABLE_FLAGS:
+        table.addoption(option, action="store_true", help=text)
     table.addoption(
         "--protocol",
         choices=[p.value for p in AnswerProtocol],
@@ -216,6 +223,8 @@ def read(config: pytest.Config) -> Settings:
         uncompared=Uncompared(option("uncompared")),
         unsandboxed=option("unsandboxed"),
         verdicts=_path(option("verdicts"), config),
+        live=option("live"),
+        live_port=None if option("live_port") is None else _port(option("live_port")),
         resume=option("resume"),
         replay=_path(option("replay"), config),
         context_tokens=_integer("--context", option("context"), 8192, least=256),
@@ -236,7 +245,7 @@ def has_round_table_option(config: pytest.Config) -> bool:
     """Whether an option was given that makes sense in a round table only."""
     return any(
         value_of(config, name)
-        for name in ("generate", "resume", "case", "yardsticks", "verdicts", "save", "against")
+        for name in ("generate", "live", "resume", "case", "yardsticks", "verdicts", "save", "against")
     )
 
 
@@ -276,6 +285,13 @@ def _integer(option: str, text: str | None, default: int, least: int) -> int:
     if value < least:
         raise UserError(f"{option} takes a whole number, {least} or more; got {value}")
     return value
+
+
+def _port(text: str) -> int:
+    port = _integer("--live-port", text, 0, least=1)
+    if port > 65535:
+        raise UserError(f"--live-port takes a port, 1 to 65535; got {port}")
+    return port
 
 
 def _positive(option: str, text: str | None) -> float | None:

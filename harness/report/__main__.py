@@ -1,4 +1,4 @@
-"""The command line: `python -m harness.report [RUN ...]` writes the page of a run."""
+"""The command line: `python -m harness.report [RUN ...]` writes the page of a run, or its chart as a picture."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from harness.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page; returns 0, or 2 after one line on stderr."""
+    """Write the page, or with --picture the chart; returns 0, or 2 after one line on stderr."""
     parsed = _parser().parse_args(arguments)
     from harness.durable import write_whole
     from harness.report.page import FILE, page
+    from harness.report.picture import picture
     from harness.report.run_story import find_runs, read_story
 
-    output = parsed.output or parsed.results / FILE
+    output = parsed.picture or parsed.output or parsed.results / FILE
     try:
         folders = find_runs(parsed.runs, parsed.results)
-        text = page(read_story(folders, parsed.results, Path("candidates")))
+        story = read_story(folders, parsed.results, Path("candidates"))
+        text = picture(story) if parsed.picture else page(story)
         write_whole(output, text, make_folder=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -51,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the page to write (default: report.html in --results)"
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE.svg",
+        help="write the chart of the ratio against the kernels judged as an SVG file, in place of the page "
+        "(default: off)",
     )
     return parser
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.records import Outcome
 from harness.report.markup import Markup, join, tag
 
-# The class of a mark in page.css, its shape and its word; never the colour alone tells the outcome.
+# The class of a mark in chart.css, its shape and its word; never the colour alone tells the outcome.
 KINDS = {
     Outcome.ACCEPTED: "good",
     Outcome.UNTIMED: "open",
     Outcome.REJECTED: "bad",
     Outcome.UNJUDGED: "open",
 }
+
+
+def chart_style() -> str:
+    """The style sheet of the charts, with the colours of the page."""
+    return (Path(__file__).parent / "chart.css").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def svg(width: float, height: float, label: str, *parts: str) -> Markup:
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    """A straight line of a class of page.css."""
+    """A straight line of a class of chart.css."""
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
 
 
@@ -95,7 +101,7 @@ def ratio_axis(scale: Scale, left: float, right: float) -> Markup:
 def dot(x: float, y: float, kind: str, about: str, target: str = "") -> Markup:
     """A mark with a tooltip; a click on it opens the kernel `target`. Circles are accepted, crosses are not.
 
-    `kind` is one or two classes of page.css, the outcome first.
+    `kind` is one or two classes of chart.css, the outcome first.
     """
     if kind.startswith("good"):
         shape = tag("circle", cx=x, cy=y, r=5)

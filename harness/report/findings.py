@@ -117,7 +117,8 @@ def _limit(score: Score) -> str:
 
 
 def _cost(story: RunStory) -> str:
-    ended = f"ended: {story.ended}" if story.ended is not None else "not finished"
+    open_ended = "the run goes on" if story.running else "not finished"
+    ended = f"ended: {story.ended}" if story.ended is not None else open_ended
     tokens = f", {story.tokens} tokens" if story.tokens else ""
     return f"{story.spent_s / 60:.1f} minutes{tokens}; {ended}."
 
@@ -141,7 +142,7 @@ def _steps(story: RunStory, accepted: list[StoryKernel], score: Score) -> list[N
                 f"pytest --generate 4 --suite {worst.shape}",
             )
         )
-    return [*steps, _continue(story)]
+    return steps if story.running else [*steps, _continue(story)]
 
 
 def _steps_without(story: RunStory) -> list[NextStep]:
@@ -150,11 +151,8 @@ def _steps_without(story: RunStory) -> list[NextStep]:
         for kernel in story.others[:2]
         if kernel.verdict is not None
     ]
-    return [
-        *steps,
-        NextStep("Check this machine and its tools", "python -m harness.doctor"),
-        _continue(story),
-    ]
+    steps.append(NextStep("Check this machine and its tools", "python -m harness.doctor"))
+    return steps if story.running else [*steps, _continue(story)]
 
 
 def _continue(story: RunStory) -> NextStep:

@@ -20,19 +20,37 @@ def annotate(items: Sequence[tuple[str, str]], level: Literal["error", "warning"
     ]
 
 
+# GitHub drops a summary of more than 1 MiB.
+MOST_ROWS = 100
+
+
 def job_summary(verdicts: Sequence[VerdictReport], machine: str) -> str:
-    """A Markdown table of every candidate judged."""
+    """A Markdown table of the candidates judged, the best first, and the A/A control of their timings."""
     lines = [
         f"### Kernels on {machine}",
         "",
-        "| run | verdict | ratio to BLAS | reason |",
-        "|---|---|---|---|",
+        "| run | verdict | ratio to BLAS | elsewhere | GFLOP/s | reason |",
+        "|---|---|---|---|---|---|",
     ]
-    for verdict in rank(verdicts):
+    ranked = rank(verdicts)
+    for verdict in ranked[:MOST_ROWS]:
         record = verdict.record
         reason = "" if verdict.accepted else _cell(record.reason)
         label = record.outcome if verdict.untimed else record.verdict
-        lines.append(f"| {_cell(record.candidate)} | {label} | {ratio_cell(verdict)} | {reason} |")
+        elsewhere = f"{record.elsewhere:.3f}" if verdict.accepted and record.elsewhere else ""
+        gflops = f"{record.gflops:.1f}" if verdict.accepted and record.gflops else ""
+        lines.append(
+            f"| {_cell(record.candidate)} | {label} | {ratio_cell(verdict)} | {elsewhere} | {gflops} | {reason} |"
+        )
+    if len(ranked) > MOST_ROWS:
+        lines += ["", f"{len(ranked) - MOST_ROWS} more are left out."]
+    timings = [verdict.timing for verdict in ranked if verdict.timing is not None]
+    if timings:
+        low, high = min(one.control_low for one in timings), max(one.control_high for one in timings)
+        lines += [
+            "",
+            f"BLAS timed against itself: [{low:.3f}, {high:.3f}]; differences within it mean nothing.",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,9 @@ import difflib
 import json
 from collections.abc import Sequence
 
-from harness.report.markup import Markup, anchor, join, tag, text
+from harness.report.conversations import conversations
+from harness.report.markup import Markup, join, tag, text
+from harness.report.pieces import code_box, fold, place_of, scroll_box
 from harness.report.progress_chart import what_happened
 from harness.report.run_story import RunStory, StoryKernel
 from harness.verdict import CompileError, Score
@@ -23,7 +25,10 @@ def kernel_sections(story: RunStory) -> Markup:
     left = SOURCE_BUDGET_BYTES
     bodies: dict[int, Markup] = {}
     for kernel in story.ranked:
-        code = join([*_diffs(kernel), _fold("Source", [_code(kernel.source)], f"{len(kernel.source)} bytes")])
+        source = fold(
+            f"{place_of(kernel)}-source", "Source", [code_box(kernel.source)], f"{len(kernel.source)} bytes"
+        )
+        code = join([*_diffs(kernel), source])
         size = len(code.encode())
         if size > left:
             code = tag(
@@ -31,27 +36,34 @@ def kernel_sections(story: RunStory) -> Markup:
             )
         left -= min(left, size if size <= left else 0)
         bodies[kernel.number] = code
-    return join(_section(kernel, bodies[kernel.number]) for kernel in story.kernels)
+    spoken = conversations(story)
+    return join(
+        _section(kernel, story, [spoken.get(kernel.number, Markup()), bodies[kernel.number]])
+        for kernel in story.kernels
+    )
 
 
-def _section(kernel: StoryKernel, code: Markup) -> Markup:
+def _section(kernel: StoryKernel, story: RunStory, last: Sequence[Markup]) -> Markup:
+    here = place_of(kernel)
     ratio = f"{kernel.score.claimed.ratio:.3f}" if kernel.score else str(kernel.outcome)
     summary = tag("summary", f"{kernel.number}. {kernel.name}: {ratio} ", tag("small", kernel.title))
-    facts = tag("dl", *_facts(kernel))
+    facts = tag("dl", *_facts(kernel, story))
     timing = [_shapes(kernel.score)] if kernel.score else []
     diagnostics = (
-        [_fold("Diagnostics of rustc", [_code(kernel.verdict.diagnostics)])]
+        [fold(f"{here}-rustc", "Diagnostics of rustc", [code_box(kernel.verdict.diagnostics)])]
         if isinstance(kernel.verdict, CompileError) and kernel.verdict.diagnostics
         else []
     )
-    proposal = _fold(
-        "Proposal", [_code(json.dumps(kernel.proposal, indent=1, ensure_ascii=False, default=str))]
+    proposal = fold(
+        f"{here}-proposal",
+        "Proposal",
+        [code_box(json.dumps(kernel.proposal, indent=1, ensure_ascii=False, default=str))],
     )
-    body = [facts, *timing, *diagnostics, proposal, code]
-    return tag("details", summary, *body, class_="kernel", id=anchor(kernel.number, kernel.name))
+    body = [facts, *timing, *diagnostics, proposal, *last]
+    return tag("details", summary, *body, class_="kernel", id=here)
 
 
-def _facts(kernel: StoryKernel) -> list[Markup]:
+def _facts(kernel: StoryKernel, story: RunStory) -> list[Markup]:
     pairs: list[tuple[str, str]] = [
         ("verdict", what_happened(kernel)),
         ("replay", tag("code", kernel.replay)),
@@ -60,10 +72,20 @@ def _facts(kernel: StoryKernel) -> list[Markup]:
         ("proposed by", kernel.model),
         ("written as", kernel.how),
         ("verified", "; ".join(kernel.facts)),
-        ("passages", ", ".join(kernel.passages)),
+        ("passages", join(_citations(kernel, story))),
         ("memory", "remembered" if kernel.remembered else "not remembered"),
     ]
     return [part for term, said in pairs if said for part in (tag("dt", term), tag("dd", said))]
+
+
+def _citations(kernel: StoryKernel, story: RunStory) -> list[str]:
+    """The papers that the proposal names; those of the library lead to their lessons."""
+    places = {paper.id: place for place, paper in enumerate(story.papers)}
+    found: list[str] = []
+    for name in kernel.passages:
+        known = tag("a", name, href=f"#paper-{places[name]}") if name in places else name
+        found += [", ", known] if found else [known]
+    return found
 
 
 def _shapes(score: Score) -> Markup:
@@ -82,7 +104,7 @@ def _shapes(score: Score) -> Markup:
 def _diffs(kernel: StoryKernel) -> list[Markup]:
     """The difference from each parent whose source is known."""
     found = []
-    for parent, source in kernel.parent_sources.items():
+    for place, (parent, source) in enumerate(kernel.parent_sources.items()):
         lines = list(
             difflib.unified_diff(
                 source.splitlines(),
@@ -95,7 +117,8 @@ def _diffs(kernel: StoryKernel) -> list[Markup]:
         )
         changed = sum(one[:1] in "+-" for one in lines[2:])
         body = _diff(lines) if lines else tag("p", "No line differs.")
-        found.append(_fold(f"Difference from {parent}", [body], f"{changed} lines"))
+        name = f"{place_of(kernel)}-difference-{place}"
+        found.append(fold(name, f"Difference from {parent}", [body], f"{changed} lines", kind="difference"))
     return found
 
 
@@ -108,20 +131,6 @@ def _diff(lines: Sequence[str]) -> Markup:
         for one in lines
     ]
     return scroll_box("difference", tag("pre", tag("code", *marked)))
-
-
-def _code(content: str) -> Markup:
-    return scroll_box("source text", tag("pre", tag("code", text(content, keep="\n\t"))))
-
-
-def _fold(title: str, body: Sequence[Markup], size: str = "") -> Markup:
-    note = [" ", tag("small", size)] if size else []
-    return tag("details", tag("summary", title, *note), *body)
-
-
-def scroll_box(label: str, *content: str) -> Markup:
-    """A box that scrolls sideways where its content is wider than the screen, also by keyboard."""
-    return tag("div", *content, class_="scroll", tabindex=0, role="group", aria_label=label)
 
 
 def _path(kernel: StoryKernel) -> str:

@@ -1,7 +1,8 @@
 // Sorting, filtering and keys. Everything is readable without this script. It writes text only through textContent.
 "use strict";
 const all = (selector, from = document) => [...from.querySelectorAll(selector)];
-const kernels = all("details.kernel");
+let kernels = [];
+let box = null;
 
 function openTarget() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -62,16 +63,34 @@ function move(step) {
   if (next) next.firstElementChild.focus();
 }
 
-all("table.sortable").forEach(makeSortable);
-all(".mark[data-to]").forEach((mark) =>
-  mark.addEventListener("click", () => { location.hash = mark.dataset.to; openTarget(); }));
-const box = kernels.length ? makeFilter() : null;
+// Opens or closes the differences of a kernel from its parents: of the one that has the focus, else of the first open.
+function toggleDifference() {
+  const one = kernels.find((kernel) => kernel.contains(document.activeElement)) || kernels.find((kernel) => kernel.open);
+  const differences = one ? all("details.difference", one) : [];
+  const open = differences.some((fold) => !fold.open) || !one.open;
+  differences.forEach((fold) => { fold.open = open; });
+  if (!differences.length) return;
+  if (open) one.open = true;
+  differences[0].firstElementChild.focus();
+}
+
+// Called once, and again when new content has come.
+function dress() {
+  kernels = all("details.kernel");
+  all("table.sortable").forEach(makeSortable);
+  all(".mark[data-to]").forEach((mark) =>
+    mark.addEventListener("click", () => { location.hash = mark.dataset.to; openTarget(); }));
+  box = kernels.length ? makeFilter() : null;
+}
+
+dress();
 addEventListener("hashchange", openTarget);
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.tagName === "INPUT") { if (event.key === "Escape") event.target.blur(); return; }
   if (event.key === "j") move(1);
   else if (event.key === "k") move(-1);
+  else if (event.key === "d") toggleDifference();
   else if (event.key === "/" && box) { event.preventDefault(); box.focus(); }
   else if (event.key === "?") document.querySelector("footer").scrollIntoView();
 });

@@ -7,15 +7,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
-from harness.report.axes import Figure
+from harness.report.axes import Figure, chart_style
+from harness.report.conversations import minds
 from harness.report.findings import Findings, findings
 from harness.report.genealogy import genealogy
 from harness.report.heat_map import heat_map, legend
 from harness.report.history import history
-from harness.report.kernel_details import kernel_sections, scroll_box
+from harness.report.kernel_details import kernel_sections
 from harness.report.markup import Markup, join, tag
+from harness.report.pieces import fold, scroll_box, table
 from harness.report.progress_chart import bars, kernel_link, progress, what_happened
 from harness.report.run_story import RunStory
 from harness.verdict import name
@@ -25,42 +28,62 @@ _HERE = Path(__file__).parent
 
 
 def style() -> str:
-    """The page's style sheet."""
-    return (_HERE / "page.css").read_text(encoding="utf-8")
+    """The page's style sheet: that of the charts, then its own."""
+    return chart_style() + (_HERE / "page.css").read_text(encoding="utf-8")
 
 
-def script() -> str:
-    """The page's script: sorting, filtering and keys. Without it everything is still there to read."""
-    return (_HERE / "page.js").read_text(encoding="utf-8")
+def script(live: bool = False) -> str:
+    """The page's script: sorting, filtering and keys; `live` adds what follows a run. Without it everything is still
+    there to read.
+    """
+    names = ("page.js", "live.js") if live else ("page.js",)
+    return "".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
-def page(story: RunStory) -> str:
-    """HTML text of the whole page."""
-    head = story.heads[-1]
+def page(story: RunStory, version: int | None = None) -> str:
+    """HTML text of the whole page. With a `version` it is a page that LiveServer serves, and follows the run."""
     title = f"round table: {', '.join(one.run_id for one in story.heads)}"
+    return _document(title, _conditions(story), _sections(story), story.heads[-1].machine, version)
+
+
+def waiting_page(run_id: str, sentence: str, version: int) -> str:
+    """HTML text of a page of LiveServer without a story: nothing has happened yet, or it cannot be told."""
+    return _document(f"round table: {run_id}", sentence, [], "", version)
+
+
+def _document(
+    title: str, conditions: str, sections: Sequence[Markup], machine: str, version: int | None
+) -> str:
+    live = version is not None
+    follows = tag("p", "Live: reload to see what is new.", id="live", role="status")
     body = [
         tag("a", "Skip to the kernels", href="#kernels", class_="skip"),
-        tag("header", tag("h1", title), tag("p", _conditions(story))),
-        tag("main", *_sections(story)),
+        tag("header", tag("h1", title), tag("p", conditions, id="conditions"), *([follows] if live else [])),
+        tag("main", *sections, data_version=version),
         tag("footer", tag("p", "Made by python -m harness.report from the journal of the run and the records of this "
-            f"machine. {head.machine}. Keys: j and k move between kernels, Enter opens, / filters, ? tells the keys.")),
+            f"machine. {machine}. Keys: j and k move between kernels, Enter opens, d shows the difference from the "
+            "parent, / filters, ? tells the keys.")),
     ]  # fmt: skip
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        + tag("meta", http_equiv="Content-Security-Policy", content=content_security_policy())
+        + tag("meta", http_equiv="Content-Security-Policy", content=content_security_policy(live))
         + tag("meta", name="viewport", content="width=device-width, initial-scale=1")
         + tag("meta", name="referrer", content="no-referrer")
         + tag("title", title)
         + f"<style>{style()}</style></head><body>"
         + join(body)
-        + f"<script>{script()}</script></body></html>\n"
+        + f"<script>{script(live)}</script></body></html>\n"
     )
 
 
-def content_security_policy() -> str:
-    """Nothing is loaded and nothing runs but this style sheet and this script, by their hashes."""
+@cache
+def content_security_policy(live: bool = False) -> str:
+    """Nothing is loaded and nothing runs but this style sheet and this script, by their hashes. A `live` page also
+    asks its own server what is new.
+    """
+    asks = "connect-src 'self'; " if live else ""
     return (
-        f"default-src 'none'; style-src {_hash(style())}; script-src {_hash(script())}; "
+        f"default-src 'none'; style-src {_hash(style())}; script-src {_hash(script(live))}; {asks}"
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -83,6 +106,7 @@ def _sections(story: RunStory) -> list[Markup]:
         parts += [_figure(genealogy(story))]
         parts += [_heat(story)] if story.accepted else []
         parts += [_rejected(story)] if story.others or story.refused else []
+    parts += [minds(story)] if story.answers else []
     past = history(story)
     parts += [_figure(past)] if past is not None else []
     if story.kernels:
@@ -90,6 +114,7 @@ def _sections(story: RunStory) -> list[Markup]:
             "h2", "Every kernel: verdict, replay command, proposal, difference from its parent, source"
         )
         parts.append(tag("section", title, kernel_sections(story), id="kernels"))
+    parts += [_papers(story)] if story.papers else []
     return parts
 
 
@@ -113,6 +138,7 @@ def _figure(figure: Figure) -> Markup:
         "details",
         tag("summary", "The numbers"),
         scroll_box(f"numbers: {figure.title}", table(figure.columns, figure.rows)),
+        id=f"{figure.anchor}-numbers",
     )
     return tag(
         "section",
@@ -122,13 +148,6 @@ def _figure(figure: Figure) -> Markup:
         numbers,
         id=figure.anchor,
     )
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table that the script makes sortable; cells that are not `Markup` are escaped."""
-    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
-    body = [tag("tr", *(tag("td", cell) for cell in row)) for row in rows]
-    return tag("table", tag("thead", head), tag("tbody", *body), class_="sortable")
 
 
 def _heat(story: RunStory) -> Markup:
@@ -143,6 +162,20 @@ def _heat(story: RunStory) -> Markup:
         scroll_box("ratio per shape", heat_map(story)),
         id="heat",
     )
+
+
+def _papers(story: RunStory) -> Markup:
+    """The lessons of the papers that proposals name, as the library has them."""
+    shown = [
+        fold(
+            f"paper-{place}",
+            f"{paper.title} ({paper.year})",
+            [tag("ul", *(tag("li", lesson) for lesson in paper.lessons))],
+            paper.id,
+        )
+        for place, paper in enumerate(story.papers)
+    ]
+    return tag("section", tag("h2", "What the cited papers teach"), *shown, id="papers")
 
 
 def _rejected(story: RunStory) -> Markup:
@@ -164,5 +197,5 @@ def _rejected(story: RunStory) -> Markup:
         refused = [[one.where, one.by, "; ".join(one.reasons)] for one in story.refused]
         shown = scroll_box("proposals sent back", table(("slot", "by", "reasons"), refused))
         title = f"Proposals sent back before any kernel was written: {len(refused)}"
-        parts.append(tag("details", tag("summary", title), shown))
+        parts.append(tag("details", tag("summary", title), shown, id="sent-back"))
     return tag("section", *parts, id="rejected")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness import records
 from harness.candidate import load
+from harness.corpus import manifest
+from harness.corpus.manifest import Paper
 from harness.durable import JsonObject
 from harness.errors import CandidateError, UserError
 from harness.records import Circumstances, Outcome
@@ -16,13 +18,16 @@ from harness.roundtable.conversation.messages import (
     Coded,
     GaveUp,
     Judged,
+    NotCoded,
     Proposed,
     RememberedIt,
+    Role,
     SentBack,
     Verified,
 )
 from harness.roundtable.runlog import codec, journal
 from harness.roundtable.runlog.journal import RunHeader, RunHistory
+from harness.roundtable.runlog.transcript import RecordedAnswer, read_answers
 from harness.verdict import Accepted, Score, Verdict, describe
 
 
@@ -48,6 +53,8 @@ class StoryKernel:
     remembered: bool
     replay: str
     parent_sources: dict[str, str]
+    # The exchanges with language models that led to this kernel; for a repaired one, those since the one before.
+    answers: tuple[RecordedAnswer, ...] = ()
 
     @property
     def score(self) -> Score | None:
@@ -83,6 +90,11 @@ class RunStory:
     spent_s: float
     ended: str | None
     history: tuple[JsonObject, ...] = ()
+    # Whether the run goes on while this is told.
+    running: bool = False
+    # All exchanges with language models, and the papers of the library that proposals name.
+    answers: tuple[RecordedAnswer, ...] = ()
+    papers: tuple[Paper, ...] = ()
 
     @property
     def accepted(self) -> list[StoryKernel]:
@@ -132,8 +144,15 @@ def read_story(folders: Sequence[Path], results: Path, candidates: Path) -> RunS
     replays = {(str(one.get("candidate")), str(one.get("reason"))): str(one.get("replay")) for one in known}
     kernels: list[StoryKernel] = []
     refused: list[RefusedProposal] = []
-    for history in histories:
-        kernels += _kernels(history, replays, candidates, len(kernels))
+    answers: list[RecordedAnswer] = []
+    for folder, history in zip(folders, histories, strict=True):
+        found = read_answers(folder / journal.TRANSCRIPT)
+        behind = _behind_kernels(history, found)
+        answers += found
+        kernels += [
+            replace(kernel, answers=behind.get(kernel.name, ()))
+            for kernel in _kernels(history, replays, candidates, len(kernels))
+        ]
         refused += _refused(history)
     return RunStory(
         heads=tuple(history.head for history in histories),
@@ -143,7 +162,44 @@ def read_story(folders: Sequence[Path], results: Path, candidates: Path) -> RunS
         spent_s=sum(history.spent_s for history in histories),
         ended=histories[-1].ended,
         history=tuple(known),
+        answers=tuple(answers),
+        papers=_cited(kernels),
     )
+
+
+def _cited(kernels: Sequence[StoryKernel]) -> tuple[Paper, ...]:
+    """The papers of the shipped library that proposals name, in its order; none where there is no library."""
+    named = {passage for kernel in kernels for passage in kernel.passages}
+    try:
+        return tuple(paper for paper in manifest.read() if paper.id in named) if named else ()
+    except UserError:
+        return ()
+
+
+def _behind_kernels(
+    history: RunHistory, answers: Sequence[RecordedAnswer]
+) -> dict[str, tuple[RecordedAnswer, ...]]:
+    """The exchanges that led to each kernel: all of the Proposer's for the first of a slot, and the Coder's since the
+    kernel before. The Coder's attempts count kernels and answers without one.
+    """
+    tries: dict[tuple[int, int], int] = {}
+    told: dict[tuple[int, int], int] = {}
+    found = {}
+    for message in history.messages:
+        slot = (message.turn.generation, message.turn.slot)
+        if not isinstance(message.content, Coded | NotCoded):
+            continue
+        number = tries[slot] = tries.get(slot, -1) + 1
+        if isinstance(message.content, Coded):
+            last = told.get(slot, -1)
+            found[message.content.candidate] = tuple(
+                one
+                for one in answers
+                if (one.generation, one.slot) == slot
+                and (last < one.attempt <= number if one.role == Role.CODER else last < 0)
+            )
+            told[slot] = number
+    return found
 
 
 def _kernels(

@@ -19,6 +19,7 @@ from harness.roundtable.conversation.budget import Spending
 from harness.roundtable.conversation.interfaces import (
     Judge,
     LibraryInterface,
+    Listener,
     MemoryInterface,
     ScheduleInterface,
     Screen,
@@ -87,6 +88,7 @@ class Services:
     say: prints one line of progress.
     baseline: its label in verdicts; only kernels of the memory that were measured against it rank and become parents.
     screen: blocking, times schedules briefly; None proposes without timing.
+    hear: gets every event of the conversation once it is in the journal.
     """
 
     judge: Judge
@@ -99,6 +101,7 @@ class Services:
     toolchain: str = ""
     baseline: str = ""
     screen: Screen | None = None
+    hear: Listener | None = None
 
 
 async def evolve(settings: Settings, services: Services, run_id: str) -> EvolutionResult:
@@ -177,6 +180,7 @@ def _open_table(
         ),
         say=services.say,
         screen=services.screen,
+        hear=services.hear,
         events=list(history.messages) if history else [],
     )
 

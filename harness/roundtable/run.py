@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.announce import Announce
 from harness.minds.catalogue import open_minds
-from harness.roundtable.conversation.interfaces import Judge
+from harness.roundtable.conversation.interfaces import Judge, Listener
 from harness.roundtable.discovery import discover
-from harness.roundtable.evolve import EvolutionResult, Services, evolve, new_run_id
+from harness.roundtable.evolve import EvolutionResult, Services, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.roundtable.screening import Screening
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from harness.pipeline import SharedTools
 
 
-async def run_evolution(shared: SharedTools, judge: Judge, say: Announce) -> EvolutionResult:
-    """Run the evolution that the settings ask for.
+async def run_evolution(
+    shared: SharedTools, judge: Judge, say: Announce, run_id: str, hear: Listener | None = None
+) -> EvolutionResult:
+    """Run the evolution that the settings ask for; `hear` gets every event once it is in the journal. A resumed run
+    keeps its own id.
 
     Raises UserError when a model, the memory, a folder or the toolchain cannot be used.
     """
@@ -51,5 +54,6 @@ async def run_evolution(shared: SharedTools, judge: Judge, say: Announce) -> Evo
             toolchain=shared.tools.toolchain.fingerprint,
             baseline=str(shared.clock.baseline),
             screen=Screening(shared) if settings.shortlist > 1 else None,
+            hear=hear,
         )
-        return await evolve(settings, services, new_run_id())
+        return await evolve(settings, services, run_id)

@@ -19,6 +19,14 @@ from tests.conftest import add_candidate
         (["--population", "0"], "--population takes a whole number"),
         (["--min-ratio", "nan"], "--min-ratio takes a number above 0; got 'nan'"),
         (["--max-regress", "5"], "--max-regress needs --compare"),
+        (["--live"], "--live shows an evolution while it goes on; it needs --generate N"),
+        (["--live", "-n", "1"], "it needs --generate N"),
+        (["--live-port", "8000"], "--live-port needs --live"),
+        (["--generate", "1", "--live", "--live-port", "0"], "--live-port takes a whole number, 1 or more"),
+        (
+            ["--generate", "1", "--live", "--live-port", "65536"],
+            "--live-port takes a port, 1 to 65535; got 65536",
+        ),
         (
             ["--model", "juggler=builtin"],
             "there is no agent 'juggler'; agents: proposer, verifier, coder, tester",

@@ -55,8 +55,8 @@ def test_it_installs_one_package(installed: Path) -> None:
     assert packages == {"matmul_round_table"}
     inside = installed / "matmul_round_table"
     assert (inside / "harness" / "host" / "Cargo.lock").is_file()
-    assert (inside / "harness" / "report" / "page.css").is_file()
-    assert (inside / "harness" / "report" / "page.js").is_file()
+    for name in ("page.css", "chart.css", "page.js", "live.js"):
+        assert (inside / "harness" / "report" / name).is_file()
     assert (inside / "reference" / "naive" / "kernel.rs").is_file()
 
 

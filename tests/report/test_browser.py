@@ -119,6 +119,11 @@ def test_a_keyboard_reaches_everything_and_opens_a_kernel(browser: Any, html: Pa
         shown.page.keyboard.press(key)
     opened = kernels.evaluate_all("found => found.map((one) => one.open)")
     assert [place for place, is_open in enumerate(opened) if is_open] == [1]
+    difference = kernels.nth(1).locator("details.difference")
+    for is_open in (True, False):
+        shown.page.keyboard.press("d")
+        assert difference.evaluate("one => one.open") is is_open
+        assert difference.evaluate("one => one.contains(document.activeElement)")
     shown.page.keyboard.press("/")
     shown.page.keyboard.type("panick")
     visible = kernels.evaluate_all("found => found.filter((one) => !one.hidden).length")

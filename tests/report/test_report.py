@@ -111,6 +111,16 @@ def test_a_kernel_that_was_not_timed_is_shown_as_neither_accepted_nor_rejected()
     assert "NOT JUDGED: HarnessError (policy)" in table.results_table([faulty], 200)[-1]
 
 
+def test_the_job_summary_has_the_numbers_of_the_chart_and_stays_short() -> None:
+    many = [verdict_report(f"k{n}", 1.0 + n / 1000, elsewhere=0.9) for n in range(120)]
+    lines = github.job_summary(many, "m").splitlines()
+    assert lines[4].startswith("| <code>k119</code> | Accepted | ")
+    assert lines[4].endswith(" | 0.900 | 88.1 |  |")
+    assert sum(line.startswith("| <code>") for line in lines) == github.MOST_ROWS
+    assert "20 more are left out." in lines
+    assert lines[-1] == "BLAS timed against itself: [0.990, 1.010]; differences within it mean nothing."
+
+
 def test_the_fastest_comes_first_and_the_rejected_last() -> None:
     lines = table.results_table(
         [verdict_report("slow", 0.5), verdict_report("bad"), UNTIMED, verdict_report("fast", 1.2)], 200
@@ -188,7 +198,7 @@ def test_the_job_summary_shows_links_images_and_mentions_as_text(hostile: str) -
     assert not re.search(r"https?:|www\.|\]\(|`", text)
     html = MarkdownIt("commonmark").enable("table").render(text)
     body = html.partition("<tbody>")[2]
-    assert body.count("<td>") == 4
+    assert body.count("<td>") == 6
     assert set(re.findall(r"</?[a-z]+", body)) <= {
         "<tr",
         "</tr",

@@ -11,6 +11,7 @@ from harness.roundtable.conversation.budget import Spending
 from harness.roundtable.conversation.interfaces import (
     Judge,
     LibraryInterface,
+    Listener,
     MemoryInterface,
     ScheduleInterface,
     Screen,
@@ -47,6 +48,7 @@ class Table:
     say: Announce
     # None where schedules are proposed without being timed first.
     screen: Screen | None = None
+    hear: Listener | None = None
     events: list[GroupChatMessage] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     ended: str = "finished"
@@ -58,9 +60,11 @@ class Table:
         return len(self.machine.cores) if self.settings.threads == "all" else 1
 
     def publish(self, message: GroupChatMessage) -> None:
-        """Write the event to the journal, then append it to the conversation."""
+        """Write the event to the journal, then append it to the conversation and tell whoever watches."""
         self.journal.record(message, self.spending.tokens, self.spending.spent_s)
         self.events.append(message)
+        if self.hear is not None:
+            self.hear(message)
 
     def judged(self) -> list[Judged]:
         """Every verdict of this run so far, in order."""

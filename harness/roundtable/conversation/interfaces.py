@@ -9,10 +9,13 @@ from typing import Protocol, TypeAlias
 from harness.candidate import Candidate, Tier
 from harness.durable import JsonObject
 from harness.machine import Machine
+from harness.roundtable.conversation.messages import GroupChatMessage
 from harness.schedule.space import Space
 from harness.verdict import Accepted, Verdict
 
 Judge: TypeAlias = Callable[[Candidate], Verdict]
+# Gets every event once it is in the journal.
+Listener: TypeAlias = Callable[[GroupChatMessage], None]
 
 
 @dataclass(frozen=True, slots=True)

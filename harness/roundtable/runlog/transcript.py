@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,26 @@ from harness.roundtable.runlog.candidate_folders import PREFIX
 
 ANSWER = "answer"
 OUTCOME = "outcome"
+
+
+_KEY = re.compile(r"(\w+) g(\d+) s(\d+) a(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswer:
+    """One exchange with a language model, read back: who asked in which slot and attempt, what, and what it took."""
+
+    role: str
+    generation: int
+    slot: int
+    attempt: int
+    model: str
+    system: str
+    prompt: str
+    answer: str
+    prompt_tokens: int
+    answer_tokens: int
+    duration_s: float
 
 
 def key(role: str, turn: ProposalSlot, attempt: int) -> str:
@@ -70,6 +93,34 @@ class Transcript:
     def close(self) -> None:
         """Close the file."""
         self._lines.close()
+
+
+def read_answers(path: Path) -> list[RecordedAnswer]:
+    """The exchanges of a transcript in order; none without a transcript. A record of another version is left out."""
+    if not path.is_file():
+        return []
+    found = []
+    for record in read_lines(path):
+        place = _KEY.fullmatch(str(record.get("key")))
+        if record.get("what") != ANSWER or place is None:
+            continue
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            found.append(
+                RecordedAnswer(
+                    role=place[1],
+                    generation=int(place[2]),
+                    slot=int(place[3]),
+                    attempt=int(place[4]),
+                    model=str(record["model"]),
+                    system=str(record["system"]),
+                    prompt=str(record["prompt"]),
+                    answer=str(record["answer"]),
+                    prompt_tokens=int(record["prompt_tokens"]),
+                    answer_tokens=int(record["answer_tokens"]),
+                    duration_s=float(record["duration_s"]),
+                )
+            )
+    return found
 
 
 class Replay:
