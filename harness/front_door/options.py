@@ -106,6 +106,12 @@ _JUDGE_OPTIONS = (
 
 def add(parser: pytest.Parser) -> None:
     """Declare the options, each under two names (see option_names); each help text names the default."""
+    _add_table_options(parser)
+    _add_judge_options(parser)
+    _add_ini_options(parser)
+
+
+def _add_table_options(parser: pytest.Parser) -> None:
     table = YieldingGroup(parser, "round table", "round table: evolve kernels")
     for option, metavar, text in _TABLE_OPTIONS:
         table.addoption(option, metavar=metavar, default=None, help=text)
@@ -126,6 +132,9 @@ def add(parser: pytest.Parser) -> None:
         default="any",
         help="kernels to evolve: any, or safe: only in safe Rust, compiled under forbid(unsafe_code) (default: any)",
     )
+
+
+def _add_judge_options(parser: pytest.Parser) -> None:
     judge = YieldingGroup(parser, "judge", "round table: judge, clock and gate")
     judge.addoption(
         "--profile",
@@ -164,7 +173,6 @@ def add(parser: pytest.Parser) -> None:
         action="store_true",
         help="run candidates WITHOUT a sandbox, with your rights; every result is marked (default: off)",
     )
-    _add_ini_options(parser)
 
 
 def _add_ini_options(parser: pytest.Parser) -> None:
