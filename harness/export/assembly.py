@@ -260,7 +260,7 @@ class CratePlan:
             names = ", ".join(markdown(name) for name in fast)
             lines += [
                 f"//! Not so for {names}: a fast scheme like Strassen's. Its error is within",
-                "//! 32 * (k + 16) * u * max|A| * max|B|, doubled for each halving of the longest extent beyond four, to",
+                "//! 32 * (k + 16) * u * max|A| * max|B|, doubled for each halving of the longest extent past four, to",
                 "//! blocks of 8. Small elements of C may have no correct digit, and NaN or infinity may spread.",
             ]
         return lines
