@@ -79,7 +79,9 @@ def _export(parsed: argparse.Namespace) -> list[str]:
     from harness.places import RESULTS, ROOT
     from harness.settings import Settings
 
-    cache, _ = usable_cache()
+    cache, notice = usable_cache()
+    if notice:
+        _say(notice)
     settings = Settings(
         root=ROOT,
         cache=cache,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from harness.compile.crates import EXTERNS_CRATE
 from harness.compile.toolchain import MINIMUM
 from harness.export.judging import NORMWISE, TakenKernel
 from harness.export.names import markdown, module_names, rust_identifier, rust_text
+from harness.export.source_text import masked
 from harness.export.variants import UNITS
 
 if TYPE_CHECKING:
@@ -125,14 +127,14 @@ class CrateEntry:
 
 def cargo_feature(kernel: TakenKernel) -> str:
     """ "rayon" or "threads" for a kernel that uses all cores; empty for one thread."""
-    if "rayon" in kernel.candidate.source:
+    if re.search(r"\brayon\b", masked(kernel.candidate.source).bare):
         return "rayon"
     return "threads" if kernel.threads == "all" else ""
 
 
 def entries_of(kernel: TakenKernel, module: str) -> list[CrateEntry]:
     """The entries of one kernel: one per vector unit of portable code, one per architecture of intrinsics, or one."""
-    found = [CrateEntry(kernel, f"{module}_{unit}", "x86_64", UNITS[unit], unit) for unit in kernel.variants]
+    found = [CrateEntry(kernel, f"{module}__{unit}", "x86_64", UNITS[unit], unit) for unit in kernel.variants]
     found += [CrateEntry(kernel, module, arch, names) for arch, names in kernel.needs.features.items()]
     return found if kernel.needs.features else [*found, CrateEntry(kernel, module)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -52,7 +51,6 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
     write_whole(folder / MARKER, "\n".join([_HEAD, *sorted(files)]) + "\n")
     for name, text in files.items():
         write_whole(folder / name, text, make_folder=True)
-    shutil.rmtree(folder / "target" / "package", ignore_errors=True)
 
 
 def _earlier(folder: Path) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import records, saved_timings
 from harness.candidate import Candidate, Manifest, load
-from harness.errors import HarnessFaultError, UserError
+from harness.errors import UserError
 from harness.export.source_text import CpuNeeds, cpu_needs
 from harness.export.variants import UNITS, as_candidate, variant_source
 from harness.pipeline import Inspection, SharedTools
@@ -179,7 +179,7 @@ def _variants(candidate: Candidate, shared: SharedTools) -> dict[str, str]:
             found[unit] = source
             continue
         if records.outcome_of(rejection) is not records.Outcome.REJECTED:
-            raise HarnessFaultError(f"{twin.name}: {describe(rejection)}")
+            raise RefusedError(f"{candidate.name}: not taken: its copy for {unit}: {describe(rejection)}")
         shared.say(f"{candidate.name}: not compiled for {unit} apart: {describe(rejection)}")
     return found
 

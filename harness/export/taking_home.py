@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.caches import require_runnable
 from harness.compile.toolchain import Toolchain
-from harness.errors import HarnessFaultError
+from harness.errors import HarnessFaultError, UserError
 from harness.export import folder as folders
 from harness.export.assembly import CratePlan
 from harness.export.judging import judge, load_all, today
@@ -73,7 +73,8 @@ def _prepare(shared: SharedTools) -> None:
 def check(folder: Path, toolchain: Toolchain) -> None:
     """Let Cargo check the crate, without its dependency where that is not at hand.
 
-    Raises HarnessFaultError when the crate does not compile.
+    Raises HarnessFaultError when the crate does not compile, UserError when it lies in a workspace without belonging to
+    it.
     """
     environment = {
         key: value for key, value in os.environ.items() if key not in ("RUSTFLAGS", "RUSTC_WRAPPER")
@@ -99,4 +100,9 @@ def check(folder: Path, toolchain: Toolchain) -> None:
         complaint = done.stderr
         if "no matching package named" not in complaint:
             break
+    if "believes it's in a workspace" in complaint:
+        raise UserError(
+            f"{folder}: the crate is written, but lies within another Cargo workspace: add it to workspace.members of "
+            "the Cargo.toml above it, or export to another folder"
+        )
     raise HarnessFaultError(f"{folder}: the crate does not compile: {one_line(complaint, 1000)}")

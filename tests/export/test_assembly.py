@@ -12,6 +12,7 @@ import pytest
 
 from harness.candidate import Manifest
 from harness.compile.toolchain import find
+from harness.errors import HarnessFaultError, UserError
 from harness.export.assembly import CratePlan
 from harness.export.folder import write
 from harness.export.taking_home import check
@@ -144,10 +145,25 @@ def test_cargo_clippy_doc_and_package_have_nothing_to_say(tmp_path: Path) -> Non
     cargo(folder, "package", "--allow-dirty", "--no-verify")
 
 
+def test_a_comment_about_rayon_needs_no_feature() -> None:
+    assert not plan(taken("a", NAIVE + "// without rayon\n")).features
+
+
+def test_candidates_with_the_names_of_variants_are_kept_apart() -> None:
+    crate = plan(taken("a"), taken("a_avx2", NAIVE + "// another"), taken("A", NAIVE + "// a third"))
+    assert len({entry.module for entry in crate.entries}) == 6
+
+
+@pytest.mark.slow
+def test_a_folder_within_another_workspace_is_told(tmp_path: Path) -> None:
+    (tmp_path / "Cargo.toml").write_text("[workspace]\nmembers = []\n", encoding="utf-8")
+    write(tmp_path / "crate", plan(taken("a")).files())
+    with pytest.raises(UserError, match="add it to workspace"):
+        check(tmp_path / "crate", find())
+
+
 @pytest.mark.slow
 def test_a_crate_that_does_not_compile_is_a_fault_of_the_harness(tmp_path: Path) -> None:
-    from harness.errors import HarnessFaultError
-
     folder = tmp_path / "crate"
     write(folder, plan(taken("a")).files() | {"src/fallback.rs": "nonsense"})
     with pytest.raises(HarnessFaultError, match="does not compile"):

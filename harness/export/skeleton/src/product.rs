@@ -101,7 +101,7 @@ unsafe fn update(c: *mut f32, place: Operand, beta: f32, more: impl Fn(usize) ->
     }
 }
 
-/// The product of A (m x k) and B (k x n) where one of them is given transposed, as contiguous rows and columns.
+/// A row-major copy of the rows x cols matrix whose transpose, cols x rows, is in `from`.
 pub fn transposed(rows: usize, cols: usize, from: &[f32]) -> Vec<f32> {
     let (row_stride, col_stride) = (1, rows.max(1) as isize);
     let whole = Operand { rows, cols, at: from.as_ptr(), row_stride, col_stride };
