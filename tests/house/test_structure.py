@@ -12,7 +12,7 @@ from tests.house.tree import imports, modules, source_files, syntax
 # From top to bottom; a module may import from its own layer's package and from layers below. docs/architecture.md
 # shows the same order as a picture.
 LAYERS = (
-    ("harness.front_door", "harness.studies", "harness.debug", "harness.doctor"),
+    ("harness.front_door", "harness.studies", "harness.debug", "harness.doctor", "harness.export"),
     ("harness.report",),
     ("harness.roundtable",),
     ("harness.pipeline", "harness.minds", "harness.memory", "harness.corpus"),

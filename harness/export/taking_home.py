@@ -1,0 +1,108 @@
+"""From the command's arguments to a finished crate: refuse early, judge, assemble, write, check with Cargo."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.caches import require_runnable
+from harness.compile.toolchain import Toolchain
+from harness.errors import HarnessFaultError, UserError
+from harness.export import folder as folders
+from harness.export.assembly import CratePlan
+from harness.export.judging import judge, load_all, today
+from harness.export.names import require_name
+from harness.pipeline import SharedTools, require_limits
+from harness.verdict import one_line
+
+CHECK_LIMIT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOrder:
+    """What is asked for: candidates, the crate's folder and name, and what is allowed."""
+
+    candidates: list[Path]
+    folder: Path
+    name: str
+    allow_normwise: bool = False
+    repository: str = ""
+
+
+def take_home(order: ExportOrder, shared: SharedTools) -> CratePlan:
+    """Judge the candidates and write the crate; returns what was written.
+
+    Raises UserError for bad arguments, before anything is judged, and `RefusedError` for a candidate that is not taken.
+    """
+    require_name(order.name)
+    folders.require_ours(order.folder)
+    candidates = load_all(order.candidates, order.allow_normwise)
+    _prepare(shared)
+    kernels = [judge(candidate, shared, order.allow_normwise) for candidate in candidates]
+    plan = CratePlan(
+        name=order.name,
+        kernels=kernels,
+        when=today(),
+        machine=shared.machine.description,
+        toolchain=shared.tools.toolchain.fingerprint,
+        sandboxed=not shared.settings.unsandboxed,
+        repository=order.repository,
+    )
+    folders.write(order.folder, plan.files())
+    check(order.folder, shared.tools.toolchain)
+    return plan
+
+
+def _prepare(shared: SharedTools) -> None:
+    """What pytest prepares before it judges; raises UserError with one line when something is missing."""
+    from harness.judge.worker import sandbox
+
+    settings = shared.settings
+    require_runnable(settings.cache)
+    require_limits(settings.suite, shared.machine.cores)
+    if settings.unsandboxed:
+        shared.say("UNSANDBOXED: candidates run with your rights; the crate's README says so")
+    else:
+        sandbox.require(shared.tools.host)
+    assert shared.clock.suite
+
+
+def check(folder: Path, toolchain: Toolchain) -> None:
+    """Let Cargo check the crate, without its dependency where that is not at hand.
+
+    Raises HarnessFaultError when the crate does not compile, UserError when it lies in a workspace without belonging to
+    it.
+    """
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("RUSTFLAGS", "RUSTC_WRAPPER")
+    }
+    complaint = ""
+    for features in ("--all-features", "--no-default-features"):
+        with tempfile.TemporaryDirectory() as target:
+            command = [
+                str(toolchain.cargo),
+                "check",
+                "--quiet",
+                "--offline",
+                features,
+                "--target-dir",
+                target,
+            ]
+            done = subprocess.run(
+                command, cwd=folder, env=environment | {"RUSTC": str(toolchain.rustc)}, stdin=subprocess.DEVNULL,
+                capture_output=True, encoding="utf-8", errors="replace", timeout=CHECK_LIMIT_S, check=False,
+            )  # fmt: skip
+        if done.returncode == 0:
+            return
+        complaint = done.stderr
+        if "no matching package named" not in complaint:
+            break
+    if "believes it's in a workspace" in complaint:
+        raise UserError(
+            f"{folder}: the crate is written, but lies within another Cargo workspace: add it to workspace.members of "
+            "the Cargo.toml above it, or export to another folder"
+        )
+    raise HarnessFaultError(f"{folder}: the crate does not compile: {one_line(complaint, 1000)}")
