@@ -22,6 +22,8 @@ __all__ = ["ClockSession", "score"]
 
 # Shares of the time budget: the first measurement, its confirmation, and the confirmation of suspicious shapes.
 MAIN_SHARE, CONFIRM_SHARE, SUSPICIOUS_SHARE, ELSEWHERE_SHARE = 0.6, 0.25, 0.4, 0.2
+# Pairs of processes that every shape should get; the time of a pair (data, verification) over that of its two turns.
+LARGE_PAIRS, AROUND_TURNS = 5, 1.4
 # A ratio above this on any shape is suspicious: it is measured again, and every element of every output is
 # compared.
 SUSPICIOUS = 1.1
@@ -58,8 +60,17 @@ class _Trial:
 
     @property
     def budget_s(self) -> float:
-        """Time budget in seconds: the chosen one, increased in proportion for suites longer than the default."""
-        return self.session.for_suite(self.session.settings.clock_budget_s)
+        """Time budget in seconds: the chosen one, increased in proportion for suites longer than the default, and for
+        large shapes to what LARGE_PAIRS pairs of every shape take at the peak.
+        """
+        return max(self.session.for_suite(self.session.settings.clock_budget_s), self.large_s)
+
+    @property
+    def large_s(self) -> float:
+        """See `budget_s`; a fraction of a second for the default suite."""
+        peak = self.session.peak()
+        pair_s = sum(2e-9 * peak.floor_ns(shape, self.threads, 0) for shape in self.session.suite)
+        return LARGE_PAIRS * AROUND_TURNS * pair_s / MAIN_SHARE
 
     def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
         """One measurement in fresh processes with fresh seeds; rejects a time below the floor."""
@@ -104,7 +115,7 @@ def _with_elsewhere(score: Score, trial: _Trial) -> Score | Rejection:
     rng = np.random.default_rng(trial.session.seed())
     places = secret_shapes(trial.session.suite, rng)
     shapes = tuple(place.shape for place in places)
-    budget_s = ELSEWHERE_SHARE * trial.session.settings.clock_budget_s
+    budget_s = ELSEWHERE_SHARE * max(trial.session.settings.clock_budget_s, trial.large_s)
     trial = replace(trial, levels=trial.levels.asked_at(shapes))
     samples = trial.race(Plan(shapes, budget_s, min_processes=3, max_processes=6))
     if not isinstance(samples, Samples):

@@ -36,7 +36,7 @@ SIZES = (512, 768, 1024, 2048, 4096)
 # Size of the products whose errors are measured, and the number of products.
 ERROR_SIZE, ERROR_PRODUCTS = 2048, 3
 # Seconds for one kernel at one size; at least this many process pairs, whatever they take, and at most.
-BUDGET_S, LEAST_PAIRS, MOST_PAIRS = 10.0, 3, 12
+BUDGET_S, LEAST_PAIRS, MOST_PAIRS = 45.0, 6, 12
 UNIT_ROUNDOFF = 2.0**-24
 
 
