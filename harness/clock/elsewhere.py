@@ -12,8 +12,10 @@ from numpy.random import Generator
 from harness.clock.statistics import RatioInterval
 from harness.shapes import Shape
 
-# Largest secret shape; a slow kernel takes about a second there.
+# Largest secret shape: a slow kernel takes about a second there. A suite of larger shapes has secret ones up to this
+# share of its largest product, where large kernels do something else than at 800^3.
 MOST_FLOPS = 2 * 800**3
+SHARE_OF_LARGEST = 0.25
 # Extents below LEAST stay as they are: with one row more, a product with a vector is another problem. Others move by up
 # to STEP, or by up to a twentieth between two timed shapes.
 LEAST, STEP, SPREAD = 16, 7, 0.05
@@ -30,7 +32,8 @@ class SecretShape:
 def secret_shapes(suite: tuple[Shape, ...], rng: Generator) -> tuple[SecretShape, ...]:
     """Three shapes: near a timed one, between any two neighbours of the suite, and between its largest two.
 
-    A suite of one shape gets shapes near it. Shapes of more than MOST_FLOPS are scaled down.
+    A suite of one shape gets shapes near it. Shapes above `most_flops` are scaled down; beside them lies the timed
+    shape whose product is nearest in size.
     """
     ordered = sorted(suite, key=lambda shape: (shape.flops, shape))
     pairs = list(itertools.pairwise(ordered)) or [(ordered[0], ordered[0])]
@@ -40,7 +43,10 @@ def secret_shapes(suite: tuple[Shape, ...], rng: Generator) -> tuple[SecretShape
         (_between(*pair, rng), pair),
         (_between(*pairs[-1], rng), pairs[-1]),
     )
-    distinct = {_scaled(shape): beside for shape, beside in drawn}
+    distinct = {}
+    for shape, beside in drawn:
+        scaled = _scaled(shape, most_flops(suite))
+        distinct[scaled] = beside if scaled == shape else (_nearest(scaled, suite),)
     return tuple(SecretShape(shape, beside) for shape, beside in distinct.items() if shape not in suite)
 
 
@@ -80,10 +86,19 @@ def _between(one: Shape, other: Shape, rng: Generator) -> Shape:
     )
 
 
-def _scaled(shape: Shape) -> Shape:
-    """The shape with its long extents shortened until it has at most MOST_FLOPS."""
+def most_flops(suite: tuple[Shape, ...]) -> float:
+    """Flops of the largest secret shape."""
+    return max(MOST_FLOPS, SHARE_OF_LARGEST * max(shape.flops for shape in suite))
+
+
+def _nearest(shape: Shape, suite: tuple[Shape, ...]) -> Shape:
+    return min(suite, key=lambda timed: abs(math.log(max(timed.flops, 1) / max(shape.flops, 1))))
+
+
+def _scaled(shape: Shape, most: float) -> Shape:
+    """The shape with its long extents shortened until it has at most `most` flops."""
     extents = list(shape)
-    while 2 * math.prod(extents) > MOST_FLOPS:
+    while 2 * math.prod(extents) > most:
         longest = extents.index(max(extents))
         extents[longest] = max(1, extents[longest] * 3 // 4 + 1)
     return Shape(*extents)

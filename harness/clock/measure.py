@@ -23,7 +23,7 @@ __all__ = ["ClockSession", "score"]
 # Shares of the time budget: the first measurement, its confirmation, and the confirmation of suspicious shapes.
 MAIN_SHARE, CONFIRM_SHARE, SUSPICIOUS_SHARE, ELSEWHERE_SHARE = 0.6, 0.25, 0.4, 0.2
 # Pairs of processes that every shape should get; the time of a pair (data, verification) over that of its two turns.
-LARGE_PAIRS, AROUND_TURNS = 5, 1.4
+LARGE_PAIRS, AROUND_TURNS = 5, 2.5
 # A ratio above this on any shape is suspicious: it is measured again, and every element of every output is
 # compared.
 SUSPICIOUS = 1.1

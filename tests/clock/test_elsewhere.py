@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clock.elsewhere import LEAST, MOST_FLOPS, SecretShape, over_the_suite, secret_shapes
+from harness.clock.elsewhere import (
+    LEAST,
+    MOST_FLOPS,
+    SecretShape,
+    most_flops,
+    over_the_suite,
+    secret_shapes,
+)
 from harness.clock.statistics import RatioInterval
 from harness.clock.suites import SUITES
 from harness.saved_timings import Reach, reach
@@ -27,7 +34,7 @@ def test_secret_shapes_are_untimed_and_cheap(suite: tuple[Shape, ...], seed: int
     shapes = [place.shape for place in places]
     assert len(shapes) <= 3
     assert all(set(place.beside) <= set(suite) and place.beside for place in places)
-    assert all(shape not in suite and 0 < shape.flops <= MOST_FLOPS for shape in shapes)
+    assert all(shape not in suite and 0 < shape.flops <= most_flops(suite) for shape in shapes)
 
 
 @given(st.integers(0, 1000))
@@ -42,6 +49,17 @@ def test_secret_shapes_lie_among_the_timed_ones(seed: int) -> None:
     assert len(between.beside) == 2
     assert set(largest.beside) == set(sorted(suite)[-2:])
     assert all(min(shape) > 50 and max(shape) < 1100 for shape in shapes)
+
+
+@given(st.integers(0, 1000))
+def test_a_shape_that_was_scaled_down_lies_beside_the_timed_one_of_its_size(seed: int) -> None:
+    """Else a kernel that gains more at large sizes would seem to lose at the secret ones."""
+    suite = tuple(Shape(edge, edge, edge) for edge in (1024, 2048, 4096))
+    assert most_flops(SUITES["default"]) == MOST_FLOPS
+    for place in secret_shapes(suite, np.random.default_rng(seed)):
+        sizes = [timed.flops / place.shape.flops for timed in place.beside]
+        assert max(sizes) < 9
+        assert min(sizes) > 1 / 9
 
 
 @given(st.integers(0, 1000))
