@@ -249,7 +249,7 @@ def test_github_gets_annotations_and_a_summary(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "summary.md"))
     result = judge(project, "candidates")
     result.stdout.fnmatch_lines(["::error file=candidates/diagonal/kernel.rs,title=*shapes::wrong at*"])
-    assert "| diagonal | Wrong |" in (project.path / "summary.md").read_text()
+    assert "| <code>diagonal</code> | Wrong |" in (project.path / "summary.md").read_text()
 
 
 def test_without_a_toolchain_one_line_says_how_to_get_it(

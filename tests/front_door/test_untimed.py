@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -163,7 +164,8 @@ def test_github_gets_a_warning(busy: pytest.Pytester, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(busy.path / "summary.md"))
     result = judge(busy, "candidates")
     result.stdout.fnmatch_lines([f"::warning file=candidates/wide/kernel.rs,title=*::{LINE}"])
-    assert f"| wide | correct, not timed |  | {LINE} |" in (busy.path / "summary.md").read_text()
+    row = f"| <code>wide</code> | correct, not timed |  |  |  | <code>{LINE}</code> |"
+    assert row in html.unescape((busy.path / "summary.md").read_text())
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(busy.path))
     again = judge(busy, "candidates")
     assert again.ret == pytest.ExitCode.OK

@@ -43,7 +43,11 @@ def test_a_malformed_proposal_does_not_break_the_table(proposal: dict[str, Any])
 def test_the_job_summary_stays_well_formed() -> None:
     summary = github.job_summary([hostile_report({"title": RAW})], "here")
     assert "\x1b" not in summary
-    assert len(summary.splitlines()) == 5
+    title, blank, head, rule, row, last, control = summary.splitlines()
+    assert (blank, last) == ("", "")
+    assert head.count("|") == rule.count("|") == row.count("|") == 7
+    assert title.startswith("### ")
+    assert control.startswith("BLAS timed against itself: ")
 
 
 def test_a_claims_machine_is_shown_without_control_characters() -> None:
