@@ -9,23 +9,9 @@ from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.pipeline import SharedTools
-    from harness.schedule.discover.search import Stage
 
 # Limit of the search in seconds; it ends earlier when nothing new comes.
 SEARCH_S = 60.0
-
-
-class _Lines:
-    """Tells the lines of a search, not its progress."""
-
-    def __init__(self, say: Announce) -> None:
-        self._say = say
-
-    def __call__(self, line: str) -> None:
-        self._say(f"discover: {line}")
-
-    def progress(self, stage: Stage) -> None:
-        """See Watcher."""
 
 
 def discover(form: str, shared: SharedTools, say: Announce) -> str:
@@ -42,7 +28,7 @@ def discover(form: str, shared: SharedTools, say: Announce) -> str:
     wanted = parse(form)
     seed = shared.settings.seed if shared.settings.seed is not None else 1
     request = SearchRequest(wanted, Ring.INTEGERS, SEARCH_S, seed, len(shared.machine.cores), FOUND)
-    best = Search(request, walker_binary(say), _Lines(say)).run().best
+    best = Search(request, walker_binary(say), lambda line: say(f"discover: {line}")).run().best
     if best is None or best.scheme.rank >= wanted.products:
         raise UserError(f"--discover {form}: no scheme with fewer than {wanted.products} products was found")
     say(f"discover: {best.scheme.label} ({best.ring}), proved; kernels are evolved from {best.name}")

@@ -27,7 +27,7 @@ from harness.schedule.bilinear.additions import fewest_additions
 from harness.schedule.bilinear.scheme_cost import scheme_cost
 from harness.schedule.discover.formats import parse
 from harness.schedule.discover.found import Ring, nonzero
-from harness.schedule.discover.search import Search, SearchRequest, Stage
+from harness.schedule.discover.search import Search, SearchRequest
 
 # Format, ring, best known rank in that ring (from the status tables of dronperminov's collections, July 2026), and
 # seconds after which a search ends.
@@ -91,16 +91,6 @@ class ReachedRank:
     growth: float
 
 
-class Quiet:
-    """Tells nothing of the progress of a search."""
-
-    def __call__(self, line: str) -> None:
-        pass
-
-    def progress(self, stage: Stage) -> None:
-        """See Watcher."""
-
-
 def searched(
     goal: tuple[str, Ring, int, int], seed: int, threads: int, folder: Path, program: Path
 ) -> ReachedRank:
@@ -108,7 +98,7 @@ def searched(
     form, ring, known, limit_s = goal
     began_s = time.monotonic()
     request = SearchRequest(parse(form), ring, limit_s, seed, threads, folder, target=known)
-    search = Search(request, program, Quiet())
+    search = Search(request, program, lambda line: None)
     stage = search.run()
     seconds = time.monotonic() - began_s
     if stage.best is None:

@@ -78,7 +78,8 @@ def _search(parsed: argparse.Namespace) -> int:
         parsed.target,
         load(parsed.start).scheme if parsed.start is not None else None,
     )
-    search = Search(request, walker_binary(print), _Screen())
+    screen = _Screen()
+    search = Search(request, walker_binary(print), screen.line, screen.progress)
     return _report(search.run(), wanted, parsed.results)
 
 
@@ -88,7 +89,8 @@ class _Screen:
     def __init__(self) -> None:
         self._shown_s = 0.0
 
-    def __call__(self, line: str) -> None:
+    def line(self, line: str) -> None:
+        """Print a line for a person."""
         self._clear()
         print(line, flush=True)
 

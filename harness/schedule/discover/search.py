@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
+from harness.announce import Announce
 from harness.errors import HarnessFaultError, UserError
 from harness.schedule.bilinear import compose
 from harness.schedule.bilinear.scheme import Scheme, holds_modulo_2
@@ -86,20 +86,20 @@ class Stage:
         return time.monotonic() - self.news_s > wait_s
 
 
-class Watcher(Protocol):
-    """Who is told of a search: lines for a person, and the stage about ten times a second."""
-
-    def __call__(self, line: str) -> None: ...
-    def progress(self, stage: Stage) -> None:
-        """Show the progress of a stage."""
-        ...
-
-
 class Search:
-    """One search; `stages` are those of the formats on the route so far."""
+    """One search; `stages` are those of the formats on the route so far.
 
-    def __init__(self, request: SearchRequest, program: Path, say: Watcher) -> None:
-        self.request, self.program, self.say = request, program, say
+    `say` gets lines for a person, and `progress` the stage about ten times a second.
+    """
+
+    def __init__(
+        self,
+        request: SearchRequest,
+        program: Path,
+        say: Announce,
+        progress: Callable[[Stage], None] = lambda stage: None,
+    ) -> None:
+        self.request, self.program, self.say, self.progress = request, program, say, progress
         self.rng = random.Random(request.seed)
         self.until_s = time.monotonic() + request.seconds
         self.stages: list[Stage] = []
@@ -196,7 +196,7 @@ class Search:
             for news in walker.news(deadline_s):
                 if isinstance(news, FlipCount):
                     stage.flips = news.flips
-                    self.say.progress(stage)
+                    self.progress(stage)
                     self._lift_one(stage)
                 else:
                     self._take(stage, news)
