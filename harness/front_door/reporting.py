@@ -38,6 +38,7 @@ class SessionReport:
         self.lost_verdicts: dict[str, str] = {}
         # Lines printed below the table.
         self.notices: list[str] = []
+        self._interrupted = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the gate report of an item; append the verdict to --verdicts as soon as it is known."""
@@ -78,7 +79,8 @@ class SessionReport:
             self.notices.append(
                 f"not recorded: {unrecorded}; the verdicts stand; --results FOLDER records elsewhere"
             )
-        if self.settings.generate and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+        if self.settings.generate and self._interrupted:
             self.notices.append(
                 f"interrupted, nothing is lost; to go on: pytest --generate {self.settings.generate} --resume"
             )
@@ -166,6 +168,8 @@ class SessionReport:
                 reporter.write_line(line)
             if reporter.verbosity >= 0:
                 self._print_details(reporter, verdicts)
+        # Ctrl-C may come between a candidate's record and its report: its run is in the journal all the same.
+        if self.verdicts or self._interrupted:
             self._write_page()
         if os.environ.get("GITHUB_ACTIONS") == "true":
             self._write_ci_summary(reporter)
@@ -217,7 +221,8 @@ class SessionReport:
             story = read_story(find_runs((), results), results, self.settings.candidates)
             write_whole(path, page(story), make_folder=True)
         except UserError as error:
-            self.notices.append(str(error))
+            # An interrupted session may have no run yet.
+            self.notices += [str(error)] if self.verdicts else []
             return
         self.notices.append(f"page: {shown_in(self.settings.root, path)}")
 

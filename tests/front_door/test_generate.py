@@ -143,6 +143,20 @@ def test_the_same_seed_from_an_empty_memory_writes_the_same_first_kernel(project
     assert strip[0] == strip[1]
 
 
+def test_ctrl_c_before_the_first_verdict_leaves_a_page_of_the_run(project: pytest.Pytester) -> None:
+    process = start(project, "--generate", "2", "--seed", "5")
+    candidates = project.path / "candidates"
+    try:
+        wait_for(lambda: any(candidates.glob("gen-*/kernel.rs")), "candidate")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert "Traceback" not in output
+    assert "not finished" in (project.path / "results" / "local" / "report.html").read_text()
+
+
 def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> None:
     process = start(project, "--generate", "3", "--seed", "5")
     records = project.path / "results" / "local" / "records"
