@@ -1,7 +1,7 @@
 # make evolve   create .venv, install the base package, evolve four generations
 # make evolve-llm  the same with SmolLM2 as the Proposer: 98 MB, and llama.cpp is compiled (about 7 minutes)
 # make test     create .venv, install everything, run all tests: two at a time, then those that take timings
-# make quick    the tests without the slow ones, two at a time: about four minutes on two cores
+# make quick    the tests without the slow ones, two at a time: about three minutes on two cores
 # make bench    libraries and evolved kernels side by side, in results/; QUICK=1 takes under five minutes
 # make check    what CI runs: format, lint, types, tests
 # make install  only the base package into .venv

@@ -13,6 +13,9 @@ import pytest
 
 from tests.conftest import NAIVE, ROOT
 
+# pip installs the project.
+pytestmark = pytest.mark.slow
+
 PLUGIN = ("-p", "matmul_round_table.plugin")
 
 

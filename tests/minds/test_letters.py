@@ -206,6 +206,7 @@ def answers(model: Path, scene: Scene, *asked: Question, **changes: Any) -> list
     return asyncio.run(all_of_them())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lettered", [True, False])
 def test_a_model_answers_with_one_choice_per_knob_and_repeats_itself(
     spelling: Path, scene: Scene, lettered: bool
@@ -223,6 +224,7 @@ def test_a_model_answers_with_one_choice_per_knob_and_repeats_itself(
     assert all(answer.answer_tokens >= len(knobs.knobs) for answer in found)
 
 
+@pytest.mark.slow
 def test_reused_evaluations_change_nothing(spelling: Path, scene: Scene) -> None:
     """The last of three questions is answered as by a model that was asked nothing before."""
     asked = [
@@ -233,6 +235,7 @@ def test_reused_evaluations_change_nothing(spelling: Path, scene: Scene) -> None
     assert answers(spelling, scene, *asked)[-1].text == alone.text
 
 
+@pytest.mark.slow
 def test_the_protocol_follows_from_the_size_and_the_tokens_unless_it_is_chosen(
     spelling: Path, tmp_path: Path, scene: Scene
 ) -> None:
@@ -262,6 +265,7 @@ def test_a_model_that_is_asked_by_letters_writes_no_code(spelling: Path, scene: 
     assert any("writes no code" in line for line in scene.said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["letters", "line"])
 def test_a_small_model_proposes_valid_new_kernels_and_replay_repeats_them(
     spelling: Path, scene: Scene, protocol: str
