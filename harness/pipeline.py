@@ -73,6 +73,32 @@ class SharedTools:
 
         return ClockSession.open(self.settings, self.tools, self.machine, self.say)
 
+    def facts(self, threads: str) -> dict[str, Any]:
+        """Machine, toolchain, baseline and suite, for records and comparisons of the thread class "1" or "all"."""
+        return {
+            "machine": self.machine.as_record(),
+            "machine_fingerprint": self.machine.identity(threads),
+            "toolchain": self.tools.toolchain.fingerprint,
+            "baseline": str(self.clock.baseline),
+            "suite": self.settings.suite,
+        }
+
+    def make_ready(self, marked: str) -> None:
+        """Open everything that judging needs; raises UserError with one line when something is missing.
+
+        marked: where a session without a sandbox leaves its mark, for the line that says so.
+        """
+        require_limits(self.settings.suite, self.machine.cores)
+        host = self.tools.host
+        if self.settings.unsandboxed:
+            self.say(f"UNSANDBOXED: candidates run with your rights; {marked}")
+        else:
+            from harness.judge.worker import sandbox
+
+            sandbox.require(host)
+        # Opening the clock finds the baseline and parses the suite; both raise UserError when they are bad.
+        assert self.clock.suite
+
 
 class Inspection:
     """One candidate's way through the gates; every gate runs at most once."""

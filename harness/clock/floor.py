@@ -71,6 +71,10 @@ class Peak:
         far = moved / (self.memory_gbps * threads) if cold_bytes else 0.0
         return max(arithmetic, near / DATA_HEADROOM, far / DATA_HEADROOM)
 
+    def pair_s(self, shape: Shape, threads: int) -> float:
+        """Seconds that both sides of a race need at least, for one product each."""
+        return 2e-9 * self.floor_ns(shape, threads, 0)
+
 
 def measure(run: Run, machine: Machine) -> Peak:
     """Measure now. Raises HarnessFaultError when a figure is physically impossible."""

@@ -69,8 +69,8 @@ class _Trial:
     def large_s(self) -> float:
         """See `budget_s`; a fraction of a second for the default suite."""
         peak = self.session.peak()
-        pair_s = sum(2e-9 * peak.floor_ns(shape, self.threads, 0) for shape in self.session.suite)
-        return LARGE_PAIRS * AROUND_TURNS * pair_s / MAIN_SHARE
+        pairs_s = sum(peak.pair_s(shape, self.threads) for shape in self.session.suite)
+        return LARGE_PAIRS * AROUND_TURNS * pairs_s / MAIN_SHARE
 
     def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
         """One measurement in fresh processes with fresh seeds; rejects a time below the floor."""

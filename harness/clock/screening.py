@@ -54,11 +54,11 @@ def affordable(session: ClockSession, threads: int) -> tuple[Shape, ...]:
     """The shapes of the suite, smallest product first, that both sides at the peak multiply in the time of a round;
     at least one.
     """
-    budget_ns, peak = 1e9 * session.for_suite(ROUND_SHARE * session.settings.clock_budget_s), session.peak()
+    left_s, peak = _round_s(session), session.peak()
     chosen: list[Shape] = []
     for shape in sorted(session.suite, key=lambda shape: shape.flops):
-        budget_ns -= 2 * peak.floor_ns(shape, threads, 0)
-        if chosen and budget_ns < 0:
+        left_s -= peak.pair_s(shape, threads)
+        if chosen and left_s < 0:
             break
         chosen.append(shape)
     return tuple(shape for shape in session.suite if shape in chosen)
@@ -68,10 +68,14 @@ def _timed(
     kernel: Rival, processes: int, threads: int, shapes: tuple[Shape, ...], session: ClockSession
 ) -> float | None:
     """The mean log-ratio over the shapes in fresh process pairs; None when the kernel is rejected."""
-    budget_s = session.for_suite(ROUND_SHARE * session.settings.clock_budget_s)
-    plan = Plan(shapes, budget_s, min_processes=processes, max_processes=processes)
+    plan = Plan(shapes, _round_s(session), min_processes=processes, max_processes=processes)
     samples = session.race(plan, kernel.program, threads, kernel.levels)
     return samples.mean(np.random.default_rng(0)).centre if isinstance(samples, Samples) else None
+
+
+def _round_s(session: ClockSession) -> float:
+    """Seconds for one kernel in one round."""
+    return session.for_suite(ROUND_SHARE * session.settings.clock_budget_s)
 
 
 def _mean(found: Sequence[tuple[float, int]]) -> float:

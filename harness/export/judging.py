@@ -73,7 +73,7 @@ def judge(candidate: Candidate, shared: SharedTools, allow_normwise: bool) -> Ta
         raise RefusedError(f"{candidate.name}: not taken: {records.outcome_of(verdict)}: {describe(verdict)}")
     shared.say(f"{candidate.name}: accepted: {describe(verdict)}")
     threads = str(inspection.threads)
-    facts = _facts(shared, threads)
+    facts = shared.facts(threads)
     _require_claim(candidate, verdict, facts, threads)
     if verdict.numerics == NORMWISE and not allow_normwise:
         raise RefusedError(_normwise(candidate.name))
@@ -101,16 +101,6 @@ def _public_path(candidate: Candidate, shared: SharedTools) -> str:
 def _has_claim_elsewhere(candidate: Candidate, shared: SharedTools) -> bool:
     claim = candidate.manifest.claim
     return claim is not None and claim.machine.partition("-")[0] not in ("", shared.machine.fingerprint)
-
-
-def _facts(shared: SharedTools, threads: str) -> dict[str, Any]:
-    return {
-        "machine": shared.machine.as_record(),
-        "machine_fingerprint": shared.machine.identity(threads),
-        "toolchain": shared.tools.toolchain.fingerprint,
-        "baseline": str(shared.clock.baseline),
-        "suite": shared.settings.suite,
-    }
 
 
 def _normwise(name: str) -> str:

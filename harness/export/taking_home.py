@@ -15,7 +15,7 @@ from harness.export import folder as folders
 from harness.export.assembly import CratePlan
 from harness.export.judging import judge, load_all, today
 from harness.export.names import require_name
-from harness.pipeline import SharedTools, require_limits
+from harness.pipeline import SharedTools
 from harness.verdict import one_line
 
 CHECK_LIMIT_S = 600.0
@@ -40,7 +40,8 @@ def take_home(order: ExportOrder, shared: SharedTools) -> CratePlan:
     require_name(order.name)
     folders.require_ours(order.folder)
     candidates = load_all(order.candidates, order.allow_normwise)
-    _prepare(shared)
+    require_runnable(shared.settings.cache)
+    shared.make_ready("the crate's README says so")
     kernels = [judge(candidate, shared, order.allow_normwise) for candidate in candidates]
     plan = CratePlan(
         name=order.name,
@@ -54,20 +55,6 @@ def take_home(order: ExportOrder, shared: SharedTools) -> CratePlan:
     folders.write(order.folder, plan.files())
     check(order.folder, shared.tools.toolchain)
     return plan
-
-
-def _prepare(shared: SharedTools) -> None:
-    """What pytest prepares before it judges; raises UserError with one line when something is missing."""
-    from harness.judge.worker import sandbox
-
-    settings = shared.settings
-    require_runnable(settings.cache)
-    require_limits(settings.suite, shared.machine.cores)
-    if settings.unsandboxed:
-        shared.say("UNSANDBOXED: candidates run with your rights; the crate's README says so")
-    else:
-        sandbox.require(shared.tools.host)
-    assert shared.clock.suite
 
 
 def check(folder: Path, toolchain: Toolchain) -> None:

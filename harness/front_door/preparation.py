@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from harness.caches import require_runnable
 from harness.errors import UserError
 from harness.front_door.session import SessionState
-from harness.pipeline import require_limits
 from harness.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,16 +27,7 @@ def prepare(state: SessionState, invoked_in: Path) -> None:
         state.saved_sessions().load(settings.compare)
     if settings.generate:
         state.lock = lock_evolution(settings)
-    require_limits(settings.suite, state.shared.machine.cores)
-    host = state.shared.tools.host
-    if settings.unsandboxed:
-        state.say("UNSANDBOXED: candidates run with your rights; every result is marked")
-    else:
-        from harness.judge.worker import sandbox
-
-        sandbox.require(host)
-    # Opening the clock finds the baseline and parses the suite; both raise UserError when they are bad.
-    assert state.shared.clock.suite
+    state.shared.make_ready("every result is marked")
     if settings.against is not None:
         from harness.front_door import rivals
 

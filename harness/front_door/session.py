@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -88,17 +88,6 @@ class SessionState:
         """The candidate's folder: relative to the checkout, or absolute outside of it."""
         return shown_in(self.settings.root, inspection.candidate.folder)
 
-    def facts(self, threads: str) -> dict[str, Any]:
-        """Machine, toolchain, baseline and suite, for records and comparisons of the thread class "1" or "all"."""
-        machine = self.shared.machine
-        return {
-            "machine": machine.as_record(),
-            "machine_fingerprint": machine.identity(threads),
-            "toolchain": self.shared.tools.toolchain.fingerprint,
-            "baseline": str(self.shared.clock.baseline),
-            "suite": self.settings.suite,
-        }
-
     def gate_report(self, inspection: Inspection, gate: Gate, nodeid: str, generated: bool) -> GateReport:
         """The report of one gate's item; `nodeid` is that of the kernel file."""
         verdict = inspection.verdict
@@ -129,7 +118,7 @@ class SessionState:
                 control_low=score.aa_low,
                 control_high=score.aa_high,
                 ratio=saved_timings.of_score(
-                    score, self.facts(str(inspection.threads)), str(inspection.threads)
+                    score, self.shared.facts(str(inspection.threads)), str(inspection.threads)
                 ),
                 remarks=tuple(line for line in remarks if line),
                 uncompared=comparison.why if comparison is not None and comparison.change is None else "",
@@ -191,7 +180,9 @@ class SessionState:
             return saved_timings.Comparison(
                 saved_timings.Comparable.NOT_COMPARABLE, f"not among those of '{self.settings.compare}'"
             )
-        now = saved_timings.of_score(score, self.facts(str(inspection.threads)), str(inspection.threads))
+        now = saved_timings.of_score(
+            score, self.shared.facts(str(inspection.threads)), str(inspection.threads)
+        )
         return saved_timings.compare(now, then)
 
     def _min_ratio(self, inspection: Inspection) -> float | None:
@@ -220,7 +211,7 @@ class SessionState:
         if claim is None:
             return None
         threads = str(inspection.threads)
-        now = saved_timings.of_score(verdict.score, self.facts(threads), threads)
+        now = saved_timings.of_score(verdict.score, self.shared.facts(threads), threads)
         found = saved_timings.compare(now, saved_timings.of_claim(claim, threads))
         outcome = {
             saved_timings.Comparable.AGREES: "agree",
@@ -245,7 +236,7 @@ class SessionState:
             return
         self._recorded.add(key)
         record = self._record_of(inspection, verdict)
-        entry = records.full_record(record, inspection.candidate, verdict, self.facts(record.threads))
+        entry = records.full_record(record, inspection.candidate, verdict, self.shared.facts(record.threads))
         try:
             append_line(self.records_path, entry)
         except UserError as error:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from harness.minds.known_trials import KnownTrials, lane_order, tuned
+from harness.minds.known_trials import ANALYTICAL, KnownTrials, lane_order, tuned
 from harness.minds.protocol import Hint, Trial, Tuned
 from harness.schedule.model import Schedule
-from harness.schedule.space import Choice, Space
+from harness.schedule.space import Space
 
 # Draws for one schedule before the lane counts as exhausted.
 _DRAWS = 256
@@ -47,7 +47,7 @@ class HistogramTuner:
         fast = ranked[: (len(ranked) + 1) // 2]
         first = lane.base.normalise()
         if first.key() not in taken:
-            found.append(tuned(first, None, "the analytical model for this machine's registers and caches"))
+            found.append(tuned(first, None, ANALYTICAL))
             taken.add(first.key())
         weights = knob_weights(lane, fast)
         why = f"drawn from histograms over the {len(fast)} fastest schedules" if fast else "a random schedule"
@@ -74,10 +74,4 @@ def knob_weights(lane: Space, fast: Sequence[Schedule]) -> dict[str, list[float]
 
 def _drawn(lane: Space, weights: dict[str, list[float]], rng: random.Random) -> Schedule | None:
     """One schedule, every knob by its own weights; None for a combination that Schedule refuses."""
-    choices: dict[str, Choice] = {
-        knob.name: rng.choices(knob.choices, weights[knob.name])[0] for knob in lane.knobs
-    }
-    try:
-        return lane.build(choices)
-    except ValueError:
-        return None
+    return lane.built({knob.name: rng.choices(knob.choices, weights[knob.name])[0] for knob in lane.knobs})

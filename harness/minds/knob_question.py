@@ -41,10 +41,7 @@ class KnobQuestion:
     def schedule(self, picks: Sequence[int]) -> Schedule | None:
         """The schedule of these picks, one for each knob; None for a combination that Schedule refuses."""
         chosen = {knob.name: knob.choices[pick] for knob, pick in zip(self.knobs, picks, strict=True)}
-        try:
-            return self.lane.build(chosen)
-        except ValueError:
-            return None
+        return self.lane.built(chosen)
 
     def is_new(self, picks: Sequence[int]) -> bool:
         """Whether the picks are a valid schedule that is not known."""

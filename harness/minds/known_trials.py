@@ -9,6 +9,9 @@ from harness.minds.protocol import Hint, Trial, Tuned
 from harness.schedule.model import Schedule
 from harness.schedule.space import Space
 
+# The reason of a lane's first schedule.
+ANALYTICAL = "the analytical model for this machine's registers and caches"
+
 
 class KnownTrials:
     """Trials and hints with their schedules parsed; those whose schedule this version cannot parse are left out."""

@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.minds.known_trials import KnownTrials, belongs, lane_order, ratio_of, tuned
+from harness.minds.known_trials import ANALYTICAL, KnownTrials, belongs, lane_order, ratio_of, tuned
 from harness.minds.protocol import Hint, Trial, Tuned
 from harness.schedule.model import Schedule
 from harness.schedule.space import Choice, Knob, Space
@@ -92,7 +92,7 @@ def _plan(lane: Space, hints: Sequence[tuple[Schedule, str]]) -> Iterator[tuple[
     skipped.
     """
     base = lane.choices_of(lane.base)
-    yield lane.base.normalise(), "the analytical model for this machine's registers and caches"
+    yield lane.base.normalise(), ANALYTICAL
     yield from (
         (schedule, f"among the fastest on {machine}")
         for schedule, machine in hints

@@ -104,7 +104,7 @@ class RunStory:
     @property
     def ranked(self) -> list[StoryKernel]:
         """The accepted kernels, the fastest first; then the others in the order judged."""
-        return self.accepted + [kernel for kernel in self.kernels if not kernel.score]
+        return self.accepted + self.others
 
     @property
     def others(self) -> list[StoryKernel]:

@@ -15,7 +15,6 @@ from harness.errors import UserError
 from harness.machine import Machine
 from harness.roundtable.runlog.candidate_folders import without_none
 from harness.schedule.model import Proposal, Schedule
-from harness.schedule.recursive import worthwhile
 from harness.schedule.space import Space, recursive_space, space
 from harness.shapes import Shape
 
@@ -61,6 +60,9 @@ class ScheduleAdapter:
         if self.scheme is not None:
             names: tuple[str, ...] = (self.scheme,)
         elif 2 * large >= len(self.shapes):
+            # Reading the schemes loads numpy.
+            from harness.schedule.recursive import worthwhile
+
             names = worthwhile()
         else:
             return []

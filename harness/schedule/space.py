@@ -65,6 +65,13 @@ class Space:
                 values[name] = choice
         return Schedule.model_validate(values).normalise()
 
+    def built(self, choices: dict[str, Choice]) -> Schedule | None:
+        """The schedule of these choices; None for a combination that Schedule refuses."""
+        try:
+            return self.build(choices)
+        except ValueError:
+            return None
+
     def choices_of(self, schedule: Schedule) -> dict[str, Choice]:
         """For each knob the choice nearest to the value in `schedule`, so that a sampler can start from it."""
         return {knob.name: _nearest(knob, schedule) for knob in self.knobs}

@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
         root=ROOT,
         cache=default_cache(),
         results=asked.out / "local",
-        memory=str(asked.out / "local" / "memory"),
+        memory="",
         profile=Profile.QUICK,
     )
     shared = SharedTools(settings, print)

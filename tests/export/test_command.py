@@ -42,7 +42,7 @@ def no_judge(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("judged before it was refused")
 
     monkeypatch.setattr(taking_home, "judge", fail)
-    monkeypatch.setattr(taking_home, "_prepare", fail)
+    monkeypatch.setattr(pipeline.SharedTools, "make_ready", fail)
 
 
 @pytest.mark.usefixtures("no_judge")
