@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from harness import caches, machine
 from harness.announce import Announce
 from harness.errors import HarnessFaultError, ToolchainError, UserError
+from harness.packaged import folder_of
 from harness.places import ROOT
 
 INSTALL = "make install"
@@ -264,7 +264,9 @@ def _memory(results: Path) -> Finding:
 
 
 def _models() -> Finding:
-    told = ["builtin (the tuner)"]
+    from harness.minds.catalogue import HISTOGRAMS, SMOLLM2, packaged_smollm2
+
+    told = ["builtin (the tuner)", HISTOGRAMS, *_packaged(SMOLLM2, packaged_smollm2)]
     llama = _version("llama-cpp-python", "llama_cpp")
     told += [f"llama.cpp (llama-cpp-python {llama})"] if llama else []
     servers = _version("autogen-ext", "autogen_ext") if _version("openai", "openai") else ""
@@ -277,17 +279,29 @@ def _models() -> Finding:
 
 
 def _embedders() -> Finding:
+    from harness.store.embedders import MINILM, packaged_minilm
+
     found = _version("sentence-transformers", "sentence_transformers")
     if found:
-        return Finding(Condition.OK, f"hashed n-grams, sentence-transformers {found}")
+        told = ["hashed n-grams", *_packaged(MINILM, packaged_minilm), f"sentence-transformers {found}"]
+        return Finding(Condition.OK, ", ".join(told))
     return Finding(
         Condition.OPTIONAL, "hashed n-grams; no semantic search", "pip install 'matmul-round-table[semantic]'"
     )
 
 
+def _packaged(name: str, find: Callable[[], Path]) -> list[str]:
+    """The name of a model that is a Python package, if it is installed."""
+    try:
+        find()
+    except UserError:
+        return []
+    return [name]
+
+
 def _version(distribution: str, module: str) -> str:
     """The version of an optional package; empty when it is not there. It is not imported, which takes seconds."""
-    if importlib.util.find_spec(module) is None:
+    if folder_of(module) is None:
         return ""
     try:
         return importlib.metadata.version(distribution)

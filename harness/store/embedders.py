@@ -65,11 +65,11 @@ def make(spec: str, say: Callable[[str], None] = _warn) -> Embedder:
     if spec in ("", HASHED, "builtin"):
         return HashedEmbedder()
     if spec == MINILM:
-        return SentenceEmbedder(str(_packaged_minilm()), say, shown=MINILM)
+        return SentenceEmbedder(str(packaged_minilm()), say, shown=MINILM)
     return SentenceEmbedder(spec, say)
 
 
-def _packaged_minilm() -> Path:
+def packaged_minilm() -> Path:
     """The folder of the packaged model; raises UserError when the package is not installed."""
     package = folder_of(_MINILM_MODULE)
     if package is None or not (package / "model").is_dir():

@@ -15,6 +15,8 @@ from harness.doctor import __main__ as command
 from harness.doctor import checkups
 from harness.doctor.checkups import Checkup, Condition, Finding
 from harness.errors import UserError
+from harness.minds import catalogue
+from harness.store import embedders
 from tests.conftest import ROOT
 
 TOPICS = [
@@ -103,6 +105,17 @@ def test_a_missing_or_old_package_is_named(tmp_path: Path, monkeypatch: pytest.M
     assert "no-such-package is not installed" in found.said
     assert ", needed is >=99" in found.said
     assert found.remedy == "make install"
+
+
+def test_models_and_embedders_that_are_packages_are_told_where_they_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "smollm2" in finding_of("models", tmp_path).said
+    assert "minilm" in finding_of("embedders", tmp_path).said
+    for module in (catalogue, embedders):
+        monkeypatch.setattr(module, "folder_of", lambda name: None)
+    assert "smollm2" not in finding_of("models", tmp_path).said
+    assert "minilm" not in finding_of("embedders", tmp_path).said
 
 
 def test_an_error_of_a_checkup_is_a_finding() -> None:
