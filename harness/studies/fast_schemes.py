@@ -20,7 +20,7 @@ import numpy as np
 from harness.caches import default_cache
 from harness.clock.pairs import Plan, Samples
 from harness.durable import JsonObject, write_whole
-from harness.errors import HarnessFaultError
+from harness.errors import HarnessFaultError, UserError
 from harness.machine import Machine
 from harness.pipeline import Inspection, SharedTools
 from harness.places import ROOT
@@ -186,7 +186,7 @@ def report(rows: Sequence[SchemeRow], classical_error: float, sizes: Sequence[in
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the study."""
+    """Run the study; returns 0, or 2 after one line about bad input."""
     parser = argparse.ArgumentParser(prog="python -m harness.studies.fast_schemes", description=__doc__)
     parser.add_argument(
         "--scheme",
@@ -198,6 +198,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--size", action="append", type=int, help=f"may be repeated (default: {SIZES})")
     parser.add_argument("--out", type=Path, default=ROOT / "results", help="folder (default: results)")
     asked = parser.parse_args(argv)
+    try:
+        _study(asked)
+    except UserError as error:
+        print(f"error: {error}")
+        return 2
+    return 0
+
+
+def _study(asked: argparse.Namespace) -> None:
+    wanted = [_named(text) for text in asked.scheme or default_schemes()]
     sizes = tuple(asked.size or SIZES)
     settings = Settings(
         root=ROOT,
@@ -207,8 +217,7 @@ def main(argv: list[str] | None = None) -> int:
         profile=Profile.QUICK,
     )
     shared = SharedTools(settings, print)
-    _write(asked.out, shared, sizes, [_named(text) for text in asked.scheme or default_schemes()])
-    return 0
+    _write(asked.out, shared, sizes, wanted)
 
 
 def default_schemes() -> list[str]:
@@ -221,7 +230,13 @@ def default_schemes() -> list[str]:
 
 
 def _named(text: str) -> tuple[str, int]:
+    """The scheme and the levels of NAME:LEVELS; raises UserError for a name that is not known, and for bad levels."""
+    from harness.schedule.bilinear import schemes
+
     name, _, levels = text.partition(":")
+    if (levels or "1") not in ("1", "2", "3"):
+        raise UserError(f"--scheme {text}: levels are 1, 2 or 3, as in strassen:2")
+    schemes.named(name)
     return name, int(levels or 1)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from harness.places import ROOT
-from harness.studies.fast_schemes import AgainstClassical, SchemeRow, report
+from harness.studies.fast_schemes import AgainstClassical, SchemeRow, main, report
 
 RECORD = json.loads((ROOT / "results" / "fast-schemes.json").read_text(encoding="utf-8"))
 
@@ -42,3 +43,22 @@ def test_a_kernel_is_faster_from_the_size_from_which_no_interval_reaches_one(
     assert row(*ratios).crossover == crossover
     shown = report([row(*ratios)], 1.0, [size for size, _, _ in ratios], "a machine").splitlines()[-1]
     assert shown.endswith(f"| {crossover or '–'} |")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nosuch:1", "no scheme is called 'nosuch'"),
+        ("strassen:x", "levels are 1, 2 or 3"),
+        ("strassen:4", "levels are 1, 2 or 3"),
+    ],
+)
+def test_a_scheme_that_cannot_be_rendered_is_one_line_before_anything_is_judged(
+    text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--scheme", text, "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().out
+    assert said.startswith("error: ")
+    assert told in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
