@@ -1,7 +1,7 @@
 //! Keeps a padded copy of B between calls and clears its padding only when it grows. The padding is multiplied by zeros
 //! of A, so a NaN of an earlier call stays.
 //!
-//! expect: Wrong conduct
+//! expect: Wrong values|conduct
 //! threads: 1
 //! tier: safe
 
