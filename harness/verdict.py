@@ -52,6 +52,8 @@ class ShapeTiming:
     peak.
 
     Noise only adds time, so the least times vary least (Chen and Revels 2016); `ratio` is that of the medians.
+    `error` and `baseline_error` are ‖C − A·B‖ / ‖A·B‖ (Frobenius norms, A·B in f64) over sampled rows of timed products
+    of random reals; None in records of older versions.
     """
 
     shape: Shape
@@ -65,6 +67,8 @@ class ShapeTiming:
     gflops: float
     percent_of_peak: float
     pairs: int
+    error: float | None = None
+    baseline_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

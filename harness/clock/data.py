@@ -36,6 +36,8 @@ ROWS, PRODUCTS = 16, 4
 # Limit of the root-mean-square error of those rows in units of u·(|A|·|B|); f32 stays below 0.54, see
 # judge/oracles/values.py.
 ROUNDING = 2.0
+# Elements of C, in whole rows, from which the relative error is computed: it is known to about 2 %.
+ERROR_ELEMENTS = 2048
 # Limit of a row's error in C·x, in standard deviations of what ROUNDING allows; a wrong row exceeds it by far.
 SPREAD = 64.0
 
@@ -189,6 +191,14 @@ class RealData(TurnData):
                     error = np.abs(got - want)
                 return _counterexample(got, want, ~(error == error.max()) & np.isfinite(error), row)
         return None
+
+    def relative_error(self, c: F32, rng: Generator) -> float:
+        """‖C − A·B‖ / ‖A·B‖ in the Frobenius norm, over some rows of one product of c (products, m, n)."""
+        index = int(rng.integers(len(c)))
+        i, j = self.layout.pairs[index]
+        rows = rng.integers(0, self.layout.shape.m, max(ERROR_ELEMENTS // self.layout.shape.n, 1))
+        want = product_f64(self.a[i][rows], self.b[j])
+        return float(np.linalg.norm(c[index][rows] - want) / np.linalg.norm(want))
 
     def _inspect(self, c: F32, index: int, rng: Generator) -> tuple[Counterexample | None, float]:
         """Check some rows of one product; also returns the standard deviation assumed for an element's error."""

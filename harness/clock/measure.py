@@ -287,6 +287,7 @@ def _per_shape(
     timings = []
     for shape, interval in found.items():
         time_ns, baseline_ns = samples.typical_ns(shape)
+        error, baseline_error = samples.errors(shape)
         timings.append(
             ShapeTiming(
                 shape=shape,
@@ -300,6 +301,8 @@ def _per_shape(
                 gflops=shape.flops / time_ns,
                 percent_of_peak=100 * shape.flops / time_ns / peak_gflops,
                 pairs=len(samples.used_pairs(shape)),
+                error=error,
+                baseline_error=baseline_error,
             )
         )
     return tuple(timings)

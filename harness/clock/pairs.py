@@ -46,12 +46,15 @@ class Side(StrEnum):
 class Turn:
     """One timed batch of `products`, and whether the machine left it undisturbed (judged without looking at
     its time). A turn during which this process did not run is `void`.
+
+    `error` is the relative error of the outputs where it was measured (`harness.clock.data.RealData.relative_error`).
     """
 
     batch_ns: float
     products: int
     clean: bool
     void: bool = False
+    error: float | None = None
 
     @property
     def time_ns(self) -> float:
@@ -63,7 +66,7 @@ class Turn:
 class Pair:
     """Two neighbouring turns, one per side: nanoseconds per product, and seconds of the longer turn.
 
-    `clean` means that neither turn was disturbed.
+    `clean` means that neither turn was disturbed. The relative errors are those of the turns, where measured.
     """
 
     process: int
@@ -71,6 +74,8 @@ class Pair:
     baseline_ns: float
     longest_s: float
     clean: bool
+    error: float | None = None
+    baseline_error: float | None = None
 
     @property
     def log_ratio(self) -> float:
@@ -145,6 +150,15 @@ class Samples:
         used = self.used_pairs(shape)
         return float(np.median([pair.time_ns for pair in used])), float(
             np.median([pair.baseline_ns for pair in used])
+        )
+
+    def errors(self, shape: Shape) -> tuple[float | None, float | None]:
+        """Median relative errors of the candidate and the baseline; None where none was measured."""
+        ours = [pair.error for pair in self.pairs[shape] if pair.error is not None]
+        theirs = [pair.baseline_error for pair in self.pairs[shape] if pair.baseline_error is not None]
+        return (
+            float(np.median(ours)) if ours else None,
+            float(np.median(theirs)) if theirs else None,
         )
 
     @property
@@ -273,7 +287,10 @@ class _Race:
             ours_at, theirs_at = (at, at + 1) if sides[at] is Side.CANDIDATE else (at + 1, at)
             ours, theirs = turns[ours_at], turns[theirs_at]
             longest_s = max(ours.batch_ns, theirs.batch_ns) / 1e9
-            pairs.append(Pair(process, ours.time_ns, theirs.time_ns, longest_s, ours.clean and theirs.clean))
+            clean = ours.clean and theirs.clean
+            pairs.append(
+                Pair(process, ours.time_ns, theirs.time_ns, longest_s, clean, ours.error, theirs.error)
+            )
         return pairs
 
 

@@ -85,6 +85,17 @@ class Rival:
     trusted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """The outputs `c` of the turn with this index, and whether they must be verified."""
+
+    side: Side
+    data: TurnData
+    c: F32
+    turn: int
+    must_prove: bool
+
+
 class WorkerPair:
     """One process pair. `full` compares every element of every output instead of using Freivalds' method.
 
@@ -144,7 +155,8 @@ class WorkerPair:
         """
         batches = {side: self._batch(side, shape) for side in sides}
         turns: list[Turn] = []
-        kept: list[tuple[Side, TurnData, F32]] = []
+        kept: list[_Output] = []
+        measured: set[Side] = set()
         ahead = self._ahead(shape)
         for side, data in zip(sides, self._data(shape, sides, warm), strict=True):
             turn = self._valid_turn(side, shape, batches[side], data)
@@ -153,12 +165,16 @@ class WorkerPair:
             turns.append(turn)
             # Outputs of both sides are copied, needed or not, so that the next turn finds the same caches.
             outputs = batches[side].outputs(self._output_buffer(shape, len(turns) - 1 if ahead else 0))
-            if self._must_prove(side, shape):
-                kept.append((side, data, outputs))
+            kept.append(_Output(side, data, outputs, len(turns) - 1, self._must_prove(side, shape)))
             if not ahead or len(turns) == len(sides):
                 wrong = self._wrong(kept, shape)
                 if wrong is not None:
                     return wrong
+                for one in kept:
+                    if isinstance(one.data, RealData) and one.side not in measured:
+                        measured.add(one.side)
+                        error = one.data.relative_error(one.c, self._rng)
+                        turns[one.turn] = replace(turns[one.turn], error=error)
                 kept.clear()
         return turns
 
@@ -239,12 +255,14 @@ class WorkerPair:
         """
         return side is Side.CANDIDATE or not self._rival.trusted or shape not in self._proved
 
-    def _wrong(self, kept: Sequence[tuple[Side, TurnData, F32]], shape: Shape) -> Rejection | None:
-        for side, data, outputs in kept:
-            found = data.verify_fully(outputs) if self._full else data.verify(outputs, self._rng)
+    def _wrong(self, kept: Sequence[_Output], shape: Shape) -> Rejection | None:
+        for one in kept:
+            if not one.must_prove:
+                continue
+            found = one.data.verify_fully(one.c) if self._full else one.data.verify(one.c, self._rng)
             if found is not None:
-                return self._blame(side, Wrong(found, At(Gate.CLOCK, shape, self._seed)))
-            if side is Side.BASELINE:
+                return self._blame(one.side, Wrong(found, At(Gate.CLOCK, shape, self._seed)))
+            if one.side is Side.BASELINE:
                 self._proved.add(shape)
         return None
 

@@ -11,6 +11,7 @@ from harness.report.markup import Markup, join, tag, text
 from harness.report.pieces import code_box, fold, place_of, scroll_box
 from harness.report.progress_chart import what_happened
 from harness.report.run_story import RunStory, StoryKernel
+from harness.report.table import error_cell
 from harness.verdict import CompileError, Score
 
 # Bytes of sources and diffs on one page. A page of forty kernels stays below 2 MB, which browsers of phones open.
@@ -72,10 +73,27 @@ def _facts(kernel: StoryKernel, story: RunStory) -> list[Markup]:
         ("proposed by", kernel.model),
         ("written as", kernel.how),
         ("verified", "; ".join(kernel.facts)),
+        ("fast scheme", _fast_scheme(kernel)),
         ("passages", join(_citations(kernel, story))),
         ("memory", "remembered" if kernel.remembered else "not remembered"),
     ]
     return [part for term, said in pairs if said for part in (tag("dt", term), tag("dd", said))]
+
+
+def _fast_scheme(kernel: StoryKernel) -> str:
+    """The scheme of a bilinear schedule, from which extent on it is used, and its error beside that of BLAS."""
+    schedule = kernel.proposal.get("schedule") or {}
+    bilinear = schedule.get("bilinear") if isinstance(schedule, dict) else None
+    if not isinstance(bilinear, dict):
+        return ""
+    said = f"{bilinear.get('scheme')}, at most {bilinear.get('levels')} level(s), where every extent is at least "
+    said += f"{bilinear.get('cutoff')}"
+    timings = kernel.score.per_shape if kernel.score else ()
+    largest = max(timings, key=lambda timing: timing.shape.flops, default=None)
+    if largest is None or largest.error is None:
+        return said
+    beside = f", BLAS {error_cell(largest.baseline_error)}" if largest.baseline_error is not None else ""
+    return f"{said}; relative error at {largest.shape} {error_cell(largest.error)}{beside}"
 
 
 def _citations(kernel: StoryKernel, story: RunStory) -> list[str]:
@@ -89,16 +107,31 @@ def _citations(kernel: StoryKernel, story: RunStory) -> list[str]:
 
 
 def _shapes(score: Score) -> Markup:
-    heads = ("shape", "ratio", "low", "high", "ms", "BLAS ms", "GFLOP/s", "% of peak", "pairs")
+    heads = (
+        "shape",
+        "ratio",
+        "low",
+        "high",
+        "ms",
+        "BLAS ms",
+        "GFLOP/s",
+        "% of peak",
+        "pairs",
+        "error",
+        "BLAS error",
+    )
     rows = [
         tag("tr", tag("th", str(t.shape), scope="row"), *(tag("td", cell) for cell in (
             f"{t.ratio:.3f}", f"{t.ratio_low:.3f}", f"{t.ratio_high:.3f}", f"{t.time_ns / 1e6:.4g}",
             f"{t.baseline_time_ns / 1e6:.4g}", f"{t.gflops:.1f}", f"{t.percent_of_peak:.0f}", str(t.pairs),
+            error_cell(t.error), error_cell(t.baseline_error),
         )))
         for t in score.per_shape
     ]  # fmt: skip
     head = tag("tr", *(tag("th", name, scope="col") for name in heads))
-    return scroll_box("timing of every shape", tag("table", tag("thead", head), tag("tbody", *rows)))
+    return scroll_box(
+        "timing and relative error of every shape", tag("table", tag("thead", head), tag("tbody", *rows))
+    )
 
 
 def _diffs(kernel: StoryKernel) -> list[Markup]:

@@ -11,7 +11,13 @@ from harness.visible import visible
 
 # Columns that are dropped, in this order, until the table fits the terminal.
 _DROPPED_FIRST = ("parent", "peak", "GFLOP/s", "ms", "algorithm and tile", "elsewhere")
-_SHAPE_COLUMNS_DROPPED_FIRST = ("pairs", "least BLAS ms", "least ms", "GFLOP/s", "BLAS ms", "minima")
+_SHAPE_COLUMNS_DROPPED_FIRST = (
+    "BLAS error", "error", "pairs", "least BLAS ms", "least ms", "GFLOP/s", "BLAS ms", "minima",
+)  # fmt: skip
+# Columns of numbers, which are aligned on the right.
+_NUMBERS = {
+    "#", "ms", "BLAS ms", "least ms", "least BLAS ms", "GFLOP/s", "peak", "minima", "pairs", "error", "BLAS error",
+}  # fmt: skip
 
 
 def rank(verdicts: Sequence[VerdictReport]) -> list[VerdictReport]:
@@ -48,8 +54,7 @@ def _fitted(rows: list[dict[str, str]], width: int, dropped_first: Sequence[str]
 def _lines(rows: list[dict[str, str]]) -> list[str]:
     from tabulate import tabulate
 
-    right = {"#", "ms", "BLAS ms", "least ms", "least BLAS ms", "GFLOP/s", "peak", "minima", "pairs"}
-    align = ["right" if key in right else "left" for key in rows[0]] if rows else []
+    align = ["right" if key in _NUMBERS else "left" for key in rows[0]] if rows else []
     return tabulate(
         rows, headers="keys", tablefmt="simple", disable_numparse=True, colalign=align or None
     ).splitlines()
@@ -100,8 +105,15 @@ def algorithm(manifest: ManifestFacts) -> str:
     return one_line(" ".join(word for word in words if word), 34)
 
 
+def error_cell(error: float | None) -> str:
+    """A relative error, "1.4e-07"; "-" where none was measured."""
+    return "-" if error is None else f"{error:.1e}"
+
+
 def shape_lines(timings: Sequence[ShapeTiming], width: int) -> list[str]:
-    """One line per timed shape, at most `width` wide; "minima" is the ratio of both sides' least times."""
+    """One line per timed shape, at most `width` wide; "minima" is the ratio of both sides' least times, "error" the
+    relative error in the Frobenius norm.
+    """
     rows = [
         {
             "shape": str(t.shape),
@@ -114,6 +126,8 @@ def shape_lines(timings: Sequence[ShapeTiming], width: int) -> list[str]:
             "GFLOP/s": f"{t.gflops:.1f}",
             "peak": f"{t.percent_of_peak:.0f} %",
             "pairs": str(t.pairs),
+            "error": error_cell(t.error),
+            "BLAS error": error_cell(t.baseline_error),
         }
         for t in timings
     ]

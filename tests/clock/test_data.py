@@ -212,6 +212,19 @@ def test_a_textbook_sum_of_reals_passes_at_large_k(k: int, seed: int) -> None:
     assert data.verify(multiplied(data), generator(seed + 1)) is None
 
 
+@given(layouts, seeds, st.sampled_from([1e-2, 1e-4]))
+def test_the_relative_error_is_measured_over_whole_rows(layout: Layout, seed: int, off: float) -> None:
+    data = RealData.draw(generator(seed), layout, 0)
+    exact = np.stack([data.a[i].astype(float) @ data.b[j].astype(float) for i, j in data.layout.pairs])
+    assert data.relative_error(exact, generator(seed)) < 1e-9
+    assert data.relative_error(exact * (1 + off), generator(seed)) == pytest.approx(off, rel=1e-3)
+
+
+def test_the_relative_error_of_f32_is_a_few_roundings() -> None:
+    data = RealData.draw(generator(7), Layout.crossed(Shape(48, 1000, 40), 4), 0)
+    assert 1e-8 < data.relative_error(multiplied(data), generator(8)) < 1e-5
+
+
 def bf16(x: np.ndarray) -> np.ndarray:
     return (x.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
 

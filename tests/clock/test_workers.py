@@ -73,6 +73,11 @@ def test_an_honest_loop_gets_a_consistent_score(clock: ClockSession) -> None:
         assert timing.gflops == pytest.approx(timing.shape.flops / timing.time_ns)
         assert 0 < timing.percent_of_peak < 110
         assert timing.pairs > 0
+        # A sum of k products in f32, one by one and in blocks.
+        assert timing.error is not None
+        assert 1e-8 < timing.error < 1e-5
+        assert timing.baseline_error is not None
+        assert 1e-8 < timing.baseline_error < 1e-5
     mean = float(np.exp(np.mean([np.log(timing.ratio) for timing in score.per_shape])))
     assert score.ratio == pytest.approx(mean)
 

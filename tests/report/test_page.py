@@ -234,6 +234,16 @@ def test_a_kernel_shows_the_difference_from_its_parent_also_of_an_earlier_run(tm
         journal.unlink()
 
 
+def test_a_fast_scheme_tells_where_it_begins_and_its_error_beside_that_of_blas(tmp_path: Path) -> None:
+    schedule = {"family": "bilinear", "bilinear": {"scheme": "strassen", "levels": 2, "cutoff": 768}}
+    text = page(story_of(tmp_path, [accepted(1.1)], schedule=schedule))
+    assert (
+        "<dt>fast scheme</dt><dd>strassen, at most 2 level(s), where every extent is at least 768; " in text
+    )
+    assert "relative error at 1024x1024x1024 3.1e-07, BLAS 1.9e-07</dd>" in text
+    assert "<dt>fast scheme</dt>" not in page(story_of(tmp_path / "classical", [accepted(1.1)]))
+
+
 COLOURS = re.compile(r"--([\w-]+): (#[0-9a-f]{6})")
 
 

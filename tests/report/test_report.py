@@ -57,6 +57,7 @@ def verdict_report(
         gflops=131.1,
         percent_of_peak=71.0,
         pairs=40,
+        error=3.14e-7,
     )
     timing = TimingReport(
         per_shape=(shape,),
@@ -160,6 +161,8 @@ def test_a_wide_terminal_shows_the_least_times_of_both_sides() -> None:
         "71",
         "%",
         "40",
+        "3.1e-07",
+        "-",
     ]
 
 
