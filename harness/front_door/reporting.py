@@ -194,6 +194,8 @@ class SessionReport:
                 )
                 for line in table.shape_lines(timing.per_shape, reporter._tw.fullwidth - 4):
                     reporter.write_line("    " + line)
+                if record.numerics == "normwise" and (error := table.error_at_largest(timing.per_shape)):
+                    reporter.write_line(f"    a fast scheme: {error}")
             for remark in timing.remarks:
                 reporter.write_line(remark)
             control = f"[{timing.control_low:.3f}, {timing.control_high:.3f}]"

@@ -11,7 +11,7 @@ from harness.report.markup import Markup, join, tag, text
 from harness.report.pieces import code_box, fold, place_of, scroll_box
 from harness.report.progress_chart import what_happened
 from harness.report.run_story import RunStory, StoryKernel
-from harness.report.table import error_cell
+from harness.report.table import error_at_largest, error_cell
 from harness.verdict import CompileError, Score
 
 # Bytes of sources and diffs on one page. A page of forty kernels stays below 2 MB, which browsers of phones open.
@@ -88,12 +88,8 @@ def _fast_scheme(kernel: StoryKernel) -> str:
         return ""
     said = f"{bilinear.get('scheme')}, at most {bilinear.get('levels')} level(s), where every extent is at least "
     said += f"{bilinear.get('cutoff')}"
-    timings = kernel.score.per_shape if kernel.score else ()
-    largest = max(timings, key=lambda timing: timing.shape.flops, default=None)
-    if largest is None or largest.error is None:
-        return said
-    beside = f", BLAS {error_cell(largest.baseline_error)}" if largest.baseline_error is not None else ""
-    return f"{said}; relative error at {largest.shape} {error_cell(largest.error)}{beside}"
+    error = error_at_largest(kernel.score.per_shape) if kernel.score else ""
+    return f"{said}; {error}" if error else said
 
 
 def _citations(kernel: StoryKernel, story: RunStory) -> list[str]:

@@ -110,6 +110,17 @@ def error_cell(error: float | None) -> str:
     return "-" if error is None else f"{error:.1e}"
 
 
+def error_at_largest(timings: Sequence[ShapeTiming]) -> str:
+    """The relative error at the shape with the most work, beside that of BLAS; empty where none was measured."""
+    largest = max(timings, key=lambda timing: timing.shape.flops, default=None)
+    if largest is None or largest.error is None:
+        return ""
+    return (
+        f"relative error at {largest.shape} {error_cell(largest.error)}, "
+        f"BLAS {error_cell(largest.baseline_error)}"
+    )
+
+
 def shape_lines(timings: Sequence[ShapeTiming], width: int) -> list[str]:
     """One line per timed shape, at most `width` wide; "minima" is the ratio of both sides' least times, "error" the
     relative error in the Frobenius norm.

@@ -166,6 +166,14 @@ def test_a_wide_terminal_shows_the_least_times_of_both_sides() -> None:
     ]
 
 
+def test_the_error_is_told_at_the_largest_shape_or_not_at_all() -> None:
+    timing = verdict_report("a", 1.1).timing
+    assert timing is not None
+    assert table.error_at_largest(timing.per_shape) == "relative error at 64x64x64 3.1e-07, BLAS -"
+    assert table.error_at_largest([replace(timing.per_shape[0], error=None)]) == ""
+    assert table.error_at_largest([]) == ""
+
+
 def test_unsandboxed_and_normwise_results_are_marked() -> None:
     lines = table.results_table(
         [verdict_report("a", 1.0, sandboxed=False), verdict_report("b", 0.9, numerics="normwise")], 200
