@@ -44,6 +44,9 @@ class Counterexample:
     col: int | None = None
     got: str = ""
     expected: str = ""
+    # All of C as a coarse grid, a text per row of blocks: see `harness.judge.reference.wrong_blocks`. Empty when only a
+    # part of C was compared.
+    blocks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,19 @@ class ShapeTiming:
     pairs: int
     error: float | None = None
     baseline_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Rates of the machine that bound every kernel: FMA with the kernel's number of threads (GFLOP/s), and reading each
+    level of the memory with one core (GB/s), as measured by `harness.clock.floor.measure`.
+    """
+
+    fma_gflops: float
+    l1_gbps: float
+    l2_gbps: float
+    l3_gbps: float
+    memory_gbps: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,8 @@ class Score:
     elsewhere: Elsewhere | None = None
     # The ratio to the baseline's library with the kernels that it chooses itself; None where the baseline has them.
     installed_ratio: float | None = None
+    # The machine's limits at the time; None in records of older versions.
+    ceilings: Ceilings | None = None
 
     @property
     def is_tuned_to_the_suite(self) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from harness.errors import HarnessFaultError
 from harness.machine import Machine
 from harness.places import REFERENCE
 from harness.shapes import Shape
+from harness.verdict import Ceilings
 
 SOURCE = REFERENCE / "peak" / "lib.rs"
 # A time is impossible only below the bound divided by this. The clock rate may rise by some per cent between the
@@ -38,6 +40,8 @@ FMA_ALL = ("peak_fma_all", Shape(512, 1024, 512))
 L1 = ("peak_read", Shape(32, 128, 16000))
 MEMORY = ("peak_read", Shape(8192, 4096, 1))
 TRIES = 8
+# Bytes that one call reads from a cache behind L1, in total.
+READ_BYTES = 64 << 20
 
 # Runs one of these in the host; returns the nanoseconds of each of `tries` calls.
 Run = Callable[[str, Shape, int], list[float]]
@@ -45,7 +49,10 @@ Run = Callable[[str, Shape, int], list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Best rates measured: FMA on one core and on all (GFLOP/s), reading L1 and memory with one core (GB/s)."""
+    """Best rates measured: FMA on one core and on all (GFLOP/s), reading each level of the memory with one core (GB/s).
+
+    The caches behind L1 bound nothing; the page of a run shows them.
+    """
 
     fma_gflops: float
     fma_all_gflops: float
@@ -53,10 +60,22 @@ class Peak:
     memory_gbps: float
     machine: str
     measured: str
+    l2_gbps: float
+    l3_gbps: float
 
     def gflops(self, threads: int) -> float:
         """The peak in GFLOP/s for one thread, or for all cores."""
         return self.fma_gflops if threads == 1 else max(self.fma_all_gflops, self.fma_gflops)
+
+    def ceilings(self, threads: int) -> Ceilings:
+        """The rates that bound every kernel of a thread class, as verdicts keep them."""
+        return Ceilings(
+            fma_gflops=self.gflops(threads),
+            l1_gbps=self.l1_gbps,
+            l2_gbps=self.l2_gbps,
+            l3_gbps=self.l3_gbps,
+            memory_gbps=self.memory_gbps,
+        )
 
     def floor_ns(self, shape: Shape, threads: int, cold_bytes: int, saving: float = 1.0) -> float:
         """Nanoseconds that a correct kernel needs at least: the larger of arithmetic and data movement, each with its
@@ -84,6 +103,13 @@ def measure(run: Run, machine: Machine) -> Peak:
             ("fma_gflops", FMA, FMA[1].flops),
             ("fma_all_gflops", FMA_ALL, FMA_ALL[1].flops),
             ("l1_gbps", L1, 2 * L1[1].flops),
+            *(
+                (level, ("peak_read", shape), 2 * shape.flops)
+                for level, shape in (
+                    ("l2_gbps", _between(machine.l1d_bytes, machine.l2_bytes)),
+                    ("l3_gbps", _between(machine.l2_bytes, machine.l3_bytes)),
+                )
+            ),
             ("memory_gbps", MEMORY, 2 * MEMORY[1].flops),
         )
     }
@@ -94,6 +120,13 @@ def measure(run: Run, machine: Machine) -> Peak:
     return peak
 
 
+def _between(inner_bytes: int, outer_bytes: int) -> Shape:
+    """A shape whose A does not fit into the inner cache and leaves room in the outer one: their geometric mean."""
+    # peak_read takes 128 floats at a time: 32 rows, each a multiple of 4.
+    columns = max(4, int(math.sqrt(inner_bytes * outer_bytes)) // (32 * 4) // 4 * 4)
+    return Shape(32, columns, max(1, READ_BYTES // (32 * 4 * columns)))
+
+
 def implausible(peak: Peak, machine: Machine) -> str | None:
     """Why these figures are impossible, or None: a loop folded by the compiler reports millions of GFLOP/s."""
     cycles = MAX_GHZ * _FLOPS_PER_CYCLE[machine.vector]
@@ -101,6 +134,8 @@ def implausible(peak: Peak, machine: Machine) -> str | None:
         "fma_gflops": (0.5, cycles),
         "fma_all_gflops": (0.5, cycles * len(machine.cores)),
         "l1_gbps": (1.0, MAX_GHZ * _LOAD_BYTES_PER_CYCLE),
+        "l2_gbps": (0.2, MAX_GHZ * _LOAD_BYTES_PER_CYCLE),
+        "l3_gbps": (0.2, MAX_GHZ * _LOAD_BYTES_PER_CYCLE),
         "memory_gbps": (0.2, MAX_GHZ * _LOAD_BYTES_PER_CYCLE),
     }
     for name, (low, high) in limits.items():
@@ -112,7 +147,7 @@ def implausible(peak: Peak, machine: Machine) -> str | None:
 
 def better(old: Peak, new: Peak) -> Peak:
     """The best of two measurements of one machine, figure by figure; disturbances only lower them."""
-    names = ("fma_gflops", "fma_all_gflops", "l1_gbps", "memory_gbps")
+    names = ("fma_gflops", "fma_all_gflops", "l1_gbps", "l2_gbps", "l3_gbps", "memory_gbps")
     return Peak(**(asdict(new) | {name: max(getattr(old, name), getattr(new, name)) for name in names}))
 
 

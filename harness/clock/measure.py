@@ -267,6 +267,7 @@ def _settled(samples: Samples, trial: _Trial, spread: float) -> Score | Inconclu
         baseline=str(session.baseline),
         aa_low=control.low,
         aa_high=control.high,
+        ceilings=session.peak().ceilings(trial.threads),
     )
 
 

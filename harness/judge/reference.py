@@ -6,6 +6,8 @@ the MAX of netlib's sblat3 drops NaN.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -114,9 +116,28 @@ def first_wrong(got: F32, ok: Mask, expected: F32 | F64, detail: str) -> Counter
     if bool(ok.all()):
         return None
     wrong = int(ok.size - np.count_nonzero(ok))
-    return _element(
+    found = _element(
         got, expected, int(np.argmin(ok)), f"{detail}: {wrong} of {ok.size} elements differ; first"
     )
+    return replace(found, blocks=wrong_blocks(ok))
+
+
+# Blocks of C in a counterexample's picture, at most; a kernel's tiles are seen at this size.
+BLOCK_ROWS, BLOCK_COLUMNS = 16, 32
+
+
+def wrong_blocks(ok: Mask) -> tuple[str, ...]:
+    """C (m×n) as at most 16 × 32 blocks of equal size (the last ones may be smaller): "." where every element is right,
+    "#" where every one is wrong, "+" where some are.
+    """
+    tall, wide = (
+        -(-extent // most) for extent, most in zip(ok.shape, (BLOCK_ROWS, BLOCK_COLUMNS), strict=True)
+    )
+    blocks = [
+        [ok[row : row + tall, col : col + wide] for col in range(0, ok.shape[1], wide)]
+        for row in range(0, ok.shape[0], tall)
+    ]
+    return tuple("".join("." if b.all() else "+" if b.any() else "#" for b in row) for row in blocks)
 
 
 def worst_element(got: F32, error: F64, expected: F64, detail: str) -> Counterexample:

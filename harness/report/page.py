@@ -14,13 +14,16 @@ from harness.report.axes import Figure, chart_style
 from harness.report.conversations import minds
 from harness.report.findings import Findings, findings
 from harness.report.genealogy import genealogy
-from harness.report.heat_map import heat_map, legend
+from harness.report.heat_map import LOST, heat_map, legend
 from harness.report.history import history
 from harness.report.kernel_details import kernel_sections
 from harness.report.markup import Markup, join, tag
 from harness.report.pieces import fold, scroll_box, table
 from harness.report.progress_chart import bars, kernel_link, progress, what_happened
+from harness.report.roofline import roofline
 from harness.report.run_story import RunStory
+from harness.report.schedule_map import schedule_map
+from harness.report.wrong_elements import wrong_elements
 from harness.verdict import name
 
 FILE = "report.html"
@@ -105,6 +108,7 @@ def _sections(story: RunStory) -> list[Markup]:
         parts += [_figure(progress(story)), _figure(bars(story))]
         parts += [_figure(genealogy(story))]
         parts += [_heat(story)] if story.accepted else []
+        parts += [_figure(one) for one in (roofline(story), schedule_map(story)) if one is not None]
         parts += [_rejected(story)] if story.others or story.refused else []
     parts += [minds(story)] if story.answers else []
     past = history(story)
@@ -151,17 +155,22 @@ def _figure(figure: Figure) -> Markup:
 
 
 def _heat(story: RunStory) -> Markup:
-    title = (
-        "Where each kernel is faster or slower than BLAS: ratio per shape (rows kernels, columns m x k x n)"
+    title = "Where each kernel is faster or slower than BLAS: ratio per shape, m x k x n"
+    known = ", ".join(dict.fromkeys(one.name for one in story.libraries))
+    beside = (
+        f"Below the kernels: {known}, as make bench timed them here."
+        if known
+        else "Other libraries appear here after make bench on this machine."
     )
     return tag(
         "section",
         tag("h2", title),
-        tag("p", "The large number is the ratio to BLAS, the small one the share of the machine's peak."),
+        tag("p", "The large number is the ratio to BLAS, the small one the share of the machine's peak. "
+            f"{LOST} marks a cell that is lost: the whole interval is behind BLAS or the best library. {beside}"),
         legend(),
         scroll_box("ratio per shape", heat_map(story)),
         id="heat",
-    )
+    )  # fmt: skip
 
 
 def _papers(story: RunStory) -> Markup:
@@ -193,6 +202,7 @@ def _rejected(story: RunStory) -> Markup:
                 table(("kernel", "gate", "verdict", "reason", "replay"), rows),
             )
         )
+        parts += wrong_elements(story.others)
     if story.refused:
         refused = [[one.where, one.by, "; ".join(one.reasons)] for one in story.refused]
         shown = scroll_box("proposals sent back", table(("slot", "by", "reasons"), refused))

@@ -14,6 +14,8 @@ from harness.corpus.manifest import Paper
 from harness.durable import JsonObject
 from harness.errors import CandidateError, UserError
 from harness.records import Circumstances, Outcome
+from harness.report import libraries
+from harness.report.libraries import LibraryRatio
 from harness.roundtable.conversation.messages import (
     Coded,
     GaveUp,
@@ -22,6 +24,7 @@ from harness.roundtable.conversation.messages import (
     Proposed,
     RememberedIt,
     Role,
+    Screened,
     SentBack,
     Verified,
 )
@@ -95,6 +98,10 @@ class RunStory:
     # All exchanges with language models, and the papers of the library that proposals name.
     answers: tuple[RecordedAnswer, ...] = ()
     papers: tuple[Paper, ...] = ()
+    # Schedules that were timed briefly for a shortlist and not judged.
+    screened: tuple[Screened, ...] = ()
+    # Other libraries on this machine, as far as they were timed against the baseline of this run.
+    libraries: tuple[LibraryRatio, ...] = ()
 
     @property
     def accepted(self) -> list[StoryKernel]:
@@ -164,7 +171,22 @@ def read_story(folders: Sequence[Path], results: Path, candidates: Path) -> RunS
         history=tuple(known),
         answers=tuple(answers),
         papers=_cited(kernels),
+        screened=tuple(one for history in histories for one in _screened(history)),
+        libraries=_libraries(kernels, results, histories[0].head.fingerprint),
     )
+
+
+def _libraries(kernels: Sequence[StoryKernel], results: Path, fingerprint: str) -> tuple[LibraryRatio, ...]:
+    """Those of `make bench`, which writes beside the folder of local results."""
+    baselines = [kernel.score.baseline for kernel in kernels if kernel.score is not None]
+    return (
+        libraries.measured(results.parent / libraries.FILE, fingerprint, baselines[-1]) if baselines else ()
+    )
+
+
+def _screened(history: RunHistory) -> list[Screened]:
+    contents = [message.content for message in history.messages]
+    return [one for content in contents if isinstance(content, Proposed) for one in content.screened]
 
 
 def _cited(kernels: Sequence[StoryKernel]) -> tuple[Paper, ...]:

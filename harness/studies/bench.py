@@ -203,7 +203,14 @@ def main() -> None:
     write_whole(chosen.results / "bench.md", text)
     write_whole(
         chosen.results / "bench.json",
-        json.dumps({"machine": read().as_record(), "cells": [asdict(cell) for cell in cells]}, indent=1)
+        json.dumps(
+            {
+                "machine": read().as_record(),
+                "baseline": str(shared.clock.baseline),
+                "cells": [asdict(cell) for cell in cells],
+            },
+            indent=1,
+        )
         + "\n",
     )
     write_whole(chosen.results / "bench.svg", picture(cells))

@@ -174,7 +174,7 @@ def test_disturbance_is_recognised_by_its_causes(changes: dict[str, int], clean:
 
 # ---- the floor
 
-PEAK = Peak(100.0, 200.0, 300.0, 20.0, machines.read().identity("all"), floor._now().isoformat())
+PEAK = Peak(100.0, 200.0, 300.0, 20.0, machines.read().identity("all"), floor._now().isoformat(), 150.0, 60.0)
 
 
 @given(st.builds(Shape, *[st.integers(1, 4096)] * 3))
@@ -205,13 +205,14 @@ def test_microseconds_at_1024_cubed_are_below_the_floor() -> None:
         {"fma_gflops": float("nan")},
         {"l1_gbps": 1e7},
         {"memory_gbps": 0.0},
+        {"l3_gbps": 1e7},
     ],
 )
 def test_an_implausible_peak_is_a_fault_of_the_harness(
     figures: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = machines.read()
-    sound = Peak(50.0, 50.0, 100.0, 10.0, machine.identity("all"), PEAK.measured)
+    sound = Peak(50.0, 50.0, 100.0, 10.0, machine.identity("all"), PEAK.measured, 80.0, 40.0)
     assert floor.implausible(sound, machine) is None
     assert floor.implausible(replace(sound, **figures), machine) is not None
     monkeypatch.setattr(floor, "Peak", lambda **_: replace(sound, **figures))
@@ -221,7 +222,7 @@ def test_an_implausible_peak_is_a_fault_of_the_harness(
 
 def test_a_saved_peak_is_used_unless_stale_damaged_or_from_another_machine(tmp_path: Path) -> None:
     machine = machines.read()
-    peak = Peak(50.0, 50.0, 100.0, 10.0, machine.identity("all"), PEAK.measured)
+    peak = Peak(50.0, 50.0, 100.0, 10.0, machine.identity("all"), PEAK.measured, 80.0, 40.0)
     assert floor.load(tmp_path, machine) is None
     floor.save(tmp_path, machine, peak)
     assert floor.load(tmp_path, machine) == peak

@@ -24,7 +24,7 @@ SHAPE = Shape(64, 64, 64)
 
 
 # 100 GFLOP/s.
-PEAK = Peak(100.0, 200.0, 200.0, 20.0, "simulated", "now")
+PEAK = Peak(100.0, 200.0, 200.0, 20.0, "simulated", "now", 150.0, 60.0)
 
 
 class SimulatedSession:

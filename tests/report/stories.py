@@ -19,6 +19,7 @@ from harness.roundtable.conversation.messages import (
     Proposed,
     RememberedIt,
     Role,
+    Screened,
     SentBack,
     Verified,
 )
@@ -28,6 +29,7 @@ from harness.shapes import Shape
 from harness.verdict import (
     Accepted,
     At,
+    Ceilings,
     CompileError,
     Counterexample,
     Gate,
@@ -42,6 +44,7 @@ from harness.verdict import (
 
 RUN = "60j0f1"
 SHAPES = tuple(Shape(n, n, n) for n in (64, 128, 256, 512, 1024))
+CEILINGS = Ceilings(102.6, 197.0, 110.0, 62.0, 23.5)
 HEAD = RunHeader(
     run_id=RUN,
     generations=4,
@@ -77,14 +80,15 @@ def accepted(ratio: float) -> Accepted:
         for each in [ratio * (1.3 - 0.15 * place)]
     )
     score = Score(ratio, ratio * 0.99, ratio * 1.01, timings, 1, "OpenBLAS 0.3 (Haswell)", 0.985, 1.02)
+    score = replace(score, ceilings=CEILINGS)
     return Accepted(score, "unsafe")
 
 
 REJECTIONS: tuple[Verdict, ...] = (
     TooFast(1000.0, 500_000.0, At(Gate.CLOCK, SHAPES[2])),
     Wrong(
-        Counterexample("exact", "2 of 4 elements differ", 0, 1, "77.0", "-76.0"),
-        At(Gate.SHAPES, Shape(2, 2, 2), 9),
+        Counterexample("exact", "5 of 15 elements differ", 0, 4, "77.0", "-76.0", ("..+", "..+", "..#")),
+        At(Gate.SHAPES, Shape(3, 2, 5), 9),
     ),
     CompileError("mismatched types", "error[E0308]: mismatched types\n --> kernel.rs:3:5"),
     Panic("index out of bounds", At(Gate.SHAPES, Shape(0, 1, 2), 3)),
@@ -109,14 +113,24 @@ def write_run(
     parent: list[str] = []
     for number, verdict in enumerate(verdicts, start=1):
         name = f"gen-{run}-{number:03d}"
-        proposal = {"algorithm": title, "why": title, "schedule": schedule or {"mr": 6}}
+        tried = {"family": "packed", "mr": 4 + 2 * (number % 2), "nr": 16, "kc": 128 << number % 4}
+        tried |= {"pack_a": title, title: title, "bilinear": None}
+        brief = [Screened(schedule=tried | {"kc": 768}, ratio=0.9), Screened(schedule={}, ratio=None)]
+        proposal = {"algorithm": title, "why": title, "schedule": schedule or tried}
         manifest = {"parents": parent, "model": title, "title": title, "generation": number}
         text = source + f"// {number}\n"
         events: list[tuple[Role, Event]] = [
             (Role.PROPOSER, SentBack(by="coder", reasons=[title])),
             (
                 Role.PROPOSER,
-                Proposed(proposal=proposal, parents=parent, model=title, prompt_hash="0", passages=[title]),
+                Proposed(
+                    proposal=proposal,
+                    parents=parent,
+                    model=title,
+                    prompt_hash="0",
+                    passages=[title],
+                    screened=brief,
+                ),
             ),
             (Role.MANAGER, Verified(facts=[title])),
             (Role.CODER, Coded(candidate=name, source=text, manifest=manifest, how=title)),
