@@ -94,6 +94,20 @@ def usable_cores() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
+# Runnable processes per core above which other programs disturb timings.
+BUSY_LOAD = 0.5
+
+
+def load() -> float | None:
+    """The mean number of runnable processes in the last minute; None where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def is_busy(load: float, machine: Machine) -> bool:
+    """Whether other programs leave too little of the machine for timings that count."""
+    return load > BUSY_LOAD * len(machine.cores)
+
+
 def _cpuinfo() -> dict[str, str]:
     """The first processor's entry of /proc/cpuinfo, or the same facts from sysctl on macOS."""
     if sys.platform == "darwin":

@@ -138,12 +138,11 @@ def _machine() -> Finding:
 
 
 def _load() -> Finding:
-    cores = len(machine.read().cores)
-    if not hasattr(os, "getloadavg"):
+    load = machine.load()
+    if load is None:
         return Finding(Condition.OPTIONAL, "this system does not report its load")
-    load = os.getloadavg()[0]
-    said = f"{load:.2f} on {cores} cores (mean of a minute)"
-    if load > 0.5 * cores:
+    said = f"{load:.2f} on {len(machine.read().cores)} cores (mean of a minute)"
+    if machine.is_busy(load, machine.read()):
         return Finding(
             Condition.OPTIONAL,
             f"{said}: timings may be too noisy to count",

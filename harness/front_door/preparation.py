@@ -22,6 +22,11 @@ def prepare(state: SessionState, invoked_in: Path) -> None:
     settings = state.settings
     if settings.cache_notice:
         state.say(settings.cache_notice)
+    if settings.generate:
+        from harness.front_door.first_words import first_words
+
+        for line in first_words(settings, state.shared.machine):
+            state.say(line)
     require_runnable(settings.cache)
     if settings.compare is not None:
         state.saved_sessions().load(settings.compare)

@@ -214,6 +214,7 @@ class SessionReport:
         """Write report.html. Only an evolution does so: a gate changes nothing in the checkout."""
         if not self.settings.generate:
             return
+        from harness.report.findings import findings
         from harness.report.page import FILE, page
         from harness.report.run_story import find_runs, read_story
 
@@ -227,6 +228,7 @@ class SessionReport:
             self.notices += [str(error)] if self.verdicts else []
             return
         self.notices.append(f"page: {shown_in(self.settings.root, path)}")
+        self.notices += [f"next: {step.command}    # {step.why}" for step in findings(story).steps]
 
     def _write_ci_summary(self, reporter: pytest.TerminalReporter) -> None:
         from harness import machine

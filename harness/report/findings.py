@@ -125,7 +125,10 @@ def _cost(story: RunStory) -> str:
 
 def _steps(story: RunStory, accepted: list[StoryKernel], score: Score) -> list[NextStep]:
     best = accepted[0]
-    steps = [NextStep("Judge the best kernel again", f"pytest candidates/{best.name}")]
+    steps = [
+        NextStep("Judge the best kernel again", f"pytest candidates/{best.name}"),
+        NextStep("Take it home as a crate", f"python -m harness.export candidates/{best.name} --to FOLDER"),
+    ]
     rivals = _level_with_best(accepted, score.claimed.ratio_low)
     if rivals:
         steps.append(

@@ -189,7 +189,9 @@ def test_flush_to_zero_left_behind_is_a_cheat(clock: ClockSession) -> None:
 
 def test_faster_than_physics_is_too_fast(clock: ClockSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same honest kernel on a machine with a far lower peak; the peak is measured again before the verdict."""
-    low = floor.Peak(1e-3, 1e-3, 100.0, 10.0, clock.machine.identity("all"), "2026-01-01T00:00:00+00:00", 80.0, 40.0)
+    low = floor.Peak(
+        1e-3, 1e-3, 100.0, 10.0, clock.machine.identity("all"), "2026-01-01T00:00:00+00:00", 80.0, 40.0
+    )
     measured = []
     monkeypatch.setattr(floor, "measure", lambda run, machine: measured.append(1) or low)
     monkeypatch.setattr(floor, "save", lambda *_: None)
