@@ -1,4 +1,4 @@
-"""The command line: `python -m harness.report [RUN ...]` writes the page of a run, or its chart as a picture."""
+"""The command line: `python -m harness.report [RUN ...]` writes the page of a run, its chart, or pictures of it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{output}: {len(text.encode()) / 1e6:.2f} MB, runs {', '.join(folder.name for folder in folders)}")
+    return _screenshots(output, parsed.screenshots) if parsed.screenshots else 0
+
+
+def _screenshots(page: Path, folder: Path) -> int:
+    from harness.report.screenshots import screenshots
+
+    try:
+        files = screenshots(page, folder)
+    except UserError as error:
+        print(f"error: --screenshots: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(f"{path}: {path.stat().st_size / 1e3:.0f} KB" for path in files))
     return 0
 
 
@@ -54,12 +66,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the page to write (default: report.html in --results)"
     )
-    parser.add_argument(
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument(
         "--picture",
         type=Path,
         metavar="FILE.svg",
         help="write the chart of the ratio against the kernels judged as an SVG file, in place of the page "
         "(default: off)",
+    )
+    pictures.add_argument(
+        "--screenshots",
+        type=Path,
+        metavar="FOLDER",
+        help="also write pictures of the page as PNG files into FOLDER: its top, and all of it as on a phone and on a "
+        "desktop, light and dark; needs Chromium and playwright (default: off)",
     )
     return parser
 

@@ -85,7 +85,9 @@ def tried(story: RunStory) -> list[TriedSchedule]:
         for kernel in story.kernels
         if kernel.how != WHOLE_FILE and (knobs := knobs_of(kernel.proposal.get("schedule")))
     ]
-    brief = [TriedSchedule(knobs_of(one.schedule), one.ratio, None) for one in story.screened]
+    brief = [
+        TriedSchedule(knobs, one.ratio, None) for one in story.screened if (knobs := knobs_of(one.schedule))
+    ]
     return judged + brief
 
 

@@ -38,6 +38,7 @@ from harness.places import ROOT
 from harness.report.live_server import LivePage, LiveServer
 from harness.report.page import waiting_page
 from harness.report.run_story import find_runs
+from harness.report.screenshots import chromium
 from harness.roundtable.runlog.journal import JOURNAL
 from harness.settings import Settings
 from harness.studies import duels
@@ -50,7 +51,6 @@ CLOSED, AGAIN, OPEN, UNGUARDED = (
     "no page", "no page, again", "page open", "page open, pages made while timing",
 )  # fmt: skip
 CONDITIONS = (CLOSED, AGAIN, OPEN, UNGUARDED)
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class GrowingRun:
@@ -89,23 +89,9 @@ class GrowingRun:
 @contextmanager
 def watched(url: str) -> Iterator[None]:
     """A headless Chromium shows the page of this address within the block. Raises UserError without one."""
-    program = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        program = None
-    if program is None:
-        raise UserError(
-            "this study needs Chromium and playwright; install them with: apt install chromium, pip install '.[dev]'"
-        )
-    with sync_playwright() as driver:
-        # The page is our own; a container has no user namespaces for Chromium's sandbox.
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        try:
-            browser.new_page().goto(url)
-            yield
-        finally:
-            browser.close()
+    with chromium() as browser:
+        browser.new_page().goto(url)
+        yield
 
 
 def served(run: GrowingRun, results: Path, is_timing: Callable[[], bool]) -> LiveServer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.report.page import page
+from harness.report.screenshots import README_SIZE, WIDTHS, screenshots
 from tests.report.stories import REJECTIONS, accepted, forty, story_of, write_run
 from tests.report.test_page import HOSTILE, hostile_verdicts
 
@@ -98,6 +100,19 @@ def test_the_page_is_quiet_fits_the_screen_and_is_accessible(
     assert axe_violations(shown) == []
     assert shown.is_quiet(), (shown.requests, shown.complaints)
     shown.context.close()
+
+
+def test_screenshots_are_made_at_the_size_of_a_phone_and_of_a_desktop(html: Path, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("ROUNDTABLE_SCREENSHOTS") or tmp_path / "pictures")
+    files = screenshots(html, folder)
+    sizes = {path.name: struct.unpack(">II", path.read_bytes()[16:24]) for path in files}
+    assert sizes["page-light.png"] == sizes["page-dark.png"] == README_SIZE
+    for width in WIDTHS:
+        for scheme in ("light", "dark"):
+            wide, high = sizes[f"page-{width}-{scheme}.png"]
+            assert wide == width
+            assert high > 3000, "the whole page"
+    assert (folder / "page-light.png").read_bytes() != (folder / "page-dark.png").read_bytes()
 
 
 def test_a_keyboard_reaches_everything_and_opens_a_kernel(browser: Any, html: Path) -> None:
