@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +77,7 @@ def watched(
 
 def _open(config: pytest.Config, state: SessionState, run: Path, status: RunStatus) -> LiveServer | None:
     """The server of the run's page, announced; None, with a line, where this machine has no loopback address."""
+    from harness.report.live_page import live_page
     from harness.report.live_server import LivePage, LiveServer
     from harness.report.page import waiting_page
     from harness.roundtable.runlog.journal import JOURNAL
@@ -103,16 +103,3 @@ def _open(config: pytest.Config, state: SessionState, run: Path, status: RunStat
         return None
     say_always(config, f"live view: {server.url}")
     return server
-
-
-def live_page(run: Path, results: Path, candidates: Path, version: int, running: bool) -> str:
-    """The page of a run that goes on; where it cannot be made, a page that says why. Never raises."""
-    from harness.report.page import page, waiting_page
-    from harness.report.run_story import read_story
-
-    try:
-        return page(replace(read_story([run], results, candidates), running=running), version)
-    except UserError as error:
-        return waiting_page(run.name, f"The journal cannot be read now: {error}", version)
-    except Exception as error:
-        return waiting_page(run.name, f"This page cannot be made: {error!r}", version)

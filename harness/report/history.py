@@ -68,6 +68,26 @@ def history(story: RunStory) -> Figure | None:
     )
 
 
+def other_machines(story: RunStory) -> list[list[str]]:
+    """A row per other machine whose records are here: its fastest accepted verdict for the suite of this run. Ratios of
+    different machines are not comparable; the rows say what was found there.
+    """
+    suite = story.heads[-1].suite
+    rows = []
+    for found in story.elsewhere:
+        accepted = [
+            record
+            for record in found
+            if all(isinstance(record.get(key), float) for key in _NUMBERS) and record.get("suite") == suite
+        ]
+        if accepted:
+            best = max(accepted, key=lambda record: float(record["ratio_to_blas"]))
+            machine = best.get("machine")
+            cpu = machine.get("cpu") if isinstance(machine, dict) else best.get("machine_fingerprint")
+            rows.append([str(cpu), *_row(best)[1:], str(best.get("baseline")), *_row(best)[:1]])
+    return rows
+
+
 def _row(record: JsonObject) -> list[str]:
     numbers = [f"{record[key]:.3f}" for key in _NUMBERS]
     return [str(record.get("when_utc")), str(record.get("candidate")), *numbers]

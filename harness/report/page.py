@@ -15,7 +15,7 @@ from harness.report.conversations import minds
 from harness.report.findings import Findings, findings
 from harness.report.genealogy import genealogy
 from harness.report.heat_map import LOST, heat_map, legend
-from harness.report.history import history
+from harness.report.history import history, other_machines
 from harness.report.kernel_details import kernel_sections
 from harness.report.markup import Markup, join, tag
 from harness.report.pieces import fold, scroll_box, table
@@ -113,6 +113,8 @@ def _sections(story: RunStory) -> list[Markup]:
     parts += [minds(story)] if story.answers else []
     past = history(story)
     parts += [_figure(past)] if past is not None else []
+    others = other_machines(story)
+    parts += [_other_machines(others)] if others else []
     if story.kernels:
         title = tag(
             "h2", "Every kernel: verdict, replay command, proposal, difference from its parent, source"
@@ -171,6 +173,20 @@ def _heat(story: RunStory) -> Markup:
         scroll_box("ratio per shape", heat_map(story)),
         id="heat",
     )  # fmt: skip
+
+
+def _other_machines(rows: list[list[str]]) -> Markup:
+    columns = ("machine", "fastest kernel", "ratio", "low", "high", "baseline", "when (UTC)")
+    return tag(
+        "section",
+        tag("h2", "The fastest kernel of each other machine in these results, with this suite"),
+        tag(
+            "p",
+            "Every ratio is to BLAS on the machine of its row; ratios of different machines are not comparable.",
+        ),
+        scroll_box("other machines", table(columns, rows)),
+        id="machines",
+    )
 
 
 def _papers(story: RunStory) -> Markup:

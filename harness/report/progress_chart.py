@@ -12,6 +12,10 @@ from harness.shapes import Shape
 from harness.verdict import TooFast, describe, name, one_line
 
 _LEFT, _TOP, _HEIGHT, _NAMES = 72, 34, 320, 118
+# The lines of the best so far of up to four models that propose; the dashes tell them apart without colour.
+_LINES = ("best", "best second", "best third", "best fourth")
+# Pixels for the name of a model behind its line.
+_MODEL = 150.0
 
 
 def progress(story: RunStory) -> Figure:
@@ -42,10 +46,13 @@ def progress(story: RunStory) -> Figure:
         anchor="progress",
         title="How the ratio to BLAS developed: each kernel in the order judged",
         caption="A circle is an accepted kernel with its 95 % interval, a cross one without a ratio. The stepped line "
-        "is the best so far, the dashed line BLAS. Differences within the grey band (BLAS against itself) mean "
-        "nothing.",
+        "is the best so far (of each model that proposes), the dashed line BLAS. Differences within the grey band "
+        "(BLAS against itself) mean nothing.",
         picture=svg(
-            right + 24, _HEIGHT, f"ratio to BLAS of {len(story.kernels)} kernels in the order judged", *parts
+            right + (_MODEL if len({k.model for k in story.kernels if k.score}) > 1 else 24.0),
+            _HEIGHT,
+            f"ratio to BLAS of {len(story.kernels)} kernels in the order judged",
+            *parts,
         ),
         columns=("judged", "kernel", "generation", "ratio", "low", "high", "elsewhere", "outcome"),
         rows=[_row(kernel) for kernel in story.kernels],
@@ -53,15 +60,24 @@ def progress(story: RunStory) -> Figure:
 
 
 def _best_so_far(story: RunStory, scale: Scale, step: float, right: float) -> Iterator[Markup]:
-    best, path = 0.0, ""
-    for kernel in story.kernels:
-        if kernel.score is None or kernel.score.claimed.ratio <= best:
-            continue
-        best = kernel.score.claimed.ratio
-        x = _LEFT + step * (kernel.number - 0.5)
-        path += f"{'H' if path else 'M'}{x:.1f}{'V' if path else ' '}{scale.at(best):.1f}"
-    if path:
-        yield tag("path", d=f"{path}H{right:.1f}", class_="best")
+    """A stepped line, or one for each model that proposes where there are several, with its name at the end."""
+    models = list(dict.fromkeys(kernel.model for kernel in story.kernels if kernel.score))[: len(_LINES)]
+    told_at: list[float] = []
+    for model, kind in zip(models, _LINES, strict=False):
+        best, path = 0.0, ""
+        for kernel in story.kernels:
+            if kernel.model != model or kernel.score is None or kernel.score.claimed.ratio <= best:
+                continue
+            best = kernel.score.claimed.ratio
+            x = _LEFT + step * (kernel.number - 0.5)
+            path += f"{'H' if path else 'M'}{x:.1f}{'V' if path else ' '}{scale.at(best):.1f}"
+        yield tag("path", d=f"{path}H{right:.1f}", class_=kind)
+        if len(models) > 1:
+            y = scale.at(best) + 4
+            while any(abs(y - other) < 13 for other in told_at):
+                y += 13
+            told_at.append(y)
+            yield words(right + 6, y, one_line(model.rpartition("/")[2], 22))
 
 
 def _mark(kernel: StoryKernel, x: float, scale: Scale, without: float) -> list[str]:

@@ -18,7 +18,7 @@ from harness.verdict import Ceilings, Score, ShapeTiming
 
 # Kernels that are drawn and listed, the fastest ones.
 SHOWN = 12
-_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 56.0, 640.0, 40.0, 320.0, 372.0
+_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 56.0, 580.0, 40.0, 320.0, 372.0
 # Pixels between two labels, and of a letter.
 _GAP, _LETTER = 13.0, 6.6
 _LEAST_INTENSITY = 0.25
@@ -111,7 +111,7 @@ def _drawn(score: Score) -> list[ShapeTiming]:
 
 def _plane(scores: Sequence[Score], peak: float, levels: Sequence[Roof]) -> _Plane:
     timings = [timing for score in scores for timing in _drawn(score)]
-    left = min([_LEAST_INTENSITY, *(intensity(one.shape) / 1.5 for one in timings)])
+    left = min([*([_LEAST_INTENSITY] if levels else []), *(intensity(one.shape) / 1.5 for one in timings)])
     right = 1.6 * max(4.0, *(intensity(one.shape) for one in timings))
     low = min([one.gflops for one in timings] + [_blas_gflops(one) for one in timings])
     low = min([low / 1.5, peak / 8, *(left * one.gbps for one in levels)])

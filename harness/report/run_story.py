@@ -93,6 +93,8 @@ class RunStory:
     spent_s: float
     ended: str | None
     history: tuple[JsonObject, ...] = ()
+    # The records of other machines in the same results, one group per machine.
+    elsewhere: tuple[tuple[JsonObject, ...], ...] = ()
     # Whether the run goes on while this is told.
     running: bool = False
     # All exchanges with language models, and the papers of the library that proposals name.
@@ -169,11 +171,17 @@ def read_story(folders: Sequence[Path], results: Path, candidates: Path) -> RunS
         spent_s=sum(history.spent_s for history in histories),
         ended=histories[-1].ended,
         history=tuple(known),
+        elsewhere=_other_machines(results, histories[0].head.fingerprint),
         answers=tuple(answers),
         papers=_cited(kernels),
         screened=tuple(one for history in histories for one in _screened(history)),
         libraries=_libraries(kernels, results, histories[0].head.fingerprint),
     )
+
+
+def _other_machines(results: Path, fingerprint: str) -> tuple[tuple[JsonObject, ...], ...]:
+    names = sorted(path.stem for path in records.file_of(results, fingerprint).parent.glob("*.jsonl"))
+    return tuple(tuple(records.read(results, name)) for name in names if name != fingerprint)
 
 
 def _libraries(kernels: Sequence[StoryKernel], results: Path, fingerprint: str) -> tuple[LibraryRatio, ...]:

@@ -75,7 +75,7 @@ def knobs_of(schedule: Any) -> dict[str, str]:
 
 
 def _value(value: str | float) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else one_line(str(value), 16)
+    return ("yes" if value else "no") if isinstance(value, bool) else one_line(str(value), 20)
 
 
 def tried(story: RunStory) -> list[TriedSchedule]:
@@ -152,8 +152,8 @@ def _caption(trials: Sequence[TriedSchedule], knobs: Sequence[TriedKnob]) -> str
     more = len(knobs) - SHOWN
     return (
         f"A panel per knob, the one with the largest difference first; upwards is the ratio to BLAS. {judged} filled "
-        f"circles are judged kernels, {len(trials) - judged} rings were timed briefly and not judged, crosses were "
-        "refused. A bar marks the best of a value. A few tries say little: other knobs differ, too."
+        f"circles are judged kernels, {len(trials) - judged} small rings were timed briefly and not judged, crosses "
+        "were refused. A bar marks the best of a value. A few tries say little: other knobs differ, too."
         + (f" Always the same: {same}." if same else "")
         + (f" {more} more knobs are in the table." if more > 0 else "")
     )
@@ -162,7 +162,7 @@ def _caption(trials: Sequence[TriedSchedule], knobs: Sequence[TriedKnob]) -> str
 def _panel(knob: TriedKnob, scale: Scale) -> Markup:
     often = sorted(knob.trials, key=lambda value: -len(knob.trials[value]))[:MOST_VALUES]
     values = [value for value in knob.trials if value in often]
-    step = max(36.0, 7.0 * max(map(len, values)) + 8)
+    step = max(40.0, 7.0 * max(map(len, values)) + 8)
     right = _LEFT + max(step * len(values), 7.0 * len(knob.name))
     parts = [words(8, 16, knob.name, "strong"), ratio_axis(scale, _LEFT, right)]
     for place, value in enumerate(values):
@@ -172,11 +172,13 @@ def _panel(knob: TriedKnob, scale: Scale) -> Markup:
         if best is not None:
             parts.append(line(x - step / 2 + 4, scale.at(best), x + step / 2 - 4, scale.at(best), "best"))
         # Spread sideways in the order tried, so that equal ratios do not cover each other.
-        trials, room = knob.trials[value], step - 16
-        parts += [
-            _mark(trial, x + room * ((number + 0.5) / len(trials) - 0.5), scale)
+        trials, room = knob.trials[value], step - 12
+        marks = [
+            (trial.kernel is not None, _mark(trial, x + room * ((number + 0.5) / len(trials) - 0.5), scale))
             for number, trial in enumerate(trials)
         ]
+        # Judged kernels on top of what was timed briefly.
+        parts += [mark for _, mark in sorted(marks, key=lambda one: one[0])]
     parts.append(line(_LEFT, _BOTTOM, right, _BOTTOM, "axis"))
     told = "; ".join(
         f"{value}: best {best:.3f}" for value in values if (best := knob.best(value)) is not None
@@ -190,8 +192,10 @@ def _mark(trial: TriedSchedule, x: float, scale: Scale) -> Markup:
     target = anchor(kernel.number, kernel.name) if kernel is not None else ""
     if trial.ratio is None:
         return dot(x, _BOTTOM - 9, "bad", f"{name}: no ratio", target)
-    kind = "good" if kernel is not None else "good past"
-    return dot(x, scale.at(trial.ratio), kind, f"{name}: {trial.ratio:.3f}", target)
+    about = f"{name}: {trial.ratio:.3f}"
+    if kernel is None:
+        return dot(x, scale.at(trial.ratio), "good brief", about, radius=3.5)
+    return dot(x, scale.at(trial.ratio), "good", about, target)
 
 
 def _row(knob: TriedKnob, value: str) -> list[str]:

@@ -13,7 +13,7 @@ from harness.errors import UserError
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SCHEMES = ("light", "dark")
 # Width and height in CSS pixels of the top of the page, as a README shows it.
-README_SIZE = (1000, 1180)
+README_SIZE = (880, 1180)
 # Widths of a phone and of a desktop.
 WIDTHS = (360, 1280)
 

@@ -31,10 +31,10 @@ from harness.clock.pairs import Plan, Samples
 from harness.clock.session import ClockSession
 from harness.durable import write_whole
 from harness.errors import HarnessFaultError, UserError
-from harness.front_door.live_view import live_page
 from harness.judge.worker.calls import Program
 from harness.pipeline import SharedTools
 from harness.places import ROOT
+from harness.report.live_page import live_page
 from harness.report.live_server import LivePage, LiveServer
 from harness.report.page import waiting_page
 from harness.report.run_story import find_runs

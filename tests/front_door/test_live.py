@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from harness.front_door.live_view import live_page
 from harness.front_door.run_status import RunStatus
 from harness.front_door.terminal import StatusLine
+from harness.report.live_page import live_page
 from harness.roundtable.conversation.messages import (
     Coded,
     Event,
@@ -121,7 +121,7 @@ def test_a_page_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest
     assert 'data-version="7"' in live_page(run, tmp_path, tmp_path, 7, True)
     (run / "journal.jsonl").write_text("{torn")
     assert "cannot be read now" in live_page(run, tmp_path, tmp_path, 8, True)
-    monkeypatch.setattr("harness.report.run_story.read_story", lambda *_: 1 / 0)
+    monkeypatch.setattr("harness.report.live_page.read_story", lambda *_: 1 / 0)
     assert "cannot be made" in live_page(run, tmp_path, tmp_path, 9, True)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.front_door.live_view import live_page
 from harness.report import live_server
+from harness.report.live_page import live_page
 from harness.report.live_server import LivePage, LiveServer
 from harness.report.page import waiting_page
 from harness.roundtable.runlog.journal import JOURNAL

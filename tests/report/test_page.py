@@ -218,6 +218,32 @@ def test_the_history_has_comparable_records_only(tmp_path: Path) -> None:
     assert 'id="history"' not in page(story_of(tmp_path / "alone", [accepted(1.1)]))
 
 
+def test_the_fastest_kernels_of_other_machines_stand_apart(tmp_path: Path) -> None:
+    assert 'id="machines"' not in page(story_of(tmp_path / "alone", [accepted(1.1)]))
+    write_run(tmp_path, [accepted(1.3), accepted(1.2)], run="there", fingerprint="fedcba987654")
+    write_run(tmp_path, [accepted(1.9)], run="suite", fingerprint="fedcba987654", suite="square")
+    text = page(story_of(tmp_path, [accepted(1.1)]))
+    machines = text.partition('id="machines"')[2].partition("</section>")[0]
+    assert "gen-there-001" in machines
+    assert machines.count("<tr>") == 2
+    assert "gen-there-001" not in text.partition('id="progress"')[2].partition("</section>")[0]
+
+
+def test_each_model_that_proposes_has_its_own_line_of_the_best_so_far(tmp_path: Path) -> None:
+    alone = page(story_of(tmp_path / "alone", [accepted(1.0), accepted(1.1)]))
+    alone = alone.partition('id="progress"')[2].partition("</section>")[0]
+    assert alone.count('class="best"') == 1
+    assert 'class="best second"' not in alone
+    story = story_of(tmp_path, [accepted(1.0), accepted(1.1), accepted(1.05)])
+    models = ("builtin", "models/<b>.gguf", "builtin")
+    story = replace(
+        story, kernels=tuple(replace(k, model=m) for k, m in zip(story.kernels, models, strict=True))
+    )
+    chart = page(story).partition('id="progress"')[2].partition("</section>")[0]
+    assert (chart.count('class="best"'), chart.count('class="best second"')) == (1, 1)
+    assert "&lt;b&gt;.gguf</text>" in chart
+
+
 def test_a_kernel_shows_the_difference_from_its_parent_also_of_an_earlier_run(tmp_path: Path) -> None:
     text = page(story_of(tmp_path, [accepted(1.0), accepted(1.1)]))
     assert '<span class="del">-// 1\n</span><span class="ins">+// 2\n</span>' in text
