@@ -228,7 +228,9 @@ class SessionReport:
             self.notices += [str(error)] if self.verdicts else []
             return
         self.notices.append(f"page: {shown_in(self.settings.root, path)}")
-        self.notices += [f"next: {step.command}    # {step.why}" for step in findings(story).steps]
+        # The two best kernels have met in a duel already.
+        steps = [step for step in findings(story).steps if "--against" not in step.command]
+        self.notices += [f"next: {step.command}    # {step.why}" for step in steps]
 
     def _write_ci_summary(self, reporter: pytest.TerminalReporter) -> None:
         from harness import machine

@@ -98,13 +98,13 @@ def ratio_axis(scale: Scale, left: float, right: float) -> Markup:
     return join([*parts, words(left - 6, scale.at(1) + 4, "BLAS 1", "strong", at="end")])
 
 
-def dot(x: float, y: float, kind: str, about: str, target: str = "", radius: float = 5.0) -> Markup:
+def dot(x: float, y: float, kind: str, about: str, target: str = "") -> Markup:
     """A mark with a tooltip; a click on it opens the kernel `target`. Circles are accepted, crosses are not.
 
     `kind` is one or two classes of chart.css, the outcome first.
     """
     if kind.startswith("good"):
-        shape = tag("circle", cx=x, cy=y, r=radius)
+        shape = tag("circle", cx=x, cy=y, r=5)
     else:
         shape = tag("path", d=f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10")
     return tag("g", tag("title", about), shape, class_=f"mark {kind}", data_to=target or None)

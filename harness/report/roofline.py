@@ -114,7 +114,7 @@ def _plane(scores: Sequence[Score], peak: float, levels: Sequence[Roof]) -> _Pla
     left = min([*([_LEAST_INTENSITY] if levels else []), *(intensity(one.shape) / 1.5 for one in timings)])
     right = 1.6 * max(4.0, *(intensity(one.shape) for one in timings))
     low = min([one.gflops for one in timings] + [_blas_gflops(one) for one in timings])
-    low = min([low / 1.5, peak / 8, *(left * one.gbps for one in levels)])
+    low = min(low / 1.5, peak / 8)
     high = 1.5 * max([peak, *(max(one.gflops, _blas_gflops(one)) for one in timings)])
     return _Plane(
         Scale(math.log2(left), math.log2(right), _LEFT, _RIGHT),
@@ -142,20 +142,21 @@ def _axes(plane: _Plane) -> Iterator[Markup]:
 
 
 def _ceilings(plane: _Plane, peak: float, levels: Sequence[Roof], threads: int) -> Iterator[Markup]:
-    left = 2**plane.across.low
+    left, low = 2**plane.across.low, 2**plane.upwards.low
     ridge = min([peak / one.gbps for one in levels], default=left)
     top = plane.y(peak)
     start = plane.x(max(left, ridge))
     yield line(start, top, _RIGHT, top, "roof")
     cores = "1 thread" if threads == 1 else f"{threads} threads"
     yield words(start + 8, top - 7, f"FMA peak {peak:.0f} GFLOP/s, {cores}", "strong clear")
-    drawn = [one for one in levels if peak / one.gbps > left]
-    for one in drawn:
-        yield line(_LEFT, plane.y(left * one.gbps), plane.x(peak / one.gbps), top, "roof slope")
+    # A slope begins at the left or the lower border, and its name at its beginning.
+    begins = [(one, max(left, low / one.gbps)) for one in levels if peak / one.gbps > left]
+    for one, begin in begins:
+        yield line(plane.x(begin), plane.y(begin * one.gbps), plane.x(peak / one.gbps), top, "roof slope")
     free_from = 0.0
-    for one in drawn:
-        y = max(plane.y(left * one.gbps) + 15, free_from)
-        yield words(_LEFT + 16, min(y, _BOTTOM - 4), f"{one.name} {one.gbps:.0f} GB/s", "clear")
+    for one, begin in begins:
+        y = max(plane.y(begin * one.gbps) + 15, free_from)
+        yield words(plane.x(begin) + 16, min(y, _BOTTOM - 4), f"{one.name} {one.gbps:.0f} GB/s", "clear")
         free_from = y + _GAP
 
 
@@ -208,7 +209,7 @@ def _legend(has_others: bool) -> Iterator[Markup]:
         marks.append((tag("g", ring, class_="mark good past"), "other accepted kernels"))
     for place, (mark, text) in enumerate(marks):
         yield mark
-        yield words(x + 14, y + 20 * place + 4, text)
+        yield words(x + 14, y + 20 * place + 4, text, "clear")
 
 
 def _caption(story: RunStory, best: Score, levels: Sequence[Roof], peak: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -17,9 +18,11 @@ from harness.schedule.families import FAMILIES
 from harness.verdict import one_line
 
 # Knobs that are drawn, those that matter most; all are in the table.
-SHOWN = 12
+SHOWN = 14
 # Values of one knob that are drawn, those tried most often.
 MOST_VALUES = 10
+# Kernels with a mark that opens them, the fastest; dots for all others of a value. Both keep the page small.
+MOST_MARKS, MOST_DOTS = 60, 120
 _LEFT, _TOP, _BOTTOM, _HEIGHT = 62.0, 40.0, 170.0, 196.0
 
 
@@ -121,7 +124,8 @@ def schedule_map(story: RunStory) -> Figure | None:
     if not knobs or not ratios:
         return None
     scale = ratio_scale(ratios, _BOTTOM - 22, _TOP)
-    panels = tag("div", *(_panel(knob, scale) for knob in knobs[:SHOWN]), class_="panels")
+    linked = {kernel.number for kernel in story.ranked[:MOST_MARKS]}
+    panels = tag("div", *(_panel(knob, scale, linked) for knob in knobs[:SHOWN]), class_="panels")
     return Figure(
         anchor="schedule-map",
         title="Which knobs of the schedule were tried, and what each value gave",
@@ -152,14 +156,14 @@ def _caption(trials: Sequence[TriedSchedule], knobs: Sequence[TriedKnob]) -> str
     more = len(knobs) - SHOWN
     return (
         f"A panel per knob, the one with the largest difference first; upwards is the ratio to BLAS. {judged} filled "
-        f"circles are judged kernels, {len(trials) - judged} small rings were timed briefly and not judged, crosses "
+        f"circles are judged kernels, {len(trials) - judged} small dots were timed briefly and not judged, crosses "
         "were refused. A bar marks the best of a value. A few tries say little: other knobs differ, too."
         + (f" Always the same: {same}." if same else "")
-        + (f" {more} more knobs are in the table." if more > 0 else "")
+        + (f" In the table only: {more} more." if more > 0 else "")
     )
 
 
-def _panel(knob: TriedKnob, scale: Scale) -> Markup:
+def _panel(knob: TriedKnob, scale: Scale, linked: AbstractSet[int]) -> Markup:
     often = sorted(knob.trials, key=lambda value: -len(knob.trials[value]))[:MOST_VALUES]
     values = [value for value in knob.trials if value in often]
     step = max(40.0, 7.0 * max(map(len, values)) + 8)
@@ -173,12 +177,17 @@ def _panel(knob: TriedKnob, scale: Scale) -> Markup:
             parts.append(line(x - step / 2 + 4, scale.at(best), x + step / 2 - 4, scale.at(best), "best"))
         # Spread sideways in the order tried, so that equal ratios do not cover each other.
         trials, room = knob.trials[value], step - 12
-        marks = [
-            (trial.kernel is not None, _mark(trial, x + room * ((number + 0.5) / len(trials) - 0.5), scale))
-            for number, trial in enumerate(trials)
-        ]
+        places = [x + room * ((number + 0.5) / len(trials) - 0.5) for number in range(len(trials))]
+        own = [trial.kernel is not None and trial.kernel.number in linked for trial in trials]
+        parts.append(
+            _dots(
+                [(t, at) for t, at, has_mark in zip(trials, places, own, strict=True) if not has_mark], scale
+            )
+        )
         # Judged kernels on top of what was timed briefly.
-        parts += [mark for _, mark in sorted(marks, key=lambda one: one[0])]
+        parts += [
+            _mark(t, at, scale) for t, at, has_mark in zip(trials, places, own, strict=True) if has_mark
+        ]
     parts.append(line(_LEFT, _BOTTOM, right, _BOTTOM, "axis"))
     told = "; ".join(
         f"{value}: best {best:.3f}" for value in values if (best := knob.best(value)) is not None
@@ -186,16 +195,21 @@ def _panel(knob: TriedKnob, scale: Scale) -> Markup:
     return svg(right + 12, _HEIGHT, f"ratio to BLAS by {knob.name}: {told}", *parts)
 
 
+def _dots(trials: Sequence[tuple[TriedSchedule, float]], scale: Scale) -> Markup:
+    """Small dots for schedules without a mark of their own, as one element: there may be thousands on a page."""
+    known = [(trial.ratio, at) for trial, at in trials if trial.ratio is not None]
+    every = -(-len(known) // MOST_DOTS) or 1
+    path = "".join(f"M{at:.0f} {scale.at(ratio):.0f}h0" for ratio, at in known[::every])
+    return tag("path", tag("title", f"{len(known)} timed"), d=path, class_="dots") if path else Markup()
+
+
 def _mark(trial: TriedSchedule, x: float, scale: Scale) -> Markup:
     kernel = trial.kernel
-    name = kernel.name if kernel is not None else "timed briefly"
-    target = anchor(kernel.number, kernel.name) if kernel is not None else ""
+    assert kernel is not None
+    target = anchor(kernel.number, kernel.name)
     if trial.ratio is None:
-        return dot(x, _BOTTOM - 9, "bad", f"{name}: no ratio", target)
-    about = f"{name}: {trial.ratio:.3f}"
-    if kernel is None:
-        return dot(x, scale.at(trial.ratio), "good brief", about, radius=3.5)
-    return dot(x, scale.at(trial.ratio), "good", about, target)
+        return dot(x, _BOTTOM - 9, "bad", f"{kernel.name}: no ratio", target)
+    return dot(x, scale.at(trial.ratio), "good", f"{kernel.name}: {trial.ratio:.3f}", target)
 
 
 def _row(knob: TriedKnob, value: str) -> list[str]:

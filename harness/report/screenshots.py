@@ -40,27 +40,30 @@ def chromium() -> Iterator[Any]:
 
 
 def screenshots(page: Path, folder: Path) -> list[Path]:
+    """What `pictures` writes, with a browser of its own. Raises UserError without one."""
+    with chromium() as browser:
+        return pictures(browser, page, folder)
+
+
+def pictures(browser: Any, page: Path, folder: Path) -> list[Path]:
     """Write PNG files of the page: its top as page-light.png and page-dark.png, and the whole page at the widths of a
     phone and a desktop as page-WIDTH-light.png and page-WIDTH-dark.png. Returns the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    sizes = (("page", *README_SIZE), *((f"page-{width}", width, 800) for width in WIDTHS))
     written = []
-    with chromium() as browser:
-        for scheme in SCHEMES:
-            for name, width, height in (
-                ("page", *README_SIZE),
-                *((f"page-{width}", width, 800) for width in WIDTHS),
-            ):
-                path = folder / f"{name}-{scheme}.png"
-                context = browser.new_context(
-                    viewport={"width": width, "height": height},
-                    color_scheme=scheme,
-                    offline=True,
-                    is_mobile=width == WIDTHS[0],
-                )
-                shown = context.new_page()
-                shown.goto(page.resolve().as_uri())
-                shown.screenshot(path=path, full_page=name != "page")
-                context.close()
-                written.append(path)
+    for scheme in SCHEMES:
+        for name, width, height in sizes:
+            path = folder / f"{name}-{scheme}.png"
+            context = browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                offline=True,
+                is_mobile=width == WIDTHS[0],
+            )
+            shown = context.new_page()
+            shown.goto(page.resolve().as_uri())
+            shown.screenshot(path=path, full_page=name != "page")
+            context.close()
+            written.append(path)
     return written

@@ -31,7 +31,8 @@ def wrong_elements(kernels: Sequence[StoryKernel]) -> list[Markup]:
     hidden = f" {len(found) - SHOWN} more are left out." if len(found) > SHOWN else ""
     note = (
         "Each square is a block of C: filled where every element is wrong, half filled where some are, empty where all "
-        f"are right. Patterns tell causes: a last row or column is an edge, blocks are tiles, all is the order.{hidden}"
+        "are right. A wrong last row or column points to the edge of a loop, wrong blocks to a tile, a wrong whole to "
+        f"the order of the data.{hidden}"
     )
     pictures = tag("div", *found[:SHOWN], class_="panels")
     return [

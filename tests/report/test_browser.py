@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from harness.report.page import page
-from harness.report.screenshots import README_SIZE, WIDTHS, screenshots
+from harness.report.screenshots import README_SIZE, WIDTHS, pictures
 from tests.report.stories import REJECTIONS, accepted, forty, story_of, write_run
 from tests.report.test_page import HOSTILE, hostile_verdicts
 
@@ -102,9 +102,11 @@ def test_the_page_is_quiet_fits_the_screen_and_is_accessible(
     shown.context.close()
 
 
-def test_screenshots_are_made_at_the_size_of_a_phone_and_of_a_desktop(html: Path, tmp_path: Path) -> None:
+def test_pictures_are_made_at_the_size_of_a_phone_and_of_a_desktop(
+    browser: Any, html: Path, tmp_path: Path
+) -> None:
     folder = Path(os.environ.get("ROUNDTABLE_SCREENSHOTS") or tmp_path / "pictures")
-    files = screenshots(html, folder)
+    files = pictures(browser, html, folder)
     sizes = {path.name: struct.unpack(">II", path.read_bytes()[16:24]) for path in files}
     assert sizes["page-light.png"] == sizes["page-dark.png"] == README_SIZE
     for width in WIDTHS:

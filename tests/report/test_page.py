@@ -22,6 +22,7 @@ from harness.report.markup import anchor, tag
 from harness.report.page import page, script, style
 from harness.report.progress_chart import apparent_ratio
 from harness.report.run_story import read_story
+from harness.roundtable.conversation.messages import Screened
 from harness.verdict import Accepted, At, Cheat, CompileError, Gate, Panic, PolicyViolation, Verdict
 from tests.report.stories import REJECTIONS, accepted, forty, story_of, write_run
 
@@ -144,6 +145,38 @@ def test_forty_kernels_of_the_usual_size_are_at_most_two_megabytes(tmp_path: Pat
     huge = page(story_of(tmp_path / "huge", forty(), source=usual * 8))
     assert len(huge.encode()) < 2_000_000
     assert "left out to keep this page small" in huge
+
+
+def test_forty_kernels_of_six_schedules_each_with_every_knob_varied_stay_small(tmp_path: Path) -> None:
+    usual = "    let sum = _mm256_fmadd_ps(a, b, sum); // <&>\n" * 600
+    story = story_of(tmp_path, forty(), source=usual)
+    names = (
+        "kc",
+        "mc",
+        "nc",
+        "unroll",
+        "resident",
+        "pack_a",
+        "pack_b",
+        "prefetch_a",
+        "prefetch_b",
+        "direct_edge",
+    )
+
+    def schedule(number: int) -> dict[str, int | str]:
+        return {"family": "unknown"} | {name: (number + place) % 7 for place, name in enumerate(names)}
+
+    kernels = tuple(
+        replace(one, proposal={"schedule": schedule(one.number)}, how="template") for one in story.kernels
+    )
+    brief = tuple(Screened(schedule=schedule(number), ratio=0.9 + number / 2000) for number in range(200))
+    whole = replace(story, kernels=kernels, screened=brief)
+    text = page(whole)
+    assert len(text.encode()) < 2_000_000
+    panels = text.partition('id="schedule-map"')[2].partition("</section>")[0]
+    assert panels.count("<svg") == len(names)
+    assert len(re.findall(r"M\d+ \d+h0", panels)) == 200 * len(names)
+    assert panels.count('<g class="mark') == 40 * len(names)
 
 
 def test_an_impossible_result_is_struck_through_with_its_gate(tmp_path: Path) -> None:
