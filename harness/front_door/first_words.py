@@ -27,9 +27,9 @@ def _plan(settings: Settings) -> str:
         return "round table: goes on where the run was interrupted"
     count = settings.generate * settings.population
     proposer = settings.models.get("proposer", settings.models.get("*", "builtin"))
-    kernels = f"{count} kernel{'s' if count > 1 else ''}"
+    kernels = f"{count} kernels, each is" if count > 1 else "1 kernel, which is"
     return (
-        f"round table: {proposer} proposes {kernels}, each is judged and timed against BLAS; {_time(settings, count)}; "
+        f"round table: {proposer} proposes {kernels} judged and timed against BLAS; {_time(settings, count)}; "
         "Ctrl-C loses nothing (--resume)"
     )
 

@@ -138,7 +138,7 @@ def _steps(story: RunStory, accepted: list[StoryKernel], score: Score) -> list[N
             )
         )
     worst = min(score.per_shape, key=lambda timing: timing.ratio)
-    if worst.ratio_high < 1:
+    if worst.ratio_high < 1 and story.heads[-1].suite != str(worst.shape):
         steps.append(
             NextStep(
                 f"It loses at {worst.shape} ({worst.ratio:.2f} of BLAS): evolve for that shape",

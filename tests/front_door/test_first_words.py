@@ -27,6 +27,10 @@ def test_it_says_what_happens_and_how_long_it_takes(tmp_path: Path) -> None:
         "round table: builtin proposes 4 kernels, each is judged and timed against BLAS; about 2 minutes on a quiet "
         "machine; Ctrl-C loses nothing (--resume)"
     )
+    (plan, *_) = first_words(settings(tmp_path, generate=1), KNOWN)
+    assert plan.startswith(
+        "round table: builtin proposes 1 kernel, which is judged and timed against BLAS; about 40 s"
+    )
     (plan, *_) = first_words(settings(tmp_path, models={"*": "a.gguf"}), KNOWN)
     assert "a.gguf proposes 4 kernels" in plan
     assert "the time left is told after the first" in plan, "no time is claimed that was not measured"

@@ -7,6 +7,7 @@ except in CI.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 from collections.abc import Iterator
@@ -161,6 +162,30 @@ def test_tables_sort_by_the_numbers_in_them_and_marks_open_their_kernel(browser:
     assert shown.page.locator("details.kernel").nth(1).get_attribute("open") is not None
     shown.page.locator("#heat a").first.click()
     assert "#k2-" in shown.page.url
+    assert shown.is_quiet(), (shown.requests, shown.complaints)
+    shown.context.close()
+
+
+def test_every_mark_of_every_chart_opens_the_kernel_that_it_names(browser: Any, html: Path) -> None:
+    shown = Shown(browser, html)
+    seen = 0
+    for chart in ("progress", "bars", "genealogy", "roofline", "schedule-map"):
+        marks = shown.page.locator(f"#{chart} .mark[data-to]")
+        assert marks.count() > 0, chart
+        for place in range(marks.count()):
+            mark = marks.nth(place)
+            target, name = mark.get_attribute("data-to"), mark.locator("title").first.text_content()
+            shown.page.evaluate(
+                "document.querySelectorAll('details').forEach((one) => { one.open = false; })"
+            )
+            mark.dispatch_event("click")
+            opened = shown.page.locator("details.kernel[open]")
+            assert opened.count() == 1
+            assert opened.get_attribute("id") == target
+            assert name is not None
+            assert re.split("[: ]", name)[0] in (opened.locator("summary").first.text_content() or "")
+            seen += 1
+    assert seen > 30
     assert shown.is_quiet(), (shown.requests, shown.complaints)
     shown.context.close()
 
