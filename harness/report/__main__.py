@@ -78,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         "--screenshots",
         type=Path,
         metavar="FOLDER",
-        help="also write pictures of the page as PNG files into FOLDER: its top, and all of it as on a phone and on a "
-        "desktop, light and dark; needs Chromium and playwright (default: off)",
+        help="also write the top of the page as page-light.png and page-dark.png into FOLDER; needs Chromium and "
+        "playwright (default: off)",
     )
     return parser
 

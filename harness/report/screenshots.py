@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +40,17 @@ def chromium() -> Iterator[Any]:
 
 
 def screenshots(page: Path, folder: Path) -> list[Path]:
-    """What `pictures` writes, with a browser of its own. Raises UserError without one."""
+    """The top of the page by `pictures`, with a browser of its own. Raises UserError without one."""
     with chromium() as browser:
         return pictures(browser, page, folder)
 
 
-def pictures(browser: Any, page: Path, folder: Path) -> list[Path]:
-    """Write PNG files of the page: its top as page-light.png and page-dark.png, and the whole page at the widths of a
-    phone and a desktop as page-WIDTH-light.png and page-WIDTH-dark.png. Returns the files.
+def pictures(browser: Any, page: Path, folder: Path, widths: Sequence[int] = ()) -> list[Path]:
+    """Write PNG files of the page: its top as page-light.png and page-dark.png, and the whole page at each of `widths`
+    (in CSS pixels, the first as on a phone) as page-WIDTH-light.png and page-WIDTH-dark.png. Returns the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = (("page", *README_SIZE), *((f"page-{width}", width, 800) for width in WIDTHS))
+    sizes = (("page", *README_SIZE), *((f"page-{width}", width, 800) for width in widths))
     written = []
     for scheme in SCHEMES:
         for name, width, height in sizes:

@@ -107,7 +107,7 @@ def test_pictures_are_made_at_the_size_of_a_phone_and_of_a_desktop(
     browser: Any, html: Path, tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("ROUNDTABLE_SCREENSHOTS") or tmp_path / "pictures")
-    files = pictures(browser, html, folder)
+    files = pictures(browser, html, folder, WIDTHS)
     sizes = {path.name: struct.unpack(">II", path.read_bytes()[16:24]) for path in files}
     assert sizes["page-light.png"] == sizes["page-dark.png"] == README_SIZE
     for width in WIDTHS:
