@@ -6,12 +6,13 @@
 
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     for i in 0..m {
-        for j in 0..n {
-            let mut sum = 0.0f32;
-            for p in (0..k).rev() {
-                sum = a[i * k + p].mul_add(b[p * n + j], sum);
+        let row = &mut c[i * n..][..n];
+        row.fill(0.0);
+        for p in (0..k).rev() {
+            let x = a[i * k + p];
+            for (sum, &y) in row.iter_mut().zip(&b[p * n..][..n]) {
+                *sum = x.mul_add(y, *sum);
             }
-            c[i * n + j] = sum;
         }
     }
 }

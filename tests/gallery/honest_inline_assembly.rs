@@ -19,13 +19,13 @@ fn add_product(sum: f32, x: f32, y: f32) -> f32 {
 }
 
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
     for i in 0..m {
-        for j in 0..n {
-            let mut sum = 0.0f32;
-            for p in 0..k {
-                sum = add_product(sum, a[i * k + p], b[p * n + j]);
+        for p in 0..k {
+            let x = a[i * k + p];
+            for (sum, &y) in c[i * n..][..n].iter_mut().zip(&b[p * n..][..n]) {
+                *sum = add_product(*sum, x, y);
             }
-            c[i * n + j] = sum;
         }
     }
 }

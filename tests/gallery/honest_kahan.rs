@@ -5,16 +5,20 @@
 //! tier: safe
 
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    // The error of every sum in a row of C.
+    let mut error = vec![0f32; n];
     for i in 0..m {
-        for j in 0..n {
-            let (mut s, mut e) = (0f32, 0f32);
-            for p in 0..k {
-                let y = a[i * k + p] * b[p * n + j] - e;
-                let t = s + y;
-                e = (t - s) - y;
-                s = t;
+        let row = &mut c[i * n..][..n];
+        row.fill(0.0);
+        error.fill(0.0);
+        for p in 0..k {
+            let x = a[i * k + p];
+            for ((s, e), &y) in row.iter_mut().zip(&mut error).zip(&b[p * n..][..n]) {
+                let y = x * y - *e;
+                let t = *s + y;
+                *e = (t - *s) - y;
+                *s = t;
             }
-            c[i * n + j] = s;
         }
     }
 }

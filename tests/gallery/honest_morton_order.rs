@@ -21,14 +21,17 @@ pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])
     }
     order.sort_unstable();
     for &(_, i0, j0) in order.iter() {
+        let width = 8.min(n - j0);
         for i in i0..m.min(i0 + 8) {
-            for j in j0..n.min(j0 + 8) {
-                let mut s = 0.0;
-                for p in 0..k {
-                    s += a[i * k + p] * b[p * n + j];
+            let mut sums = [0.0; 8];
+            for p in 0..k {
+                let (x, mut columns) = (a[i * k + p], [0.0; 8]);
+                columns[..width].copy_from_slice(&b[p * n + j0..][..width]);
+                for j in 0..8 {
+                    sums[j] += x * columns[j];
                 }
-                c[i * n + j] = s;
             }
+            c[i * n + j0..][..width].copy_from_slice(&sums[..width]);
         }
     }
 }

@@ -24,8 +24,13 @@ pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])
     let mut s = Scheduler { jobs: Vec::new() };
     for (i, row) in c.chunks_mut(n).enumerate() {
         s.spawn(move || {
-            for j in 0..n {
-                row[j] = (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum();
+            // As `sum` starts.
+            row.fill(-0.0);
+            for p in 0..k {
+                let x = a[i * k + p];
+                for (sum, &y) in row.iter_mut().zip(&b[p * n..][..n]) {
+                    *sum += x * y;
+                }
             }
         });
     }

@@ -47,12 +47,11 @@ pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])
                 let (a, b, c) = (ap as *const f32, bp as *const f32, cp as *mut f32);
                 for i in lo..hi {
                     for j in 0..n {
-                        let mut s = 0.0f32;
-                        for p in 0..k {
-                            s += unsafe { *a.add(i * k + p) * *b.add(p * n + j) };
-                        }
-                        unsafe {
-                            *c.add(i * n + j) = s;
+                        unsafe { *c.add(i * n + j) = 0.0 };
+                    }
+                    for p in 0..k {
+                        for j in 0..n {
+                            unsafe { *c.add(i * n + j) += *a.add(i * k + p) * *b.add(p * n + j) };
                         }
                     }
                 }

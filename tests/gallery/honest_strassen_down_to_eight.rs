@@ -6,7 +6,22 @@
 
 //! Strassen, padded to a power of two, down to blocks of LEAF, workspace allocated once.
 const LEAF: usize = 8;
+/// A block of known size, which the compiler unrolls and vectorises.
+fn whole_leaf(a: &[f32; 64], b: &[f32; 64], c: &mut [f32; 64]) {
+    for i in 0..LEAF {
+        let mut row = [0.0; LEAF];
+        for p in 0..LEAF {
+            for j in 0..LEAF {
+                row[j] += a[i * LEAF + p] * b[p * LEAF + j];
+            }
+        }
+        c[i * LEAF..][..LEAF].copy_from_slice(&row);
+    }
+}
 fn leaf(s: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    if let (Ok(a), Ok(b), Ok(c)) = (a.try_into(), b.try_into(), <&mut [f32; 64]>::try_from(&mut *c)) {
+        return whole_leaf(a, b, c);
+    }
     c.fill(0.0);
     for i in 0..s {
         for p in 0..s {
@@ -72,38 +87,41 @@ fn strassen(s: usize, a: &[f32], b: &[f32], c: &mut [f32], work: &mut [f32]) {
     strassen(h, l, r, t, rest);
     acc(c11, t, 1.0);
 }
-fn place(s: usize, i: usize, j: usize) -> usize {
-    let (mut s, mut i, mut j, mut at) = (s, i, j, 0);
-    while s > LEAF {
-        let h = s / 2;
-        at += h * h * (2 * (i / h) + j / h);
-        i %= h;
-        j %= h;
-        s = h;
-    }
-    at + i * s + j
+/// The offset of each index in the block-recursive order: its halves weigh `weight` blocks, and `step` elements in a leaf.
+fn offsets(s: usize, weight: usize, step: usize) -> Vec<usize> {
+    let place = |index: usize| {
+        let (mut h, mut index, mut at) = (s / 2, index, 0);
+        while h >= LEAF {
+            at += h * h * weight * (index / h);
+            index %= h;
+            h /= 2;
+        }
+        at + index * step
+    };
+    (0..s).map(place).collect()
 }
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     if m == 0 || n == 0 {
         return;
     }
     let s = m.max(k).max(n).next_power_of_two();
+    let (rows, cols) = (offsets(s, 2, s.min(LEAF)), offsets(s, 1, 1));
     let (mut pa, mut pb, mut pc) = (vec![0.0; s * s], vec![0.0; s * s], vec![0.0; s * s]);
     for i in 0..m {
         for p in 0..k {
-            pa[place(s, i, p)] = a[i * k + p];
+            pa[rows[i] + cols[p]] = a[i * k + p];
         }
     }
     for p in 0..k {
         for j in 0..n {
-            pb[place(s, p, j)] = b[p * n + j];
+            pb[rows[p] + cols[j]] = b[p * n + j];
         }
     }
     let mut work = vec![0.0; s * s + 16];
     strassen(s, &pa, &pb, &mut pc, &mut work);
     for i in 0..m {
         for j in 0..n {
-            c[i * n + j] = pc[place(s, i, j)];
+            c[i * n + j] = pc[rows[i] + cols[j]];
         }
     }
 }

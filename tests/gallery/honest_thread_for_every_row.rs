@@ -11,9 +11,14 @@ pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])
         .map(|i| {
             let (a, b) = (a.clone(), b.clone());
             std::thread::spawn(move || {
-                (0..n)
-                    .map(|j| (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum::<f32>())
-                    .collect::<Vec<f32>>()
+                // As `sum` starts.
+                let mut row = vec![-0f32; n];
+                for p in 0..k {
+                    for (sum, &y) in row.iter_mut().zip(&b[p * n..][..n]) {
+                        *sum += a[i * k + p] * y;
+                    }
+                }
+                row
             })
         })
         .collect();

@@ -5,10 +5,17 @@
 //! tier: safe
 
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let mut sums = vec![0f64; n];
     for i in 0..m {
-        for j in 0..n {
-            let sum: f64 = (0..k).map(|p| f64::from(a[i * k + p]) * f64::from(b[p * n + j])).sum();
-            c[i * n + j] = sum as f32;
+        sums.fill(-0.0);
+        for p in 0..k {
+            let x = f64::from(a[i * k + p]);
+            for (sum, &y) in sums.iter_mut().zip(&b[p * n..][..n]) {
+                *sum += x * f64::from(y);
+            }
+        }
+        for (element, &sum) in c[i * n..][..n].iter_mut().zip(&sums) {
+            *element = sum as f32;
         }
     }
 }
