@@ -25,6 +25,22 @@ ROOT = Path(__file__).resolve().parent.parent
 
 HOME = str(Path.home())
 NAIVE = (ROOT / "reference" / "naive" / "kernel.rs").read_text(encoding="utf-8")
+# Honest too. The row of C is the inner loop, so that it is vectorised: judging it takes a third of the CPU time.
+ROWS = """
+pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    c.fill(0.0);
+    if k == 0 || n == 0 {
+        return;
+    }
+    for (row, out) in a.chunks_exact(k).zip(c.chunks_exact_mut(n)).take(m) {
+        for (&x, from) in row.iter().zip(b.chunks_exact(n)) {
+            for (sum, &y) in out.iter_mut().zip(from) {
+                *sum += x * y;
+            }
+        }
+    }
+}
+"""
 # Only the diagonal of C is written.
 WRONG = NAIVE.replace("c[i * n + j] = sum;", "if i == j { c[i * n + j] = sum; }")
 
@@ -35,7 +51,7 @@ def shared_tools_in(root: Path, say: Announce = lambda line: None, **changes: An
     return SharedTools(replace(plain, **changes), say)
 
 
-# Slow tests of these folders take timings.
+# Slow tests of these folders take timings, except for those that say `together`.
 FRONT_DOOR = ROOT / "tests" / "front_door"
 TIMED = (FRONT_DOOR, ROOT / "tests" / "clock")
 
@@ -44,7 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need the machine for themselves, and the further cases of parametrised front-door tests."""
     seen: set[tuple[Path, str]] = set()
     for item in items:
-        if item.path.parent in TIMED and item.get_closest_marker("slow"):
+        together = item.get_closest_marker("together")
+        if item.path.parent in TIMED and item.get_closest_marker("slow") and not together:
             item.add_marker("alone")
         name, bracket, _ = item.name.partition("[")
         if item.path.parent == FRONT_DOOR and bracket:
@@ -53,11 +70,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen.add((item.path, name))
 
 
+# Plugins of packages that the project needs, but not as plugins. That of Hypothesis imports all of Hypothesis at the end
+# of every session: 1.1 of the 1.8 s of CPU time of a session that ends with a usage error.
+NO_FURTHER_PLUGINS = "-p no:hypothesispytest -p no:anyio -p no:platformdirs"
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A fresh checkout as a user has it: root conftest.py, pyproject.toml, no candidates, no results.
 
-    The inner pytest runs in a separate process (`project.runpytest_subprocess`), as it does for users.
+    The inner pytest runs in a separate process (`project.runpytest_subprocess`), as it does for users, but without
+    NO_FURTHER_PLUGINS.
     """
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, pytester.path / name)
@@ -65,11 +88,12 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     # pytester changes HOME, but the toolchain and the caches are in the user's home.
     monkeypatch.setenv("HOME", HOME)
+    monkeypatch.setenv("PYTEST_ADDOPTS", NO_FURTHER_PLUGINS)
     return pytester
 
 
 def add_candidate(
-    project: pytest.Pytester, name: str, source: str = NAIVE, manifest: str | None = None
+    project: pytest.Pytester, name: str, source: str = ROWS, manifest: str | None = None
 ) -> Path:
     """Write candidates/NAME with the given text; returns the folder."""
     folder = project.path / "candidates" / name

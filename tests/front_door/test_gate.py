@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import NAIVE, WRONG, add_candidate
+from tests.conftest import ROWS, WRONG, add_candidate
 
 # Small and quick: these tests are about the procedure, not the figures.
 QUICK = ("--suite", "48x48x48", "--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
+SHORT_CONTROL = ("-p", "tests.front_door.short_control")
+# For tests of what follows the judging gates.
+TRUSTED = ("-p", "tests.front_door.trusting_judge")
 
 
 def judge(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return project.runpytest_subprocess(*QUICK, *arguments)
+    return project.runpytest_subprocess(*QUICK, *SHORT_CONTROL, *arguments)
 
 
 def verdicts(path: Path) -> dict[str, dict[str, Any]]:
@@ -24,9 +27,15 @@ def verdicts(path: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_an_honest_kernel_is_accepted_and_recorded(project: pytest.Pytester) -> None:
+def test_an_honest_kernel_is_accepted_and_recorded(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As users call it: with every plugin that is installed, the real judge and the whole A/A control."""
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     add_candidate(project, "lone")
-    result = judge(project, "candidates/lone", "--verdicts", "out/v.jsonl", "--junitxml", "junit.xml", "-v")
+    result = project.runpytest_subprocess(
+        *QUICK, "candidates/lone", "--verdicts", "out/v.jsonl", "--junitxml", "junit.xml", "-v"
+    )
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=7)
     line = verdicts(project.path / "out" / "v.jsonl")["lone"]
@@ -80,26 +89,33 @@ def test_a_malformed_case_is_explained_at_the_front_door(project: pytest.Pyteste
     assert "Traceback" not in result.stdout.str()
 
 
+EXPECTED = {
+    "at_its_gate": ('expect = "rejected"\ngate = "shapes"\n', WRONG),
+    "at_any_gate": ('expect = "rejected"\n', WRONG),
+}
+NOT_EXPECTED = {
+    "at_another_gate": ('expect = "rejected"\ngate = "values"\n', WRONG),
+    "passes_its_gate": ('expect = "rejected"\ngate = "shapes"\n', ROWS),
+    "passes_every_gate": ('expect = "rejected"\n', ROWS),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("manifest", "source", "passes"),
-    [
-        ('expect = "rejected"\ngate = "shapes"\n', WRONG, True),
-        ('expect = "rejected"\n', WRONG, True),
-        ('expect = "rejected"\ngate = "values"\n', WRONG, False),
-        ('expect = "rejected"\ngate = "shapes"\n', NAIVE, False),
-        ('expect = "rejected"\n', NAIVE, False),
-    ],
-)
-def test_an_exhibit_is_a_strict_expected_failure(
-    project: pytest.Pytester, manifest: str, source: str, passes: bool
-) -> None:
-    add_candidate(project, "exhibit", source, manifest)
-    result = judge(project, "candidates")
-    assert result.ret == (pytest.ExitCode.OK if passes else pytest.ExitCode.TESTS_FAILED)
+def test_an_exhibit_is_a_strict_expected_failure(project: pytest.Pytester) -> None:
+    for name, (manifest, source) in EXPECTED.items():
+        add_candidate(project, f"expected/{name}", source, manifest)
+    for name, (manifest, source) in NOT_EXPECTED.items():
+        add_candidate(project, f"not/{name}", source, manifest)
+    result = judge(project, "candidates/expected")
+    assert result.ret == pytest.ExitCode.OK
     outcomes = result.parseoutcomes()
-    assert outcomes.get("xfailed", 0) == (1 if passes else 0)
-    assert outcomes.get("failed", 0) == (0 if passes else 1)
+    assert (outcomes.get("xfailed", 0), outcomes.get("failed", 0)) == (2, 0)
+    result = judge(project, "candidates/not", "-rf")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    outcomes = result.parseoutcomes()
+    assert (outcomes.get("xfailed", 0), outcomes.get("failed", 0)) == (0, 3)
+    for name in NOT_EXPECTED:
+        result.stdout.fnmatch_lines([f"FAILED candidates/not/{name}/kernel.rs::*"])
 
 
 def test_selecting_a_late_gate_runs_all_gates_before_it(project: pytest.Pytester) -> None:
@@ -122,6 +138,7 @@ def test_judging_and_timing_can_be_two_separate_runs(project: pytest.Pytester) -
 
 
 @pytest.mark.slow
+@pytest.mark.together
 def test_xdist_workers_report_to_one_table(project: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     add_candidate(project, "lone")
@@ -149,7 +166,7 @@ def test_broken_folders_do_not_keep_others_from_being_judged(project: pytest.Pyt
     (add_candidate(project, "link") / "kernel.rs").unlink()
     good = project.path / "candidates" / "good" / "kernel.rs"
     (project.path / "candidates" / "link" / "kernel.rs").symlink_to(good)
-    result = judge(project, "candidates", "--verdicts", "v.jsonl")
+    result = judge(project, "candidates", "--verdicts", "v.jsonl", *TRUSTED)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     found = verdicts(project.path / "v.jsonl")
     assert found.pop("good")["verdict"] == "Accepted"
@@ -171,23 +188,27 @@ def test_broken_folders_do_not_keep_others_from_being_judged(project: pytest.Pyt
 @pytest.mark.slow
 def test_min_ratio_fails_when_the_whole_interval_is_below(project: pytest.Pytester) -> None:
     add_candidate(project, "lone")
-    result = judge(project, "candidates", "--min-ratio", "50")
+    result = judge(project, "candidates", "--min-ratio", "50", *TRUSTED)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "is below min_ratio 50" in result.stdout.str()
     (project.path / "candidates" / "lone" / "candidate.toml").write_text("min_ratio = 50\n")
-    assert judge(project, "candidates").ret == pytest.ExitCode.TESTS_FAILED
+    assert judge(project, "candidates", *TRUSTED).ret == pytest.ExitCode.TESTS_FAILED
     (project.path / "candidates" / "lone" / "candidate.toml").write_text("min_ratio = 0.001\n")
-    assert judge(project, "candidates").ret == pytest.ExitCode.OK
+    assert judge(project, "candidates", *TRUSTED).ret == pytest.ExitCode.OK
 
 
 @pytest.mark.slow
 def test_saved_timings_are_compared_on_intervals(project: pytest.Pytester) -> None:
     add_candidate(project, "lone")
-    missing = judge(project, "candidates", "--compare", "base")
+
+    def timed(*arguments: str) -> pytest.RunResult:
+        return judge(project, *TRUSTED, *arguments)
+
+    missing = timed("candidates", "--compare", "base")
     assert missing.ret == pytest.ExitCode.USAGE_ERROR
     assert "--compare base: no such save" in missing.stderr.str() + missing.stdout.str()
-    assert judge(project, "candidates", "--save", "base").ret == pytest.ExitCode.OK
-    same = judge(project, "candidates", "--compare", "latest", "--max-regress", "90")
+    assert timed("candidates", "--save", "base").ret == pytest.ExitCode.OK
+    same = timed("candidates", "--compare", "latest", "--max-regress", "90")
     assert same.ret == pytest.ExitCode.OK
     assert "then," in same.stdout.str()
     saved = project.path / "results" / "local" / "saved" / "base.json"
@@ -195,13 +216,13 @@ def test_saved_timings_are_compared_on_intervals(project: pytest.Pytester) -> No
     for key in ("ratio", "low", "high"):
         content["timings"]["lone"][key] *= 1000
     saved.write_text(json.dumps(content))
-    slower = judge(project, "candidates", "--compare", "base", "--max-regress", "5")
+    slower = timed("candidates", "--compare", "base", "--max-regress", "5")
     assert slower.ret == pytest.ExitCode.TESTS_FAILED
     assert "regressed by more than 5 %" in slower.stdout.str()
     content["timings"]["lone"]["machine"] = "another"
     saved.write_text(json.dumps(content))
-    add_candidate(project, "new", NAIVE + "// another\n")
-    other = judge(project, "candidates", "--compare", "base", "--max-regress", "5")
+    add_candidate(project, "new", ROWS + "// another\n")
+    other = timed("candidates", "--compare", "base", "--max-regress", "5")
     assert other.ret == pytest.ExitCode.TESTS_FAILED
     other.stdout.fnmatch_lines(
         [
@@ -211,9 +232,7 @@ def test_saved_timings_are_compared_on_intervals(project: pytest.Pytester) -> No
             "nothing; to allow that: --uncompared allow",
         ]
     )
-    allowed = judge(
-        project, "candidates/new", "--compare", "base", "--max-regress", "5", "--uncompared", "allow"
-    )
+    allowed = timed("candidates/new", "--compare", "base", "--max-regress", "5", "--uncompared", "allow")
     assert allowed.ret == pytest.ExitCode.OK
     allowed.stdout.fnmatch_lines(["--compare base: 1 of 1 timing(s) could not be compared*decided nothing"])
 
@@ -222,10 +241,10 @@ def test_saved_timings_are_compared_on_intervals(project: pytest.Pytester) -> No
 def test_an_undecided_min_ratio_is_reported(project: pytest.Pytester) -> None:
     """A ratio inside the interval does not fail; with a tiny budget the interval is wide enough to contain it."""
     add_candidate(project, "lone")
-    judge(project, "candidates", "--verdicts", "v.jsonl")
+    judge(project, "candidates", "--verdicts", "v.jsonl", *TRUSTED)
     line = verdicts(project.path / "v.jsonl")["lone"]
     middle = f"{line['ratio_to_blas']:.4f}"
-    again = judge(project, "candidates", "--min-ratio", middle, "--verdicts", "v.jsonl")
+    again = judge(project, "candidates", "--min-ratio", middle, "--verdicts", "v.jsonl", *TRUSTED)
     now = verdicts(project.path / "v.jsonl")["lone"]
     told = "neither confirmed nor failed" in again.stdout.str()
     assert told == (now["ratio_low"] < float(middle) <= now["ratio_high"])
@@ -236,7 +255,7 @@ def test_an_undecided_min_ratio_is_reported(project: pytest.Pytester) -> None:
 def test_a_claim_is_compared_with_todays_measurement(project: pytest.Pytester) -> None:
     claim = "[claim]\nmachine = 'elsewhere'\nratio = 0.5\nratio_low = 0.4\nratio_high = 0.6\n"
     add_candidate(project, "claimed", manifest=claim)
-    result = judge(project, "candidates/claimed")
+    result = judge(project, "candidates/claimed", *TRUSTED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*claimed: claimed 0.500*today*cannot be compared (machine was elsewhere*"])
 
@@ -309,6 +328,7 @@ def test_last_failed_and_first_failure_work_as_users_expect(project: pytest.Pyte
 
 
 @pytest.mark.slow
+@pytest.mark.together
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
