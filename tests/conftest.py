@@ -15,8 +15,15 @@ from harness.caches import default_cache
 from harness.pipeline import SharedTools
 from harness.settings import Settings
 
-# These tests run on shared, noisy machines: a slow draw is not a failure.
-hypothesis.settings.register_profile("shared-machine", hypothesis.settings.default, deadline=None)
+# These tests run on shared, noisy machines: a slow draw is not a failure, and every run draws the same examples.
+hypothesis.settings.register_profile(
+    "shared-machine",
+    hypothesis.settings.default,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("shared-machine")
 
 pytest_plugins = ["pytester"]
@@ -51,6 +58,11 @@ def shared_tools_in(root: Path, say: Announce = lambda line: None, **changes: An
     return SharedTools(replace(plain, **changes), say)
 
 
+# The secret seed where real kernels are judged in-process: the same data in every run, so that no verdict is a matter
+# of chance. `tests/judge/gallery_campaign.py` draws other seeds.
+SEED = 20261130
+
+
 # Slow tests of these folders take timings, except for those that say `together`.
 FRONT_DOOR = ROOT / "tests" / "front_door"
 TIMED = (FRONT_DOOR, ROOT / "tests" / "clock")
@@ -70,8 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen.add((item.path, name))
 
 
-# Plugins of packages that the project needs, but not as plugins. That of Hypothesis imports all of Hypothesis at the end
-# of every session: 1.1 of the 1.8 s of CPU time of a session that ends with a usage error.
+# Plugins of packages that the project needs, but not as plugins. That of Hypothesis imports all of Hypothesis at the
+# end of every session: 1.1 of the 1.8 s of CPU time of a session that ends with a usage error.
 NO_FURTHER_PLUGINS = "-p no:hypothesispytest -p no:anyio -p no:platformdirs"
 
 

@@ -166,11 +166,11 @@ HOSTILE_MANIFESTS = {
 
 @pytest.mark.parametrize("name", HOSTILE_MANIFESTS)
 def test_a_manifest_cannot_take_long_or_nest_deep(name: str) -> None:
-    began = time.monotonic()
+    began_s = time.process_time()
     with pytest.raises(CandidateError) as caught:
         parse_manifest(HOSTILE_MANIFESTS[name], "candidate.toml")
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - began < 2.0
+    assert time.process_time() - began_s < 2.0
 
 
 def test_dots_and_brackets_in_strings_and_comments_do_not_count() -> None:

@@ -80,6 +80,7 @@ def run(machine: Simulation, **changes: object) -> Samples:
 
 
 @pytest.mark.slow
+@pytest.mark.together
 @pytest.mark.parametrize(
     ("luck", "noise", "spikes"),
     [(0.01, 0.01, 0.0), (0.002, 0.02, 0.1), (0.0, 0.02, 0.2), (0.02, 0.01, 0.05)],

@@ -283,7 +283,7 @@ def test_a_helper_process_is_limited_in_memory(tmp_path: Path) -> None:
 def test_descendants_end_with_the_group(tmp_path: Path) -> None:
     script = "(sleep 60 & echo $! > pid; sleep 60) & wait"
     outcome = limited_process.run(
-        ["/bin/sh", "-c", script], tmp_path, {"PATH": "/usr/bin:/bin"}, 0.5, 1 << 16
+        ["/bin/sh", "-c", script], tmp_path, {"PATH": "/usr/bin:/bin"}, 1.5, 1 << 16
     )
     assert outcome.timed_out
     child = int((tmp_path / "pid").read_text())

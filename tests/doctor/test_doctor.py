@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -57,12 +57,18 @@ def finding_of(topic: str, tmp_path: Path) -> Finding:
     return found
 
 
+def cpu_of_children_s() -> float:
+    """CPU seconds of all ended processes that this one started: unlike wall time, hardly longer on a busy machine."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_a_machine_that_has_everything_is_ready_within_seconds(tmp_path: Path) -> None:
     crates.host_binary(print)
-    start = time.monotonic()
+    start_s = cpu_of_children_s()
     run = doctor("--results", str(tmp_path / "results"))
     assert run.returncode == 0, run.stdout + run.stderr
-    assert time.monotonic() - start < 20
+    assert cpu_of_children_s() - start_s < 20
     assert topics_of(run.stdout) == TOPICS
     assert run.stdout.endswith("ready: pytest --generate 4\n")
     assert not (tmp_path / "results").exists(), "the doctor writes nothing"

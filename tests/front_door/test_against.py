@@ -7,12 +7,14 @@ import json
 import pytest
 
 from tests.conftest import NAIVE, ROWS, WRONG, add_candidate
+from tests.front_door.test_gate import SHORT_CONTROL, TRUSTED
 
-QUICK = ("--suite", "96x96x96", "--clock-budget", "1", "--profile", "quick", "-p", "no:cacheprovider")
+# A duel gets six times the budget: 1.5 s, for kernels that differ by a factor of two or more.
+QUICK = ("--suite", "96x96x96", "--clock-budget", "0.25", "--profile", "quick", "-p", "no:cacheprovider")
 
 
 def judge(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return project.runpytest_subprocess(*QUICK, *arguments)
+    return project.runpytest_subprocess(*QUICK, *SHORT_CONTROL, *arguments)
 
 
 @pytest.mark.slow
@@ -26,7 +28,7 @@ def test_the_faster_of_two_candidates_wins_in_either_role(project: pytest.Pytest
     assert line["rival"] == "loops"
     assert 1 < line["rival_low"] <= line["rival_ratio"] <= line["rival_high"]
 
-    result = judge(project, "candidates/loops", "--against", "candidates/rows")
+    result = judge(project, "candidates/loops", "--against", "candidates/rows", *TRUSTED)
     result.stdout.fnmatch_lines(["loops against rows: 0.*, slower (*", "*slower at 96x96x96 (0.*"])
 
 
@@ -36,9 +38,9 @@ def test_a_crate_and_a_library_can_be_rivals(project: pytest.Pytester) -> None:
 
     add_candidate(project, "rows", ROWS)
     blas = str(baseline.find(None).path)
-    result = judge(project, "candidates/rows", "--against", blas)
+    result = judge(project, "candidates/rows", "--against", blas, *TRUSTED)
     result.stdout.fnmatch_lines(["rows against OpenBLAS *: 0.*, slower (*"])
-    result = judge(project, "candidates/rows", "--against", "matrixmultiply")
+    result = judge(project, "candidates/rows", "--against", "matrixmultiply", *TRUSTED)
     result.stdout.fnmatch_lines(["rows against matrixmultiply *: *x [[]*"])
 
 

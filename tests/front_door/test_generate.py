@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.candidate import load
+from tests.front_door.test_gate import SHORT_CONTROL, TRUSTED
 
 # Whole sessions, or timings.
 pytestmark = pytest.mark.slow
@@ -29,6 +30,7 @@ QUICK = (
     "quick",
     "-p",
     "no:cacheprovider",
+    *SHORT_CONTROL,
     "--shortlist",
     "1",
 )
@@ -74,17 +76,24 @@ def hosts_below(session: int) -> list[int]:
     return found
 
 
-def test_a_run_for_safe_rust_leaves_a_safe_kernel(project: pytest.Pytester) -> None:
+def test_a_run_for_safe_rust_leaves_a_safe_kernel_and_runs_no_test_of_the_project(
+    project: pytest.Pytester,
+) -> None:
+    (project.path / "tests").mkdir()
+    (project.path / "tests" / "test_own.py").write_text("def test_own():\n    raise SystemExit('ran')\n")
     result = project.runpytest_subprocess(*QUICK, "--generate", "1", "--tier", "safe")
-    assert result.ret == 0
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=7)
     (folder,) = (project.path / "candidates").glob("gen-*")
     assert load(folder).manifest.tier == "safe"
     assert "unsafe" not in (folder / "kernel.rs").read_text(encoding="utf-8")
 
 
 def test_two_generations_leave_candidates_verdicts_a_table_and_a_memory_to_go_on_from(
-    project: pytest.Pytester,
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With every plugin that is installed, as users have them."""
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     result = project.runpytest_subprocess(*QUICK, "--generate", "2", "--verdicts", "v.jsonl", "--seed", "7")
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=14)
@@ -124,7 +133,7 @@ def test_two_generations_leave_candidates_verdicts_a_table_and_a_memory_to_go_on
 
 @pytest.mark.slow
 def test_a_shortlist_is_timed_in_the_sandbox_and_its_fastest_is_judged(project: pytest.Pytester) -> None:
-    result = project.runpytest_subprocess(*QUICK[:-1], "3", "--generate", "2", "--seed", "7")
+    result = project.runpytest_subprocess(*QUICK[:-1], "3", "--generate", "2", "--seed", "7", *TRUSTED)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     told = r"proposer: generation {}, proposal 1: 3 schedules timed briefly in *s: *, *, *"
     result.stdout.fnmatch_lines([told.format(1), told.format(2)])
@@ -140,7 +149,8 @@ def test_the_same_seed_from_an_empty_memory_writes_the_same_first_kernel(project
     sources = []
     for memory in ("one", "two"):
         before = set((project.path / "candidates").glob("gen-*"))
-        result = project.runpytest_subprocess(*QUICK, "--generate", "1", "--seed", "3", "--memory", memory)
+        arguments = ("--generate", "1", "--seed", "3", "--memory", memory)
+        result = project.runpytest_subprocess(*QUICK, *TRUSTED, *arguments)
         assert result.ret == pytest.ExitCode.OK
         new = set((project.path / "candidates").glob("gen-*")) - before
         sources.append(load(new.pop()).source)
@@ -179,7 +189,7 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
     assert "not finished" in page.read_text()
     done = sorted((project.path / "candidates").glob("gen-*"))
     assert 1 <= len(done) <= 3
-    resumed = project.runpytest_subprocess(*QUICK, "--generate", "3", "--resume")
+    resumed = project.runpytest_subprocess(*QUICK, *TRUSTED, "--generate", "3", "--resume")
     assert resumed.ret == pytest.ExitCode.OK
     assert "continuing run" in resumed.stdout.str()
     folders = sorted((project.path / "candidates").glob("gen-*"))
@@ -213,7 +223,7 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_works(project: pytest.P
     wait_for(lambda: not hosts_below(process.pid), "end of all workers", 10)
     for folder in (project.path / "candidates").glob("gen-*"):
         assert load(folder).source
-    after = project.runpytest_subprocess(*QUICK, "--generate", "1")
+    after = project.runpytest_subprocess(*QUICK, *TRUSTED, "--generate", "1")
     assert after.ret == pytest.ExitCode.OK
 
 
@@ -231,6 +241,7 @@ def test_a_second_run_at_the_same_time_is_refused(project: pytest.Pytester) -> N
     assert "Traceback" not in text
 
 
+@pytest.mark.together
 def test_an_unwritable_results_folder_is_one_clear_line(project: pytest.Pytester) -> None:
     (project.path / "results").write_text("a file where a folder should be")
     result = project.runpytest_subprocess(*QUICK, "--generate", "1")
@@ -239,11 +250,3 @@ def test_an_unwritable_results_folder_is_one_clear_line(project: pytest.Pytester
     assert "results" in text
     assert "Traceback" not in text
     assert not list((project.path / "candidates").glob("gen-*"))
-
-
-def test_generate_does_not_run_the_projects_own_tests(project: pytest.Pytester) -> None:
-    (project.path / "tests").mkdir()
-    (project.path / "tests" / "test_own.py").write_text("def test_own():\n    raise SystemExit('ran')\n")
-    result = project.runpytest_subprocess(*QUICK, "--generate", "1")
-    assert result.ret == pytest.ExitCode.OK
-    result.assert_outcomes(passed=7)

@@ -217,6 +217,7 @@ def test_ctrl_c_ends_the_live_view_too(project: pytest.Pytester) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.together
 def test_a_port_that_is_taken_is_one_line(project: pytest.Pytester) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -12,6 +12,7 @@ import pytest
 
 from harness.candidate import load
 from tests.conftest import ROOT
+from tests.front_door.test_gate import TRUSTED
 from tests.front_door.test_generate import QUICK
 
 # Whole sessions, or timings.
@@ -46,7 +47,7 @@ def test_a_local_model_evolves_in_process_and_its_transcript_replays_without_it(
     project: pytest.Pytester, tiny: Path, tmp_path: Path
 ) -> None:
     model = Path(shutil.copy(tiny, tmp_path / "mine.gguf"))
-    result = generate(project, "2", "--model", str(model), "--seed", "4")
+    result = generate(project, "2", "--model", str(model), "--seed", "4", *TRUSTED)
     assert result.ret == pytest.ExitCode.OK
     (run,) = runs(project)
     asked = [json.loads(line) for line in (run / "transcript.jsonl").read_text().splitlines()]
@@ -54,7 +55,7 @@ def test_a_local_model_evolves_in_process_and_its_transcript_replays_without_it(
     first = sources(project, run)
     assert len(first) >= 2
     model.unlink()
-    arguments = ("--model", str(model), "--seed", "4", "--memory", "another")
+    arguments = ("--model", str(model), "--seed", "4", "--memory", "another", *TRUSTED)
     replayed = generate(project, "2", "--replay", str(run / "transcript.jsonl"), *arguments)
     assert replayed.ret == pytest.ExitCode.OK
     (second,) = [other for other in runs(project) if other != run]
@@ -81,7 +82,7 @@ def test_a_server_that_sends_no_answer_is_replaced_by_the_tuner(project: pytest.
     from tests.minds.odd_server import HTML, LOADING, NO_CHOICES, odd_server, streaming
 
     with odd_server([LOADING, HTML, NO_CHOICES, streaming("{ \ud83d"), NO_CHOICES]) as server:
-        result = generate(project, "1", "--model", server.url)
+        result = generate(project, "1", "--model", server.url, *TRUSTED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*Loading model*; asked again in 1 s", "*it sent no chat completion*"])
     result.stdout.fnmatch_lines(["*builtin proposes*"])
@@ -90,6 +91,7 @@ def test_a_server_that_sends_no_answer_is_replaced_by_the_tuner(project: pytest.
     assert server.asked[-1]["response_format"]["type"] == "json_schema"
 
 
+@pytest.mark.together
 @pytest.mark.parametrize(
     ("model", "words"),
     [
@@ -111,6 +113,7 @@ def test_a_model_that_cannot_be_loaded_is_reported_in_one_line(
     assert "INTERNALERROR" not in text
 
 
+@pytest.mark.together
 def test_a_model_outside_the_project_gets_no_results_folder_beside_it(
     project: pytest.Pytester, tmp_path: Path
 ) -> None:

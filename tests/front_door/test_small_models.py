@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.packaged import folder_of
+from tests.front_door.test_gate import TRUSTED
 from tests.front_door.test_minds import generate, runs, sources
 
 # Whole sessions.
@@ -30,7 +31,7 @@ def lines_of(run: Path, what: str) -> list[dict[str, Any]]:
 
 
 @needs_smollm2
-@pytest.mark.parametrize(("options", "lettered"), [((), True), (("--protocol", "line"), False)])
+@pytest.mark.parametrize(("options", "lettered"), [((), True), (("--protocol", "line", *TRUSTED), False)])
 def test_smollm2_proposes_kernels_that_are_judged_and_replayed_without_it(
     project: pytest.Pytester, options: tuple[str, ...], lettered: bool
 ) -> None:
@@ -46,9 +47,8 @@ def test_smollm2_proposes_kernels_that_are_judged_and_replayed_without_it(
     assert ["SmolLM2" in event["model"] for event in proposed] == [True, True]
     first = sources(project, run)
     assert len(set(first)) == 2
-    replayed = generate(
-        project, "2", "--replay", str(run / "transcript.jsonl"), "--seed", "4", "--memory", "another"
-    )
+    replay = ("--replay", str(run / "transcript.jsonl"), "--seed", "4", "--memory", "another")
+    replayed = generate(project, "2", *replay, *TRUSTED)
     assert replayed.ret == pytest.ExitCode.OK
     replayed.stdout.no_fnmatch_line("*loaded*")
     (second,) = [other for other in runs(project) if other != run]
@@ -56,7 +56,7 @@ def test_smollm2_proposes_kernels_that_are_judged_and_replayed_without_it(
 
 
 def test_histograms_propose_kernels_that_are_judged(project: pytest.Pytester) -> None:
-    result = generate(project, "2", "--model", "histograms", "--seed", "4")
+    result = generate(project, "2", "--model", "histograms", "--seed", "4", *TRUSTED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*histograms proposes*", "*histograms proposes*"])
     (run,) = runs(project)
@@ -64,6 +64,7 @@ def test_histograms_propose_kernels_that_are_judged(project: pytest.Pytester) ->
     assert {line["event"]["model"] for line in lines_of(run, "outcome")} == {"histograms"}
 
 
+@pytest.mark.together
 @pytest.mark.parametrize(
     ("arguments", "module", "command"),
     [
@@ -84,6 +85,7 @@ def test_a_missing_package_is_one_line_with_the_command(
     assert command in told[0]
 
 
+@pytest.mark.together
 def test_an_unknown_protocol_is_refused_with_the_known_ones(project: pytest.Pytester) -> None:
     result = generate(project, "1", "--protocol", "morse")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -93,6 +95,6 @@ def test_an_unknown_protocol_is_refused_with_the_known_ones(project: pytest.Pyte
 @needs_minilm
 def test_minilm_embeds_without_a_network(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    result = generate(project, "1", "--model", "histograms", "--embedder", "minilm", "--shortlist", "1")
+    result = generate(project, "1", "--model", "histograms", "--embedder", "minilm", *TRUSTED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*embeddings: minilm through sentence-transformers, 384 dimensions*"])

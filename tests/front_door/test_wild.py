@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from harness.caches import default_cache
-from tests.conftest import NAIVE, add_candidate
+from tests.conftest import ROWS, add_candidate
+from tests.front_door.test_gate import SHORT_CONTROL, TRUSTED
 
 QUICK = ("--suite", "48x48x48", "--clock-budget", "1", "--profile", "quick", "-p", "no:cacheprovider")
-COMMENTED = "// Größe × 2\n" + NAIVE
+COMMENTED = "// Größe × 2\n" + ROWS
 
 
 def judge(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return project.runpytest_subprocess(*QUICK, *arguments)
+    return project.runpytest_subprocess(*QUICK, *SHORT_CONTROL, *arguments)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -72,7 +73,7 @@ def test_a_kernel_is_read_as_utf_8_under_latin_1(project: pytest.Pytester, latin
 
 def in_shell(project: pytest.Pytester, before: str, *arguments: str) -> pytest.RunResult:
     """A session started by a shell that runs `before` first, in mount points of its own."""
-    command = shlex.join([sys.executable, "-m", "pytest", *QUICK, *arguments])
+    command = shlex.join([sys.executable, "-m", "pytest", *QUICK, *SHORT_CONTROL, *arguments])
     return project.run("unshare", "--mount", "sh", "-c", f"{before}; exec {command}")
 
 
@@ -162,7 +163,8 @@ BOUND = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-chown,-fo
 
 @root
 @pytest.mark.parametrize(
-    ("mode", "linked"), [(0o755, True), pytest.param(0o700, False, marks=pytest.mark.slow)]
+    ("mode", "linked"),
+    [(0o755, True), pytest.param(0o700, False, marks=(pytest.mark.slow, pytest.mark.together))],
 )
 def test_the_cache_of_another_user_gives_what_may_be_read(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: int, linked: bool
@@ -215,7 +217,7 @@ def test_a_read_only_checkout_is_judged_and_records_go_elsewhere(
         ["not recorded: *Read-only file system*; the verdicts stand; --results FOLDER*"]
     )
     elsewhere = tmp_path / "elsewhere"
-    result = in_shell(project, read_only(project.path), "candidates", "--results", str(elsewhere))
+    result = in_shell(project, read_only(project.path), "candidates", "--results", str(elsewhere), *TRUSTED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.no_fnmatch_line("not recorded*")
     (recorded,) = (elsewhere / "records").glob("*.jsonl")

@@ -34,8 +34,26 @@ fn naive(n: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
     }
     c
 }
+/// The largest block that is multiplied as usual; of known size, so that the compiler unrolls and vectorises it.
+const LEAF: usize = 16;
+fn leaf(a: &[f32], b: &[f32]) -> Vec<f32> {
+    let mut c = Vec::with_capacity(LEAF * LEAF);
+    for x in a.chunks_exact(LEAF) {
+        let mut row = [0.0; LEAF];
+        for (&x, y) in x.iter().zip(b.chunks_exact(LEAF)) {
+            for j in 0..LEAF {
+                row[j] += x * y[j];
+            }
+        }
+        c.extend_from_slice(&row);
+    }
+    c
+}
 fn strassen(n: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
-    if n <= 16 {
+    if n == LEAF {
+        return leaf(a, b);
+    }
+    if n < LEAF {
         return naive(n, a, b);
     }
     let h = n / 2;

@@ -15,7 +15,7 @@ from harness.candidate import Candidate, Manifest
 from harness.pipeline import GatePassed, Inspection, SharedTools
 from harness.settings import Profile
 from harness.verdict import Gate, describe, name
-from tests.conftest import shared_tools_in
+from tests.conftest import SEED, shared_tools_in
 
 GALLERY = Path(__file__).parent
 KERNELS = sorted(GALLERY.glob("*.rs"))
@@ -48,6 +48,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
         suite="64x64x64,256x256x256",
         profile=Profile.QUICK,
         clock_budget_s=1.0,
+        seed=SEED,
     )
 
 

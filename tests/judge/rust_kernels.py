@@ -55,6 +55,25 @@ BLOCKED = (
 """
 )
 
+WIDE_ACCUMULATOR = (
+    HEAD
+    + """    let mut sums = vec![0.0f64; n];
+    for i in 0..m {
+        sums.fill(0.0);
+        for p in 0..k {
+            let x = a[i * k + p] as f64;
+            for j in 0..n {
+                sums[j] += x * b[p * n + j] as f64;
+            }
+        }
+        for j in 0..n {
+            c[i * n + j] = sums[j] as f32;
+        }
+    }
+}
+"""
+)
+
 # FMA in whole vectors, mul and add in the tail: rounding differs between columns, as in many real kernels.
 FUSED_WITH_PLAIN_TAIL = (
     HEAD
@@ -279,11 +298,10 @@ HONEST = {
     "partial sums": PARTIAL_SUMS,
     "padded": PADDED,
     "intrinsics": INTRINSICS,
-    "wide accumulator": TEXTBOOK.replace("0.0f32", "0.0f64")
-    .replace("a[i * k + p] * b[p * n + j]", "a[i * k + p] as f64 * b[p * n + j] as f64")
-    .replace("= sum;", "= sum as f32;"),
-    "backwards": TEXTBOOK.replace("for p in 0..k", "for p in (0..k).rev()"),
-    "iterator sum": TEXTBOOK.replace("let mut sum = 0.0f32;", "let mut sum = -0.0f32;"),
+    "wide accumulator": WIDE_ACCUMULATOR,
+    # The textbook's sums, in reverse order and from -0.0, row by row: a third of the textbook's CPU time.
+    "backwards": ROWS.replace("for p in 0..k", "for p in (0..k).rev()"),
+    "iterator sum": ROWS.replace("c.fill(0.0);", "c.fill(-0.0);"),
 }
 HONEST_THREADED = {"rayon": RAYON, "split k in fixed order": SPLIT_K_IN_FIXED_ORDER}
 FAST = {

@@ -20,6 +20,7 @@ from harness.judge.worker.calls import Abi, Program
 from harness.settings import Profile, Settings
 from harness.shapes import Shape
 from harness.verdict import Gate, Rejection, Wrong, describe
+from tests.conftest import SEED
 from tests.judge.rust_kernels import FAST, HONEST, HONEST_THREADED, MUTANTS
 
 # Whole sessions, or timings.
@@ -41,7 +42,9 @@ def examination(
     return prepare_examination(
         Program(library.path, library.symbol, Abi.KERNEL),
         host=tools().host,
-        settings=Settings(root=tmp_path, cache=tmp_path, results=tmp_path, memory="", profile=profile),
+        settings=Settings(
+            root=tmp_path, cache=tmp_path, results=tmp_path, memory="", profile=profile, seed=SEED
+        ),
         machine=machine.read(),
         threads="all" if threads == "all" else 1,
         timed_shapes=TIMED,
