@@ -181,13 +181,13 @@ def test_the_page_answers_while_the_run_goes_on_and_nothing_runs_afterwards(proj
         assert process.wait(timeout=120) == pytest.ExitCode.OK, output()
     finally:
         process.kill()
-    stream.join(10)
+    stream.join(60)
     assert "event: end" in last[0]
     assert "ended: finished" in last[0]
     with pytest.raises((urllib.error.URLError, ConnectionError)):
         fetch(address[1])
-    wait_for(lambda: not hosts_below(process.pid), "end of all processes", 10)
-    wait_for(lambda: "page: results/local/report.html" in output(), "file of the page", 10)
+    wait_for(lambda: not hosts_below(process.pid), "end of all processes", 60)
+    wait_for(lambda: "page: results/local/report.html" in output(), "file of the page", 60)
     shown = SHOWN.findall(output())
     assert any("generation 1 of 1; preparing" in one for one in shown) or any(
         "gate" in one for one in shown
@@ -213,7 +213,7 @@ def test_ctrl_c_ends_the_live_view_too(project: pytest.Pytester) -> None:
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     assert "Traceback" not in output
     assert "\x1b" not in output, "a status line without a terminal"
-    wait_for(lambda: not hosts_below(process.pid), "end of all processes", 10)
+    wait_for(lambda: not hosts_below(process.pid), "end of all processes", 60)
 
 
 @pytest.mark.slow
