@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from harness.candidate import load
-from tests.front_door.test_gate import SHORT_CONTROL, TRUSTED
+from tests.front_door.test_gate import SHORT_CONTROL, TRUSTED, UNJUDGED
 
 # Whole sessions, or timings.
 pytestmark = pytest.mark.slow
@@ -24,8 +24,9 @@ pytestmark = pytest.mark.slow
 QUICK = (
     "--suite",
     "64x64x64",
+    # A duel of the two best kernels gets six times the budget.
     "--clock-budget",
-    "2",
+    "0.5",
     "--profile",
     "quick",
     "-p",
@@ -145,12 +146,13 @@ def test_a_shortlist_is_timed_in_the_sandbox_and_its_fastest_is_judged(project: 
     assert len(list((project.path / "candidates").glob("gen-*"))) == 2
 
 
+@pytest.mark.together
 def test_the_same_seed_from_an_empty_memory_writes_the_same_first_kernel(project: pytest.Pytester) -> None:
     sources = []
     for memory in ("one", "two"):
         before = set((project.path / "candidates").glob("gen-*"))
         arguments = ("--generate", "1", "--seed", "3", "--memory", memory)
-        result = project.runpytest_subprocess(*QUICK, *TRUSTED, *arguments)
+        result = project.runpytest_subprocess(*QUICK, *UNJUDGED, *arguments)
         assert result.ret == pytest.ExitCode.OK
         new = set((project.path / "candidates").glob("gen-*")) - before
         sources.append(load(new.pop()).source)
@@ -189,7 +191,7 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
     assert "not finished" in page.read_text()
     done = sorted((project.path / "candidates").glob("gen-*"))
     assert 1 <= len(done) <= 3
-    resumed = project.runpytest_subprocess(*QUICK, *TRUSTED, "--generate", "3", "--resume")
+    resumed = project.runpytest_subprocess(*QUICK, *UNJUDGED, "--generate", "3", "--resume")
     assert resumed.ret == pytest.ExitCode.OK
     assert "continuing run" in resumed.stdout.str()
     folders = sorted((project.path / "candidates").glob("gen-*"))
@@ -223,7 +225,7 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_works(project: pytest.P
     wait_for(lambda: not hosts_below(process.pid), "end of all workers", 60)
     for folder in (project.path / "candidates").glob("gen-*"):
         assert load(folder).source
-    after = project.runpytest_subprocess(*QUICK, *TRUSTED, "--generate", "1")
+    after = project.runpytest_subprocess(*QUICK, *UNJUDGED, "--generate", "1")
     assert after.ret == pytest.ExitCode.OK
 
 

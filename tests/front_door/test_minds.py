@@ -12,7 +12,7 @@ import pytest
 
 from harness.candidate import load
 from tests.conftest import ROOT
-from tests.front_door.test_gate import TRUSTED
+from tests.front_door.test_gate import UNJUDGED
 from tests.front_door.test_generate import QUICK
 
 # Whole sessions, or timings.
@@ -43,11 +43,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_gguf.write(tmp_path_factory.mktemp("models") / "elsewhere.gguf")
 
 
+@pytest.mark.together
 def test_a_local_model_evolves_in_process_and_its_transcript_replays_without_it(
     project: pytest.Pytester, tiny: Path, tmp_path: Path
 ) -> None:
     model = Path(shutil.copy(tiny, tmp_path / "mine.gguf"))
-    result = generate(project, "2", "--model", str(model), "--seed", "4", *TRUSTED)
+    result = generate(project, "2", "--model", str(model), "--seed", "4", *UNJUDGED)
     assert result.ret == pytest.ExitCode.OK
     (run,) = runs(project)
     asked = [json.loads(line) for line in (run / "transcript.jsonl").read_text().splitlines()]
@@ -55,7 +56,7 @@ def test_a_local_model_evolves_in_process_and_its_transcript_replays_without_it(
     first = sources(project, run)
     assert len(first) >= 2
     model.unlink()
-    arguments = ("--model", str(model), "--seed", "4", "--memory", "another", *TRUSTED)
+    arguments = ("--model", str(model), "--seed", "4", "--memory", "another", *UNJUDGED)
     replayed = generate(project, "2", "--replay", str(run / "transcript.jsonl"), *arguments)
     assert replayed.ret == pytest.ExitCode.OK
     (second,) = [other for other in runs(project) if other != run]
@@ -77,12 +78,13 @@ def test_a_local_server_evolves(project: pytest.Pytester, tiny: Path) -> None:
     assert (run / "transcript.jsonl").read_text().strip()
 
 
+@pytest.mark.together
 def test_a_server_that_sends_no_answer_is_replaced_by_the_tuner(project: pytest.Pytester) -> None:
     pytest.importorskip("autogen_ext")
     from tests.minds.odd_server import HTML, LOADING, NO_CHOICES, odd_server, streaming
 
     with odd_server([LOADING, HTML, NO_CHOICES, streaming("{ \ud83d"), NO_CHOICES]) as server:
-        result = generate(project, "1", "--model", server.url, *TRUSTED)
+        result = generate(project, "1", "--model", server.url, *UNJUDGED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*Loading model*; asked again in 1 s", "*it sent no chat completion*"])
     result.stdout.fnmatch_lines(["*builtin proposes*"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.packaged import folder_of
-from tests.front_door.test_gate import TRUSTED
+from tests.front_door.test_gate import UNJUDGED
 from tests.front_door.test_minds import generate, runs, sources
 
 # Whole sessions.
@@ -31,7 +31,10 @@ def lines_of(run: Path, what: str) -> list[dict[str, Any]]:
 
 
 @needs_smollm2
-@pytest.mark.parametrize(("options", "lettered"), [((), True), (("--protocol", "line", *TRUSTED), False)])
+@pytest.mark.parametrize(
+    ("options", "lettered"),
+    [((), True), pytest.param(("--protocol", "line", *UNJUDGED), False, marks=pytest.mark.together)],
+)
 def test_smollm2_proposes_kernels_that_are_judged_and_replayed_without_it(
     project: pytest.Pytester, options: tuple[str, ...], lettered: bool
 ) -> None:
@@ -48,15 +51,16 @@ def test_smollm2_proposes_kernels_that_are_judged_and_replayed_without_it(
     first = sources(project, run)
     assert len(set(first)) == 2
     replay = ("--replay", str(run / "transcript.jsonl"), "--seed", "4", "--memory", "another")
-    replayed = generate(project, "2", *replay, *TRUSTED)
+    replayed = generate(project, "2", *replay, *UNJUDGED)
     assert replayed.ret == pytest.ExitCode.OK
     replayed.stdout.no_fnmatch_line("*loaded*")
     (second,) = [other for other in runs(project) if other != run]
     assert sources(project, second) == first
 
 
+@pytest.mark.together
 def test_histograms_propose_kernels_that_are_judged(project: pytest.Pytester) -> None:
-    result = generate(project, "2", "--model", "histograms", "--seed", "4", *TRUSTED)
+    result = generate(project, "2", "--model", "histograms", "--seed", "4", *UNJUDGED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*histograms proposes*", "*histograms proposes*"])
     (run,) = runs(project)
@@ -93,8 +97,9 @@ def test_an_unknown_protocol_is_refused_with_the_known_ones(project: pytest.Pyte
 
 
 @needs_minilm
+@pytest.mark.together
 def test_minilm_embeds_without_a_network(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    result = generate(project, "1", "--model", "histograms", "--embedder", "minilm", *TRUSTED)
+    result = generate(project, "1", "--model", "histograms", "--embedder", "minilm", *UNJUDGED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*embeddings: minilm through sentence-transformers, 384 dimensions*"])

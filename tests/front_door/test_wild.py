@@ -15,14 +15,14 @@ import pytest
 
 from harness.caches import default_cache
 from tests.conftest import ROWS, add_candidate
-from tests.front_door.test_gate import SHORT_CONTROL, TRUSTED
+from tests.front_door.test_gate import SETTLED, TRUSTED
 
 QUICK = ("--suite", "48x48x48", "--clock-budget", "1", "--profile", "quick", "-p", "no:cacheprovider")
 COMMENTED = "// Größe × 2\n" + ROWS
 
 
 def judge(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return project.runpytest_subprocess(*QUICK, *SHORT_CONTROL, *arguments)
+    return project.runpytest_subprocess(*QUICK, *SETTLED, *arguments)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -38,6 +38,7 @@ def ascii_locale(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.together
 def test_everything_is_utf_8_whatever_the_locale_says(project: pytest.Pytester, ascii_locale: None) -> None:
     add_candidate(project, "größe", COMMENTED)
     result = judge(project, "candidates", "--verdicts", "v.jsonl", "--generate", "1", "--shortlist", "1")
@@ -62,6 +63,7 @@ def latin_1_locale(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.together
 def test_a_kernel_is_read_as_utf_8_under_latin_1(project: pytest.Pytester, latin_1_locale: None) -> None:
     add_candidate(project, "size", COMMENTED)
     encoding = project.run(sys.executable, "-c", "import locale; print(locale.getpreferredencoding())")
@@ -73,7 +75,7 @@ def test_a_kernel_is_read_as_utf_8_under_latin_1(project: pytest.Pytester, latin
 
 def in_shell(project: pytest.Pytester, before: str, *arguments: str) -> pytest.RunResult:
     """A session started by a shell that runs `before` first, in mount points of its own."""
-    command = shlex.join([sys.executable, "-m", "pytest", *QUICK, *SHORT_CONTROL, *arguments])
+    command = shlex.join([sys.executable, "-m", "pytest", *QUICK, *SETTLED, *arguments])
     return project.run("unshare", "--mount", "sh", "-c", f"{before}; exec {command}")
 
 
@@ -214,6 +216,7 @@ def test_a_cache_from_which_nothing_can_be_run_is_one_line(
 
 @root
 @pytest.mark.slow
+@pytest.mark.together
 def test_a_read_only_checkout_is_judged_and_records_go_elsewhere(
     project: pytest.Pytester, tmp_path: Path
 ) -> None:
