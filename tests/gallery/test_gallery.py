@@ -74,8 +74,12 @@ MANY_LARGE_CALLS = {
     "one_more_thread_at_every_large_call",
     "wrong_from_the_tenth_large_call_on",
 }
-# Whether two cores compute at once shows only while nothing else uses them.
-ON_TWO_CORES = {"starts_threads_where_two_cores_are_in_sight"}
+# Two cores that compute at once, or calls that take longer than others, show only while nothing else uses the cores.
+WITHOUT_LOAD = {
+    "leaves_a_spinning_thread",
+    "slow_on_untimed_data",
+    "starts_threads_where_two_cores_are_in_sight",
+}
 EARLY = {Gate.POLICY, Gate.COMPILE, Gate.AUDIT, Gate.SHAPES}
 
 
@@ -84,7 +88,7 @@ def marks(path: Path) -> list[pytest.MarkDecorator]:
     _, expected = read(path)
     late = not {Gate(gate) for gate in expected.gates} <= EARLY
     return [pytest.mark.slow] * late + [pytest.mark.alone] * (
-        "clock" in expected.gates or path.stem in ON_TWO_CORES
+        "clock" in expected.gates or path.stem in WITHOUT_LOAD
     )
 
 
