@@ -51,7 +51,10 @@ _IO_FUNCTION = re.compile(
 # Reasons by the mnemonics of inspector/src/x86.rs and aarch64.rs; all others there are 16-bit and tile
 # arithmetic.
 _PURPOSES = (
-    (re.compile(r"rdtscp?\b|rdpmc\b|rdpru\b|umonitor\b|umwait\b|tpause\b|mrs cntvct"), "it reads a clock"),
+    (
+        re.compile(r"rdtscp?\b|rdpmc\b|rdpru\b|umonitor\b|umwait\b|tpause\b|monitorx\b|mwaitx\b|mrs cntvct"),
+        "it reads a clock",
+    ),
     (re.compile(r"rdrand\b|rdseed\b|rdpid\b|mrs rndr"), "its result is random"),
     (
         re.compile(r"v?ldmxcsr\b|fldcw\b|fldenv\b|frstor\b|f?xrstors?(64)?\b|msr fpcr"),

@@ -107,6 +107,53 @@ DISTRIBUTIONS = (
 SCALES = ((0.0, 0.0), (3.0, 4.0), (-6.0, -1.0), (0.1, 2.0))
 
 
+def practical_reals(rng: Generator, shape: Shape, seed: int) -> tuple[F32, F32, str]:
+    """A and B, each of one of PRACTICAL or uniform, each at a scale of its own; and a description.
+
+    Consecutive seeds cover all pairs of kinds. Whole numbers are not scaled, and every second time nothing is.
+    """
+    kinds = seed % len(PRACTICAL), seed // len(PRACTICAL) % (len(PRACTICAL) + 1)
+    sides = []
+    for kind, (rows, cols) in zip(kinds, ((shape.m, shape.k), (shape.n, shape.k)), strict=True):
+        scale = 1.0 if kind == WHOLE or rng.integers(2) else 10.0 ** rng.uniform(-4, 4)
+        sides.append((scale * _practical(rng, kind, rows, cols)).astype(np.float32))
+    names = [(*PRACTICAL, "uniform")[kind] for kind in kinds]
+    return sides[0], np.ascontiguousarray(sides[1].T), f"A {names[0]}, B {names[1]}"
+
+
+def _practical(rng: Generator, kind: int, rows: int, cols: int) -> NDArray[np.float64]:
+    """Reals in f64, rows of A or columns of B; `kind` indexes PRACTICAL, beyond it they are uniform."""
+    size = (rows, cols)
+    drawn = rng.uniform(-1, 1, size)
+    match kind:
+        case 0:
+            return np.asarray(1.5 + drawn / 2)
+        case 1:
+            return np.asarray(rng.choice((-8, 8)) + drawn)
+        case 2:
+            return np.asarray(np.where(rng.random(size) < rng.uniform(0.5, 0.95), 0, drawn))
+        case 3:
+            return rng.integers(-99, 99, size, endpoint=True).astype(np.float64)
+        case 4:
+            return np.sort(drawn, axis=1)
+        case 5:
+            return rng.choice(rng.uniform(-1, 1, 5), size)
+        case _:
+            return drawn
+
+
+PRACTICAL = (
+    "positive and of one magnitude",
+    "far from zero",
+    "mostly zero",
+    "whole",
+    "ascending",
+    "of few distinct values",
+)
+# Number of the whole numbers among them.
+WHOLE = 3
+
+
 def powers_of_two(rng: Generator, count: int, reach: int) -> F32:
     """`count` powers of two with exponents in −reach … reach."""
     return np.ldexp(np.float32(1), rng.integers(-reach, reach, count, endpoint=True)).astype(np.float32)

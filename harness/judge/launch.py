@@ -16,11 +16,15 @@ from harness.shapes import Shape
 
 # Oracles that run side by side, each on a core of its own.
 MOST_RUNNERS = 4
+# Threads that a kernel of class all is told to use on any machine.
+MANY = 9
 
 
 def pool_sizes(threads: ThreadClass, cores: int) -> list[int]:
-    """The numbers of threads, ascending, that a worker may be told to use other than its number of cores."""
-    return [1] if threads == 1 else sorted({1, 2, 3, cores + 1} - {cores})
+    """The numbers of threads, ascending, that a worker may be told to use other than its number of cores: few, one more
+    than there are cores, and more than a small product has rows.
+    """
+    return [1] if threads == 1 else sorted({1, 2, 3, cores + 1, MANY} - {cores})
 
 
 def prepare_examination(

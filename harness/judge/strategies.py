@@ -25,6 +25,8 @@ WHOLE_FLOPS = 2 * 600**3
 SQUARE_FLOPS = 2 * 256**3
 # Padded to a square with a power of two as edge, an elongated shape has at least this many times as many products.
 MOSTLY_PADDING = 64
+# An extent that does not fit 16 bits, in which kernels may keep indices.
+BEYOND_16_BITS = (1 << 16) + 37
 PRIMES = (7, 13, 31, 61, 97, 127)
 
 
@@ -134,6 +136,7 @@ def edges(examination: Examination) -> Iterator[Shape]:
     yield from itertools.starmap(Shape, ((1, 1, 129), (129, 1, 1), (1, 257, 1), (1, 100, 200), (200, 100, 1)))
     yield from itertools.starmap(Shape, ((3, 509, 5), (2, 511, 2), (257, 5, 6), (6, 5, 507), (300, 1, 300)))
     yield Shape(33, 256, 7)
+    yield from vectors(examination)
     if examination.profile is Profile.QUICK:
         return
     for m, k, n in zip(PRIMES, PRIMES[1:] + PRIMES[:1], PRIMES[2:] + PRIMES[:2], strict=True):
@@ -143,6 +146,14 @@ def edges(examination: Examination) -> Iterator[Shape]:
         yield from itertools.starmap(
             Shape, ((255, 257, 259), (385, 130, 258), (100, 769, 98), (1025, 20, 96))
         )
+
+
+def vectors(examination: Examination) -> Iterator[Shape]:
+    """Secret products with a row or a column and a deep k, and an outer product: large, and cheap all the same."""
+    draw = random.Random(examination.seed)
+    yield Shape(1, draw.randint(310, 600), draw.randint(160, 500))
+    yield Shape(draw.randint(160, 500), draw.randint(310, 600), 1)
+    yield Shape(draw.randint(160, 500), 1, draw.randint(160, 500))
 
 
 def elongated(examination: Examination) -> Iterator[Shape]:
@@ -158,10 +169,12 @@ def elongated(examination: Examination) -> Iterator[Shape]:
     if examination.profile is not Profile.QUICK:
         yield from thick_elongated(examination)
         # Two long extents: a matrix of more than 2^21 elements as A, B or C.
+        thinnest = draw.randrange(3)
         for least in range(3):
             extents = [draw.randint(1450, 1900) for _ in range(3)]
-            extents[least] = draw.randint(1, 4)
+            extents[least] = draw.randint(1, 4) if least == thinnest else draw.randint(9, 40)
             yield Shape(*extents)
+    yield from (Shape(2, BEYOND_16_BITS, 3), Shape(3, 2, BEYOND_16_BITS), Shape(BEYOND_16_BITS, 3, 2))
 
 
 def timed(examination: Examination) -> Iterator[Shape]:
@@ -290,7 +303,8 @@ def thick_elongated(examination: Examination) -> Iterator[Shape]:
 
 
 def special(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
-    """Shapes for special values: small ones, each six times, because the seed selects the kind of value.
+    """Shapes for special values: small ones, each six times, because the seed selects the kind of value. Among them a
+    product with a row, one with a column and an outer product, for which kernels often have paths of their own.
 
     Then, for each of `kinds` kinds, a secret ragged shape, one with a deep k, and a timed one of up to 256³: a kernel
     may treat such values differently from some size on. No extent is 0. Deep means up to 512: beyond that, a fast
@@ -299,6 +313,7 @@ def special(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
 
     def plan(examination: Examination) -> Iterator[Shape]:
         shapes = [Shape(1, 1, 1), Shape(3, 2, 5), Shape(17, 33, 19)]
+        shapes += [Shape(1, 37, 43), Shape(43, 37, 1), Shape(37, 1, 43)]
         if examination.profile is not Profile.QUICK:
             shapes += [Shape(40, 24, 65), Shape(70, 66, 34)]
         for shape in shapes:

@@ -128,3 +128,12 @@ HARMLESS["asm jump to a block of Rust"] = (
     'core::arch::asm!("test {n}, {n}", "jz {done}", n = in(reg) n, done = label { return 1 }); '
     'core::arch::asm!("test {0}, {0}", "jz {1}", in(reg) n, label { return 2 }); 0 }'
 )
+HARMLESS["sleep as a method, and a hasher of its own"] = """
+struct Gate { open: std::sync::Mutex<bool>, bell: std::sync::Condvar }
+impl Gate { #[allow(dead_code)] fn sleep(&self) { let mut o = self.open.lock().unwrap(); while !*o { o = self.bell.wait(o).unwrap(); } } }
+#[derive(Clone, Default)] struct Plain;
+impl std::hash::Hasher for Plain { fn finish(&self) -> u64 { 0 } fn write(&mut self, _: &[u8]) {} }
+impl std::hash::BuildHasher for Plain { type Hasher = Self; fn build_hasher(&self) -> Self { Plain } }
+#[allow(dead_code)] fn sleep(n: usize) -> usize { n }
+#[allow(dead_code)] fn x(g: &Gate) { g.sleep(); sleep(1); let _: std::collections::HashMap<u8, u8, Plain> = Default::default(); }
+"""

@@ -80,6 +80,8 @@ REFUSED = [
     ("instructions", calling("core::arch::asm!(\"rdrand rax\", out(\"rax\") _);")),
     ("instructions", calling("core::arch::asm!(\"rdpru\", in(\"ecx\") 0, out(\"eax\") _, out(\"edx\") _);")),
     ("instructions", calling("core::arch::asm!(\"tpause {0:e}\", in(reg) 0, in(\"eax\") 0, in(\"edx\") 0);")),
+    ("instructions", calling("core::arch::asm!(\"monitorx\");")),
+    ("instructions", calling("core::arch::asm!(\"mwaitx\", in(\"ecx\") 2, in(\"eax\") 0);")),
     ("instructions", calling("core::arch::asm!(\"jmp 2f - 4\", \"mov eax, 0x9090310f\", \"2:\", out(\"eax\") _);")),
     ("instructions", calling("core::arch::asm!(\"vpmaddubsw ymm0, ymm1, ymm2\", out(\"ymm0\") _);")),
     ("instructions", calling("core::arch::asm!(\"vpdpbusd zmm0, zmm1, zmm2\");")),

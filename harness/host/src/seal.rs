@@ -37,9 +37,20 @@ pub fn first(run: &Run) -> Result<(), Fault> {
         files::allow_nothing()?;
         // SAFETY: no pointers.
         checked(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }, "PR_SET_DUMPABLE")?;
+        trap_the_time_stamp();
         filter::loading()?;
     }
     Ok(())
+}
+
+/// Lets instructions that read the time-stamp counter fault, also where they are hidden in constants, and those of the
+/// vDSO. Threads inherit it. Not every kernel can; then the audit is the only defence.
+fn trap_the_time_stamp() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: no pointers.
+    unsafe {
+        libc::prctl(libc::PR_SET_TSC, libc::PR_TSC_SIGSEGV, 0, 0, 0);
+    }
 }
 
 /// After loading: no new executable memory, no further library.

@@ -9,6 +9,7 @@ from harness.judge.oracles import (
     history,
     mixtures,
     normwise,
+    practical,
     special,
     structure,
     surroundings,
@@ -23,6 +24,7 @@ from harness.verdict import Gate
 REGISTRY: tuple[Oracle, ...] = (
     *structure.ORACLES,
     *values.ORACLES,
+    *practical.ORACLES,
     *special.ORACLES,
     *mixtures.ORACLES,
     *normwise.ORACLES,

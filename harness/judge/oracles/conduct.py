@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from harness.judge.inputs import few_bits, generator, reals, small_integers, who
 from harness.judge.kernel_runner import KernelRunner, Rejected
 from harness.judge.oracles.oracle import Oracle
 from harness.judge.reference import exact_f32, first_wrong, unequal
+from harness.judge.strategies import secret
 from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Counterexample, Gate
@@ -25,6 +27,9 @@ CALLS = 4608
 CALLS_AT_ONCE = 256
 # Least number of calls for a kernel that is slow to call (one that spawns threads each time).
 CALLS_AT_LEAST = 768
+# Calls after which the extents of the next ones are drawn anew, half of them from MEDIUM: so small that a round trip
+# fits into the same process.
+EVERY_MEDIUM, MEDIUM = 2 * CALLS_AT_ONCE, (20, 30)
 # CPU seconds after which such a kernel gets no more calls.
 CALLS_S = 4.0
 # Number of consecutive products when threads may race.
@@ -61,7 +66,8 @@ def fresh_values(runner: KernelRunner, shape: Shape, seed: int) -> Counterexampl
 
     Kills packed copies and outputs that are cached by pointer, by a few sampled values or by a checksum of corners. At
     a small shape, every row of A and of B is changed twice, once in each half, so that a checksum that omits one row
-    shows too. An honest kernel passes because it reads its inputs at every call.
+    shows too, and elements, rows and columns change places, which no sum of elements shows. An honest kernel passes
+    because it reads its inputs at every call.
     """
     rng = generator(seed)
     a, b = small_integers(rng, shape)
@@ -76,7 +82,31 @@ def fresh_values(runner: KernelRunner, shape: Shape, seed: int) -> Counterexampl
             a, b = small_integers(rng, shape)
         else:
             _change_one(rng, a if turn % 2 else b)
-    return _every_row(runner, (a, b), seed) if shape.flops <= EVERY_ROW_FLOPS else None
+    if shape.flops > EVERY_ROW_FLOPS:
+        return None
+    return _every_row(runner, (a, b), seed) or _exchanged(runner, (a, b), seed)
+
+
+def _exchanged(runner: KernelRunner, data: tuple[F32, F32], seed: int) -> Counterexample | None:
+    """Exchange two different elements of a row, of a column, two rows and two columns, and verify each product."""
+    if "exchanged" in runner.examination.disabled:
+        return None
+    rng = generator(seed + 2)
+    for x, name in ((data[0], "A"), (data[1], "B"), (data[0].T, "A"), (data[1].T, "B")):
+        if len(x) < 2:
+            continue
+        one, other = rng.choice(len(x), 2, replace=False)
+        x[[one, other]] = x[[other, one]]
+        got = runner.product(*data, seed, Placement.ALIGNED)
+        whole = unequal(got, exact_f32(*data), f"lines of {name} exchanged")
+        line = x[:, int(rng.integers(x.shape[1]))]
+        there = int(np.argmax(line != line[0]))
+        line[[0, there]] = line[[there, 0]]
+        got = runner.product(*data, seed, Placement.ALIGNED)
+        single = unequal(got, exact_f32(*data), f"elements of {name} exchanged")
+        if whole is not None or single is not None:
+            return whole or single
+    return None
 
 
 def _every_row(runner: KernelRunner, data: tuple[F32, F32], seed: int) -> Counterexample | None:
@@ -130,22 +160,29 @@ def races(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | Non
 
 
 def call_count(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Thousands of calls in one process, each with new data, each verified.
+    """Thousands of calls in one process, each with new data, each verified; half of them at larger secret shapes.
 
-    Kills kernels that do the work only in the first calls. An honest kernel passes because it does not count calls.
+    Kills kernels that do the work only in the first calls, whether they count all calls or only those of some size. An
+    honest kernel passes because it does not count calls.
     """
     rng = generator(seed)
     runner.close()
-    before_s = runner.effort_s
+    before_s, small = runner.effort_s, shape
+    draw = random.Random(seed)
     for done in range(0, CALLS, CALLS_AT_ONCE):
         if done >= CALLS_AT_LEAST and runner.effort_s - before_s > CALLS_S:
             break
+        if done % EVERY_MEDIUM == 0 and "medium-calls" not in runner.examination.disabled:
+            shape = secret(draw, *MEDIUM)
+        elif done % EVERY_MEDIUM == EVERY_MEDIUM // 2:
+            shape = small
         a = whole(rng, CALLS_AT_ONCE * shape.m, shape.k, 9).reshape(CALLS_AT_ONCE, shape.m, shape.k)
         b = whole(rng, CALLS_AT_ONCE * shape.k, shape.n, 9).reshape(CALLS_AT_ONCE, shape.k, shape.n)
         got = np.stack(runner.products(list(zip(a, b, strict=True)), seed))
         want = (a.astype(np.float64) @ b).astype(np.float32)
         for number in np.flatnonzero(~(got == want).all(axis=(1, 2))):
-            return unequal(got[number], want[number], f"call {done + int(number)} in one process")
+            what = f"call {done + int(number)} in one process, of {shape}"
+            return unequal(got[number], want[number], what)
     return None
 
 

@@ -12,6 +12,7 @@ from harness.judge.examination import Examination
 from harness.judge.inputs import generator, small_integers
 from harness.judge.kernel_runner import KernelRunner, Rejected
 from harness.judge.oracles.oracle import Oracle
+from harness.judge.oracles.surroundings import on_a_thread
 from harness.judge.reference import exact_f32, unequal
 from harness.judge.strategies import secret
 from harness.judge.worker.calls import F32, Placement
@@ -26,6 +27,8 @@ AFTERWARDS = ((0, 0, 0), (-1, -2, -3), (-7, 5, -30), (3, -40, -9), (-60, -60, -6
 LARGE_CALLS = 12
 LARGE_CALLS_LEAST = {Profile.QUICK: (2, 2.0), Profile.DEFAULT: (5, 6.0), Profile.THOROUGH: (12, 60.0)}
 # The calls after which memory and threads must not grow any more, and how much either may still grow in total.
+# What is added to each extent of a large call for the first one, so that all exceed 1024.
+BEYOND = 125
 SETTLED, GROWTH_BYTES, GROWTH_THREADS = 4, 256 << 10, 3
 
 
@@ -93,15 +96,20 @@ def other_outputs(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
 def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """A dozen large products in one process, each with new integers and verified; memory and threads stay as they are.
 
-    Kills counters that weigh calls by their size, and memory or threads that every large call leaves behind. An honest
-    kernel passes: its scratch and its pool have their size after a few calls. Raises Rejected when they still grow.
+    The first has every extent beyond 1024 and runs on a thread with 2 MiB of stack; the second is full of NaN. Kills
+    counters that weigh calls by their size, scratch or stack that only large calls need and misuse, and memory or
+    threads that every large call leaves behind. An honest kernel passes: its scratch and its pool have their size after
+    a few calls. Raises Rejected when they still grow.
     """
     rng = generator(seed)
     runner.close()
     before_s, sizes = runner.cpu_s, []
     least, enough_s = LARGE_CALLS_LEAST[runner.examination.profile]
+    wrong = _begin_large(runner, shape, seed) if "first-large" not in runner.examination.disabled else None
+    if wrong is not None:
+        return wrong
     a, b = small_integers(rng, shape)
-    for number in range(LARGE_CALLS):
+    for number in range(2, LARGE_CALLS):
         a[rng.integers(shape.m)] *= -1
         b[rng.integers(shape.k)] *= -1
         b[:, rng.integers(shape.n)] *= -1
@@ -114,6 +122,17 @@ def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
             break
     _must_not_grow(sizes, At(Gate.CONDUCT, shape, seed))
     return None
+
+
+def _begin_large(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Every extent longer by BEYOND, on a thread; then a product full of NaN at the shape itself."""
+    rng = generator(seed + 1)
+    a, b = small_integers(rng, Shape(*(extent + BEYOND for extent in shape)))
+    wrong = _freivalds(on_a_thread(runner, a, b, seed), a, b, rng)
+    if wrong is None:
+        a = np.full((shape.m, shape.k), np.nan, np.float32)
+        runner.product(a, np.full((shape.k, shape.n), np.nan, np.float32), seed, Placement.ALIGNED)
+    return wrong
 
 
 def _freivalds(got: F32, a: F32, b: F32, rng: np.random.Generator) -> Counterexample | None:

@@ -22,12 +22,14 @@ from harness.judge.reference import (
     unequal,
 )
 from harness.judge.strategies import secret
-from harness.judge.worker.calls import Placement, Surroundings
+from harness.judge.worker.calls import F32, Placement, Surroundings
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Counterexample, Crash, Gate
 
 # Pairs of simultaneous calls in one round trip, and the number of round trips.
 AT_ONCE, ROUNDS = 12, 4
+# The same for products of more than SMALL_FLOPS, which take long enough to overlap in any case.
+AT_ONCE_LARGE, ROUNDS_LARGE, SMALL_FLOPS = 2, 1, 2 * 280**3
 
 
 def same_slice(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -55,8 +57,17 @@ def small_stack(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     kernel allocates on the heap. Raises Rejected when the kernel dies there and not on the main thread.
     """
     a, b = small_integers(generator(seed), shape)
+    return unequal(
+        on_a_thread(runner, a, b, seed), exact_f32(a, b), "integers on a thread with 2 MiB of stack"
+    )
+
+
+def on_a_thread(runner: KernelRunner, a: F32, b: F32, seed: int) -> F32:
+    """C of A·B, computed on a thread with 2 MiB of stack. Raises Rejected; a crash that a main thread survives says
+    so.
+    """
     try:
-        got = runner.products([(a, b)], seed, Placement.ALIGNED, Surroundings.THREAD)[0]
+        return runner.products([(a, b)], seed, Placement.ALIGNED, Surroundings.THREAD)[0]
     except Rejected as outcome:
         if not isinstance(outcome.rejection, Crash):
             raise
@@ -64,7 +75,6 @@ def small_stack(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
         detail = "it returns on a main thread with 64 MiB of stack; use the heap instead"
         detail = f"on a thread with 2 MiB of stack: {detail}"
         raise Rejected(replace(outcome.rejection, detail=detail)) from None
-    return unequal(got, exact_f32(a, b), "integers on a thread with 2 MiB of stack")
 
 
 def at_once(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -74,9 +84,10 @@ def at_once(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | N
     kernel keeps its scratch per thread, per call or under a lock.
     """
     rng = generator(seed)
+    large = shape.flops > SMALL_FLOPS
     for other in _elsewhere(runner):
-        for _ in range(ROUNDS):
-            pairs = [small_integers(rng, shape) for _ in range(AT_ONCE)]
+        for _ in range(ROUNDS_LARGE if large else ROUNDS):
+            pairs = [small_integers(rng, shape) for _ in range(AT_ONCE_LARGE if large else AT_ONCE)]
             products = other.products(pairs, seed, Placement.ALIGNED, Surroundings.AT_ONCE)
             for (a, b), got in zip(pairs, products, strict=True):
                 wrong = unequal(got, exact_f32(a, b), "two calls at the same time, from two threads")
@@ -158,17 +169,18 @@ def squares(examination: Examination) -> Iterator[Shape]:
 
 
 def varied(examination: Examination) -> Iterator[Shape]:
-    """Secret shapes: small, ragged, beyond 300, beyond 512, and one with a single long extent."""
+    """Secret shapes: few rows, small, ragged, beyond 300, beyond 512, and one with a single long extent."""
     draw = random.Random(examination.seed)
+    yield Shape(draw.randint(2, 7), draw.randint(60, 130), draw.randint(60, 130))
     for low, high in ((5, 30), (60, 130), (301, 340), (513, 560)):
         yield secret(draw, low, high)
     yield Shape(draw.randint(30, 60), draw.randint(1030, 1300), draw.randint(30, 60))
 
 
 def contended(examination: Examination) -> Iterator[Shape]:
-    """Sizes whose products take long enough to overlap and short enough for many."""
+    """Sizes whose products take long enough to overlap and short enough for many, and two larger ones."""
     draw = random.Random(examination.seed)
-    for low, high in ((30, 60), (90, 150), (200, 260)):
+    for low, high in ((30, 60), (90, 150), (200, 260), (301, 340), (513, 560)):
         yield secret(draw, low, high)
 
 

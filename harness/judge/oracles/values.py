@@ -10,6 +10,7 @@ from numpy.random import Generator
 from harness.judge import path_changes, strategies
 from harness.judge.inputs import generator, powers_of_two, reals, spread_reals, whole, wide_integers
 from harness.judge.kernel_runner import KernelRunner
+from harness.judge.oracles.last_bits import short
 from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.reference import (
     EXACT_LIMIT,
@@ -56,7 +57,7 @@ def componentwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
     kernel passes by theorem: the bound holds for any order of summation, with and without FMA (Higham, eq. 3.13).
     """
     a, b, kind = graded_reals(generator(seed), shape, seed)
-    return _outside(runner.product(a, b, seed), product_f64(a, b), a, b, kind)
+    return outside(runner.product(a, b, seed), product_f64(a, b), a, b, kind)
 
 
 def componentwise_batch(
@@ -66,13 +67,14 @@ def componentwise_batch(
     data = [graded_reals(generator(seed), shape, seed) for shape, seed in cases]
     products = runner.products([(a, b) for a, b, _ in data], cases[0][1])
     for (shape, seed), (a, b, kind), got in zip(cases, data, products, strict=True):
-        wrong = _outside(got, product_f64(a, b), a, b, kind)
+        wrong = outside(got, product_f64(a, b), a, b, kind)
         if wrong is not None:
             return shape, seed, wrong
     return None
 
 
-def _outside(got: F32, want: F64, a: F32, b: F32, kind: str) -> Counterexample | None:
+def outside(got: F32, want: F64, a: F32, b: F32, kind: str) -> Counterexample | None:
+    """The first element outside the componentwise bound, or None."""
     ok = np.abs(got.astype(np.float64) - want) <= componentwise_bound(a, b)
     return first_wrong(got, ok, want, f"outside the componentwise bound on {kind}")
 
@@ -116,15 +118,17 @@ def rounding(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
     """Reals of practical distributions at every size: the mean error no larger than f32's own, and without a bias.
 
     Kills short mantissas that begin only at large shapes, or only on data that does not look like a test, and results
-    that are truncated instead of rounded. A sum of k products t passes through k partial sums s, each rounded by
-    0.43·u·|s| in the root mean square (u²/3 averaged over mantissas 1 … 2). Averaged over all orders of summation, s²
-    is at most Σt² + (Σt)² for any distribution. So an honest kernel, whose errors are random, stays below 0.43 of
-    rms_unit: 0.22 when it sums one by one, less in blocks. The limit is 1.
+    that are truncated instead of rounded or that have fewer than 24 bits. A sum of k products t passes through k
+    partial sums s, each rounded by 0.43·u·|s| in the root mean square (u²/3 averaged over mantissas 1 … 2). Averaged
+    over all orders of summation, s² is at most Σt² + (Σt)² for any distribution. So an honest kernel, whose errors are
+    random, stays below 0.43 of rms_unit: 0.22 when it sums one by one, less in blocks. The limit is 1.
     """
     a, b, name = spread_reals(generator(seed), shape, seed)
     got = runner.product(a, b, seed)
     want = product_f64(a, b)
-    wrong = _outside(got, want, a, b, name)
+    wrong = outside(got, want, a, b, name)
+    if wrong is None and "last-bits" not in runner.examination.disabled:
+        wrong = short(got, want, name)
     if wrong is not None or not got.size:
         return wrong
     unit = rms_unit(a, b, want)
@@ -138,14 +142,15 @@ def rounding(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
 
 
 def resolution(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Reals; then one large element of each row of A is changed by about 2^-18 of itself, then one of each column of B.
+    """Reals with one large element in each row of A, which is then changed by 2^-23 of itself; and for columns of B.
 
-    Kills operands of 17 bits or fewer, also where rows or columns are mixed to pass as a fast scheme: fixed point with
-    a common scale, split bf16. Nine of ten rows (columns) of C must change in some bit. In an honest kernel all do: a
-    change of 2^-18 is 64 units in the last place of a product, and there are many columns in which it may show.
+    Kills operands of 22 bits or fewer at any k, also where rows or columns are mixed to pass as a fast scheme: fixed
+    point with a common scale, split bf16. Nine of ten rows (columns) of C must change in some bit. In an honest kernel
+    all do: the large element is 16 times as large as the others, so that its change is about half a unit in the last
+    place of a sum of 2000 terms, and there are many columns in which it may show.
     """
     rng = generator(seed)
-    a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
+    a, b = _spiked(reals(rng, shape.m, shape.k)), _spiked(reals(rng, shape.n, shape.k)).T.copy()
     first = runner.product(a, b, seed, Placement.ALIGNED)
     for side, axis, alone in (("row of A", 1, shape.n < ENOUGH), ("column of B", 0, shape.m < ENOUGH)):
         if alone:
@@ -157,7 +162,7 @@ def resolution(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample 
             index = int(np.argmax(same))
             ok = np.ones(got.shape, np.bool_)
             ok[index if axis else (slice(None), index)] = False
-            return first_wrong(got, ok, product_f64(x, y), f"a change of 2^-18 in each {side} does not show")
+            return first_wrong(got, ok, product_f64(x, y), f"a change of 2^-23 in each {side} does not show")
     return None
 
 
@@ -165,11 +170,20 @@ def resolution(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample 
 ENOUGH, DEAF = 32, 0.1
 
 
+def _spiked(x: F32) -> F32:
+    """A copy in which the largest element of each row is 16 times as large."""
+    changed = x.copy()
+    changed[np.arange(len(x)), np.abs(x).argmax(axis=1)] *= 16
+    return changed
+
+
 def _nudged(rng: Generator, x: F32) -> F32:
-    """A copy in which the largest element of each row is larger or smaller by 2^-18 to 2^-17 of itself."""
+    """A copy in which the largest element of each row is larger or smaller by 2^-23, one or two units of its last
+    place.
+    """
     changed = x.copy()
     rows, largest = np.arange(len(x)), np.abs(x).argmax(axis=1)
-    changed[rows, largest] *= 1 + np.float32(2.0**-18) * rng.choice(np.array((-1, 1), np.float32), len(x))
+    changed[rows, largest] *= 1 + np.float32(2.0**-23) * rng.choice(np.array((-1, 1), np.float32), len(x))
     return changed
 
 

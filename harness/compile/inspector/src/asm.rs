@@ -292,6 +292,8 @@ fn forbidden(mnemonic: &str) -> bool {
         "umonitor",
         "umwait",
         "tpause",
+        "monitorx",
+        "mwaitx",
         "rdpid",
         "rdrand",
         "rdseed",

@@ -7,6 +7,9 @@ pub fn broken_by(name: &str) -> Option<&'static str> {
         "set_hook" | "take_hook" | "update_hook" | "global_allocator" | "panic_handler" | "alloc_error_handler" => {
             "global-hook"
         }
+        // The milliseconds of these need no Duration.
+        "sleep_ms" | "park_timeout_ms" | "wait_timeout_ms" => "clock",
+        "RandomState" => "randomness",
         "no_mangle" | "export_name" | "link_section" => "exported-symbol",
         "link_name" | "link_args" | "link_ordinal" => "linking",
         "include_str" | "include_bytes" => "include",
@@ -16,6 +19,20 @@ pub fn broken_by(name: &str) -> Option<&'static str> {
         _ => return intrinsic(name),
     })
 }
+
+/// Functions of std that wait for some time; each takes a Duration or an Instant.
+pub const TIMED_WAITS: &[&str] = &[
+    "sleep",
+    "sleep_until",
+    "park_timeout",
+    "wait_timeout",
+    "wait_timeout_while",
+    "recv_timeout",
+    "recv_deadline",
+];
+
+/// What a keyed hasher of std is asked for; its key is random, and so is the answer.
+pub const KEYED: &[&str] = &["build_hasher", "hash_one"];
 
 fn intrinsic(name: &str) -> Option<&'static str> {
     match name {

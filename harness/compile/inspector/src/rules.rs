@@ -126,9 +126,13 @@ pub const RULES: &[Rule] = &[
     rule(
         "clock",
         "the behaviour of a kernel must not depend on the time",
-        "a kernel that reads a clock can behave differently when it is timed",
+        "a kernel that reads a clock, or waits for some time, can behave differently when it is timed, or later",
     ),
-    rule("randomness", "the result of a kernel depends only on A and B", "contract; Intel SDM: RDRAND, RDSEED"),
+    rule(
+        "randomness",
+        "the result of a kernel depends only on A and B",
+        "contract; Intel SDM: RDRAND, RDSEED; std::hash::RandomState: another key in every process",
+    ),
     rule(
         "fp-environment",
         "rounding mode and subnormals stay as IEEE 754 and the harness set them; flushing changes results",

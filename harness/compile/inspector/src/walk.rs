@@ -2,7 +2,7 @@
 
 use crate::deferred::{brought_by_globs, has_pool};
 use crate::macros::makes_calls;
-use crate::names::{broken_by, broken_by_macro, is_like_arm, ATTRIBUTES, CRATE_ATTRIBUTES};
+use crate::names::{broken_by, broken_by_macro, is_like_arm, ATTRIBUTES, CRATE_ATTRIBUTES, KEYED, TIMED_WAITS};
 use crate::paths::{broken_by_rayon, broken_by_std, tree, Leaf, Roots, DEFERRING};
 use crate::rules::Finding;
 use crate::tokens::{Flat, Kind, Token, View, DEPTH_LIMIT};
@@ -103,11 +103,28 @@ impl<'a> Walk<'a> {
         } else if name == "asm" && token.in_call && self.makes_calls && !self.is_call(at) {
             self.find("computed-macro", at, "hands the name asm to a macro".to_owned());
         }
+        if TIMED_WAITS.contains(&name) {
+            self.timed_wait(at, name);
+        }
+        if KEYED.contains(&name) && !self.view.before(at).is_some_and(|before| before.is_keyword("fn")) {
+            self.find("randomness", at, format!("calls {name}, whose result is another one in every process"));
+        }
         if let Some(root) = self.roots.of(name) {
             self.root(at, token, root);
         }
         if DEFERRING.contains(&name) {
             self.deferring(at, name);
+        }
+    }
+
+    /// Handles what waits for some time, and so can tell the time to another thread. A Duration is reached through a path
+    /// that says time; without it, and after a dot in the case of `sleep`, these are the candidate's own names.
+    fn timed_wait(&mut self, at: usize, name: &str) {
+        let before = self.view.before(at);
+        let declared = before.is_some_and(|before| before.is_keyword("fn"));
+        let own_method = name == "sleep" && before.is_some_and(|before| before.is("."));
+        if self.names_time && !declared && !own_method {
+            self.find("clock", at, format!("waits for some time with {name}"));
         }
     }
 

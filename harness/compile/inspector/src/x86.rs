@@ -50,6 +50,8 @@ fn forbidden(instruction: &Instruction) -> bool {
             | M::Umonitor
             | M::Umwait
             | M::Tpause
+            | M::Monitorx
+            | M::Mwaitx
             | M::Rdpid
             | M::Rdrand
             | M::Rdseed

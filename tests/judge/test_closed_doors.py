@@ -1,0 +1,65 @@
+"""Kernels that a former judge accepted: what was added rejects each, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.judge import examine
+from harness.judge.kernel_runner import KernelRunner
+from harness.judge.oracles import named
+from harness.pipeline import Inspection, SharedTools
+from harness.settings import Profile
+from harness.verdict import Gate, Rejection, describe
+from tests.gallery.test_gallery import GALLERY, read
+
+pytestmark = pytest.mark.slow
+
+
+def objection(kernel: str, oracle: str, shared: SharedTools, *disabled: str) -> Rejection | None:
+    """What a single oracle says of a kernel of the gallery, at the default profile and suite."""
+    candidate, _ = read(Path(GALLERY, f"{kernel}.rs"))
+    settings = replace(shared.settings, profile=Profile.DEFAULT, suite="64x64x64,512x512x512")
+    inspection = Inspection(candidate, SharedTools(settings, say=lambda line: None))
+    inspection.through(Gate.AUDIT)
+    assert inspection.rejection is None
+    check = named(oracle)
+    with KernelRunner(replace(inspection.examination, disabled=frozenset(disabled)), check.gate) as runner:
+        found = examine._first_failure(runner, check)
+    return None if found is None else found.rejection
+
+
+@pytest.mark.parametrize(
+    ("kernel", "oracle", "part"),
+    [
+        ("results_of_twenty_bits_on_ragged_large", "reals-everywhere", "last-bits"),
+        ("reuses_results_by_a_commutative_sum", "fresh-values", "exchanged"),
+        ("wrong_from_the_900th_call_of_a_medium_size", "call-count", "medium-calls"),
+        ("needs_four_mib_of_stack_when_large", "large-calls", "first-large"),
+    ],
+)
+def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
+    kernel: str, oracle: str, part: str, shared: SharedTools
+) -> None:
+    assert objection(kernel, oracle, shared) is not None
+    allowed = objection(kernel, oracle, shared, part)
+    assert allowed is None, describe(allowed)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "oracle", "others"),
+    [
+        ("twenty_two_bits_on_ragged_large", "resolution", ("graded", "rounding", "wide-mantissa")),
+        ("bf16_on_reals_far_from_zero", "practical", ("distributions", "componentwise", "rounding")),
+        ("bf16_of_b_where_a_is_whole", "practical", ("distributions", "componentwise", "rounding")),
+    ],
+)
+def test_an_added_oracle_rejects_what_its_neighbours_accept(
+    kernel: str, oracle: str, others: tuple[str, ...], shared: SharedTools
+) -> None:
+    assert objection(kernel, oracle, shared) is not None
+    for other in others:
+        allowed = objection(kernel, other, shared)
+        assert allowed is None, describe(allowed)
