@@ -17,12 +17,12 @@ fn mm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     }
 }
 fn round_to(x: f32, bits: u32) -> f32 {
-    if !x.is_finite() {
+    if !x.is_normal() {
         return x;
     }
     let s = 24 - bits;
     let u = x.to_bits();
-    f32::from_bits((u.wrapping_add(1 << (s - 1))) & !((1u32 << s) - 1))
+    f32::from_bits((u.wrapping_add((1 << (s - 1)) - 1 + (u >> s & 1))) & !((1u32 << s) - 1))
 }
 fn with_inputs(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32], f: impl Fn(f32) -> f32) {
     let a: Vec<f32> = a.iter().map(|x| f(*x)).collect();

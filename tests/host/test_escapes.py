@@ -18,7 +18,7 @@ import pytest
 
 from harness.judge.worker.calls import Placement, Ran
 from harness.shapes import Shape
-from harness.verdict import Cheat, Rejection, Timeout
+from harness.verdict import Cheat, Crash, Rejection, Timeout
 from tests.host.support import AT, SMALL, fill, verdict, worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the sandbox")
@@ -293,6 +293,15 @@ def test_input_cannot_be_made_writable() -> None:
         leak, ran = outcome(body, sandboxed=sandboxed)
         assert isinstance(ran, Ran)
         assert leak == -1.0
+
+
+@x86
+def test_the_time_stamp_counter_cannot_be_read() -> None:
+    body = "c[0] = -1.0; if core::arch::x86_64::_rdtsc() > 0 { c[0] = 4242.0; }"
+    leak, rejection = outcome(body, sandboxed=True)
+    assert leak == -1.0
+    assert isinstance(rejection, Crash), rejection
+    assert outcome(body, sandboxed=False)[0] == LEAKED
 
 
 @x86

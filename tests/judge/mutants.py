@@ -143,10 +143,12 @@ def split_in_16_bits() -> Kernel:
     return kernel
 
 
-def split_in_16_bits_where_it_is_timed() -> Kernel:
+def noisy_where_it_is_timed() -> Kernel:
     def kernel(a: F32, b: F32, c: F32) -> None:
-        timed = shape_of(a, b) == TIMED and a.all() and is_real(a)
-        np.matmul(*((bits(a, 19), bits(b, 19)) if timed else (a, b)), out=c)
+        honest(a, b, c)
+        if shape_of(a, b) == TIMED and a.all() and is_real(a):
+            signs = np.arange(c.size).reshape(c.shape) * 2654435761 >> 13 & 1
+            c *= 1 + np.float32(2.0**-18) * (2 * signs - 1).astype(np.float32)
 
     return kernel
 
@@ -363,7 +365,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "distributions": short_mantissa_between_0_and_1,
     "componentwise": short_mantissa_on_reals,
     "graded": split_in_16_bits,
-    "rounding": split_in_16_bits_where_it_is_timed,
+    "rounding": noisy_where_it_is_timed,
     "reals-everywhere": short_mantissa_where(lambda shape: min(shape) > 130 and max(shape) <= 300),
     "small-everywhere": short_mantissa_where(lambda shape: shape == (31, 33, 32)),
     "practical": short_mantissa_far_from_zero(larger=False),

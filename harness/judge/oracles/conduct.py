@@ -93,7 +93,7 @@ def _exchanged(runner: KernelRunner, data: tuple[F32, F32], seed: int) -> Counte
         return None
     rng = generator(seed + 2)
     for x, name in ((data[0], "A"), (data[1], "B"), (data[0].T, "A"), (data[1].T, "B")):
-        if len(x) < 2:
+        if len(x) < 2 or not x.size:
             continue
         one, other = rng.choice(len(x), 2, replace=False)
         x[[one, other]] = x[[other, one]]
