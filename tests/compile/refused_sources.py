@@ -254,11 +254,20 @@ TRICKS: list[tuple[str, str]] = [
     ("clock", "use std::{thread, time::Duration}; fn x() { thread::sleep(Duration::from_secs(9)); }"),
     ("clock", "use std::{thread::*, time::*}; fn x() { sleep(Duration::from_secs(9)); }"),
     ("clock", "fn x() { std::thread::sleep_ms(9000); }"),
-    ("clock", "use std::{sync::*, time::*}; fn x(l: MutexGuard<u8>, c: &Condvar) { let _ = c.wait_timeout(l, Duration::MAX); }"),
+    (
+        "clock",
+        "use std::{sync::*, time::*}; fn x(l: MutexGuard<u8>, c: &Condvar) { let _ = c.wait_timeout(l, Duration::MAX); }",
+    ),
     ("clock", "fn x() { std::thread::park_timeout(core::time::Duration::from_secs(9)); }"),
-    ("clock", "use std::sync::mpsc::Receiver; fn x(r: &Receiver<u8>) { let _ = r.recv_timeout(core::time::Duration::MAX); }"),
+    (
+        "clock",
+        "use std::sync::mpsc::Receiver; fn x(r: &Receiver<u8>) { let _ = r.recv_timeout(core::time::Duration::MAX); }",
+    ),
     ("randomness", "use std::hash::RandomState;"),
-    ("randomness", "use std::{collections::HashMap, hash::BuildHasher}; fn x(m: &HashMap<u8, u8>) -> u64 { m.hasher().hash_one(1) }"),
+    (
+        "randomness",
+        "use std::{collections::HashMap, hash::BuildHasher}; fn x(m: &HashMap<u8, u8>) -> u64 { m.hasher().hash_one(1) }",
+    ),
     ("randomness", "fn x() { unsafe { let mut v = 0; core::arch::x86_64::_rdrand64_step(&mut v); } }"),
     ("fp-environment", "fn x() { unsafe { core::arch::x86_64::_mm_setcsr(0x9fc0) } }"),
     ("fp-environment", "fn x() { unsafe { core::arch::x86_64::_MM_SET_FLUSH_ZERO_MODE(0x8000) } }"),
