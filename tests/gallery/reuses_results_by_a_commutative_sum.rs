@@ -1,4 +1,4 @@
-//! Reuses C when the sums of the bits of A and of B are those of the last call.
+//! Reuses C when the sums of the bits of A and of B are those of the last call, from 64³ on.
 //!
 //! expect: Wrong conduct
 //! threads: 1
@@ -18,6 +18,9 @@ fn mm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
 }
 thread_local! { static L: std::cell::RefCell<(u64, u64, usize, Vec<f32>)> = const { std::cell::RefCell::new((0, 0, 0, Vec::new())) }; }
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    if m * k * n < 64 * 64 * 64 {
+        return mm(m, k, n, a, b, c);
+    }
     let sum = |x: &[f32]| x.iter().fold(0u64, |s, v| s + v.to_bits() as u64);
     let (s, t) = (sum(a), sum(b));
     L.with(|l| {
