@@ -84,11 +84,9 @@ HONEST = {
     "prints": """
         println!("hello"); eprintln!("hello");
         right(m, k, n, a, b, c)""",
-    "sleeps, names a thread, reads the clock": """
-        let t = std::time::Instant::now();
+    "sleeps, names a thread": """
         std::thread::Builder::new().name("worker".into())
             .spawn(|| std::thread::sleep(std::time::Duration::from_millis(2))).unwrap().join().unwrap();
-        assert!(t.elapsed().as_millis() >= 2);
         right(m, k, n, a, b, c)""",
     "environment of its own": """
         assert_eq!(std::env::var("RAYON_NUM_THREADS").unwrap(), "2");
