@@ -69,6 +69,12 @@ class Settings:
     cache_notice: str = ""
     generate: int = 0
     population: int = 1
+    # Who judges an evolution's candidates: None this process, else "local:N" or "ray://HOST:PORT".
+    workers: str | None = None
+    # The file with the cluster's token; None is the usual place.
+    fleet_token: Path | None = None
+    # On which kinds of machine each kernel is timed: all that fit, or the home's only.
+    machines: Literal["all", "home"] = "all"
     # Schedules that the tuner times briefly for each proposal; 1 proposes without timing.
     shortlist: int = 6
     # Which kernels an evolution proposes: any, or only those under forbid(unsafe_code).

@@ -13,6 +13,7 @@ import pytest
 from harness.candidate import KERNEL_FILE, MANIFEST_FILE, is_candidate_folder
 from harness.errors import UserError
 from harness.front_door.collect import GateItem
+from harness.machine import usable_cores
 from harness.settings import Settings
 
 
@@ -29,6 +30,8 @@ def check_arguments(config: pytest.Config, settings: Settings) -> None:
         raise UserError("--max-regress needs --compare NAME or --compare latest to know what to compare with")
     if settings.generate and _worker_count(config):
         raise UserError("--generate takes timings and runs in one process; leave out -n")
+    if settings.workers is not None:
+        _check_workers(settings.workers, settings)
     if settings.live and not settings.generate:
         raise UserError("--live shows an evolution while it goes on; it needs --generate N")
     if settings.live_port is not None and not settings.live:
@@ -38,6 +41,21 @@ def check_arguments(config: pytest.Config, settings: Settings) -> None:
     # --co judges nothing, so it keeps the verdicts of an earlier session.
     if settings.verdicts is not None and not (is_xdist_worker(config) or config.option.collectonly):
         _create(settings.verdicts)
+
+
+def _check_workers(text: str, settings: Settings) -> None:
+    from harness.fleet import address
+
+    if not settings.generate:
+        raise UserError("--workers judges the candidates of an evolution; it needs --generate N")
+    where = address.parse(text, len(usable_cores()))
+    if settings.unsandboxed:
+        raise UserError("--unsandboxed and --workers exclude each other: workers judge in a sandbox only")
+    if isinstance(where, address.ClusterAddress):
+        for option, value in (("--against", settings.against), ("--baseline", settings.baseline)):
+            if value is not None:
+                raise UserError(f"{option} is for one machine; leave it out, or use --workers local:N")
+        address.require_engine()
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:

@@ -80,12 +80,18 @@ class KernelFile(pytest.File):
     """The kernel.rs of one candidate; `generated` is true for a kernel that this session's round table wrote."""
 
     generated = False
+    # The short name of the machine that judged it, when that is not the run's own.
+    machine = ""
     _inspection: Inspection | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item per gate, in order."""
         for gate in Gate:
             yield GateItem.from_parent(self, name=str(gate), gate=gate)
+
+    def adopt(self, inspection: Inspection) -> None:
+        """Show an inspection that workers have done."""
+        self._inspection = inspection
 
     def inspection(self) -> Inspection:
         """The inspection of the candidate, shared by its gate items."""
@@ -163,7 +169,10 @@ class GateItem(pytest.Item):
             undecided = isinstance(earlier, HarnessError | Inconclusive)
             pytest.skip(f"{'not judged' if undecided else 'rejected'} by {earlier.at.gate}")
         outcome = state.run_gate(inspection, self.gate)
-        self.gate_report = state.gate_report(inspection, self.gate, self.kernel.nodeid, self.kernel.generated)
+        kernel = self.kernel
+        self.gate_report = state.gate_report(
+            inspection, self.gate, kernel.nodeid, kernel.generated, kernel.machine
+        )
         self.user_properties.extend(self.gate_report.junit_properties().items())
         if isinstance(outcome, GatePassed):
             self._require_expected_pass(inspection)

@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.candidate import KERNEL_FILE, Candidate
 from harness.errors import HarnessFaultError
-from harness.front_door.collect import KernelFile
+from harness.front_door.live_judge import LiveJudge
 from harness.front_door.session import SessionState
 from harness.pipeline import Inspection
 from harness.settings import Settings
-from harness.verdict import Accepted, At, Gate, HarnessError, Rejection, Verdict
+from harness.verdict import Accepted, Gate, Rejection
 
 if TYPE_CHECKING:
     from harness.front_door.run_status import RunStatus
-
-
-class LiveJudge:
-    """The judge as the agents see it: a function from candidate to verdict that runs pytest items."""
-
-    def __init__(self, session: pytest.Session) -> None:
-        self.session = session
-        # The accepted kernels of this session, in the order judged.
-        self.accepted: list[Inspection] = []
-
-    def __call__(self, candidate: Candidate) -> Verdict:
-        """Judge one candidate now; raises KeyboardInterrupt like any pytest item."""
-        kernel = KernelFile.from_parent(self.session, path=candidate.folder / KERNEL_FILE)
-        kernel.generated = True
-        items = list(kernel.collect())
-        self.session.items.extend(item for item in items if isinstance(item, pytest.Item))
-        self.session.testscollected = max(self.session.testscollected, len(self.session.items))
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            self.session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self.session.shouldstop:
-                raise self.session.Interrupted(self.session.shouldstop)
-        verdict = kernel.inspection().verdict
-        if verdict is None:
-            return HarnessError("the gates ended without a verdict", At(Gate.CLOCK))
-        if isinstance(verdict, Accepted):
-            self.accepted.append(kernel.inspection())
-        return verdict
 
 
 def evolve_in_session(session: pytest.Session, state: SessionState) -> tuple[str, ...]:
@@ -56,12 +31,28 @@ def evolve_in_session(session: pytest.Session, state: SessionState) -> tuple[str
 
     settings = state.settings
     session.testscollected += settings.generate * settings.population * len(Gate)
-    judge = LiveJudge(session)
     run_id, status = _begin(settings)
-    with watched(session, state, settings.results / run_id, status) as watching:
-        evolution = run_evolution(state.shared, judge, state.say, run_id, watching.hear)
+    with (
+        _judge(session, state, settings.results / run_id) as judge,
+        watched(session, state, settings.results / run_id, status) as watching,
+    ):
+        evolution = run_evolution(
+            state.shared, judge, state.say, run_id, watching.hear, judge.workers, judge.home
+        )
         notices = asyncio.run(evolution).notices
-    return (*notices, *_final(judge.accepted))
+    return (*notices, *judge.notices(), *_final(judge.accepted))
+
+
+@contextmanager
+def _judge(session: pytest.Session, state: SessionState, run: Path) -> Iterator[LiveJudge]:
+    """The judge of this session: its own process, or the workers that --workers names."""
+    if state.settings.workers is None:
+        yield LiveJudge(session)
+        return
+    from harness.front_door.live_fleet import fleet_judge
+
+    with fleet_judge(session, state, run) as judge:
+        yield judge
 
 
 def _begin(settings: Settings) -> tuple[str, RunStatus]:

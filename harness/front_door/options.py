@@ -27,6 +27,13 @@ _TABLE_OPTIONS = (
     ("--generate", "N", "evolve N generations and judge every candidate (default: off)"),
     ("--population", "P", "number of proposals per generation (default: 1)"),
     (
+        "--workers",
+        "ADDRESS",
+        "judge the candidates of a generation side by side: local:N, N processes of this machine with one clock, or "
+        "ray://HOST:PORT, the machines of a cluster (default: off)",
+    ),
+    ("--fleet-token", "FILE", "file with the cluster's token (default: fleet-token in the user's settings)"),
+    (
         "--discover",
         "MxKxN",
         "first search a bilinear scheme of this format for up to a minute, and evolve kernels from it (default: off)",
@@ -127,6 +134,13 @@ def _add_table_options(parser: pytest.Parser) -> None:
         "(default: auto)",
     )
     table.addoption(
+        "--machines",
+        choices=["all", "home"],
+        default="all",
+        help="machines of a cluster that time each kernel: all, one of every kind that can run it, or home: only the "
+        "kind for which the run works (default: all)",
+    )
+    table.addoption(
         "--tier",
         choices=["any", "safe"],
         default="any",
@@ -204,6 +218,9 @@ def read(config: pytest.Config) -> Settings:
         memory=option("memory") or _ini(config, root, "roundtable_memory") or str(results / "memory"),
         generate=_integer("--generate", option("generate"), 0, least=1),
         population=_integer("--population", option("population"), 1, least=1),
+        workers=option("workers"),
+        fleet_token=_path(option("fleet_token"), config),
+        machines=option("machines"),
         discover=option("discover"),
         tier=option("tier"),
         shortlist=_integer("--shortlist", option("shortlist"), 6, least=1),

@@ -273,7 +273,7 @@ def untimed_lines(verdicts: Sequence[VerdictReport]) -> list[str]:
 
 def distinct(verdicts: list[VerdictReport]) -> list[VerdictReport]:
     """The verdicts with the candidate's path in place of its name where several have the same name."""
-    names = Counter(verdict.record.candidate for verdict in verdicts)
+    names = Counter(verdict.record.candidate for verdict in verdicts if not verdict.machine)
     return [
         replace(v, record=replace(v.record, candidate=v.record.path)) if names[v.record.candidate] > 1 else v
         for v in verdicts

@@ -88,18 +88,20 @@ class SessionState:
         """The candidate's folder: relative to the checkout, or absolute outside of it."""
         return shown_in(self.settings.root, inspection.candidate.folder)
 
-    def gate_report(self, inspection: Inspection, gate: Gate, nodeid: str, generated: bool) -> GateReport:
-        """The report of one gate's item; `nodeid` is that of the kernel file."""
+    def gate_report(
+        self, inspection: Inspection, gate: Gate, nodeid: str, generated: bool, machine: str = ""
+    ) -> GateReport:
+        """The report of one gate's item; `nodeid` is that of the kernel file, `machine` a worker's short name."""
         verdict = inspection.verdict
         return GateReport(
             candidate=inspection.candidate.name,
             nodeid=nodeid,
             gate=str(gate),
             generated=generated,
-            verdict=None if verdict is None else self._verdict_report(inspection, verdict),
+            verdict=None if verdict is None else self._verdict_report(inspection, verdict, machine),
         )
 
-    def _verdict_report(self, inspection: Inspection, verdict: Verdict) -> VerdictReport:
+    def _verdict_report(self, inspection: Inspection, verdict: Verdict, machine: str) -> VerdictReport:
         manifest = inspection.candidate.manifest
         timing = None
         if isinstance(verdict, Accepted):
@@ -118,7 +120,7 @@ class SessionState:
                 control_low=score.aa_low,
                 control_high=score.aa_high,
                 ratio=saved_timings.of_score(
-                    score, self.shared.facts(str(inspection.threads)), str(inspection.threads)
+                    score, inspection.shared.facts(str(inspection.threads)), str(inspection.threads)
                 ),
                 remarks=tuple(line for line in remarks if line),
                 uncompared=comparison.why if comparison is not None and comparison.change is None else "",
@@ -132,6 +134,7 @@ class SessionState:
                 proposal=manifest.proposal,
             ),
             timing=timing,
+            machine=machine,
         )
 
     def gate_problem(self, inspection: Inspection) -> str | None:
@@ -181,7 +184,7 @@ class SessionState:
                 saved_timings.Comparable.NOT_COMPARABLE, f"not among those of '{self.settings.compare}'"
             )
         now = saved_timings.of_score(
-            score, self.shared.facts(str(inspection.threads)), str(inspection.threads)
+            score, inspection.shared.facts(str(inspection.threads)), str(inspection.threads)
         )
         return saved_timings.compare(now, then)
 
@@ -202,7 +205,8 @@ class SessionState:
         """A remark with the ratio to the library as installed, where the baseline has other kernels."""
         if score.installed_ratio is None:
             return None
-        installed = self.shared.clock.installed
+        own = inspection.shared is self.shared
+        installed = self.shared.clock.installed if own else score.baseline.partition(" (")[0]
         return f"{inspection.candidate.name}: {score.installed_ratio:.3f}x {installed} as installed"
 
     def _claim_line(self, inspection: Inspection, verdict: Accepted) -> str | None:
@@ -211,7 +215,7 @@ class SessionState:
         if claim is None:
             return None
         threads = str(inspection.threads)
-        now = saved_timings.of_score(verdict.score, self.shared.facts(threads), threads)
+        now = saved_timings.of_score(verdict.score, inspection.shared.facts(threads), threads)
         found = saved_timings.compare(now, saved_timings.of_claim(claim, threads))
         outcome = {
             saved_timings.Comparable.AGREES: "agree",
@@ -231,21 +235,19 @@ class SessionState:
 
         Where it cannot be written (a read-only checkout, a full disk), the verdict stands; `unrecorded` says why.
         """
-        key = str(inspection.candidate.folder)
+        machine = inspection.shared.machine.fingerprint
+        key = f"{machine} {inspection.candidate.folder}"
         if key in self._recorded:
             return
         self._recorded.add(key)
         record = self._record_of(inspection, verdict)
-        entry = records.full_record(record, inspection.candidate, verdict, self.shared.facts(record.threads))
+        entry = records.full_record(
+            record, inspection.candidate, verdict, inspection.shared.facts(record.threads)
+        )
         try:
-            append_line(self.records_path, entry)
+            append_line(records.file_of(self.settings.results, machine), entry)
         except UserError as error:
             self.unrecorded = str(error)
-
-    @property
-    def records_path(self) -> Path:
-        """The file to which this machine's verdicts are appended."""
-        return records.file_of(self.settings.results, self.shared.machine.fingerprint)
 
 
 STATE: pytest.StashKey[SessionState] = pytest.StashKey()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -178,4 +179,10 @@ def _row(kernel: KernelRecord) -> StoredRow:
 
 
 def _kernel(row: StoredRow) -> KernelRecord:
-    return kernel_record.parse(str(row.metadata["record"]), f"memory entry {row.id}")
+    return _parsed(str(row.metadata["record"]), row.id)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(record: str, row_id: str) -> KernelRecord:
+    """A record, parsed once: each proposal looks at every kernel several times. Nobody changes what is returned."""
+    return kernel_record.parse(record, f"memory entry {row_id}")

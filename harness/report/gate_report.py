@@ -65,6 +65,8 @@ class VerdictReport:
     record: Record
     manifest: ManifestFacts = field(default_factory=ManifestFacts)
     timing: TimingReport | None = None
+    # The short name of the machine, where it is not the run's own.
+    machine: str = ""
 
     @property
     def accepted(self) -> bool:

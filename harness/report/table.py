@@ -29,9 +29,30 @@ def rank(verdicts: Sequence[VerdictReport]) -> list[VerdictReport]:
 
 
 def results_table(verdicts: Sequence[VerdictReport], width: int) -> list[str]:
-    """One row per candidate: rank, run, parent, tile, times, ratio with interval, verdict; at most `width` wide."""
-    rows = [_row(place, verdict) for place, verdict in enumerate(rank(verdicts), start=1)]
+    """One row per candidate: rank, run, parent, tile, times, ratio with interval, verdict; at most `width` wide.
+
+    With workers of several kinds there is a column for each further kind of machine.
+    """
+    others = {(one.record.candidate, one.machine): one for one in verdicts if one.machine}
+    machines = sorted({machine for _, machine in others})
+    rows = []
+    for place, verdict in enumerate(rank([one for one in verdicts if not one.machine]), start=1):
+        row = _row(place, verdict)
+        last = row.pop("verdict")
+        for machine in machines:
+            row[machine] = _machine_cell(others.get((verdict.record.candidate, machine)))
+        rows.append(row | {"verdict": last})
     return _fitted(rows, width, _DROPPED_FIRST)
+
+
+def _machine_cell(verdict: VerdictReport | None) -> str:
+    """What another machine found, in a few words: the ratio with its interval, or the outcome; "-" for nothing."""
+    if verdict is None:
+        return "-"
+    record = verdict.record
+    if not verdict.accepted or not record.ratio_to_blas:
+        return str(record.outcome)
+    return f"{record.ratio_to_blas:.2f} [{record.ratio_low:.2f}, {record.ratio_high:.2f}]"
 
 
 def ratio_cell(verdict: VerdictReport) -> str:

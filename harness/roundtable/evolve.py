@@ -23,6 +23,7 @@ from harness.roundtable.conversation.interfaces import (
     MemoryInterface,
     ScheduleInterface,
     Screen,
+    Workers,
 )
 from harness.roundtable.conversation.messages import Begin, Coded, Proposed, RememberedIt, Role
 from harness.roundtable.runlog import candidate_folders, codec, journal
@@ -89,6 +90,7 @@ class Services:
     baseline: its label in verdicts; only kernels of the memory that were measured against it rank and become parents.
     screen: blocking, times schedules briefly; None proposes without timing.
     hear: gets every event of the conversation once it is in the journal.
+    workers: lets the candidates of a generation be judged side by side; None judges each before the next is proposed.
     """
 
     judge: Judge
@@ -102,6 +104,7 @@ class Services:
     baseline: str = ""
     screen: Screen | None = None
     hear: Listener | None = None
+    workers: Workers | None = None
 
 
 async def evolve(settings: Settings, services: Services, run_id: str) -> EvolutionResult:
@@ -181,6 +184,7 @@ def _open_table(
         say=services.say,
         screen=services.screen,
         hear=services.hear,
+        workers=services.workers,
         events=list(history.messages) if history else [],
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.announce import Announce
+from harness.machine import Machine
 from harness.minds.catalogue import open_minds
-from harness.roundtable.conversation.interfaces import Judge, Listener
+from harness.roundtable.conversation.interfaces import Judge, Listener, Workers
 from harness.roundtable.discovery import discover
 from harness.roundtable.evolve import EvolutionResult, Services, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
@@ -17,11 +19,27 @@ if TYPE_CHECKING:
     from harness.pipeline import SharedTools
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The machine for which an evolution works, with the toolchain and the baseline with which it is judged there."""
+
+    machine: Machine
+    toolchain: str
+    baseline: str
+
+
 async def run_evolution(
-    shared: SharedTools, judge: Judge, say: Announce, run_id: str, hear: Listener | None = None
+    shared: SharedTools,
+    judge: Judge,
+    say: Announce,
+    run_id: str,
+    hear: Listener | None = None,
+    workers: Workers | None = None,
+    home: Home | None = None,
 ) -> EvolutionResult:
     """Run the evolution that the settings ask for; `hear` gets every event once it is in the journal. A resumed run
-    keeps its own id.
+    keeps its own id. `workers` judge a generation side by side; `home` is the machine for which kernels are evolved
+    when they are judged on other machines.
 
     Raises UserError when a model, the memory, a folder or the toolchain cannot be used.
     """
@@ -31,7 +49,10 @@ async def run_evolution(
     from harness.store.connection import connect
     from harness.store.embedders import make
 
-    settings, machine = shared.settings, shared.machine
+    settings = shared.settings
+    times_here = home is None
+    home = home or Home(shared.machine, shared.tools.toolchain.fingerprint, str(shared.clock.baseline))
+    machine = home.machine
     scheme = discover(settings.discover, shared, say) if settings.discover is not None else None
     schedules = ScheduleAdapter(
         machine,
@@ -51,9 +72,10 @@ async def run_evolution(
             schedules=schedules,
             machine=machine,
             say=say,
-            toolchain=shared.tools.toolchain.fingerprint,
-            baseline=str(shared.clock.baseline),
-            screen=Screening(shared) if settings.shortlist > 1 else None,
+            toolchain=home.toolchain,
+            baseline=home.baseline,
+            screen=Screening(shared) if settings.shortlist > 1 and times_here else None,
             hear=hear,
+            workers=workers,
         )
         return await evolve(settings, services, run_id)

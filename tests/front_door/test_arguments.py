@@ -27,6 +27,13 @@ from tests.conftest import add_candidate
             ["--generate", "1", "--live", "--live-port", "65536"],
             "--live-port takes a port, 1 to 65535; got 65536",
         ),
+        (["--workers", "local:1"], "--workers judges the candidates of an evolution; it needs --generate N"),
+        (["--generate", "1", "--workers", "local:0"], "--workers local:0: local:N takes 1 to"),
+        (["--generate", "1", "--workers", "local:999"], "usable core(s); local:N takes 1 to"),
+        (
+            ["--generate", "1", "--workers", "elsewhere"],
+            "unknown address; allowed: local:N, or ray://HOST:PORT",
+        ),
         (
             ["--model", "juggler=builtin"],
             "there is no agent 'juggler'; agents: proposer, verifier, coder, tester",

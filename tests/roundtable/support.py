@@ -14,7 +14,7 @@ from harness.machine import Machine
 from harness.minds.client import ClientMind
 from harness.minds.protocol import Minds
 from harness.minds.tuner import BuiltinTuner
-from harness.roundtable.conversation.interfaces import Screen
+from harness.roundtable.conversation.interfaces import Screen, Workers
 from harness.roundtable.evolve import EvolutionResult, Services, evolve
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.settings import Budget, Settings
@@ -115,6 +115,7 @@ class Scene:
         library: Any = None,
         screen: Screen | None = None,
         scheme: str | None = None,
+        workers: Workers | None = None,
         **changes: Any,
     ) -> EvolutionResult:
         services = Services(
@@ -128,6 +129,7 @@ class Scene:
             toolchain="rustc 1.95.0",
             baseline="fake BLAS",
             screen=screen,
+            workers=workers,
         )
         return asyncio.run(evolve(self.settings(**changes), services, run_id))
 

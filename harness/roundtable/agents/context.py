@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.durable import JsonObject
 from harness.minds.protocol import Hint, Trial
 from harness.roundtable.agents.archive import Archive, Entry
 from harness.roundtable.agents.table import Table
@@ -101,13 +102,26 @@ def refused(table: Table, judged: list[Trial]) -> list[Trial]:
     """Proposals of this run that never became one of the `judged` kernels; they count as failed trials."""
     key = table.schedules.key
     known = {key(trial.schedule) for trial in judged}
+    # With workers, kernels of this generation may wait for the judge: not proposed again, and nothing is learned.
+    waiting = {key(one["schedule"]) for one in _waiting(table)}
     found = []
     for index, message in enumerate(table.events):
         event = message.content
         if isinstance(event, Proposed) and key(event.proposal["schedule"]) not in known:
             known.add(key(event.proposal["schedule"]))
-            found.append(Trial(f"refused-{index}", event.proposal["schedule"], None))
+            told = key(event.proposal["schedule"]) not in waiting
+            found.append(Trial(f"refused-{index}", event.proposal["schedule"], None, told))
     return found
+
+
+def _waiting(table: Table) -> list[JsonObject]:
+    """The proposals of this run whose kernels are written and not judged."""
+    judged = {one.candidate for one in table.judged()}
+    coded = [
+        m.content for m in table.events if isinstance(m.content, Coded) and m.content.candidate not in judged
+    ]
+    proposals = [one.manifest.get("proposal") or {} for one in coded]
+    return [proposal for proposal in proposals if "schedule" in proposal]
 
 
 def tried(table: Table) -> list[Trial]:

@@ -55,17 +55,36 @@ class MatMulManager(BaseMatMulAgent):
     async def _next(self) -> None:
         table = self.table
         writes_freely = not isinstance(table.minds.of(Role.CODER), Tuner) or table.replay is not None
-        for state in self._states.values():
-            request = state.next_request(table.settings.budget, writes_freely)
-            if request is None:
-                continue
-            # An accepted kernel is stored even when the budget was used up in the meantime.
-            if not isinstance(request, RememberRequest) and (reason := table.spending.exhausted()):
+        request = self._first_open(writes_freely)
+        if request is not None:
+            # An accepted kernel is stored even when the budget was used up in the meantime, and what workers judge
+            # is recorded.
+            finishes = isinstance(request, RememberRequest) or self._is_under_way(request)
+            if not finishes and (reason := table.spending.exhausted()):
                 table.ended = reason
                 table.say(f"manager: {reason}; accepted kernels are kept")
                 return
             await self.request(_asked(request), request)
-            return
+
+    def _is_under_way(self, request: Request) -> bool:
+        """Whether workers have begun to judge: a generation is dealt as a whole when its first verdict is asked for."""
+        if self.table.workers is None or not isinstance(request, JudgeRequest):
+            return False
+        generation = request.turn.generation
+        return any(one.judged for turn, one in self._states.items() if turn.generation == generation)
+
+    def _first_open(self, writes_freely: bool) -> Request | None:
+        """The request of the first slot that has one; with workers, a generation is judged once it is all written."""
+        held: JudgeRequest | None = None
+        for state in self._states.values():
+            if held is not None and state.turn.generation != held.turn.generation:
+                break
+            request = state.next_request(self.table.settings.budget, writes_freely)
+            if request is not None and not (self.table.workers and isinstance(request, JudgeRequest)):
+                return request
+            if held is None and isinstance(request, JudgeRequest):
+                held = request
+        return held
 
 
 def _asked(request: Request) -> Role:

@@ -15,6 +15,7 @@ from harness.roundtable.conversation.interfaces import (
     MemoryInterface,
     ScheduleInterface,
     Screen,
+    Workers,
 )
 from harness.roundtable.conversation.messages import GroupChatMessage, Judged
 from harness.roundtable.runlog.journal import Journal
@@ -49,6 +50,8 @@ class Table:
     # None where schedules are proposed without being timed first.
     screen: Screen | None = None
     hear: Listener | None = None
+    # With workers, the candidates of a generation are judged side by side, once all are written.
+    workers: Workers | None = None
     events: list[GroupChatMessage] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     ended: str = "finished"

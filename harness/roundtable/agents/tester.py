@@ -37,6 +37,8 @@ class TesterAgent(BaseMatMulAgent):
         candidate = self._candidate(message.candidate)
         try:
             with interruptible():
+                if self.table.workers is not None:
+                    self.table.workers.deal([self._candidate(name_) for name_ in self._unjudged()])
                 verdict = self.table.judge(candidate)
         except (KeyboardInterrupt, SystemExit) as interruption:
             # Raised through the event loop, it would destroy the runtime's tasks; so it is kept until they have
@@ -45,6 +47,7 @@ class TesterAgent(BaseMatMulAgent):
             return
         self.table.verdicts[candidate.name] = verdict
         self.table.say(f"tester: {candidate.name}: {name(verdict)}: {describe(verdict)}")
+        self._remember_elsewhere(candidate.name)
         await self.announce(message.turn, Judged(candidate=candidate.name, verdict=codec.to_plain(verdict)))
         table = self.table
         here = table.machine.identity(table.settings.threads or "1")
@@ -69,6 +72,20 @@ class TesterAgent(BaseMatMulAgent):
             table.settings.suite,
         )
         await self.announce(message.turn, RememberedIt(candidate=message.candidate, memory_id=kept))
+
+    def _unjudged(self) -> list[str]:
+        """The candidates that are written and not judged, in order."""
+        judged = {one.candidate for one in self.table.judged()}
+        coded = [m.content.candidate for m in self.table.events if isinstance(m.content, Coded)]
+        return [name_ for name_ in coded if name_ not in judged]
+
+    def _remember_elsewhere(self, candidate: str) -> None:
+        """Store what other machines accepted; before the verdict is in the journal, so that a restart repeats it."""
+        table = self.table
+        for found in table.workers.elsewhere(candidate) if table.workers is not None else ():
+            if isinstance(found.verdict, Accepted):
+                coded, suite = self._coded(candidate), table.settings.suite
+                remember(table.memory, coded, found.verdict, found.machine, found.toolchain, suite)
 
     def _coded(self, candidate: str) -> Coded:
         for message in reversed(self.table.events):

@@ -14,6 +14,29 @@ from harness.schedule.space import Space
 from harness.verdict import Accepted, Verdict
 
 Judge: TypeAlias = Callable[[Candidate], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineVerdict:
+    """The verdict of another machine than the run's own."""
+
+    machine: Machine
+    toolchain: str
+    verdict: Verdict
+
+
+class Workers(Protocol):
+    """Judges that work side by side: the candidates of a generation are dealt together, then each is asked for."""
+
+    def deal(self, candidates: Sequence[Candidate]) -> None:
+        """Let the workers begin; a candidate that was dealt before is not dealt again."""
+        ...
+
+    def elsewhere(self, candidate: str) -> Sequence[MachineVerdict]:
+        """The verdicts of the other machines on a judged candidate, in a fixed order."""
+        ...
+
+
 # Gets every event once it is in the journal.
 Listener: TypeAlias = Callable[[GroupChatMessage], None]
 

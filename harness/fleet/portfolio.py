@@ -1,0 +1,51 @@
+"""The portfolio of a run over several kinds of machine: the best kernel of each kind, to be exported together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.machine import Machine
+from harness.verdict import Accepted, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class KindResult:
+    """What one kind of machine found about one candidate; `verdict` None where it was not timed."""
+
+    machine: Machine
+    candidate: str
+    verdict: Verdict | None
+
+
+def label(machine: Machine) -> str:
+    """A short name of a kind of machine: vector unit and the beginning of the fingerprint, "avx2-872d"."""
+    return f"{machine.vector}-{machine.fingerprint[:4]}"
+
+
+def best(results: Sequence[KindResult]) -> dict[str, tuple[KindResult, Accepted]]:
+    """The accepted kernel with the highest lower end of its interval, for each fingerprint."""
+    found: dict[str, tuple[KindResult, Accepted]] = {}
+    for one in results:
+        if not isinstance(one.verdict, Accepted):
+            continue
+        kind, low = one.machine.fingerprint, one.verdict.score.claimed.ratio_low
+        if kind not in found or low > found[kind][1].score.claimed.ratio_low:
+            found[kind] = (one, one.verdict)
+    return found
+
+
+def lines(results: Sequence[KindResult]) -> list[str]:
+    """A line per kind of machine, and the command that exports their kernels; empty with one kind only."""
+    found = best(results)
+    if len({one.machine.fingerprint for one in results}) < 2 or not found:
+        return []
+    told = [
+        f"best on {label(one.machine)} ({one.machine.machine_class}): {one.candidate}, "
+        f"{verdict.score.claimed.ratio:.3f}x BLAS"
+        for one, verdict in found.values()
+    ]
+    names = " ".join(
+        f"candidates/{name}" for name in dict.fromkeys(one.candidate for one, _ in found.values())
+    )
+    return [*told, f"portfolio: python -m harness.export {names} --to FOLDER"]

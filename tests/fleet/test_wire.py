@@ -1,0 +1,211 @@
+"""Messages between machines: what is read is what was written, and nothing else is taken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.candidate import Candidate, Manifest
+from harness.errors import UserError
+from harness.fleet import wire
+from harness.fleet.fitting import fits, units_of
+from harness.fleet.judging import narrowed
+from harness.fleet.version import source_digest
+from harness.fleet.wire import Conditions, Job, JobStage, WireError, WorkerFacts
+from harness.schedule.render import render
+from harness.schedule.space import space
+from harness.settings import Settings
+from harness.shapes import Shape
+from harness.verdict import At, Counterexample, Gate, Wrong
+from tests.fleet.fakes import AVX512, facts_of, fine, outcome_of
+from tests.roundtable.support import AVX2, accepted, does_not_compile
+
+CONDITIONS = Conditions.of(Settings(Path(), Path(), Path(), "", suite="64x64x64", seed=7))
+
+
+def job(stage: JobStage = JobStage.WHOLE) -> Job:
+    candidate = Candidate("gen-r1-001", Path(), "// ü", Manifest(generation=1, tier="safe"))
+    return Job(
+        ticket="t.1",
+        candidate=candidate.name,
+        source=candidate.source,
+        manifest=Job.manifest_of(candidate),
+        stage=stage,
+        conditions=CONDITIONS,
+        attempt=1,
+        fingerprint=AVX2.fingerprint,
+    )
+
+
+def changed(message: Any, **fields: Any) -> str:
+    return json.dumps(json.loads(wire.write(message)) | fields)
+
+
+def test_a_job_survives_the_journey() -> None:
+    found = wire.read(Job, wire.write(job()))
+    assert found == job()
+    assert Manifest.model_validate(found.manifest) == Manifest(generation=1, tier="safe")
+
+
+def test_facts_survive_the_journey_with_their_machine() -> None:
+    facts = facts_of(AVX512)
+    found = wire.read(WorkerFacts, wire.write(facts))
+    assert found == facts
+    assert found.of_machine == AVX512
+
+
+@pytest.mark.parametrize(
+    ("verdict", "through"),
+    [
+        (accepted(1.1), 7),
+        (does_not_compile(), 1),
+        (
+            Wrong(
+                Counterexample("exact", "2 differ", 0, 1, "nan (0x7fc01234)", "1.5"),
+                At(Gate.SHAPES, Shape(2, 2, 2), 5),
+            ),
+            3,
+        ),
+    ],
+)
+def test_an_outcome_survives_the_journey(verdict: Any, through: int) -> None:
+    sent = outcome_of(job(), verdict, through)
+    found = wire.read_outcome(wire.write(sent), job())
+    assert found.decoded == verdict
+    assert wire.write(found) == wire.write(sent)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"format": 2}, "format"),
+        ({"candidate": "../../etc"}, "candidate"),
+        ({"ticket": "a b"}, "ticket"),
+        ({"path": "/tmp"}, "path"),
+        ({"stage": "everything"}, "stage"),
+        ({"attempt": 0}, "attempt"),
+        ({"fingerprint": "xyz"}, "fingerprint"),
+        ({"source": "x" * (1 << 21)}, "source"),
+        ({"levels": {"64x64": 1}}, "levels"),
+        ({"levels": {"64x64x64": 1000}}, "levels"),
+    ],
+)
+def test_a_job_with_anything_else_in_it_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(WireError, match=words):
+        wire.read(Job, changed(job(), **fields))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"ticket": NaN}', "[" * 100_000, "x" * (9 << 20)])
+def test_what_is_no_message_is_refused(text: str) -> None:
+    with pytest.raises(WireError):
+        wire.read(Job, text)
+
+
+def with_score(**fields: Any) -> dict[str, Any]:
+    plain = json.loads(wire.write(fine(job())))
+    plain["verdict"]["score"] |= fields
+    found: dict[str, Any] = plain["verdict"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"ticket": "t.2"}, "instead of t.1"),
+        ({"fingerprint": "0123456789ab"}, "instead of"),
+        ({"passed": []}, "accepted without having passed every gate"),
+        ({"verdict": None}, "no verdict"),
+        ({"verdict": {"verdict": "Perfect"}}, "not a verdict"),
+        ({"verdict": {"verdict": "Accepted", "score": 1, "tier": "safe"}}, "not a verdict"),
+        ({"verdict": with_score(ratio=1e9)}, "no number of a possible size"),
+        ({"verdict": with_score(ratio="nan")}, "no number of a possible size"),
+        ({"verdict": with_score(ratio_low=2.0, ratio_high=1.5)}, "no number of a possible size"),
+        ({"verdict": with_score(per_shape=[])}, "not those of the suite"),
+        ({"verdict": with_score(threads=0)}, "threads"),
+        ({"seconds": -1}, "seconds"),
+        ({"remark": "x"}, "remark"),
+    ],
+)
+def test_an_outcome_that_cannot_be_one_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(WireError, match=words):
+        wire.read_outcome(changed(fine(job()), **fields), job())
+
+
+def test_gates_come_in_order() -> None:
+    plain = json.loads(wire.write(outcome_of(job(), does_not_compile(), 3)))
+    plain["passed"].reverse()
+    with pytest.raises(WireError, match="out of order"):
+        wire.read_outcome(json.dumps(plain), job())
+
+
+def test_correctness_alone_is_never_accepted() -> None:
+    with pytest.raises(WireError, match="accepted"):
+        wire.read_outcome(wire.write(fine(job())), job(JobStage.CORRECTNESS))
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        (facts_of(AVX2), None),
+        (
+            facts_of(AVX2, version="ffffffffffff"),
+            "version ffffffffffff of the harness, this session 0123456789ab",
+        ),
+        (facts_of(AVX2).model_copy(update={"compiler": "rustc 1.2.3"}), "rustc 1.2.3"),
+        (facts_of(AVX2, sandboxed=False), "no sandbox"),
+    ],
+)
+def test_a_worker_that_would_judge_otherwise_is_told(there: WorkerFacts, words: str | None) -> None:
+    why = there.refusal(facts_of(AVX512))
+    assert why is None if words is None else words in str(why)
+
+
+@pytest.mark.parametrize("cores", [[], [0] * 5000])
+def test_a_machine_that_cannot_be_one_is_refused(cores: list[int]) -> None:
+    machine = facts_of(AVX2).machine | {"cores": cores}
+    with pytest.raises(WireError, match="cores"):
+        wire.read(WorkerFacts, changed(facts_of(AVX2), machine=machine))
+
+
+def test_rendered_kernels_name_the_unit_that_they_are_for() -> None:
+    for machine, family, unit in (
+        (AVX2, None, "avx2"),
+        (AVX512, None, "avx512"),
+        (AVX2, "packed", "portable"),
+    ):
+        lane = space(machine, 1) if family is None else space(machine, 1, family=family)
+        source = render(lane.base, "title")
+        assert units_of(source) == ({unit} - {"portable"})
+        assert fits(source, AVX512)
+        assert fits(source, AVX2) == (unit != "avx512")
+
+
+@pytest.mark.parametrize(
+    ("source", "there"),
+    [
+        ('if is_x86_feature_detected!("avx512f") { _mm512_setzero_ps() }', False),
+        ('if is_x86_feature_detected!("avx512f") { _mm512_setzero_ps() } else { _mm256_setzero_ps() }', True),
+        ("_mm512_setzero_ps(); _mm256_setzero_ps()", False),
+        ("_mm256_setzero_ps() // not _mm512_setzero_ps()", True),
+        ("c[0] = a[0] * b[0]", True),
+        ("use std::arch::aarch64::*;", False),
+    ],
+)
+def test_a_kernel_fits_where_the_cpu_has_what_it_was_written_for(source: str, there: bool) -> None:
+    assert fits(source, AVX2) is there
+
+
+def test_a_machine_can_offer_itself_as_a_narrower_one_only() -> None:
+    assert narrowed(AVX512, "avx2").vector == "avx2"
+    assert narrowed(AVX512, "portable").vector == "portable"
+    assert narrowed(AVX512, "") is AVX512
+    assert narrowed(AVX512, "avx2").fingerprint != AVX512.fingerprint
+    with pytest.raises(UserError, match="--vector avx512: this machine has avx2"):
+        narrowed(AVX2, "avx512")
+
+
+def test_the_version_is_that_of_the_sources() -> None:
+    assert len(source_digest()) == 12
