@@ -182,6 +182,35 @@ def test_reaching_the_network() -> None:
     )
 
 
+def test_a_cluster_is_out_of_reach(tmp_path: Path) -> None:
+    """What a fleet's worker has within reach: the token in a file, the head's TCP port, the raylet's socket."""
+    from harness.fleet import token_file
+
+    token = token_file.make(tmp_path / "fleet-token")
+    read = """
+        c[0] = match std::fs::read_to_string(PATH) {
+            Ok(token) if token.trim().len() == 64 => 4242.0,
+            _ => -1.0,
+        };"""
+    caught(read, f'const PATH: &str = "{token}";', says="fleet-token")
+
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        port = head.getsockname()[1]
+        join = 'c[0] = if std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok() { 4242.0 } else { -1.0 };'
+        caught(join, f"const PORT: u16 = {port};", says="socket")
+
+    # Ray's own place for sockets: /tmp/ray/session_…/sockets/raylet, at most 107 bytes long.
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raylet,
+    ):
+        path = f"{folder}/raylet"
+        raylet.bind(path)
+        raylet.listen()
+        talk = "c[0] = if std::os::unix::net::UnixStream::connect(PATH).is_ok() { 4242.0 } else { -1.0 };"
+        caught(talk, f'const PATH: &str = "{path}";', says="socket")
+
+
 def test_starting_a_program() -> None:
     body = 'c[0] = if std::process::Command::new("/bin/true").status().is_ok() { 4242.0 } else { -1.0 };'
     harmless(body)
