@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.announce import Announce
 from harness.errors import UserError
+from harness.minds import adapter as adapters
 from harness.minds.histograms import HistogramTuner
 from harness.minds.protocol import LanguageMind, Mind, Minds, Tuner
 from harness.minds.tuner import BuiltinTuner
@@ -61,18 +62,24 @@ def open_model(model: str, settings: Settings, say: Announce) -> LanguageMind:
         if settings.protocol not in (AnswerProtocol.AUTO, AnswerProtocol.FULL):
             say(f"--protocol {settings.protocol} has no effect on {model}: a server is asked in full")
         return ServerMind.open(model, settings.context_tokens, say)
+    base, adapter = adapters.split(model)
+    return _llama(model_file(base, say), settings, say, adapter)
+
+
+def model_file(model: str, say: Announce) -> Path:
+    """The GGUF file of smollm2, hf:REPO:FILE or a path; raises UserError when `model` is none of these."""
     if model.startswith("hf:"):
         from harness.minds.hub import fetch
 
-        return _llama(fetch(model, say), settings, say)
+        return fetch(model, say)
     if model == SMOLLM2:
-        return _llama(packaged_smollm2(), settings, say)
+        return packaged_smollm2()
     path = Path(model).expanduser()
     if model.lower().endswith(".gguf") or path.exists():
-        return _llama(path, settings, say)
+        return path
     raise UserError(
-        f"--model {model}: unknown; allowed: builtin, histograms, smollm2, a .gguf file, hf:REPO:FILE, or a local "
-        "server's http://HOST:PORT/v1"
+        f"--model {model}: unknown; allowed: builtin, histograms, smollm2, a .gguf file, hf:REPO:FILE, one of these "
+        "three with +FOLDER of a trained adapter, or a local server's http://HOST:PORT/v1"
     )
 
 
@@ -88,7 +95,9 @@ def packaged_smollm2() -> Path:
     return files[0]
 
 
-def _llama(path: Path, settings: Settings, say: Announce) -> LanguageMind:
+def _llama(path: Path, settings: Settings, say: Announce, adapter: Path | None) -> LanguageMind:
     from harness.minds.llama import LlamaMind
 
-    return LlamaMind.open(path, settings.context_tokens, settings.gpu_layers, say, settings.protocol)
+    return LlamaMind.open(
+        path, settings.context_tokens, settings.gpu_layers, say, settings.protocol, adapter
+    )

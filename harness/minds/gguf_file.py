@@ -82,6 +82,18 @@ _TORN = (struct.error, KeyError, OSError, MemoryError, OverflowError)
 _BYTES_PER_PARAMETER = 0.6
 
 
+def architecture(path: Path) -> str:
+    """The architecture in the file's header, such as "llama" or "qwen2"; empty when it is not stated."""
+    try:
+        with path.open("rb") as file:
+            for name, value in _keys(file, _counts(file)[1]):
+                if name == b"general.architecture" and isinstance(value, bytes):
+                    return value.decode("utf-8", "replace")
+    except _TORN:
+        return ""
+    return ""
+
+
 def trained_context(path: Path) -> int | None:
     """The context length that the model was trained for, from the file's header; None when it is not stated."""
     try:

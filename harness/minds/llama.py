@@ -26,6 +26,7 @@ from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
 from harness.errors import UserError
+from harness.minds import adapter as adapters
 from harness.minds import gguf_file, llama_model
 from harness.minds.chat import ChatFormat
 from harness.minds.client import ClientMind, plain_extras
@@ -78,26 +79,32 @@ class LlamaMind(ClientMind):
         gpu_layers: int,
         say: Callable[[str], None],
         protocol: AnswerProtocol = AnswerProtocol.AUTO,
+        adapter: Path | None = None,
     ) -> LlamaMind:
         """Check and load the file; raises UserError with one line when the file or the installation is not usable.
 
-        `protocol` is how the model is asked for proposals; auto chooses by its number of parameters.
+        `protocol` is how the model is asked for proposals; auto chooses by its number of parameters. `adapter` is a
+        folder with an adapter that was trained for this very file.
         """
         gguf_file.check(path)
-        client = LlamaCppClient(path, context_tokens, gpu_layers)
+        added = None if adapter is None else adapters.fitting(adapter, path)
+        client = LlamaCppClient(path, context_tokens, gpu_layers, added)
+        name, identity = path.name, gguf_file.identity(path)
+        if adapter is not None and added is not None:
+            name, identity = f"{name}+{adapter.name}", f"{identity}+{gguf_file.identity(added)}"
         asked = for_size(gguf_file.parameters(path)) if protocol is AnswerProtocol.AUTO else protocol
         if asked is AnswerProtocol.LETTERS and client.letters is None:
             say(f"{path.name}: its tokens are no single letters, so it is asked by the protocol line")
             asked = AnswerProtocol.LINE
         say(
-            f"{path.name} loaded: context {client.context_tokens} tokens, {client.threads} thread(s), "
+            f"{name} loaded: context {client.context_tokens} tokens, {client.threads} thread(s), "
             f"protocol {asked}"
         )
         return cls(
             client,
-            name=path.name,
+            name=name,
             context_tokens=client.context_tokens,
-            model_hash=gguf_file.identity(path),
+            model_hash=identity,
             count=client.count_prompt,
             extras=_extras,
             protocol=asked,
@@ -132,14 +139,18 @@ class LlamaCppClient(ChatCompletionClient):
     KnobQuestion, which is answered by a line of values, or by letters when `lettered` is true.
     """
 
-    def __init__(self, path: Path, context_tokens: int, gpu_layers: int) -> None:
+    def __init__(
+        self, path: Path, context_tokens: int, gpu_layers: int, adapter: Path | None = None
+    ) -> None:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llama")
         self._stop = threading.Event()
         self._usage = RequestUsage(0, 0)
         self._last = RequestUsage(0, 0)
         self._closed = False
         try:
-            self._model = self._worker.submit(llama_model.load, path, context_tokens, gpu_layers).result()
+            self._model = self._worker.submit(
+                llama_model.load, path, context_tokens, gpu_layers, adapter
+            ).result()
             choosing = self._worker.submit(llama_model.thread_choice, self._model, path, gpu_layers)
             self._threads: llama_model.ThreadChoice = choosing.result()
         except BaseException:

@@ -24,10 +24,10 @@ _PROBED_BYTES = 2 << 30
 _CLEARLY, _MUCH_LONGER = 1.2, 3.0
 
 
-def load(path: Path, context_tokens: int, gpu_layers: int) -> Any:
-    """The loaded model, a Llama, with one thread per core.
+def load(path: Path, context_tokens: int, gpu_layers: int, adapter: Path | None = None) -> Any:
+    """The loaded model, a Llama, with one thread per core, and with the weights of an `adapter` added.
 
-    Raises UserError with one line when llama-cpp-python is not installed or cannot load the file.
+    Raises UserError with one line when llama-cpp-python is not installed or cannot load the files.
     """
     try:
         from llama_cpp import Llama
@@ -49,9 +49,14 @@ def load(path: Path, context_tokens: int, gpu_layers: int) -> Any:
             n_gpu_layers=gpu_layers,
             n_threads=threads,
             n_threads_batch=threads,
+            lora_path=None if adapter is None else str(adapter),
             verbose=False,
         )
     except (ValueError, RuntimeError, OSError, AssertionError) as error:
+        if adapter is not None and "LoRA" in str(error):
+            raise UserError(
+                f"{adapter}: llama.cpp cannot add this adapter to {path.name}; train it again for this model"
+            ) from None
         raise UserError(
             f"--model {path}: llama.cpp cannot load it ({str(error).splitlines()[0][:120]}); the file may be cut "
             "off or of a newer format: check its size, or update llama-cpp-python"

@@ -5,6 +5,9 @@ Family, vector unit and coding are the tuner's choice: the lane of this proposal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from harness.machine import Machine
 from harness.minds.knob_question import KnobQuestion, NotAChoiceError
 from harness.minds.known_trials import KnownTrials, lane_order, plain, ratio_of
 from harness.minds.protocol import LanguageMind, NoAnswerError
@@ -14,16 +17,23 @@ from harness.roundtable.agents.proposing import title
 from harness.roundtable.agents.table import Table
 from harness.roundtable.conversation.messages import Proposed, ProposeRequest, SentBack
 from harness.roundtable.runlog import transcript
+from harness.schedule.model import Schedule
 from harness.settings import AnswerProtocol
+from harness.shapes import Shape
 
-# Earlier kernels in the prompt.
-_SHOWN = 4
+# Earlier kernels and shapes in the prompt, at most.
+SHOWN, _SHAPES = 4, 8
 # The ratio that the answer begins with, relative to the best one so far; and that ratio without any kernel.
 _WANTED, _FIRST_WANTED = 1.02, 1.0
 # A line has about three tokens per knob, or one per character where the tokens are bytes.
 _ANSWER_TOKENS = 160
 # The temperature of the first attempt, and how much hotter each further one is, up to a limit.
 _TEMPERATURE, _HOTTER, _HOTTEST = 1.0, 0.5, 2.0
+
+
+def lead_of(wanted: float) -> str:
+    """The beginning of an answer: the ratio to BLAS that the kernel is to reach."""
+    return f"{wanted:.3f} |"
 
 
 async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: str) -> Proposed | SentBack:
@@ -33,10 +43,13 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
     ranked = known.ranked(lane)
     best = next((trial for trial, _ in ranked if trial.judged), None)
     wanted = ratio_of(ranked[0]) * _WANTED if ranked else _FIRST_WANTED
-    knobs = KnobQuestion.of(lane, frozenset(known.keys), table.seed, f"{wanted:.3f} |")
+    knobs = KnobQuestion.of(lane, frozenset(known.keys), table.seed, lead_of(wanted))
     lettered = mind.protocol is AnswerProtocol.LETTERS and knobs.fits_letters
-    system = prompt.load("proposer_knobs", answer="one letter" if lettered else "one value")
-    parts = _parts(table, knobs, known, lettered)
+    system = system_text(lettered)
+    shown = [(ratio_of(pair), pair[1]) for pair in ranked]
+    parts = question_parts(
+        table.machine, table.threads, table.schedules.shapes, knobs, shown, lettered
+    )
     heat = min(_HOTTEST, _TEMPERATURE + _HOTTER * message.attempt)
     try:
         asked = await thinking.ask(
@@ -60,25 +73,39 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
     )
 
 
-def _parts(table: Table, knobs: KnobQuestion, known: KnownTrials, lettered: bool) -> list[Part]:
-    """Machine and knobs first, because they stay the same and are computed once; the best kernel last."""
-    machine = table.machine
+def question_parts(
+    machine: Machine,
+    threads: int,
+    shapes: Sequence[Shape],
+    knobs: KnobQuestion,
+    shown: Sequence[tuple[float, Schedule]],
+    lettered: bool,
+) -> list[Part]:
+    """Machine and knobs first, because they stay the same and are computed once; the best kernel last.
+
+    `shown` are earlier kernels with their ratios, the fastest first; at most four of them are shown. `shapes` are the
+    timed shapes. A model that learns from verdicts is trained on questions of the same form.
+    """
     write = knobs.letters if lettered else knobs.line
-    rows = [
-        f"{ratio_of(pair):.3f} | {write(knobs.picks_of(pair[1]))}"
-        for pair in known.ranked(knobs.lane)[:_SHOWN]
-    ][::-1]
+    rows = [f"{ratio:.3f} | {write(knobs.picks_of(schedule))}" for ratio, schedule in shown[:SHOWN]][::-1]
     if not rows:
         rows = [f"a first guess | {write(knobs.picks_of(knobs.lane.base))}"]
     heading = "Speed, and the choices in the order of the knobs:\n"
     shorter = tuple(heading + "\n".join(rows[start:]) for start in range(1, len(rows)))
+    timed = ", ".join(str(shape) for shape in shapes[:_SHAPES])
     return [
         Part(
             "machine",
             f"Machine: {machine.cpu}, {knobs.lane.base.isa}, L1 {machine.l1d_bytes >> 10} KiB, "
-            f"L2 {machine.l2_bytes >> 10} KiB, L3 {machine.l3_bytes >> 10} KiB, {table.threads} thread(s).",
+            f"L2 {machine.l2_bytes >> 10} KiB, L3 {machine.l3_bytes >> 10} KiB, {threads} thread(s). "
+            f"Products: {timed}.",
             2,
         ),
         Part("knobs", "Knobs:\n" + knobs.table(lettered), 0),
         Part("best kernels", heading + "\n".join(rows), 1, shorter=shorter),
     ]
+
+
+def system_text(lettered: bool) -> str:
+    """The system prompt of a question about knobs."""
+    return prompt.load("proposer_knobs", answer="one letter" if lettered else "one value")

@@ -147,6 +147,11 @@ class ScheduleInterface(Protocol):
         """The name of the bilinear scheme that kernels are to be built from, if one was asked for."""
         ...
 
+    @property
+    def shapes(self) -> Sequence[Shape]:
+        """The timed shapes."""
+        ...
+
     def lanes(self) -> Sequence[Space]:
         """The search spaces of this machine, the fastest family first."""
         ...
