@@ -18,8 +18,9 @@ from harness.settings import AnswerProtocol, Budget, Profile, Settings, Uncompar
 
 _MODEL_HELP = (
     "the model that thinks: builtin (the tuner), histograms, smollm2 (a small model from a Python package), a .gguf "
-    "file, hf:REPO:FILE, or the URL of a local OpenAI-compatible server; AGENT=MODEL sets the model of one agent; may "
-    "be repeated (default: builtin; ini: roundtable_model)"
+    "file, hf:REPO:FILE, or the URL of a local OpenAI-compatible server; MODEL+FOLDER adds a trained adapter; A,B,C "
+    "shares the proposals among several by what they earn; AGENT=MODEL sets the model of one agent; may be "
+    "repeated (default: builtin; ini: roundtable_model)"
 )
 
 # (option, metavar, help). The defaults named here are those of `read`.

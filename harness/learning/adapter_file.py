@@ -48,8 +48,8 @@ def write_adapter(
 ) -> int:
     """Write the weights, named as in peft's state_dict, each lora_A (rank × in) and lora_B (out × rank).
 
-    Returns the number of tensors. `permute` is False only in the test that shows what happens then. Raises UserError for
-    a name that is none of the seven projections.
+    Returns the number of tensors. `permute` is False only in the test that shows what happens then. Raises
+    UserError for a name that is none of the seven projections.
     """
     import gguf
 

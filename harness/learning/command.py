@@ -13,11 +13,12 @@ from harness.errors import UserError
 from harness.learning import decided
 from harness.learning.adapter_file import write_adapter
 from harness.learning.drawing import Drawn, draw_fifty
-from harness.learning.samples import Samples, samples_of, shuffled
+from harness.learning.samples import LetterSamples, samples_of, shuffled
+from harness.learning.training import CHECKPOINT, Course, TrainingState, train
 from harness.minds import adapter, gguf_file
 from harness.minds.adapter import AdapterManifest
 from harness.minds.catalogue import model_file
-from harness.minds.measured_table import read_table
+from harness.minds.measured_table import is_environment, read_table
 from harness.places import ROOT
 
 # Memory for training relative to the parameters in f32: weights, a dequantised copy while loading, activations.
@@ -58,16 +59,29 @@ def _parser() -> argparse.ArgumentParser:
         "results/local, and measured tables. Use it with --model MODEL+FOLDER. Each call trains from the base model on "
         "everything that is known then, so that repeated calls between evolutions are expert iteration.",
     )
-    parser.add_argument("--model", default="smollm2", help="smollm2, a .gguf file or hf:REPO:FILE (default: smollm2)")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the adapter, made or trained again")
     parser.add_argument(
-        "--table", type=Path, action="append", default=[], help="a measured table to learn from as well; repeatable"
+        "--model", default="smollm2", help="smollm2, a .gguf file or hf:REPO:FILE (default: smollm2)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the adapter, made or trained again"
+    )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        action="append",
+        default=[],
+        help="a measured table to learn from as well; repeatable",
     )
     parser.add_argument(
         "--suite",
         action="append",
         default=[],
         help="suites of the tables to learn from; repeatable (default: all that they have)",
+    )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="learn from the half of the tables only that compare_minds does not use as its environment",
     )
     parser.add_argument(
         "--without-runs", action="store_true", help="learn from the tables only, not from results/local"
@@ -90,7 +104,7 @@ def _learn(parsed: argparse.Namespace) -> int:
     model = gguf_file.check(model_file(parsed.model, print))
     settings = LearnSettings(model, parsed.out, parsed.steps, parsed.questions, parsed.seed)
     require_able(settings)
-    evidence = gathered(parsed.root, parsed.table, parsed.suite, not parsed.without_runs)
+    evidence = gathered(parsed)
     if parsed.shuffle:
         evidence.decided, evidence.asked = shuffled(evidence.newest(), parsed.seed), []
     for note in evidence.notes:
@@ -112,45 +126,45 @@ def require_able(settings: LearnSettings) -> None:
     free = gguf_file.available_bytes()
     if free is not None and need > free:
         raise UserError(
-            f"--model {settings.model}: training needs about {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; "
-            "take a smaller model, or close other programs"
+            f"--model {settings.model}: training needs about {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are "
+            "free; take a smaller model, or close other programs"
         )
     require_packages()
     try:
         settings.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--out {settings.out}: cannot be made ({error.strerror}); choose another folder") from None
+        raise UserError(
+            f"--out {settings.out}: cannot be made ({error.strerror}); choose another folder"
+        ) from None
 
 
-def gathered(
-    root: Path, tables: Sequence[Path], suites: Sequence[str], with_runs: bool
-) -> decided.Evidence:
+def gathered(parsed: argparse.Namespace) -> decided.Evidence:
     """What the judge has decided: in the records and runs of a checkout, and in measured tables."""
     evidence = decided.Evidence()
-    results = root / "results" / "local"
-    if with_runs:
-        decided.from_records(results, root, evidence)
+    results = parsed.root / "results" / "local"
+    if not parsed.without_runs:
+        decided.from_records(results, parsed.root, evidence)
         decided.from_runs(results, decided.known_machines(results, machines.read()), evidence)
-    for path in tables:
+    for path in parsed.table:
         table = read_table(path)
         known = list(dict.fromkeys(name for one in table.sessions for name in one.suites))
-        if unknown := set(suites) - set(known):
+        if unknown := set(parsed.suite) - set(known):
             raise UserError(f"--suite {', '.join(sorted(unknown))}: {path} has {', '.join(known)}")
-        decided.from_table(table, suites or known, table.rows(), evidence)
+        rows = [row for row in table.rows() if not (parsed.half and is_environment(row.key))]
+        decided.from_table(table, parsed.suite or known, rows, evidence)
     return evidence
 
 
-def learn(settings: LearnSettings, samples: Samples, say: Callable[[str], None]) -> int:
+def learn(settings: LearnSettings, samples: LetterSamples, say: Callable[[str], None]) -> int:
     """Train, export and check an adapter; returns 0, or 1 when it is refused. An interrupted call goes on."""
     from harness.learning.tokens import encoder_of
     from harness.learning.trainer import ALPHA, LetterTrainer
-    from harness.learning.training import CHECKPOINT, Course, train
 
     before = _earlier(settings.out)
     if before is not None and before.data_hash == samples.digest and before.seed == settings.seed:
         say(
-            f"nothing new since round {before.round}: {settings.out} was trained on these {len(samples.keys)} schedules; "
-            "evolve with it, and learn again"
+            f"nothing new since round {before.round}: {settings.out} was trained on these {len(samples.keys)} "
+            "schedules; evolve with it, and learn again"
         )
         return 0
     answers = sum(len(one.answers) for one in samples.training)
@@ -165,10 +179,21 @@ def learn(settings: LearnSettings, samples: Samples, say: Callable[[str], None])
     )
     trainer = LetterTrainer(settings.model, encode.letters, settings.seed, say)
     state = train(trainer, course, settings.out, say)
-    weights = settings.out / adapter.WEIGHTS
-    draft = weights.with_suffix(".draft.gguf")
+    draft = settings.out / "draft.gguf"
     write_adapter(draft, trainer.weights(), trainer.heads, trainer.key_heads, ALPHA)
     del trainer
+    return _taken_over(settings, samples, state, draft, before, say)
+
+
+def _taken_over(
+    settings: LearnSettings,
+    samples: LetterSamples,
+    state: TrainingState,
+    draft: Path,
+    before: AdapterManifest | None,
+    say: Callable[[str], None],
+) -> int:
+    """Compare the draws of the new adapter with the base's, and put it in place unless it is refused."""
     question = samples.training[0]
     base = draw_fifty(settings.model, None, question, samples.keys, settings.seed)
     drawn = draw_fifty(settings.model, draft, question, samples.keys, settings.seed)
@@ -180,25 +205,23 @@ def learn(settings: LearnSettings, samples: Samples, say: Callable[[str], None])
         draft.unlink()
         say(f"refused: {refusal}; {settings.out} keeps what it had. More and more varied records help")
         return 1
-    draft.replace(weights)
-    adapter.write_manifest(
-        settings.out,
-        AdapterManifest(
-            base=settings.model.name,
-            base_hash=gguf_file.identity(settings.model),
-            round=before.round + 1 if before else 1,
-            seed=settings.seed,
-            steps=state.best_step,
-            data_hash=samples.digest,
-            keys=tuple(sorted(samples.keys)),
-            loss_before=state.loss_before if state.loss_before is not None else float("nan"),
-            loss_after=state.best if state.best is not None else float("nan"),
-            distinct_of_50=drawn.distinct,
-            distinct_before=base.distinct,
-            copies=drawn.copies,
-            versions=_versions(),
-        ),
+    manifest = AdapterManifest(
+        base=settings.model.name,
+        base_hash=gguf_file.identity(settings.model),
+        round=before.round + 1 if before else 1,
+        seed=settings.seed,
+        steps=state.best_step,
+        data_hash=samples.digest,
+        keys=tuple(sorted(samples.keys)),
+        loss_before=state.loss_before,
+        loss_after=state.best,
+        distinct_of_50=drawn.distinct,
+        distinct_before=base.distinct,
+        copies=drawn.copies,
+        versions=_versions(),
     )
+    draft.replace(settings.out / adapter.WEIGHTS)
+    adapter.write_manifest(settings.out, manifest)
     (settings.out / CHECKPOINT).unlink(missing_ok=True)
     say(f"use it: pytest --generate 4 --model {_named(settings.model)}+{settings.out}")
     return 0

@@ -149,9 +149,7 @@ def from_runs(results: Path, machines: Mapping[str, Machine], evidence: Evidence
         for schedule, score in accepted:
             shapes = tuple(Shape(*timing.shape) for timing in score.per_shape)
             evidence.decided.append(
-                Decided(
-                    schedule, score.claimed.ratio, score.ratio_low, machine, score.threads, shapes, "run"
-                )
+                Decided(schedule, score.claimed.ratio, score.ratio_low, machine, score.threads, shapes, "run")
             )
         ratios = {schedule.key(): score.claimed.ratio for schedule, score in accepted}
         evidence.asked += _asked(path.with_name(journal.TRANSCRIPT), ratios)
@@ -195,9 +193,7 @@ def _asked(transcript: Path, ratios: Mapping[str, float]) -> list[AskedByLetters
             except ValidationError:
                 continue
             if key in ratios:
-                found.append(
-                    AskedByLetters(told["system"], told["prompt"], told["answer"], key, ratios[key])
-                )
+                found.append(AskedByLetters(told["system"], told["prompt"], told["answer"], key, ratios[key]))
     return found
 
 
@@ -227,12 +223,14 @@ def from_table(
 
 
 def known_machines(results: Path, here: Machine) -> dict[str, Machine]:
-    """This machine and those of all records, by fingerprint."""
+    """The given machine and those of all records, by fingerprint."""
     found = {here.fingerprint: here}
     for path in sorted((results / "records").glob("*.jsonl")):
         for line in read_lines(path):
             try:
-                found.setdefault(str(line["machine_fingerprint"]).partition("-")[0], machine_of(line["machine"]))
+                found.setdefault(
+                    str(line["machine_fingerprint"]).partition("-")[0], machine_of(line["machine"])
+                )
             except (KeyError, TypeError, ValueError):
                 continue
     return found

@@ -1,8 +1,9 @@
 """From decided schedules to training samples: questions as the Proposer asks them, each with many answers.
 
-The answers of one question share its prompt, so that the prompt is computed once for all of them. An answer begins with
-the ratio that its kernel reached ("1.070 |"), as the Proposer's question begins it with the ratio that it wants: the model
-learns what belongs to which speed (return conditioning, as in the Decision Transformer, Chen and others 2021).
+The answers of one question share its prompt, so that the prompt is computed once for all of them. An answer begins
+with the ratio that its kernel reached ("1.070 |"), as the Proposer's question begins it with the ratio that it
+wants: the model learns what belongs to which speed (return conditioning, as in the Decision Transformer, Chen and
+others 2021).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from harness.candidate import ThreadClass
@@ -62,7 +63,7 @@ class LetterQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class LetterSamples:
     """Questions for training and for validation; `keys` are those of all answers to learn from."""
 
     training: tuple[LetterQuestion, ...]
@@ -85,12 +86,17 @@ class Group:
     every: tuple[Decided, ...]
 
 
+def keys_hash(keys: Iterable[str]) -> str:
+    """Sixteen hexadecimal digits over a set of keys."""
+    return hashlib.sha256(" ".join(sorted(keys)).encode()).hexdigest()[:16]
+
+
 def is_for_validation(key: str) -> bool:
     """Whether a schedule is kept for validation: decided by its key alone, so that every round decides the same."""
     return int(key[:8], 16) % VALIDATION_SHARE == 0
 
 
-def samples_of(evidence: Evidence, questions: int, seed: int) -> Samples:
+def samples_of(evidence: Evidence, questions: int, seed: int) -> LetterSamples:
     """About `questions` questions for training, spread evenly over the groups, and a few for validation.
 
     Raises UserError when there are too few accepted kernels.
@@ -105,16 +111,18 @@ def samples_of(evidence: Evidence, questions: int, seed: int) -> Samples:
     rng = random.Random(f"{seed}/samples")
     each = max(1, questions // len(groups))
     training = [_question(group, rng, False) for group in groups for _ in range(each)]
-    validation = [_question(group, rng, True) for group in groups for _ in range(2)]
+    validation = [_question(group, rng, True) for group in groups]
     training += [one for asked in evidence.asked if (one := _as_asked(asked)) is not None]
     kept = [one for one in training if one.answers]
     keys = frozenset(answer.key for one in kept for answer in one.answers)
     rng.shuffle(kept)
-    return Samples(tuple(kept), tuple(one for one in validation if one.answers), keys)
+    return LetterSamples(tuple(kept), tuple(one for one in validation if one.answers), keys)
 
 
 def shuffled(decided: Sequence[Decided], seed: int) -> list[Decided]:
-    """The same schedules with the ratios of others of the same machine and shapes: a control that has nothing to teach."""
+    """The same schedules with the ratios of others of the same machine and shapes: a control that has nothing to
+    teach.
+    """
     rng = random.Random(f"{seed}/shuffled")
     found: list[Decided] = []
     for group in _by(decided, lambda one: (one.machine.fingerprint, one.shapes, one.schedule.family)):
@@ -180,9 +188,7 @@ def _question(group: Group, rng: random.Random, validation: bool) -> LetterQuest
     shown = sorted(seen, key=lambda one: one.ratio, reverse=True)[: choosing.SHOWN]
     knobs = KnobQuestion.of(group.lane, frozenset(), rng.randrange(1 << 31))
     taken = {one.key for one in shown}
-    able = [
-        one for one in group.good if is_for_validation(one.key) == validation and one.key not in taken
-    ]
+    able = [one for one in group.good if is_for_validation(one.key) == validation and one.key not in taken]
     answers = rng.sample(able, min(_ANSWERS, len(able)))
     parts = choosing.question_parts(
         first.machine,
@@ -205,7 +211,9 @@ def _question(group: Group, rng: random.Random, validation: bool) -> LetterQuest
 
 
 def _as_asked(asked: AskedByLetters) -> LetterQuestion | None:
-    """A question of a run, with the ratio that was reached in place of the one that was wanted; None when unreadable."""
+    """A question of a run, with the ratio that was reached in place of the one that was wanted; None when
+    unreadable.
+    """
     _, heading, table = asked.prompt.partition("Knobs:\n")
     lines = table.split("\n\n", 1)[0].splitlines() if heading else []
     choices = tuple(len(re.findall(r"(?:^| )[A-Z]=", line.partition(":")[2])) for line in lines)
@@ -213,9 +221,7 @@ def _as_asked(asked: AskedByLetters) -> LetterQuestion | None:
     if len(words) != len(choices) or not all(word in LETTERS for word in words):
         return None
     picks = tuple(LETTERS.index(word) for word in words)
-    if is_for_validation(asked.key) or any(
-        pick >= count for pick, count in zip(picks, choices, strict=True)
-    ):
+    if is_for_validation(asked.key) or any(pick >= count for pick, count in zip(picks, choices, strict=True)):
         return None
     answer = LetterAnswer(choosing.lead_of(asked.ratio), picks, asked.key)
     return LetterQuestion(asked.system, asked.prompt, choices, (answer,))

@@ -26,9 +26,7 @@ class QuestionEncoder:
 
     def prompt(self, system: str, user: str) -> list[int]:
         """The tokens of a prompt, up to the beginning of the answer."""
-        return self._format.prompt(
-            [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        )
+        return self._format.prompt([{"role": "system", "content": system}, {"role": "user", "content": user}])
 
     @property
     def tokens_of(self) -> Callable[[str], list[int]]:
@@ -45,7 +43,7 @@ def encoder_of(path: Path) -> QuestionEncoder:
     from llama_cpp import Llama
 
     try:
-        model = Llama(str(path), vocab_only=True, verbose=False)
+        model = Llama(str(path), vocab_only=True, n_ctx=0, verbose=False)
     except (ValueError, RuntimeError, OSError, AssertionError) as error:
         raise UserError(f"--model {path}: llama.cpp cannot load it ({str(error)[:120]})") from None
     letters = letter_tokens(ChatFormat(model).tokens_of)

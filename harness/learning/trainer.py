@@ -7,8 +7,11 @@ letter among the letters of that knob's choices, which is the distribution from 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -83,7 +86,9 @@ def encoded(
 
 
 class LetterTrainer:
-    """A base model with a fresh adapter, and one step of training. Deterministic for a seed, device and thread count."""
+    """A base model with a fresh adapter, and one step of training. Deterministic for a seed, device and thread
+    count.
+    """
 
     def __init__(self, model: Path, letters: Sequence[int], seed: int, say: Callable[[str], None]) -> None:
         """Raises UserError when the packages are missing or transformers cannot load the file."""
@@ -168,7 +173,9 @@ class LetterTrainer:
         """A copy of the adapter's weights as tensors, by peft's names."""
         from peft import get_peft_model_state_dict
 
-        found = get_peft_model_state_dict(self.model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = get_peft_model_state_dict(self.model, save_embedding_layers=False)
         return {name: value.detach().cpu().clone() for name, value in found.items()}
 
     def use(self, adapter: dict[str, Any]) -> None:
@@ -182,7 +189,7 @@ class LetterTrainer:
 
         cores = len(usable_cores())
         if self.device != "cpu" or cores == 1:
-            return torch.get_num_threads()
+            return int(torch.get_num_threads())
 
         def probe(threads: int) -> float:
             torch.set_num_threads(threads)
@@ -193,7 +200,7 @@ class LetterTrainer:
 
         choice = ThreadChoice((1, cores), torch.set_num_threads, probe)
         say(f"training on {self.device} with {choice.threads} thread(s)")
-        return choice.threads
+        return int(choice.threads)
 
 
 def device() -> str:
@@ -215,9 +222,12 @@ def _load(model: Path) -> Any:
     # Nothing is to be asked of a server: the file is here.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            str(model.parent), gguf_file=model.name, dtype=torch.float32, local_files_only=True
-        )
+        # A progress bar of each tensor and warnings that say nothing to a user go to stderr.
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return AutoModelForCausalLM.from_pretrained(
+                str(model.parent), gguf_file=model.name, dtype=torch.float32, local_files_only=True
+            )
     except (ValueError, KeyError, OSError, RuntimeError, NotImplementedError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(

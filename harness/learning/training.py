@@ -32,8 +32,8 @@ class TrainingState:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What to learn from and for how long. `name` identifies the data, steps and seed: a checkpoint of another course is
-    not used.
+    """What to learn from and for how long. `name` identifies the data, steps and seed: a checkpoint of another
+    course is not used.
     """
 
     training: Sequence[EncodedQuestion]
@@ -43,9 +43,7 @@ class Course:
     name: str
 
 
-def train(
-    trainer: LetterTrainer, course: Course, folder: Path, say: Callable[[str], None]
-) -> TrainingState:
+def train(trainer: LetterTrainer, course: Course, folder: Path, say: Callable[[str], None]) -> TrainingState:
     """Train until the validation loss no longer falls or the steps are done; the trainer then has the best weights.
 
     The state is stored in `folder` after every look; an interrupted training of the same course goes on from there.

@@ -21,10 +21,10 @@ ARCHITECTURES = ("llama",)
 class AdapterManifest:
     """What an adapter is and where it comes from.
 
-    base: the model file's name; base_hash: its identity. round: how many times this folder was trained, each time from
-    the base. keys: the schedules whose answers were learned, by source. loss: mean negative log-likelihood of a letter, in
-    nats, on the schedules kept for validation, before and after. distinct_of_50: different schedules among fifty draws;
-    copies: those among them that were training answers.
+    base: the model file's name; base_hash: its identity. round: how many times this folder was trained, each time
+    from the base. keys: the schedules whose answers were learned, by source. loss: mean negative log-likelihood of
+    a letter, in nats, on the schedules kept for validation, before and after. distinct_of_50: different schedules
+    among fifty draws; copies: those among them that were training answers.
     """
 
     base: str
@@ -34,8 +34,8 @@ class AdapterManifest:
     steps: int
     data_hash: str
     keys: tuple[str, ...]
-    loss_before: float
-    loss_after: float
+    loss_before: float | None
+    loss_after: float | None
     distinct_of_50: int
     distinct_before: int
     copies: int
@@ -79,10 +79,18 @@ def fitting(folder: Path, base: Path) -> Path:
     found = gguf_file.identity(base)
     if manifest.base_hash != found:
         raise UserError(
-            f"{folder}: this adapter was trained for {manifest.base} ({manifest.base_hash}), and {base.name} is {found}; "
-            "use it with the same file, or train one for this model"
+            f"{folder}: this adapter was trained for {manifest.base} ({manifest.base_hash}), and {base.name} is "
+            f"{found}; use it with the same file, or train one for this model"
         )
     return weights
+
+
+def named(base: Path, folder: Path | None) -> tuple[str, str]:
+    """The name and the identity in records of a model with an adapter, or without one."""
+    if folder is None:
+        return base.name, gguf_file.identity(base)
+    added = gguf_file.identity(folder / WEIGHTS)
+    return f"{base.name}+{folder.name}", f"{gguf_file.identity(base)}+{added}"
 
 
 def split(model: str) -> tuple[str, Path | None]:

@@ -33,14 +33,30 @@ def open_minds(settings: Settings, lanes: Sequence[Space], say: Announce, seed: 
     if settings.replay is not None:
         return Minds(tuner)
     opened: dict[str, Mind] = {BUILTIN: tuner, HISTOGRAMS: HistogramTuner(lanes, seed)}
+
+    def mind_of(model: str) -> Mind:
+        if model not in opened:
+            opened[model] = open_model(model, settings, say)
+        return opened[model]
+
     by_role: dict[str, Mind] = {}
+    proposers: dict[str, Mind] = {}
     for role, model in settings.models.items():
+        names = several(model)
         if role in COMPUTING:
             say(f"--model {role}={model} has no effect: the {role} computes and asks no model")
             continue
-        if model not in opened:
-            opened[model] = open_model(model, settings, say)
-        mind = opened[model]
+        if len(names) > 1:
+            if role == _CODER:
+                raise UserError(
+                    f"--model {role}={model}: the coder has one model; name the one that writes code"
+                )
+            if role == _PROPOSER or _PROPOSER not in settings.models:
+                proposers = {name: mind_of(name) for name in names}
+            if role == _EVERY and (writer := _writer([mind_of(name) for name in names])) is not None:
+                by_role[_CODER] = writer
+            continue
+        mind = mind_of(model)
         if not isinstance(mind, Tuner) and mind.protocol is AnswerProtocol.LETTERS:
             if role == _CODER:
                 say(
@@ -51,7 +67,31 @@ def open_minds(settings: Settings, lanes: Sequence[Space], say: Announce, seed: 
             if role in by_role:
                 continue
         by_role[role] = mind
-    return Minds(tuner, by_role)
+    return Minds(tuner, by_role, proposers)
+
+
+def several(model: str) -> list[str]:
+    """The minds of a text like "builtin,smollm2", which share the Proposer's place; one for any other text.
+
+    Raises UserError for an empty or repeated name.
+    """
+    if "," not in model or model.startswith(("http://", "https://")) or Path(model).expanduser().exists():
+        return [model]
+    names = [name.strip() for name in model.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise UserError(
+            f"--model {model}: minds that share the proposals are different names between commas, "
+            "such as builtin,histograms,smollm2"
+        )
+    return names
+
+
+def _writer(minds: Sequence[Mind]) -> Mind | None:
+    """The first language model that writes code."""
+    for mind in minds:
+        if not isinstance(mind, Tuner) and mind.protocol is not AnswerProtocol.LETTERS:
+            return mind
+    return None
 
 
 def open_model(model: str, settings: Settings, say: Announce) -> LanguageMind:
@@ -98,6 +138,4 @@ def packaged_smollm2() -> Path:
 def _llama(path: Path, settings: Settings, say: Announce, adapter: Path | None) -> LanguageMind:
     from harness.minds.llama import LlamaMind
 
-    return LlamaMind.open(
-        path, settings.context_tokens, settings.gpu_layers, say, settings.protocol, adapter
-    )
+    return LlamaMind.open(path, settings.context_tokens, settings.gpu_layers, say, settings.protocol, adapter)

@@ -83,15 +83,12 @@ class LlamaMind(ClientMind):
     ) -> LlamaMind:
         """Check and load the file; raises UserError with one line when the file or the installation is not usable.
 
-        `protocol` is how the model is asked for proposals; auto chooses by its number of parameters. `adapter` is a
-        folder with an adapter that was trained for this very file.
+        `protocol`: how it is asked for proposals; auto chooses by its size. `adapter`: a trained one's folder.
         """
         gguf_file.check(path)
         added = None if adapter is None else adapters.fitting(adapter, path)
         client = LlamaCppClient(path, context_tokens, gpu_layers, added)
-        name, identity = path.name, gguf_file.identity(path)
-        if adapter is not None and added is not None:
-            name, identity = f"{name}+{adapter.name}", f"{identity}+{gguf_file.identity(added)}"
+        name, identity = adapters.named(path, adapter)
         asked = for_size(gguf_file.parameters(path)) if protocol is AnswerProtocol.AUTO else protocol
         if asked is AnswerProtocol.LETTERS and client.letters is None:
             say(f"{path.name}: its tokens are no single letters, so it is asked by the protocol line")
@@ -139,18 +136,15 @@ class LlamaCppClient(ChatCompletionClient):
     KnobQuestion, which is answered by a line of values, or by letters when `lettered` is true.
     """
 
-    def __init__(
-        self, path: Path, context_tokens: int, gpu_layers: int, adapter: Path | None = None
-    ) -> None:
+    def __init__(self, path: Path, context_tokens: int, gpu_layers: int, adapter: Path | None = None) -> None:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llama")
         self._stop = threading.Event()
         self._usage = RequestUsage(0, 0)
         self._last = RequestUsage(0, 0)
         self._closed = False
         try:
-            self._model = self._worker.submit(
-                llama_model.load, path, context_tokens, gpu_layers, adapter
-            ).result()
+            loading = self._worker.submit(llama_model.load, path, context_tokens, gpu_layers, adapter)
+            self._model = loading.result()
             choosing = self._worker.submit(llama_model.thread_choice, self._model, path, gpu_layers)
             self._threads: llama_model.ThreadChoice = choosing.result()
         except BaseException:

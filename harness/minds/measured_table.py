@@ -114,6 +114,13 @@ class MeasuredTable:
         return math.sqrt(squares / freedom) if freedom > 1 else None
 
 
+def is_environment(key: str) -> bool:
+    """Whether a comparison of minds keeps a schedule for its environment, so that nothing may learn from it; decided by
+    its key alone.
+    """
+    return int(key[8:16], 16) % 2 == 0
+
+
 def mean_log(reading: Reading, session: TableSession, suite: str) -> float:
     """The mean log-ratio of a reading over the shapes of one suite of its session."""
     shapes = session.suites[suite]

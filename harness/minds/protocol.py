@@ -148,10 +148,14 @@ Mind: TypeAlias = "Tuner | LanguageMind"
 
 @dataclass
 class Minds:
-    """The mind of each agent. `stand_in` is the tuner that takes over when a model has used up its attempts."""
+    """The mind of each agent. `stand_in` is the tuner that takes over when a model has used up its attempts.
+
+    `proposers` are the minds that share the Proposer's place, by the names that were typed; empty where there is one.
+    """
 
     stand_in: Tuner
     by_role: Mapping[str, Mind] = field(default_factory=dict)
+    proposers: Mapping[str, Mind] = field(default_factory=dict)
 
     def of(self, role: str) -> Mind:
         """The agent's own mind, else the one under "*", else the tuner."""
@@ -159,6 +163,7 @@ class Minds:
 
     async def close(self) -> None:
         """Close every language model once."""
-        for mind in {id(mind): mind for mind in self.by_role.values()}.values():
+        every = (*self.by_role.values(), *self.proposers.values())
+        for mind in {id(mind): mind for mind in every}.values():
             if not isinstance(mind, Tuner):
                 await mind.close()

@@ -14,6 +14,7 @@ from harness.announce import Announce
 from harness.errors import UserError
 from harness.machine import Machine
 from harness.minds.protocol import Minds
+from harness.roundtable.agents import sharing
 from harness.roundtable.agents.table import Table
 from harness.roundtable.conversation.budget import Spending
 from harness.roundtable.conversation.interfaces import (
@@ -288,7 +289,7 @@ def _notices(table: Table, stand_ins: int) -> tuple[str, ...]:
         lines.append(f"the built-in tuner stood in for the Proposer {stand_ins} time(s)")
     if table.spending.tokens:
         lines.append(f"{table.spending.tokens} tokens")
-    return tuple(lines)
+    return (*lines, *sharing.earnings_lines(sharing.shared_out(table.events)))
 
 
 def new_run_id() -> str:

@@ -1,7 +1,8 @@
 """Compares minds at the same number of judged candidates: `python -m harness.studies.compare_minds --judged 4`.
 
-Each arrangement evolves in an empty folder with its own memory; only judge and clock are shared. Every ratio is taken
-against BLAS in the same minute, so that a changing load favours no arrangement. Writes results/minds.md and
+Each arrangement evolves in an empty folder with its own memory; only judge and clock are shared. Every ratio is
+taken against BLAS in the same minute, so that a changing load favours no arrangement. With `--table FILE`, minds
+are compared on a measured table instead, where nothing is judged anew. Writes results/minds.md and
 results/minds.json.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 from harness.announce import Announce
 from harness.caches import default_cache
 from harness.candidate import Candidate
+from harness.durable import write_whole
 from harness.errors import UserError
 from harness.minds.catalogue import open_minds
 from harness.minds.protocol import Hint, Minds, Trial, Tuned
@@ -31,6 +33,7 @@ from harness.roundtable.evolve import EvolutionResult, MindsFor, Services, evolv
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.space import Space
 from harness.settings import Settings
+from harness.studies.offline_comparison import OfflinePlan, compare, offline_page, offline_part
 from harness.verdict import Accepted, At, Gate, HarnessError, Verdict
 
 _TRIES = 200
@@ -224,26 +227,54 @@ def table(rows: Sequence[ArmResult]) -> str:
     return tabulate(lines, headers=head, tablefmt="github", disable_numparse=True)
 
 
-def page(rows: Sequence[ArmResult], facts: dict[str, Any]) -> str:
-    """The text of results/minds.md."""
+def live_page(rows: Sequence[ArmResult], facts: dict[str, Any]) -> str:
+    """The live part of results/minds.md."""
     return (
-        "# Minds compared\n\n"
         "Ratio to BLAS (above 1 is faster), geometric mean over the suite; the best of the candidates that each "
         "arrangement had judged. The analytical model has one kernel only, so it is judged once. Knobs that a language "
         "model leaves out are the analytical model's, and code that it cannot write is rendered; its stand-ins are "
         "proposals that the tuner made because the model had used up its attempts. Overlapping intervals mean that no "
         "difference was shown.\n\n"
-        f"{table(rows)}\n\n"
-        + "".join(f"- {name}: {value}\n" for name, value in facts.items())
-        + "\nMade by `python -m harness.studies.compare_minds`; the numbers of each candidate are in minds.json.\n"
+        f"{table(rows)}\n\n" + "".join(f"- {name}: {value}\n" for name, value in facts.items())
     )
+
+
+def page(record: dict[str, Any]) -> str:
+    """The text of results/minds.md, from the content of minds.json."""
+    parts = ["# Minds compared\n"]
+    if offline := record.get("offline"):
+        parts.append(
+            f"## On a measured table\n\n{offline_page([offline_part(part) for part in offline.values()])}"
+        )
+    if live := record.get("live"):
+        rows = [ArmResult(**row | {"ratios": tuple(row["ratios"])}) for row in live["rows"]]
+        parts.append(f"## Live\n\n{live_page(rows, live['facts'])}")
+    parts.append(
+        "Made by `python -m harness.studies.compare_minds`; the numbers of each run are in minds.json.\n"
+    )
+    return "\n".join(parts)
+
+
+def write(results: Path, change: dict[str, Any]) -> None:
+    """Put the changed parts into minds.json and make minds.md from it."""
+    path = results / "minds.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError:
+        raise UserError(f"{path}: not JSON; move it away") from None
+    for name, part in change.items():
+        # Comparisons that left out other suites stay.
+        record[name] = record.get(name, {}) | part if name == "offline" else part
+    results.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(record, indent=1) + "\n")
+    write_whole(results / "minds.md", page(record))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison; returns 0, or 2 after one line about bad input."""
     parser = argparse.ArgumentParser(prog="python -m harness.studies.compare_minds", description=__doc__)
     parser.add_argument(
-        "--judged", type=int, default=4, help="candidates per arrangement (default: 4, an even number)"
+        "--judged", type=int, help="candidates per arrangement (default: 4, an even number; offline 10)"
     )
     parser.add_argument(
         "--model", action="append", default=[], help="a .gguf or URL to compare as well; repeatable"
@@ -256,19 +287,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--results", type=Path, default=ROOT / "results", help="where to write (default: results)"
     )
+    offline = parser.add_argument_group("offline, on a measured table")
+    offline.add_argument("--table", type=Path, help="the table; nothing is judged then")
+    offline.add_argument(
+        "--left-out", default="default", help="the suite that nothing was trained on (default: default)"
+    )
+    offline.add_argument("--seeds", type=int, default=10, help="runs per mind (default: 10)")
+    offline.add_argument("--adapter", type=Path, help="folder of the trained adapter of smollm2")
+    offline.add_argument("--control", type=Path, help="folder of the one trained on shuffled ratios")
     parsed = parser.parse_args(arguments)
     try:
-        _compare(parsed)
+        if parsed.table is None:
+            _compare(parsed)
+        else:
+            _compare_offline(parsed)
     except UserError as error:
         print(f"error: {error}")
         return 2
     return 0
 
 
+def _compare_offline(parsed: argparse.Namespace) -> None:
+    plan = OfflinePlan(
+        parsed.table,
+        parsed.left_out,
+        10 if parsed.judged is None else parsed.judged,
+        parsed.seeds,
+        parsed.adapter,
+        parsed.control,
+        parsed.results,
+    )
+    runs, facts = compare(plan, lambda line: print(line, flush=True))
+    part = {"facts": facts, "runs": [asdict(run) for run in runs]}
+    write(parsed.results, {"offline": {plan.suite: part}})
+    print(offline_page([(runs, facts)]))
+
+
 def _compare(parsed: argparse.Namespace) -> None:
-    if parsed.judged < 2 or parsed.judged % 2:
+    judged = 4 if parsed.judged is None else parsed.judged
+    if judged < 2 or judged % 2:
         raise UserError(
-            f"--judged {parsed.judged}: an even number, 2 or more, because some minds work in two sessions"
+            f"--judged {judged}: an even number, 2 or more, because some minds work in two sessions"
         )
     settings = Settings(
         root=ROOT,
@@ -283,7 +342,7 @@ def _compare(parsed: argparse.Namespace) -> None:
     rows = []
     for arrangement in comparison.arrangements(parsed.model):
         print(arrangement.name, flush=True)
-        rows.append(comparison.row(arrangement, parsed.judged))
+        rows.append(comparison.row(arrangement, judged))
     facts = {
         "machine": comparison.shared.machine.description,
         "toolchain": comparison.shared.tools.toolchain.fingerprint,
@@ -291,10 +350,7 @@ def _compare(parsed: argparse.Namespace) -> None:
         "seed": parsed.seed,
         "timing per kernel": f"{parsed.clock_budget:g} s",
     }
-    parsed.results.mkdir(parents=True, exist_ok=True)
-    (parsed.results / "minds.md").write_text(page(rows, facts), encoding="utf-8")
-    record = {"facts": facts, "rows": [asdict(row) for row in rows]}
-    (parsed.results / "minds.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write(parsed.results, {"live": {"facts": facts, "rows": [asdict(row) for row in rows]}})
     print(table(rows))
 
 

@@ -13,7 +13,7 @@ from tests.house.tree import imports, modules, source_files, syntax
 # shows the same order as a picture.
 LAYERS = (
     ("harness.front_door", "harness.studies", "harness.debug", "harness.doctor", "harness.export"),
-    ("harness.report", "harness.fleet"),
+    ("harness.report", "harness.fleet", "harness.learning", "harness.faults"),
     ("harness.roundtable",),
     ("harness.pipeline", "harness.minds", "harness.memory", "harness.corpus"),
     ("harness.schedule", "harness.clock", "harness.store", "harness.saved_timings"),
@@ -31,6 +31,9 @@ LAYERS = (
         "harness.visible",
     ),
 )
+# Programs that bear the name of a package which they are not part of, because that is where a user looks for them. They
+# may import from everywhere, and nothing imports them.
+PROGRAMS = ("harness.minds.learn", "harness.minds.try")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -67,10 +70,17 @@ def test_packages_import_from_lower_layers_only() -> None:
         for module, found in imports().items()
         for imported in found
         if "harness" not in (module, imported)
+        and module not in PROGRAMS
         and package_of(module) != package_of(imported)
         and depth[package_of(imported)] <= depth[package_of(module)]
     ]
     assert not upwards, "\n".join(upwards)
+
+
+def test_nothing_imports_a_program_that_may_import_from_everywhere() -> None:
+    assert all(program in modules() for program in PROGRAMS)
+    found = [module for module, imported in imports().items() if set(PROGRAMS) & set(imported)]
+    assert not found
 
 
 def test_imports_are_absolute() -> None:

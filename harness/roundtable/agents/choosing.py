@@ -31,6 +31,11 @@ _ANSWER_TOKENS = 160
 _TEMPERATURE, _HOTTER, _HOTTEST = 1.0, 0.5, 2.0
 
 
+def wanted_after(ratios: Sequence[float]) -> float:
+    """The ratio to ask for after kernels with these ratios."""
+    return max(ratios) * _WANTED if ratios else _FIRST_WANTED
+
+
 def lead_of(wanted: float) -> str:
     """The beginning of an answer: the ratio to BLAS that the kernel is to reach."""
     return f"{wanted:.3f} |"
@@ -42,14 +47,12 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
     lane = lane_order(table.schedules.lanes(), message.turn.generation, message.turn.slot)[0]
     ranked = known.ranked(lane)
     best = next((trial for trial, _ in ranked if trial.judged), None)
-    wanted = ratio_of(ranked[0]) * _WANTED if ranked else _FIRST_WANTED
+    wanted = wanted_after([ratio_of(pair) for pair in ranked])
     knobs = KnobQuestion.of(lane, frozenset(known.keys), table.seed, lead_of(wanted))
     lettered = mind.protocol is AnswerProtocol.LETTERS and knobs.fits_letters
     system = system_text(lettered)
     shown = [(ratio_of(pair), pair[1]) for pair in ranked]
-    parts = question_parts(
-        table.machine, table.threads, table.schedules.shapes, knobs, shown, lettered
-    )
+    parts = question_parts(table.machine, table.threads, table.schedules.shapes, knobs, shown, lettered)
     heat = min(_HOTTEST, _TEMPERATURE + _HOTTER * message.attempt)
     try:
         asked = await thinking.ask(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.candidate import MAX_SOURCE_BYTES, Tier
 from harness.errors import UserError
+from harness.machine import Machine
 from harness.minds.protocol import LanguageMind, NoAnswerError
 from harness.roundtable.agents import prompt, regions, rust_answer, thinking
 from harness.roundtable.agents.prompt import Part, quote
@@ -50,16 +51,10 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
         text, cut_off = answer.text, answer.finish == "length"
     else:
         assert mind is not None
-        system = prompt.load(
-            "coder",
-            rustc=_rustc(table),
-            machine=f"{table.machine.cpu} ({table.machine.vector})",
-            threads=table.threads,
-            wanted=f"only the {region}" if region else "the complete kernel.rs",
-        )
+        system = system_text(table.machine, table.threads, table.toolchain, region)
         try:
             asked = await thinking.ask(
-                table, mind, where, system, _parts(message, base, region), ANSWER_TOKENS
+                table, mind, where, system, question_parts(message, base, region), ANSWER_TOKENS
             )
         except prompt.ContextTooSmallError as error:
             # A proposal that this model cannot code loses its free code; the run goes on.
@@ -68,11 +63,12 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
             raise NoKernelError(str(error)) from None
         text, cut_off, model = asked.text, asked.cut_off, mind.name
         hashed = transcript.prompt_hash(system, asked.prompt)
-    source = _source(text, base, region, cut_off)
+    source = source_of(text, base, region, cut_off)
     return WrittenKernel(source, region or WHOLE_FILE, model, hashed)
 
 
-def _source(text: str, base: str, region: str | None, cut_off: bool) -> str:
+def source_of(text: str, base: str, region: str | None, cut_off: bool) -> str:
+    """The kernel of an answer: a whole file, or `base` with the region replaced. Raises NoKernelError without one."""
     try:
         source = regions.replace(base, region, text) if region else rust_answer.whole_file(text)
     except NoKernelError as error:
@@ -91,7 +87,8 @@ def _template(table: Table, message: CodeRequest) -> str:
         raise NoKernelError(f"no template to start from: {error}") from None
 
 
-def _parts(message: CodeRequest, base: str, region: str | None) -> list[Part]:
+def question_parts(message: CodeRequest, base: str, region: str | None) -> list[Part]:
+    """The parts of the Coder's prompt; `base` is the template or the rejected kernel."""
     proposal = json.dumps(message.proposal, ensure_ascii=False)
     names = ", ".join(f"`{fn.name}`" for fn in regions.members(base, region)) if region else ""
     task = (
@@ -154,6 +151,13 @@ def tier(source: str) -> Tier:
     return "unsafe" if re.search(r"\bunsafe\b", source) else "safe"
 
 
-def _rustc(table: Table) -> str:
-    found = re.search(r"\d+\.\d+(\.\d+)?", table.toolchain)
-    return found[0] if found else "stable"
+def system_text(machine: Machine, threads: int, toolchain: str, region: str | None = None) -> str:
+    """The Coder's system prompt."""
+    found = re.search(r"\d+\.\d+(\.\d+)?", toolchain)
+    return prompt.load(
+        "coder",
+        rustc=found[0] if found else "stable",
+        machine=f"{machine.cpu} ({machine.vector})",
+        threads=threads,
+        wanted=f"only the {region}" if region else "the complete kernel.rs",
+    )

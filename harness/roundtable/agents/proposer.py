@@ -9,8 +9,8 @@ from autogen_core import MessageContext, message_handler
 
 from harness.durable import JsonObject
 from harness.interrupts import interruptible
-from harness.minds.protocol import Tuned, Tuner
-from harness.roundtable.agents import choosing, context, proposing
+from harness.minds.protocol import Mind, Tuned, Tuner
+from harness.roundtable.agents import choosing, context, proposing, sharing
 from harness.roundtable.agents.base import BaseMatMulAgent
 from harness.roundtable.agents.duplicates import TriedProposals
 from harness.roundtable.conversation.interfaces import RenderedKernel
@@ -57,7 +57,11 @@ class ProposerAgent(BaseMatMulAgent):
         )
 
     async def _think(self, message: ProposeRequest, where: str) -> Proposed | SentBack | GaveUp:
-        mind = self.table.minds.stand_in if message.stand_in else self.table.minds.of(self.role)
+        name, mind = sharing.asked_mind(self.table, message)
+        event = await self._ask(self.table.minds.stand_in if message.stand_in else mind, message, where)
+        return event.model_copy(update={"asked": name}) if isinstance(event, Proposed) else event
+
+    async def _ask(self, mind: Mind, message: ProposeRequest, where: str) -> Proposed | SentBack | GaveUp:
         if isinstance(mind, Tuner):
             return self._tune(mind, message)
         ask = proposing.ask if mind.protocol is AnswerProtocol.FULL else choosing.ask

@@ -11,6 +11,7 @@ from harness.durable import JsonObject
 from harness.machine import Machine
 from harness.roundtable.conversation.messages import GroupChatMessage
 from harness.schedule.space import Space
+from harness.shapes import Shape
 from harness.verdict import Accepted, Verdict
 
 Judge: TypeAlias = Callable[[Candidate], Verdict]

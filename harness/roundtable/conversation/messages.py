@@ -119,6 +119,8 @@ class Proposed(Message):
     coding: str = TEMPLATE
     passages: list[str] = Field(default_factory=list)
     stand_in: bool = False
+    # The mind whose turn it was, by the name that was typed, where several share the proposals.
+    asked: str = ""
     # The other schedules that were timed briefly for this proposal.
     screened: list[Screened] = Field(default_factory=list)
 

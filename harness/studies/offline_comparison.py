@@ -1,0 +1,234 @@
+"""Compares minds on a measured table: `python -m harness.studies.compare_minds --table FILE`. See offline_minds.py.
+
+Every finished run is a line of minds-offline.jsonl; the next call goes on with those that are missing.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.durable import JsonLines, JsonObject, read_lines
+from harness.errors import UserError
+from harness.minds.adapter import fitting
+from harness.minds.catalogue import packaged_smollm2
+from harness.minds.histograms import HistogramTuner
+from harness.minds.measured_table import MeasuredTable, read_table
+from harness.minds.tuner import BuiltinTuner
+from harness.studies.offline_minds import (
+    PROPOSALS,
+    AnalyticalArm,
+    LetterArm,
+    OfflineArm,
+    OfflineRun,
+    RandomArm,
+    TableWorld,
+    TunerArm,
+    TurnsArm,
+    run_arm,
+    training_trials,
+    world_of,
+)
+
+RUNS = "minds-offline.jsonl"
+RANDOM, HISTOGRAMS, WARM, TUNER = (
+    "random schedules",
+    "histograms",
+    "histograms of the training rows",
+    "tuner",
+)
+RAW, TRAINED, CONTROL, TURNS = (
+    "smollm2",
+    "smollm2, trained",
+    "smollm2, trained on shuffled ratios",
+    "smollm2, trained, and tuner in turns",
+)
+ANALYTICAL = "analytical model and its neighbours"
+# Bootstrap draws for the interval of a difference.
+_DRAWS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class OfflinePlan:
+    """What to compare: the suite that is left out of training, and the adapters, where there are any."""
+
+    table: Path
+    suite: str
+    judged: int
+    seeds: int
+    adapter: Path | None
+    control: Path | None
+    results: Path
+
+
+def arms(world: TableWorld, plan: OfflinePlan, suites: Sequence[str]) -> dict[str, OfflineArm]:
+    """The arms by name. The histograms of the training rows get what the trained model gets: other suites' ratios."""
+    lane = world.lane
+    warm = training_trials(world, suites)
+
+    def tuner(seed: int) -> BuiltinTuner:
+        return BuiltinTuner([lane], seed)
+
+    def histograms(seed: int) -> HistogramTuner:
+        return HistogramTuner([lane], seed)
+
+    found: dict[str, OfflineArm] = {
+        RANDOM: RandomArm(lane),
+        ANALYTICAL: AnalyticalArm(lane),
+        HISTOGRAMS: TunerArm(histograms),
+        WARM: TunerArm(histograms, warm),
+        TUNER: TunerArm(tuner),
+    }
+    try:
+        model = packaged_smollm2()
+    except UserError:
+        return found
+    found[RAW] = LetterArm(world, model, None)
+    if plan.adapter is not None:
+        trained = LetterArm(world, model, fitting(plan.adapter, model))
+        found |= {TRAINED: trained, TURNS: TurnsArm(trained, TunerArm(tuner))}
+    if plan.control is not None:
+        found[CONTROL] = LetterArm(world, model, fitting(plan.control, model))
+    return found
+
+
+def compare(plan: OfflinePlan, say: Callable[[str], None]) -> tuple[list[OfflineRun], JsonObject]:
+    """Run what is missing; returns all runs of this plan's suite, and facts about table and split."""
+    if plan.seeds < 2 or plan.judged < 1:
+        raise UserError("--seeds takes 2 or more, --judged 1 or more")
+    table = read_table(plan.table)
+    known = table.sessions[-1].suites if table.sessions else {}
+    if plan.suite not in known:
+        raise UserError(f"--left-out {plan.suite}: the table has {', '.join(known) or 'no suite'}")
+    world = world_of(table, table.sessions[-1].fingerprint, plan.suite)
+    others = [suite for suite in known if suite != plan.suite]
+    lines = JsonLines(plan.results / RUNS)
+    about = {"rows": len(world.rows), "judged": plan.judged, "suite": plan.suite}
+    done = {(one.arm, one.seed): one for one in _read(plan.results / RUNS, about)}
+    found = arms(world, plan, others)
+    for seed in range(1, plan.seeds + 1):
+        for name, arm in found.items():
+            if (name, seed) not in done:
+                run = run_arm(name, arm, world, plan.judged, seed)
+                lines.append(about | asdict(run))
+                done[name, seed] = run
+                say(f"{plan.suite}, seed {seed}, {name}: regret {100 * run.regret:.1f} %")
+    lines.close()
+    wanted = [run for (name, seed), run in done.items() if name in found and seed <= plan.seeds]
+    return wanted, facts(table, world, plan, others)
+
+
+def _read(path: Path, about: JsonObject) -> list[OfflineRun]:
+    found = []
+    for line in read_lines(path) if path.exists() else []:
+        if all(line.get(key) == value for key, value in about.items()):
+            try:
+                found.append(
+                    OfflineRun(
+                        str(line["arm"]),
+                        str(line["suite"]),
+                        int(line["seed"]),
+                        tuple(line["ratios"]),
+                        tuple(line["distances"]),
+                        float(line["regret"]),
+                    )
+                )
+            except (KeyError, TypeError, ValueError):
+                raise UserError(f"{path}: not of this version; move it away") from None
+    return found
+
+
+def facts(table: MeasuredTable, world: TableWorld, plan: OfflinePlan, others: Sequence[str]) -> JsonObject:
+    """What a reader needs to judge the comparison."""
+    from harness.learning.samples import keys_hash
+
+    machines = {row.machine for row in table.rows()}
+    return {
+        "machine": f"{world.machine.description}, {world.machine.fingerprint}",
+        "left out of training": f"suite {plan.suite} ({', '.join(world.shapes)}); trained on {', '.join(others)}",
+        "rows": f"{len(world.rows)} in the environment, {len(world.rest)} to train on, of "
+        f"{world.lane.base.family} {world.lane.base.isa}",
+        "split": f"by key, {keys_hash(schedule.key() for schedule, _ in world.rows)}",
+        "noise of one reading": f"{100 * world.noise:.1f} %; a regret within it counts as none",
+        "best row": f"{world.best:.3f}",
+        "judged per run": plan.judged,
+        "seeds": plan.seeds,
+        "proposals for one row": PROPOSALS,
+        "other machines": "none in the table, so leaving a machine out was not possible"
+        if len(machines) == 1
+        else f"{len(machines)} machines",
+    }
+
+
+def rows_of(runs: Sequence[OfflineRun]) -> list[list[str]]:
+    """One row per arm: mean regret, its standard error, the difference to random with an interval, and distance."""
+    by_arm: dict[str, dict[int, OfflineRun]] = {}
+    for run in runs:
+        by_arm.setdefault(run.arm, {})[run.seed] = run
+    reference = by_arm[RANDOM]
+    intervals = {name: difference(own, reference) for name, own in by_arm.items() if name != RANDOM}
+    adjusted = holm({name: found[3] for name, found in intervals.items()})
+    rows = []
+    for name, own in by_arm.items():
+        regrets = [100 * run.regret for run in own.values()]
+        error = statistics.stdev(regrets) / math.sqrt(len(regrets)) if len(regrets) > 1 else 0.0
+        told = "-"
+        if name in intervals:
+            mean, low, high, _ = intervals[name]
+            told = f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+        distance = statistics.mean(d for run in own.values() for d in run.distances)
+        p = f"{adjusted[name]:.3f}" if name in adjusted else "-"
+        rows.append(
+            [name, str(len(own)), f"{statistics.mean(regrets):.1f} ± {error:.1f}", told, p, f"{distance:.1f}"]
+        )
+    return rows
+
+
+def difference(
+    own: Mapping[int, OfflineRun], reference: Mapping[int, OfflineRun]
+) -> tuple[float, float, float, float]:
+    """The mean difference of regrets over common seeds, its 95 % bootstrap interval, and a two-sided p-value (the share
+    of bootstrap means on the other side of zero, doubled).
+    """
+    values = np.array([own[seed].regret - reference[seed].regret for seed in own if seed in reference])
+    rng = np.random.default_rng(1)
+    means = rng.choice(values, (_DRAWS, len(values))).mean(axis=1)
+    beyond = min(float((means >= 0).mean()), float((means <= 0).mean()))
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(values.mean()), float(low), float(high), min(1.0, 2 * beyond)
+
+
+def holm(values: Mapping[str, float]) -> dict[str, float]:
+    """p-values adjusted for the number of comparisons (Holm 1979)."""
+    found, highest = {}, 0.0
+    for rank, (name, value) in enumerate(sorted(values.items(), key=lambda pair: pair[1])):
+        highest = max(highest, min(1.0, value * (len(values) - rank)))
+        found[name] = highest
+    return found
+
+
+def offline_page(parts: Sequence[tuple[Sequence[OfflineRun], JsonObject]]) -> str:
+    """The offline part of results/minds.md, one table for each suite that was left out."""
+    from tabulate import tabulate
+
+    head = ["mind", "seeds", "regret, %", "less or more than random [95 %]", "p, Holm", "distance"]
+    texts = []
+    for runs, told in parts:
+        table = tabulate(rows_of(runs), headers=head, tablefmt="github", disable_numparse=True)
+        lines = "".join(f"- {name}: {value}\n" for name, value in told.items())
+        texts.append(f"### Left out: {runs[0].suite}\n\n{table}\n\n{lines}")
+    return "\n".join(texts)
+
+
+def offline_part(plain: JsonObject) -> tuple[list[OfflineRun], JsonObject]:
+    """The runs and facts of one comparison as they are in minds.json."""
+    runs = [
+        OfflineRun(**one | {"ratios": tuple(one["ratios"]), "distances": tuple(one["distances"])})
+        for one in plain["runs"]
+    ]
+    return runs, plain["facts"]
