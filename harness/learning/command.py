@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -42,6 +43,8 @@ class LearnSettings:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train an adapter; returns 0, 1 when it is refused, 2 after one line about bad input, 130 on Ctrl-C."""
     parsed = _parser().parse_args(arguments)
+    # transformers warns of its own future at every step.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         return _learn(parsed)
     except UserError as error:
@@ -208,6 +211,7 @@ def _taken_over(
     manifest = AdapterManifest(
         base=settings.model.name,
         base_hash=gguf_file.identity(settings.model),
+        weights_hash=gguf_file.identity(draft),
         round=before.round + 1 if before else 1,
         seed=settings.seed,
         steps=state.best_step,

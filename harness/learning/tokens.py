@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,19 @@ class QuestionEncoder:
         return self._format.tokens_of
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing from llama.cpp on stderr: it warns that a vocabulary alone was trained for no context."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def encoder_of(path: Path) -> QuestionEncoder:
     """The encoder of a GGUF file, of which only the vocabulary is read.
 
@@ -43,7 +58,8 @@ def encoder_of(path: Path) -> QuestionEncoder:
     from llama_cpp import Llama
 
     try:
-        model = Llama(str(path), vocab_only=True, n_ctx=0, verbose=False)
+        with _quiet():
+            model = Llama(str(path), vocab_only=True, verbose=False)
     except (ValueError, RuntimeError, OSError, AssertionError) as error:
         raise UserError(f"--model {path}: llama.cpp cannot load it ({str(error)[:120]})") from None
     letters = letter_tokens(ChatFormat(model).tokens_of)

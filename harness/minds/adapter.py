@@ -21,14 +21,16 @@ ARCHITECTURES = ("llama",)
 class AdapterManifest:
     """What an adapter is and where it comes from.
 
-    base: the model file's name; base_hash: its identity. round: how many times this folder was trained, each time
-    from the base. keys: the schedules whose answers were learned, by source. loss: mean negative log-likelihood of
-    a letter, in nats, on the schedules kept for validation, before and after. distinct_of_50: different schedules
-    among fifty draws; copies: those among them that were training answers.
+    base: the model file's name; base_hash, weights_hash: identities of model and adapter file. round: how many
+    times this folder was trained, each time from the base. keys: the schedules whose answers were learned, by
+    source. loss: mean negative log-likelihood of a letter, in nats, on the schedules kept for validation, before
+    and after. distinct_of_50: different schedules among fifty draws; copies: those among them that were training
+    answers.
     """
 
     base: str
     base_hash: str
+    weights_hash: str
     round: int
     seed: int
     steps: int
@@ -77,6 +79,11 @@ def fitting(folder: Path, base: Path) -> Path:
         raise UserError(f"{folder}: {WEIGHTS} is missing; train the adapter again")
     gguf_file.check(weights)
     found = gguf_file.identity(base)
+    # llama.cpp dies of a damaged adapter, so the bytes are compared before it reads them.
+    if manifest.weights_hash != gguf_file.identity(weights):
+        raise UserError(
+            f"{weights}: not the file that {MANIFEST} describes (cut off?); train the adapter again"
+        )
     if manifest.base_hash != found:
         raise UserError(
             f"{folder}: this adapter was trained for {manifest.base} ({manifest.base_hash}), and {base.name} is "

@@ -33,7 +33,7 @@ from harness.roundtable.evolve import EvolutionResult, MindsFor, Services, evolv
 from harness.roundtable.schedule_adapter import ScheduleAdapter
 from harness.schedule.space import Space
 from harness.settings import Settings
-from harness.studies.offline_comparison import OfflinePlan, compare, offline_page, offline_part
+from harness.studies.offline_comparison import OfflinePlan, compare, offline_page, rows_of
 from harness.verdict import Accepted, At, Gate, HarnessError, Verdict
 
 _TRIES = 200
@@ -243,9 +243,7 @@ def page(record: dict[str, Any]) -> str:
     """The text of results/minds.md, from the content of minds.json."""
     parts = ["# Minds compared\n"]
     if offline := record.get("offline"):
-        parts.append(
-            f"## On a measured table\n\n{offline_page([offline_part(part) for part in offline.values()])}"
-        )
+        parts.append(offline_page(offline))
     if live := record.get("live"):
         rows = [ArmResult(**row | {"ratios": tuple(row["ratios"])}) for row in live["rows"]]
         parts.append(f"## Live\n\n{live_page(rows, live['facts'])}")
@@ -318,9 +316,9 @@ def _compare_offline(parsed: argparse.Namespace) -> None:
         parsed.results,
     )
     runs, facts = compare(plan, lambda line: print(line, flush=True))
-    part = {"facts": facts, "runs": [asdict(run) for run in runs]}
+    part = {"facts": facts, "rows": rows_of(runs)}
     write(parsed.results, {"offline": {plan.suite: part}})
-    print(offline_page([(runs, facts)]))
+    print(offline_page({plan.suite: part}))
 
 
 def _compare(parsed: argparse.Namespace) -> None:

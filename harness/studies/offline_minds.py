@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from harness.durable import JsonObject
 from harness.errors import UserError
 from harness.learning.decided import machine_of, shape_of
 from harness.machine import Machine
@@ -27,7 +28,7 @@ from harness.minds.letters import LetterLogits, draw
 from harness.minds.measured_table import MeasuredTable, TableRow, is_environment
 from harness.minds.protocol import Trial, Tuner
 from harness.roundtable.agents import choosing, prompt
-from harness.schedule.model import Schedule
+from harness.schedule.model import Schedule, knob_distance
 from harness.schedule.space import Space, space
 
 # Proposals of an arm for one row; the nearest to an untried row is taken.
@@ -49,6 +50,8 @@ class TableWorld:
     rows: tuple[tuple[Schedule, float | None], ...]
     rest: tuple[TableRow, ...]
     noise: float
+    # The knobs of each row in canonical form, because distances are taken often.
+    normal: tuple[JsonObject, ...]
 
     @property
     def best(self) -> float:
@@ -63,8 +66,9 @@ class TableWorld:
     def nearest(self, proposals: Sequence[Schedule], taken: set[int]) -> tuple[int, float]:
         """The untried row nearest to any of the proposals, and how far away it is."""
         free = [number for number in range(len(self.rows)) if number not in taken]
+        wanted = [_normal(schedule) for schedule in proposals]
         return min(
-            ((number, schedule.distance(self.rows[number][0])) for schedule in proposals for number in free),
+            ((number, _distance(one, self.normal[number])) for one in wanted for number in free),
             key=lambda found: found[1],
         )
 
@@ -96,7 +100,18 @@ def world_of(table: MeasuredTable, machine: str, suite: str) -> TableWorld:
         rows=tuple((row.schedule, row.ratio(suite)) for row in inside),
         rest=tuple(row for row in own if not is_environment(row.key)),
         noise=table.noise(suite) or 0.0,
+        normal=tuple(_normal(row.schedule) for row in inside),
     )
+
+
+def _normal(schedule: Schedule) -> JsonObject:
+    plain_knobs: JsonObject = schedule.normalise().model_dump(mode="json")
+    return plain_knobs
+
+
+def _distance(mine: JsonObject, theirs: JsonObject) -> float:
+    """Schedule.distance, of knobs in canonical form."""
+    return sum(knob_distance(mine[name], theirs[name]) for name in mine)
 
 
 class OfflineArm(Protocol):

@@ -289,7 +289,7 @@ def summary(table: MeasuredTable) -> list[str]:
         f"{len(rows)} schedules, {len(table.readings)} readings, {len(table.paths)} code paths, "
         f"{len({row.machine for row in rows})} machine(s)"
     ]
-    for suite in SUITES:
+    for suite in dict.fromkeys(name for one in table.sessions for name in one.suites):
         ratios = [ratio for row in rows if (ratio := row.ratio(suite)) is not None]
         noise = table.noise(suite)
         floor = "not known yet" if noise is None else f"{100 * noise:.1f} %"
