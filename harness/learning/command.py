@@ -112,7 +112,8 @@ def _learn(parsed: argparse.Namespace) -> int:
         evidence.decided, evidence.asked = shuffled(evidence.newest(), parsed.seed), []
     for note in evidence.notes:
         print(f"left out: {note}")
-    return learn(settings, samples_of(evidence, parsed.questions, parsed.seed), print)
+    samples = samples_of(evidence, parsed.questions, parsed.seed)
+    return learn(settings, samples, lambda line: print(line, flush=True))
 
 
 def require_able(settings: LearnSettings) -> None:

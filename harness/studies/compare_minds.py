@@ -315,9 +315,10 @@ def _compare_offline(parsed: argparse.Namespace) -> None:
         parsed.control,
         parsed.results,
     )
-    runs, facts = compare(plan, lambda line: print(line, flush=True))
-    part = {"facts": facts, "rows": rows_of(runs)}
-    write(parsed.results, {"offline": {plan.suite: part}})
+    part: dict[str, Any] = {}
+    for runs, facts in compare(plan, lambda line: print(line, flush=True)):
+        part = {"facts": facts, "rows": rows_of(runs)}
+        write(parsed.results, {"offline": {plan.suite: part}})
     print(offline_page({plan.suite: part}))
 
 

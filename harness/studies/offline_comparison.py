@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -97,8 +97,10 @@ def arms(world: TableWorld, plan: OfflinePlan, suites: Sequence[str]) -> dict[st
     return found
 
 
-def compare(plan: OfflinePlan, say: Callable[[str], None]) -> tuple[list[OfflineRun], JsonObject]:
-    """Run what is missing; returns all runs of this plan's suite, and facts about table and split."""
+def compare(plan: OfflinePlan, say: Callable[[str], None]) -> Iterator[tuple[list[OfflineRun], JsonObject]]:
+    """Run what is missing. Yields all runs of this plan so far with facts about table and split: first when all arms that
+    compute are done, then after each seed of the language models, which take much longer.
+    """
     if plan.seeds < 2 or plan.judged < 1:
         raise UserError("--seeds takes 2 or more, --judged 1 or more")
     table = read_table(plan.table)
@@ -107,20 +109,31 @@ def compare(plan: OfflinePlan, say: Callable[[str], None]) -> tuple[list[Offline
         raise UserError(f"--left-out {plan.suite}: the table has {', '.join(known) or 'no suite'}")
     world = world_of(table, table.sessions[-1].fingerprint, plan.suite)
     others = [suite for suite in known if suite != plan.suite]
-    lines = JsonLines(plan.results / RUNS)
+    found = arms(world, plan, others)
+    told = facts(table, world, plan, others)
     about = {"rows": len(world.rows), "judged": plan.judged, "suite": plan.suite}
     done = {(one.arm, one.seed): one for one in _read(plan.results / RUNS, about)}
-    found = arms(world, plan, others)
-    for seed in range(1, plan.seeds + 1):
-        for name, arm in found.items():
+
+    def so_far() -> tuple[list[OfflineRun], JsonObject]:
+        seeds = range(1, plan.seeds + 1)
+        return [done[name, seed] for name in found for seed in seeds if (name, seed) in done], told
+
+    def run(names: Sequence[str], seed: int) -> None:
+        for name in names:
             if (name, seed) not in done:
-                run = run_arm(name, arm, world, plan.judged, seed)
-                lines.append(about | asdict(run))
-                done[name, seed] = run
-                say(f"{plan.suite}, seed {seed}, {name}: regret {100 * run.regret:.1f} %")
-    lines.close()
-    wanted = [run for (name, seed), run in done.items() if name in found and seed <= plan.seeds]
-    return wanted, facts(table, world, plan, others)
+                one = run_arm(name, found[name], world, plan.judged, seed)
+                lines.append(about | asdict(one))
+                done[name, seed] = one
+                say(f"{plan.suite}, seed {seed}, {name}: regret {100 * one.regret:.1f} %")
+
+    slow = [name for name, arm in found.items() if isinstance(arm, LetterArm | TurnsArm)]
+    with JsonLines(plan.results / RUNS) as lines:
+        for seed in range(1, plan.seeds + 1):
+            run([name for name in found if name not in slow], seed)
+        yield so_far()
+        for seed in range(1, plan.seeds + 1) if slow else ():
+            run(slow, seed)
+            yield so_far()
 
 
 def _read(path: Path, about: JsonObject) -> list[OfflineRun]:
