@@ -98,8 +98,8 @@ def arms(world: TableWorld, plan: OfflinePlan, suites: Sequence[str]) -> dict[st
 
 
 def compare(plan: OfflinePlan, say: Callable[[str], None]) -> Iterator[tuple[list[OfflineRun], JsonObject]]:
-    """Run what is missing. Yields all runs of this plan so far with facts about table and split: first when all arms that
-    compute are done, then after each seed of the language models, which take much longer.
+    """Run what is missing. Yields all runs of this plan so far with facts about table and split: first when all arms
+    that compute are done, then after each seed of the language models, which take much longer.
     """
     if plan.seeds < 2 or plan.judged < 1:
         raise UserError("--seeds takes 2 or more, --judged 1 or more")
@@ -234,10 +234,11 @@ def offline_page(parts: Mapping[str, JsonObject]) -> str:
         "## On a measured table\n\n"
         "Minds on the schedules of schedule-table.jsonl, of which half are the environment and half may be trained on. "
         "regret: how far the best row that a mind found is below the best row of the environment, in percent, mean and "
-        "standard error over seeds; below the noise of one reading it counts as zero. difference to random: in points "
-        "of regret, bootstrapped over seeds; negative is better. p: two-sided, adjusted for the number of arms. "
-        "distance: from what was proposed to the row that stood for it (1 is one knob changed, or a size doubled). "
-        "Nothing was judged anew: this is an offline comparison and no claim about kernels.\n"
+        "standard error over seeds, each with another four fifths of the environment; below the noise of one reading "
+        "it counts as zero. difference to random: points of regret, bootstrapped over seeds; negative is better. p: "
+        "two-sided, adjusted for the number of arms. distance: from what was proposed to the row that stood for it (1 "
+        "is one knob changed, or a size doubled). Nothing was judged anew: this is an offline comparison and no claim "
+        "about kernels.\n"
     ]
     for suite, part in parts.items():
         table = tabulate(part["rows"], headers=head, tablefmt="github", disable_numparse=True)

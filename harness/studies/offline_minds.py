@@ -13,7 +13,7 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,8 @@ PROPOSALS = 4
 _CONTEXT_TOKENS = 2048
 _ANY_LENGTH = 1_000_000
 _DRAWS = 200
+# Share of the environment that one run sees.
+_PART = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,17 @@ class TableWorld:
     def best(self) -> float:
         """The best ratio of the environment."""
         return max(ratio for _, ratio in self.rows if ratio is not None)
+
+    def part(self, seed: int) -> TableWorld:
+        """The environment of one run: four fifths of the rows, others for every seed, so that an arm without chance is
+        not judged by the luck of one pool.
+        """
+        kept = random.Random(f"{seed}/rows").sample(range(len(self.rows)), math.ceil(_PART * len(self.rows)))
+        return replace(
+            self,
+            rows=tuple(self.rows[number] for number in sorted(kept)),
+            normal=tuple(self.normal[number] for number in sorted(kept)),
+        )
 
     def regret(self, ratio: float) -> float:
         """How far a ratio is below the best row, as a log; zero within the noise of one reading."""
@@ -251,7 +264,8 @@ class OfflineRun:
 
 
 def run_arm(name: str, arm: OfflineArm, world: TableWorld, judged: int, seed: int) -> OfflineRun:
-    """Let an arm find `judged` rows of the environment, or all that there are."""
+    """Let an arm find `judged` rows of the seed's part of the environment, or all that there are."""
+    world = world.part(seed)
     rng = RunRandom(f"{seed}")
     rng.run_seed = seed
     trials: list[Trial] = []

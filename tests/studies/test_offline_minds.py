@@ -76,6 +76,7 @@ def test_regret_is_counted_from_the_best_row_and_is_none_within_the_noise(world:
     assert world.regret(world.best / 2) == pytest.approx(math.log(2))
     everything = run_arm("random", RandomArm(world.lane), world, len(world.rows), 1)
     assert everything.regret == 0.0
+    assert len(everything.ratios) == math.ceil(0.8 * len(world.rows))
 
 
 def test_the_nearest_row_stands_for_a_proposal(world: TableWorld) -> None:
