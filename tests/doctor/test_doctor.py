@@ -33,6 +33,7 @@ TOPICS = [
     "results",
     "memory",
     "models",
+    "training",
     "embedders",
 ]
 
@@ -122,6 +123,18 @@ def test_models_and_embedders_that_are_packages_are_told_where_they_are_installe
         monkeypatch.setattr(module, "folder_of", lambda name: None)
     assert "smollm2" not in finding_of("models", tmp_path).said
     assert "minilm" not in finding_of("embedders", tmp_path).said
+
+
+def test_what_training_needs_is_told_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkups, "folder_of", lambda name: None if name == "peft" else tmp_path)
+    found = finding_of("training", tmp_path)
+    assert found.condition is Condition.OPTIONAL
+    assert found.said == "no adapters: peft not installed"
+    assert found.remedy == "pip install 'matmul-round-table[learn]'"
+    monkeypatch.setattr(checkups, "folder_of", lambda name: tmp_path)
+    assert finding_of("training", tmp_path).condition is Condition.OK
 
 
 def test_an_error_of_a_checkup_is_a_finding() -> None:
