@@ -195,11 +195,15 @@ def rows_of(runs: Sequence[OfflineRun]) -> list[list[str]]:
             mean, low, high, _ = intervals[name]
             told = f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
         distance = statistics.mean(d for run in own.values() for d in run.distances)
-        p = f"{adjusted[name]:.3f}" if name in adjusted else "-"
+        p = _p_text(adjusted[name]) if name in adjusted else "-"
         rows.append(
             [name, str(len(own)), f"{statistics.mean(regrets):.1f} ± {error:.1f}", told, p, f"{distance:.1f}"]
         )
     return rows
+
+
+def _p_text(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def difference(

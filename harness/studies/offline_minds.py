@@ -130,8 +130,8 @@ def _distance(mine: JsonObject, theirs: JsonObject) -> float:
 class OfflineArm(Protocol):
     """A way to propose schedules from what was told so far."""
 
-    def propose(self, trials: Sequence[Trial], step: int, rng: random.Random) -> list[Schedule]:
-        """A few schedules of the lane; `step` counts from 0."""
+    def propose(self, trials: Sequence[Trial], step: int, seed: int) -> list[Schedule]:
+        """A few schedules of the lane; `step` counts from 0, and `seed` is the run's."""
         ...
 
 
@@ -141,8 +141,9 @@ class RandomArm:
 
     lane: Space
 
-    def propose(self, trials: Sequence[Trial], step: int, rng: random.Random) -> list[Schedule]:
+    def propose(self, trials: Sequence[Trial], step: int, seed: int) -> list[Schedule]:
         """See OfflineArm."""
+        rng = random.Random(f"{seed}/{step}")
         found: list[Schedule] = []
         for _ in range(_DRAWS):
             built = self.lane.built({knob.name: rng.choice(knob.choices) for knob in self.lane.knobs})
@@ -158,7 +159,7 @@ class AnalyticalArm:
 
     lane: Space
 
-    def propose(self, trials: Sequence[Trial], step: int, rng: random.Random) -> list[Schedule]:
+    def propose(self, trials: Sequence[Trial], step: int, seed: int) -> list[Schedule]:
         """See OfflineArm."""
         return [self.lane.base.normalise()]
 
@@ -170,10 +171,9 @@ class TunerArm:
     make: Callable[[int], Tuner]
     before: tuple[Trial, ...] = ()
 
-    def propose(self, trials: Sequence[Trial], step: int, rng: random.Random) -> list[Schedule]:
+    def propose(self, trials: Sequence[Trial], step: int, seed: int) -> list[Schedule]:
         """See OfflineArm."""
-        tuner = self.make(rng.randrange(1 << 31))
-        listed = tuner.shortlist([*self.before, *trials], step + 1, 0, PROPOSALS)
+        listed = self.make(seed).shortlist([*self.before, *trials], step + 1, 0, PROPOSALS)
         return [Schedule.model_validate(one.schedule) for one in listed]
 
 
@@ -195,7 +195,7 @@ class LetterArm:
         self._loaded = llama_model.load(self.model, _CONTEXT_TOKENS, 0, self.adapter)
         llama_model.thread_choice(self._loaded, self.model, 0)
 
-    def propose(self, trials: Sequence[Trial], step: int, rng: random.Random) -> list[Schedule]:
+    def propose(self, trials: Sequence[Trial], step: int, seed: int) -> list[Schedule]:
         """See OfflineArm."""
         from harness.learning.tokens import QuestionEncoder
 
@@ -206,7 +206,7 @@ class LetterArm:
         ranked = known.ranked(world.lane)
         wanted = choosing.wanted_after([ratio_of(pair) for pair in ranked])
         # One order of the choices for a whole run, as in a run of the table.
-        knobs = KnobQuestion.of(world.lane, frozenset(known.keys), _run_seed(rng), choosing.lead_of(wanted))
+        knobs = KnobQuestion.of(world.lane, frozenset(known.keys), seed, choosing.lead_of(wanted))
         parts = choosing.question_parts(
             world.machine,
             1,
@@ -218,23 +218,13 @@ class LetterArm:
         encode = QuestionEncoder(self._loaded, self._letters)
         tokens = encode.prompt(choosing.system_text(lettered=True), prompt.fit(parts, len, _ANY_LENGTH).text)
         logits = LetterLogits(self._loaded, [*tokens, *encode.tokens_of(knobs.lead)], self._letters)
+        rng = random.Random(f"{seed}/{step}")
         found = []
         for _ in range(PROPOSALS):
             picks = draw(knobs, logits, rng)
             schedule = None if picks is None else knobs.schedule(picks)
             found += [] if schedule is None else [schedule]
         return found
-
-
-def _run_seed(rng: random.Random) -> int:
-    """A number that is the same at every step of a run: the run's generator carries it."""
-    return int(getattr(rng, "run_seed", 0))
-
-
-class RunRandom(random.Random):
-    """A generator of random numbers that knows the seed of its run."""
-
-    run_seed = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +234,9 @@ class TurnsArm:
     first: OfflineArm
     second: OfflineArm
 
-    def propose(self, trials: Sequence[Trial], step: int, rng: random.Random) -> list[Schedule]:
+    def propose(self, trials: Sequence[Trial], step: int, seed: int) -> list[Schedule]:
         """See OfflineArm."""
-        return (self.second if step % 2 else self.first).propose(trials, step, rng)
+        return (self.second if step % 2 else self.first).propose(trials, step, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,13 +256,11 @@ class OfflineRun:
 def run_arm(name: str, arm: OfflineArm, world: TableWorld, judged: int, seed: int) -> OfflineRun:
     """Let an arm find `judged` rows of the seed's part of the environment, or all that there are."""
     world = world.part(seed)
-    rng = RunRandom(f"{seed}")
-    rng.run_seed = seed
     trials: list[Trial] = []
     taken: set[int] = set()
     distances: list[float] = []
     for step in range(min(judged, len(world.rows))):
-        proposals = arm.propose(trials, step, rng) or RandomArm(world.lane).propose(trials, step, rng)
+        proposals = arm.propose(trials, step, seed) or RandomArm(world.lane).propose(trials, step, seed)
         number, distance = world.nearest(proposals, taken)
         taken.add(number)
         distances.append(round(distance, 3))
