@@ -76,12 +76,16 @@ class TableWorld:
         below = math.log(self.best / ratio)
         return 0.0 if below <= self.noise else below
 
-    def nearest(self, proposals: Sequence[Schedule], taken: set[int]) -> tuple[int, float]:
-        """The untried row nearest to any of the proposals, and how far away it is."""
+    def nearest(self, proposals: Sequence[Schedule], taken: set[int]) -> tuple[int, float, Schedule]:
+        """The untried row nearest to any of the proposals, how far away it is, and that proposal."""
         free = [number for number in range(len(self.rows)) if number not in taken]
-        wanted = [_normal(schedule) for schedule in proposals]
+        wanted = [(schedule, _normal(schedule)) for schedule in proposals]
         return min(
-            ((number, _distance(one, self.normal[number])) for one in wanted for number in free),
+            (
+                (number, _distance(one, self.normal[number]), schedule)
+                for schedule, one in wanted
+                for number in free
+            ),
             key=lambda found: found[1],
         )
 
@@ -259,14 +263,18 @@ def run_arm(name: str, arm: OfflineArm, world: TableWorld, judged: int, seed: in
     trials: list[Trial] = []
     taken: set[int] = set()
     distances: list[float] = []
+    found: list[float | None] = []
     for step in range(min(judged, len(world.rows))):
         proposals = arm.propose(trials, step, seed) or RandomArm(world.lane).propose(trials, step, seed)
-        number, distance = world.nearest(proposals, taken)
+        number, distance, proposal = world.nearest(proposals, taken)
         taken.add(number)
         distances.append(round(distance, 3))
         schedule, ratio = world.rows[number]
         trials.append(Trial(f"row-{number}", plain(schedule), ratio))
-    found = [trial.ratio for trial in trials]
+        found.append(ratio)
+        if distance > 0:
+            # Else a tuner whose first schedule is in no row would propose it at every step.
+            trials.append(Trial(f"proposed-{step}", plain(proposal), None, conclusive=False))
     best = max((ratio for ratio in found if ratio is not None), default=None)
     regret = math.inf if best is None else world.regret(best)
     return OfflineRun(name, world.suite, seed, tuple(found), tuple(distances), round(regret, 5))

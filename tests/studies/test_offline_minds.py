@@ -81,8 +81,8 @@ def test_regret_is_counted_from_the_best_row_and_is_none_within_the_noise(world:
 
 def test_the_nearest_row_stands_for_a_proposal(world: TableWorld) -> None:
     schedule, _ = world.rows[3]
-    assert world.nearest([schedule], set()) == (3, 0.0)
-    number, distance = world.nearest([schedule], {3})
+    assert world.nearest([schedule], set()) == (3, 0.0, schedule)
+    number, distance, _ = world.nearest([schedule], {3})
     assert number != 3
     assert distance > 0
 
