@@ -11,7 +11,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+# The reward of a first kernel, and of one whose outcome is not known.
+_UNKNOWN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,14 @@ class MindEarnings:
 
 @dataclass(frozen=True, slots=True)
 class Outing:
-    """One finished proposal: which mind was asked, and the ratio of its kernel, None when it was not accepted."""
+    """One proposal: which mind was asked, and the ratio of its kernel, None when it was not accepted.
+
+    A `pending` one has no outcome yet; it counts with a reward of one half.
+    """
 
     name: str
     ratio: float | None
+    pending: bool = False
 
 
 def earnings(outings: Sequence[Outing], names: Sequence[str]) -> list[MindEarnings]:
@@ -43,17 +50,21 @@ def earnings(outings: Sequence[Outing], names: Sequence[str]) -> list[MindEarnin
     for outing in outings:
         before = found.get(outing.name)
         if before is not None:
-            found[outing.name] = _after(before, outing.ratio, accepted)
+            found[outing.name] = (
+                _waiting(before) if outing.pending else _after(before, outing.ratio, accepted)
+            )
         if outing.ratio is not None:
             accepted.append(outing.ratio)
     return [found[name] for name in names]
 
 
+def _waiting(before: MindEarnings) -> MindEarnings:
+    return replace(before, proposals=before.proposals + 1, reward=before.reward + _UNKNOWN)
+
+
 def _after(before: MindEarnings, ratio: float | None, accepted: Sequence[float]) -> MindEarnings:
     if ratio is None:
-        return MindEarnings(
-            before.name, before.proposals + 1, before.accepted, before.reward, before.gained, before.best
-        )
+        return replace(before, proposals=before.proposals + 1)
     best = max(accepted, default=None)
     gain = math.log(ratio / best) if best is not None and ratio > best else 0.0
     return MindEarnings(
@@ -69,7 +80,7 @@ def _after(before: MindEarnings, ratio: float | None, accepted: Sequence[float])
 def reward(ratio: float, accepted: Sequence[float]) -> float:
     """The share of earlier ratios that this one beats; ties count half, and so does a first one."""
     if not accepted:
-        return 0.5
+        return _UNKNOWN
     beaten = sum(1.0 if ratio > other else 0.5 if ratio == other else 0.0 for other in accepted)
     return beaten / len(accepted)
 

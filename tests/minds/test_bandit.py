@@ -27,6 +27,11 @@ def test_earnings_count_rejections_as_nothing_and_improvements_of_the_best() -> 
     assert b.gained == pytest.approx(0.0953, abs=1e-4)
 
 
+def test_a_proposal_without_an_outcome_counts_as_one_half() -> None:
+    a, _ = earnings([Outing("a", None, pending=True), Outing("a", 1.0)], NAMES)
+    assert (a.proposals, a.accepted, a.reward, a.gained) == (2, 1, 1.0, 0.0)
+
+
 def test_each_mind_is_asked_once_before_any_is_asked_again() -> None:
     assert choose(earnings([], NAMES), "1") == "a"
     assert choose(earnings([Outing("a", 1.0)], NAMES), "1") == "b"

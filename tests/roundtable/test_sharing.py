@@ -46,6 +46,14 @@ def test_both_minds_are_asked_and_the_end_shows_what_each_earned(scene: Scene) -
     assert all(f"{name}  " in told for name in SHARED.split(","))
 
 
+def test_minds_take_turns_within_a_generation_before_any_outcome_is_known(scene: Scene) -> None:
+    scene.run(by_schedule, generate=2, population=4, minds=minds(scene))
+    names = asked(scene)
+    assert len(names) == 8
+    assert names[:2] == ["builtin", "histograms"]
+    assert set(names[4:]) <= {"builtin", "histograms"}
+
+
 def test_a_run_with_one_mind_tells_nothing_about_shares(scene: Scene) -> None:
     result = scene.run(by_schedule, generate=1, minds=minds(scene, "builtin"))
     assert "raised the best" not in "\n".join(result.notices)

@@ -21,19 +21,22 @@ from harness.verdict import Accepted
 def asked_mind(table: Table, message: ProposeRequest) -> tuple[str, Mind]:
     """The mind that is asked for this proposal, and its name where several share the table (else an empty name).
 
-    It follows from the events of the other slots and the run's seed, so that every attempt of a slot, also after a
-    restart, asks the same mind.
+    It follows from the outcomes of earlier generations, the run's seed and the slot's place in its generation, so that
+    every attempt of a slot asks the same mind, also after a restart and where a generation is judged side by side.
     """
     several = table.minds.proposers
     if not several:
         return "", table.minds.of("proposer")
-    earned = earnings(outings(table.events, message.turn), list(several))
-    name = choose(earned, f"{table.seed}/{message.turn}")
-    return name, several[name]
+    turn, names = message.turn, list(several)
+    past = outings([one for one in table.events if one.turn.generation < turn.generation])
+    for slot in range(turn.slot + 1):
+        name = choose(earnings(past, names), f"{table.seed}/{turn.generation}/{slot}")
+        past.append(Outing(name, None, pending=True))
+    return past[-1].name, several[past[-1].name]
 
 
-def outings(events: Sequence[GroupChatMessage], but: ProposalSlot | None = None) -> list[Outing]:
-    """The proposals of minds that share the table, in the order in which they were made; without those of slot `but`.
+def outings(events: Sequence[GroupChatMessage]) -> list[Outing]:
+    """The proposals of minds that share the table, in the order of their slots.
 
     A proposal of the stand-in counts as one of the asked mind that was not accepted.
     """
@@ -41,7 +44,7 @@ def outings(events: Sequence[GroupChatMessage], but: ProposalSlot | None = None)
     ratios: dict[ProposalSlot, float] = {}
     for message in events:
         match message.content:
-            case Proposed(asked=name) as proposed if name and message.turn != but:
+            case Proposed(asked=name) as proposed if name:
                 asked[message.turn] = proposed
             case Judged(verdict=plain):
                 verdict = codec.from_plain(plain)
@@ -49,7 +52,7 @@ def outings(events: Sequence[GroupChatMessage], but: ProposalSlot | None = None)
                     ratios[message.turn] = verdict.score.claimed.ratio
     return [
         Outing(proposed.asked, None if proposed.stand_in else ratios.get(turn))
-        for turn, proposed in asked.items()
+        for turn, proposed in sorted(asked.items(), key=lambda pair: (pair[0].generation, pair[0].slot))
     ]
 
 
