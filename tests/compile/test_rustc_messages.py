@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.compile import diagnostics, rustc
+from harness.compile import rustc
 from harness.compile.rustc import CompiledKernel, Tools
 from harness.errors import HarnessFaultError
+from harness.operation.operations import MATMUL
 from harness.verdict import CompileError
 from tests.compile.plain_kernel import PLAIN, SIGNATURE
 from tests.compile.support import tools
@@ -60,7 +61,7 @@ def test_denied_warnings_do_not_lift_the_lints_of_the_harness(fresh: Tools) -> N
 def test_a_wrong_signature_is_told_beside_the_contracts(signature: str, found: str, fresh: Tools) -> None:
     refused = rustc.compile_kernel(signature, "unsafe", fresh)
     assert isinstance(refused, CompileError)
-    assert diagnostics.CONTRACT in refused.summary
+    assert MATMUL.contract(safe=False) in refused.summary
     assert found in refused.summary
 
 
