@@ -208,6 +208,8 @@ class Inspection:
             timed_shapes=self.shared.clock.suite,
             database_key=f"{self.candidate.name}:{self.candidate.source_hash}",
             trusted=self._built is not None,
+            operation=self.candidate.operation,
+            tier=self.candidate.manifest.tier,
         )
 
     @classmethod

@@ -55,6 +55,7 @@ class RecordingRunner(KernelRunner):
         seed: int,
         placement: Placement | None = None,
         surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+        arranged: Sequence[int] = (),
     ) -> list[F32]:
         """Record the operands and return the correct products."""
         self.recorded.extend((a.copy(), b.copy()) for a, b in pairs)

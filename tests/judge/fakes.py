@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.judge.examination import Examination, LaunchJudgeWorker
 from harness.judge.worker.calls import F32, Layout, Placement, Ran, Slot, Surroundings
+from harness.operation.forms import CallForm
 from harness.shapes import Shape
 from harness.verdict import At, Crash, Rejection, Timeout
 
@@ -29,10 +30,13 @@ class FakeWorker:
     dead: bool = False
     killed: Event = field(default_factory=Event)
 
-    def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
+    def slots(
+        self, shapes: Sequence[Shape], placement: Placement, forms: Sequence[CallForm] | None = None
+    ) -> list[Slot]:
         def zeros(rows: int, cols: int) -> F32:
             return np.zeros((rows, cols), np.float32)
 
+        assert forms is None, "see sgemm_fakes.py"
         return [Slot(s, zeros(s.m, s.k), zeros(s.k, s.n), zeros(s.m, s.n)) for s in shapes]
 
     def batch(self, layout: Layout) -> list[Slot]:

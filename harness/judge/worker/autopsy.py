@@ -160,7 +160,7 @@ def _locate(words: LastWords, slots: Sequence[PlacedSlot]) -> tuple[int, str] | 
     """The matrix (0 = A) that an address belongs to, and the position in it or beside it."""
     best: tuple[int, int, str] | None = None
     for slot in slots:
-        for index, (offset, length) in enumerate(slot.blocks()):
+        for index, (offset, length) in enumerate(slot.extents()):
             start = words.bases[0 if index == 1 and slot.b_in_a else index] + offset
             after = words.address - (start + length)
             before = start - words.address

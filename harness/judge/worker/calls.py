@@ -85,7 +85,7 @@ class Slot:
     """One product in shared memory, as the parent sees it: a (m×k), b (k×n), c (m×n), f32, writable here.
 
     In the worker A and B are mapped read-only. Without a `form` they are row-major and contiguous, alpha is 1 and beta
-    is 0; with one, the arrays are views with its strides.
+    is 0; with one, the arrays are views with its strides, and `blocks` is all the memory of A, B and C, gaps included.
     """
 
     shape: Shape
@@ -93,6 +93,7 @@ class Slot:
     b: F32
     c: F32
     form: CallForm | None = field(default=None, kw_only=True)
+    blocks: tuple[F32, F32, F32] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

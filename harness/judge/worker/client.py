@@ -158,13 +158,18 @@ class Worker:
                 views = (a.view(x, s.m, s.k), b.view(y, s.k, s.n), c.view(z, s.m, s.n))
                 slots.append(PlacedSlot(s, *views, (x, y, z), self._layout))
                 continue
-            form = forms[number]
-            x += 4 * form.a.first(s.m, s.k)
-            y += 4 * form.b.first(s.k, s.n)
-            z += 4 * form.c.first(s.m, s.n)
-            views = (a.view(x, s.m, s.k, form.a), b.view(y, s.k, s.n, form.b), c.view(z, s.m, s.n, form.c))
-            slots.append(PlacedSlot(s, *views, (x, y, z), self._layout, form=form))
+            slots.append(self._formed_slot(s, (x, y, z), forms[number]))
         return slots
+
+    def _formed_slot(self, shape: Shape, starts: tuple[int, int, int], form: CallForm) -> PlacedSlot:
+        """A slot whose A, B and C lie in the blocks that begin at these bytes of their regions."""
+        (m, k, n), (a, b, c), spans = shape, self._regions, form.spans(shape)
+        blocks = (a.block(starts[0], spans[0]), b.block(starts[1], spans[1]), c.block(starts[2], spans[2]))
+        x = starts[0] + 4 * form.a.first(m, k)
+        y = starts[1] + 4 * form.b.first(k, n)
+        z = starts[2] + 4 * form.c.first(m, n)
+        views = (a.view(x, m, k, form.a), b.view(y, k, n, form.b), c.view(z, m, n, form.c))
+        return PlacedSlot(shape, *views, (x, y, z), self._layout, form=form, blocks=blocks)
 
     def run(
         self,

@@ -70,7 +70,7 @@ class PlacedSlot(Slot):
         """Its form, also where it is the contiguous one."""
         return self.form or CallForm.contiguous(self.shape)
 
-    def blocks(self) -> list[tuple[int, int]]:
+    def extents(self) -> list[tuple[int, int]]:
         """First byte and number of bytes of A, B and C in their regions, gaps included."""
         (m, k, n), form = self.shape, self.placed_form
         matrices = zip(self.offsets, (form.a, form.b, form.c), ((m, k), (k, n), (m, n)), strict=True)
@@ -108,9 +108,13 @@ class Region:
     def view(self, offset: int, rows: int, cols: int, strides: Strides | None = None) -> F32:
         """A writable matrix in this region; `offset` is that of its element [0, 0]. Without strides it is row-major."""
         if strides is None or not rows or not cols:
-            return np.frombuffer(self.memory, np.float32, rows * cols, offset).reshape(rows, cols)
+            return self.block(offset, rows * cols).reshape(rows, cols)
         steps = (4 * strides.row, 4 * strides.col)
         return np.ndarray((rows, cols), np.float32, self.memory, offset, steps)
+
+    def block(self, offset: int, floats: int) -> F32:
+        """Writable floats that follow each other in this region."""
+        return np.frombuffer(self.memory, np.float32, floats, offset)
 
     def close(self) -> None:
         """Unmap the memory; where a view is still in use, when the last view is gone."""

@@ -1,0 +1,69 @@
+"""Arrangements drawn from a seed: how A, B and C lie in memory for one check of an sgemm kernel.
+
+Oracles that were written for row-major products hold for every arrangement: the judge lays the operands out, calls with
+alpha 1 and beta 0, and gathers C.
+"""
+
+from __future__ import annotations
+
+import random
+
+from harness.operation.forms import CallForm, Strides, by_columns, by_rows
+from harness.shapes import Shape
+
+# Unused elements after each row or column of a padded matrix: odd ones, and those that keep rows aligned.
+PADDINGS = (1, 2, 3, 5, 8, 16)
+# Elements of a matrix up to which its elements may lie apart in both directions, which takes about three times the
+# memory.
+SCATTERED_ELEMENTS = 1 << 14
+# How often each kind is drawn. Most callers have one of the first two.
+OPERAND_KINDS = ("rows",) * 3 + ("columns",) * 3 + ("padded rows", "padded columns") * 2 + ("scattered",) * 2
+RESULT_KINDS = ("rows",) * 3 + ("padded rows",) * 3 + ("columns", "padded columns", "scattered")
+# One matrix in so many has its rows or columns in reverse order, where strides may be negative.
+REVERSED_ONE_IN = 4
+_SALT = 0x5D6E
+
+
+def drawn(shape: Shape, seed: int, *, negative: bool) -> CallForm:
+    """The arrangement of a seed at a shape, with alpha 1 and beta 0; `negative` allows negative strides.
+
+    Elements of every matrix are distinct.
+    """
+    draw = random.Random(seed ^ _SALT)
+    m, k, n = shape
+    a = strides_of(draw.choice(OPERAND_KINDS), m, k, draw, negative=negative)
+    b = strides_of(draw.choice(OPERAND_KINDS), k, n, draw, negative=negative)
+    c = strides_of(draw.choice(RESULT_KINDS), m, n, draw, negative=negative)
+    return CallForm(a, b, c)
+
+
+def strides_of(kind: str, rows: int, cols: int, draw: random.Random, *, negative: bool) -> Strides:
+    """Strides of one of OPERAND_KINDS for a matrix; a large one is padded in place of scattered."""
+    padding = draw.choice(PADDINGS)
+    if kind == "scattered" and rows * cols > SCATTERED_ELEMENTS:
+        kind = draw.choice(("padded rows", "padded columns"))
+    match kind:
+        case "rows":
+            strides = by_rows(cols)
+        case "padded rows":
+            strides = by_rows(cols, padding)
+        case "columns":
+            strides = by_columns(rows)
+        case "padded columns":
+            strides = by_columns(rows, padding)
+        case _:
+            strides = _scattered(rows, cols, draw)
+    return _some_reversed(strides, draw) if negative and draw.randrange(REVERSED_ONE_IN) == 0 else strides
+
+
+def _scattered(rows: int, cols: int, draw: random.Random) -> Strides:
+    """Neither rows nor columns of consecutive elements; sometimes the two strides are close to each other."""
+    step, extra = draw.choice((2, 3)), draw.choice((0, 1, 2))
+    if draw.randrange(2):
+        return Strides(step * max(cols, 1) + extra, step)
+    return Strides(step, step * max(rows, 1) + extra)
+
+
+def _some_reversed(strides: Strides, draw: random.Random) -> Strides:
+    row, col = draw.choice(((-1, 1), (1, -1), (-1, -1)))
+    return Strides(row * strides.row, col * strides.col)
