@@ -33,7 +33,7 @@ class JudgeWorker(Protocol):
         """One aligned slot per product of `layout`; products that share an A or a B see the same addresses."""
         ...
 
-    def shared(self, shape: Shape, skip: int) -> Slot:
+    def shared(self, shape: Shape, skip: int, form: CallForm | None = None) -> Slot:
         """One aligned slot whose B begins `skip` elements after the beginning of A and ends within A."""
         ...
 

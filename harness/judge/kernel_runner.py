@@ -6,7 +6,6 @@ import operator
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
@@ -16,6 +15,7 @@ from harness.judge.examination import Examination, JudgeWorker
 from harness.judge.gaps import Gaps
 from harness.judge.red_zones import RedZones
 from harness.judge.reference import shape_of
+from harness.judge.updates import GemmUpdate
 from harness.judge.worker.calls import F32, Layout, Placement, Ran, Slot, Surroundings
 from harness.judge.worker.limits import HEADROOM, slow_s
 from harness.operation import arrangements
@@ -48,16 +48,6 @@ class Abandoned(BaseException):
     """The runner was told to stop: another runner has found what rejects the kernel. Not caught by oracles or
     Hypothesis.
     """
-
-
-@dataclass(frozen=True, slots=True)
-class GemmUpdate:
-    """One call of an sgemm kernel: C <- alpha·A·B + beta·C, where C held `c` (m×n) before; None stands for poison."""
-
-    a: F32
-    b: F32
-    c: F32 | None
-    form: CallForm
 
 
 class KernelRunner:
@@ -132,7 +122,7 @@ class KernelRunner:
         An sgemm kernel gets each product in the arrangement of its seed in `arranged`, or all in that of `seed`.
         """
         seeds = arranged or [seed] * len(pairs)
-        forms = [self._form(shape_of(a, b), chosen) for (a, b), chosen in zip(pairs, seeds, strict=True)]
+        forms = [self.form(shape_of(a, b), chosen) for (a, b), chosen in zip(pairs, seeds, strict=True)]
         calls = [GemmUpdate(a, b, None, form) for (a, b), form in zip(pairs, forms, strict=True)]
         return self.updates(calls, seed, placement, surroundings)
 
@@ -159,27 +149,30 @@ class KernelRunner:
                 return outcome
         return None
 
-    def _form(self, shape: Shape, seed: int) -> CallForm:
+    def form(self, shape: Shape, seed: int) -> CallForm:
         """The arrangement of a seed for a kernel that is called with strides; contiguous for the others."""
         examination = self.examination
         if not examination.operation.has_forms:
             return CallForm.contiguous(shape)
         return arrangements.drawn(shape, seed, negative=examination.tier == "unsafe")
 
-    def shared_product(self, a: F32, n: int, skip: int, seed: int) -> tuple[F32, F32]:
+    def shared_product(
+        self, a: F32, n: int, skip: int, seed: int, form: CallForm | None = None
+    ) -> tuple[F32, F32]:
         """B (k×n) and C (m×n), where B begins `skip` elements after the beginning of A (m×k) and ends within A.
 
         Raises Rejected when the kernel did not return.
         """
         shape = Shape(a.shape[0], a.shape[1], n)
-        slot = self._open([shape]).shared(shape, skip)
+        slot = self._open([shape]).shared(shape, skip, form)
+        gaps = self._gaps([slot])
         slot.a[...] = a
         b = slot.b.copy()
-        return b, _returned(self._run([slot], [(a, b)], Placement.ALIGNED, seed))[0]
+        return b, _returned(self._run([slot], [(a, b)], Placement.ALIGNED, seed, gaps=gaps))[0]
 
     def product_onto(self, a: F32, b: F32, former: F32) -> F32:
         """C of A·B where C held `former` before the call. Raises Rejected when the kernel did not return."""
-        call = GemmUpdate(a, b, former, self._form(shape_of(a, b), 0))
+        call = GemmUpdate(a, b, former, self.form(shape_of(a, b), 0))
         return _returned(self._batch([call], 0, Placement.ALIGNED))[0]
 
     def products_into_two(self, a: F32, both: tuple[F32, F32], seed: int) -> list[F32]:
@@ -188,7 +181,7 @@ class KernelRunner:
         Raises Rejected when the kernel did not return.
         """
         shape = shape_of(a, both[0])
-        form = self._form(shape, seed) if self.examination.operation.has_forms else None
+        form = self.form(shape, seed) if self.examination.operation.has_forms else None
         slots = self._open([shape, shape]).batch(Layout(shape, 1, 1, ((0, 0), (0, 0)), form))
         products = []
         for number, (slot, b) in enumerate(zip(slots, both, strict=True)):

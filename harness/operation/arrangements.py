@@ -31,29 +31,30 @@ def drawn(shape: Shape, seed: int, *, negative: bool) -> CallForm:
     """
     draw = random.Random(seed ^ _SALT)
     m, k, n = shape
-    a = strides_of(draw.choice(OPERAND_KINDS), m, k, draw, negative=negative)
-    b = strides_of(draw.choice(OPERAND_KINDS), k, n, draw, negative=negative)
-    c = strides_of(draw.choice(RESULT_KINDS), m, n, draw, negative=negative)
+    sizes = ((OPERAND_KINDS, m, k), (OPERAND_KINDS, k, n), (RESULT_KINDS, m, n))
+    strides = [strides_of(draw.choice(kinds), rows, cols, draw) for kinds, rows, cols in sizes]
+    if negative:
+        strides = [reversed_some(x, draw) if draw.randrange(REVERSED_ONE_IN) == 0 else x for x in strides]
+    a, b, c = strides
     return CallForm(a, b, c)
 
 
-def strides_of(kind: str, rows: int, cols: int, draw: random.Random, *, negative: bool) -> Strides:
+def strides_of(kind: str, rows: int, cols: int, draw: random.Random) -> Strides:
     """Strides of one of OPERAND_KINDS for a matrix; a large one is padded in place of scattered."""
     padding = draw.choice(PADDINGS)
     if kind == "scattered" and rows * cols > SCATTERED_ELEMENTS:
         kind = draw.choice(("padded rows", "padded columns"))
     match kind:
         case "rows":
-            strides = by_rows(cols)
+            return by_rows(cols)
         case "padded rows":
-            strides = by_rows(cols, padding)
+            return by_rows(cols, padding)
         case "columns":
-            strides = by_columns(rows)
+            return by_columns(rows)
         case "padded columns":
-            strides = by_columns(rows, padding)
+            return by_columns(rows, padding)
         case _:
-            strides = _scattered(rows, cols, draw)
-    return _some_reversed(strides, draw) if negative and draw.randrange(REVERSED_ONE_IN) == 0 else strides
+            return _scattered(rows, cols, draw)
 
 
 def _scattered(rows: int, cols: int, draw: random.Random) -> Strides:
@@ -64,6 +65,7 @@ def _scattered(rows: int, cols: int, draw: random.Random) -> Strides:
     return Strides(step, step * max(rows, 1) + extra)
 
 
-def _some_reversed(strides: Strides, draw: random.Random) -> Strides:
+def reversed_some(strides: Strides, draw: random.Random) -> Strides:
+    """The same distances with rows, columns or both in reverse order."""
     row, col = draw.choice(((-1, 1), (1, -1), (-1, -1)))
     return Strides(row * strides.row, col * strides.col)

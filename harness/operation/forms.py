@@ -94,6 +94,11 @@ class CallForm:
         operands = self.a.is_known_to_blas(m, k) and self.b.is_known_to_blas(k, n)
         return operands and self.c.is_known_to_blas(m, n)
 
+    def strides_text(self) -> str:
+        """The strides of rows and columns as text."""
+        named = (("A", self.a), ("B", self.b), ("C", self.c))
+        return "strides " + ", ".join(f"{name} {s.row}/{s.col}" for name, s in named)
+
     def has_slices(self) -> bool:
         """Whether the safe tier can be called in this form: no stride is negative."""
         return min(*self.a, *self.b, *self.c) >= 0

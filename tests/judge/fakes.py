@@ -45,7 +45,7 @@ class FakeWorker:
         b = [np.zeros((k, n), np.float32) for _ in range(layout.b_count)]
         return [Slot(layout.shape, a[i], b[j], np.zeros((m, n), np.float32)) for i, j in layout.pairs]
 
-    def shared(self, shape: Shape, skip: int) -> Slot:
+    def shared(self, shape: Shape, skip: int, form: CallForm | None = None) -> Slot:
         a, c = np.zeros((shape.m, shape.k), np.float32), np.zeros((shape.m, shape.n), np.float32)
         return Slot(shape, a, a.reshape(-1)[skip : skip + shape.k * shape.n].reshape(shape.k, shape.n), c)
 

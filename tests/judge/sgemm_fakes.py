@@ -58,8 +58,8 @@ class FormWorker(FakeWorker):
         form = layout.form or CallForm.contiguous(layout.shape)
         return [self._slot(layout.shape, form, (i, j, z)) for z, (i, j) in enumerate(layout.pairs)]
 
-    def shared(self, shape: Shape, skip: int) -> Slot:
-        form = CallForm.contiguous(shape)
+    def shared(self, shape: Shape, skip: int, form: CallForm | None = None) -> Slot:
+        form = form or CallForm.contiguous(shape)
         slot = self._slot(shape, form, (0, 0, 0))
         assert slot.blocks is not None
         b = slot.blocks[0][skip : skip + shape.k * shape.n]

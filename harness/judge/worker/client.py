@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -121,17 +122,17 @@ class Worker:
         forms = None if layout.form is None else [layout.form] * count
         return self._lay_out([layout.shape] * count, sizes, layout.pairs, Placement.ALIGNED, forms)
 
-    def shared(self, shape: Shape, skip: int) -> Slot:
+    def shared(self, shape: Shape, skip: int, form: CallForm | None = None) -> Slot:
         """One aligned slot whose B (k×n) begins `skip` elements after the beginning of A (m×k) and ends within A.
 
         Otherwise like `slots`. A caller may pass one slice twice, or two that overlap, because both are only read.
         """
-        slot = self.slots([shape], Placement.ALIGNED)[0]
+        slot = self.slots([shape], Placement.ALIGNED, None if form is None else [form])[0]
         assert isinstance(slot, PlacedSlot)
         x, _, z = slot.offsets
         y = x + skip * slot.a.itemsize
-        b = self._regions[0].view(y, shape.k, shape.n)
-        return PlacedSlot(shape, slot.a, b, slot.c, (x, y, z), slot.layout, b_in_a=True)
+        b = self._regions[0].view(y, shape.k, shape.n, None if form is None else form.b)
+        return replace(slot, b=b, offsets=(x, y, z), b_in_a=True)
 
     def _lay_out(
         self,
