@@ -23,6 +23,7 @@ from harness.judge.kernel_runner import KernelRunner
 from harness.judge.reference import componentwise_bound, product_f64
 from harness.judge.worker.calls import F32, Placement, Surroundings
 from harness.judge.worker.limits import time_limit_s
+from harness.operation.operations import MATMUL
 from harness.settings import Settings
 from harness.shapes import Shape
 from harness.verdict import Gate
@@ -95,6 +96,10 @@ def build(
 ) -> DebugProgram:
     """Compile the candidate in `folder` with debug info into `target`; raises UserError with rustc's diagnostics."""
     candidate = load(folder)
+    if candidate.operation is not MATMUL:
+        raise UserError(
+            f"{folder}: the debugger runs matmul kernels only; this is a {candidate.operation.name} kernel"
+        )
     tools = prepare(print, sandboxed=not settings.unsandboxed)
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(MAIN, target / "main.rs")

@@ -19,6 +19,8 @@ SCATTERED_ELEMENTS = 1 << 14
 # How often each kind is drawn. Most callers have one of the first two.
 OPERAND_KINDS = ("rows",) * 3 + ("columns",) * 3 + ("padded rows", "padded columns") * 2 + ("scattered",) * 2
 RESULT_KINDS = ("rows",) * 3 + ("padded rows",) * 3 + ("columns", "padded columns", "scattered")
+# Strides along an extent of 1, which no element uses; callers leave there whatever a larger array had.
+UNUSED_STRIDES = (0, 1, 3, 1 << 20)
 # One matrix in so many has its rows or columns in reverse order, where strides may be negative.
 REVERSED_ONE_IN = 4
 _SALT = 0x5D6E
@@ -41,6 +43,12 @@ def drawn(shape: Shape, seed: int, *, negative: bool) -> CallForm:
 
 def strides_of(kind: str, rows: int, cols: int, draw: random.Random) -> Strides:
     """Strides of one of OPERAND_KINDS for a matrix; a large one is padded in place of scattered."""
+    row, col = _usual_strides(kind, rows, cols, draw)
+    unused = draw.choice(UNUSED_STRIDES)
+    return Strides(unused if rows == 1 else row, unused if cols == 1 else col)
+
+
+def _usual_strides(kind: str, rows: int, cols: int, draw: random.Random) -> Strides:
     padding = draw.choice(PADDINGS)
     if kind == "scattered" and rows * cols > SCATTERED_ELEMENTS:
         kind = draw.choice(("padded rows", "padded columns"))

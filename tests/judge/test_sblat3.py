@@ -95,7 +95,7 @@ def test_an_access_to_the_padding_faults(placement: Placement, index: str, tmp_p
 
 
 def in_columns(shape: Shape, transposed: tuple[bool, bool]) -> CallForm:
-    """Column-major operands as in Fortran, each stored transposed or not; LDA, LDB and LDC are one larger than needed."""
+    """Column-major operands as in Fortran, each stored transposed or not; LDA, LDB and LDC are one too large."""
     m, k, n = shape
     a = by_rows(k, 1) if transposed[0] else by_columns(m, 1)
     b = by_rows(n, 1) if transposed[1] else by_columns(k, 1)

@@ -135,7 +135,10 @@ def fast_with_alpha_in_bf16() -> Sgemm:
 MUTANTS: dict[str, Callable[[], Sgemm]] = {
     "layouts": spoils(lambda call: call.shape == (33, 70, 66) and abs(call.form.a.row) == 1),
     "overlapping": spoils(lambda call: call.form.a.row == 0 and len(call.a) > 1 and call.a.size > 0),
-    "scalars": changed(lambda call: replace(call.form, alpha=3.0) if call.form.alpha == -3 else None),
+    "scalars": spoils(lambda call: call.form.alpha == -3 and max(call.shape) < 16),
+    "scalars-everywhere": spoils(
+        lambda call: call.form.alpha == 0.5 and call.form.beta == 1 and min(call.shape) > 128
+    ),
     "block-scalars": changed(
         lambda call: replace(call.form, beta=1.0) if call.form.alpha == -2 and call.form.beta > 0 else None
     ),

@@ -9,14 +9,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from harness.judge import strategies
+from harness.judge import path_changes, strategies
 from harness.judge.examination import Examination
 from harness.judge.inputs import generator, nonzero, powers_of_two, reals, small_integers, whole
 from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles.forms import first_unequal
 from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.oracles.special import compensates
-from harness.judge.reference import first_wrong, unequal
+from harness.judge.oracles.values import FEW
+from harness.judge.reference import U32, first_wrong, product_f64, rms_unit, unequal, worst_element
 from harness.judge.strategies import SQUARE_FLOPS, secret, thick_elongated
 from harness.judge.updates import GemmUpdate
 from harness.judge.worker.calls import F32
@@ -26,9 +27,12 @@ from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
 
-# Scalars with which integers stay exact; those of netlib's sblat3 and others that round.
+# Scalars with which integers stay exact.
 EXACT_ALPHAS, EXACT_BETAS = (1.0, -1.0, 2.0, 0.5, -3.0, 0.0), (1.0, 0.0, -1.0, 2.0, 0.5)
-REAL_ALPHAS, REAL_BETAS = (0.7, 1.0, 1.3, -0.37), (1.3, 0.7, 1.0, -0.61)
+# The pairs for larger shapes, where each shape gets one: most kernels have a path of their own for the first.
+LARGE_PAIRS = ((1.0, 1.0), (-2.0, 0.5), (1.0, 1.0), (0.5, 1.0), (-1.0, 0.0))
+# Of reals, the pairs that kernels have paths of their own for, and others; 0.7 and 1.3 are those of netlib's sblat3.
+REAL_PAIRS = ((1.0, 1.0), (0.7, 1.3), (1.0, 0.7), (-0.37, 1.0), (1.3, 0.0))
 # Exponents of the rows and columns of the former C, so that A·B is larger in some places and smaller in others.
 FORMER_REACH = 12
 # Exponent of scalars that undo the scale of the data.
@@ -36,7 +40,8 @@ FAR = 90
 
 
 def scalars(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Integers with one pair of alpha and beta, which the seed selects; thirty consecutive seeds cover all pairs.
+    """Integers with one pair of alpha and beta, which the seed selects; thirty consecutive seeds cover all pairs, at
+    larger shapes five.
 
     Kills a scalar that is left out, applied twice, to the wrong term, or only on some path. An honest kernel passes
     because integers times these scalars are exact in any order.
@@ -63,6 +68,8 @@ def _exact_update(runner: KernelRunner, shape: Shape, seed: int) -> GemmUpdate:
     former = whole(rng, shape.m, shape.n, 99)
     alpha = EXACT_ALPHAS[seed % len(EXACT_ALPHAS)]
     beta = EXACT_BETAS[seed // len(EXACT_ALPHAS) % len(EXACT_BETAS)]
+    if shape.flops > path_changes.SMALL_FLOPS:
+        alpha, beta = LARGE_PAIRS[seed % len(LARGE_PAIRS)]
     update = GemmUpdate(a, b, None, runner.form(shape, seed))
     return update.scaled(alpha, beta, former if beta else None)
 
@@ -184,12 +191,26 @@ def scalar_specials(runner: KernelRunner, shape: Shape, seed: int) -> Counterexa
 
 
 def scaled_reals(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Reals with scalars that round: each element within γ_(k+3)·(|alpha|·|A|·|B| + |beta|·|C|) of the exact update.
+    """Reals with scalars that round: each element within γ_(k+3)·(|alpha|·|A|·|B| + |beta|·|C|) of the exact update,
+    and the mean error no larger than that of f32.
 
-    Kills scalars and a former C of short mantissa, and elements that get them late. An honest kernel passes by theorem,
-    whether it multiplies A, B or the sums by alpha, and whenever it adds beta·C (`GemmUpdate.bound`).
+    Kills scalars, sums and a former C of short mantissa. An honest kernel passes by theorem, whether it multiplies A, B
+    or the sums by alpha, and whenever it adds beta·C (`GemmUpdate.bound`). For the mean, see `rounding`: the partial
+    sums may contain beta·C, and s² of a sum of two is at most twice the sum of their squares.
     """
-    return _outside(runner, shape, seed, 0)
+    update, got = _real_update(runner, shape, seed)
+    wrong = _outside(update, got, 0)
+    if wrong is not None or not got.size:
+        return wrong
+    want, (alpha, beta) = update.wanted(), (update.form.alpha, update.form.beta)
+    products = alpha * rms_unit(update.a, update.b, product_f64(update.a, update.b))
+    former = 0.0 if update.c is None else U32 * np.sqrt(shape.k + 2) * beta * update.c.astype(np.float64)
+    unit = np.sqrt(2 * (products**2 + former**2)) + U32 * np.abs(want)
+    error = (got - want) / np.maximum(unit, np.finfo(np.float64).tiny)
+    mean = float(np.sqrt(np.mean(error**2)))
+    if mean <= (1 if error.size >= FEW else 2):
+        return None
+    return worst_element(got, error, want, f"mean error {mean:.1f} times the limit on reals, {update}")
 
 
 def scaled_reals_fast(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -198,18 +219,23 @@ def scaled_reals_fast(runner: KernelRunner, shape: Shape, seed: int) -> Countere
     Kills what `scaled-reals` kills, in kernels that were classified as a fast scheme. An honest fast scheme passes
     because the product is normwise stable and the update adds two roundings.
     """
-    return _outside(runner, shape, seed, max(runner.examination.granted_levels(shape), 1))
+    levels = max(runner.examination.granted_levels(shape), 1)
+    return _outside(*_real_update(runner, shape, seed), levels)
 
 
-def _outside(runner: KernelRunner, shape: Shape, seed: int, levels: int) -> Counterexample | None:
+def _real_update(runner: KernelRunner, shape: Shape, seed: int) -> tuple[GemmUpdate, F32]:
+    """Reals with the scalars of a seed, and what the kernel made of them; six seeds cover all pairs."""
     rng = generator(seed)
     a, b = reals(rng, shape.m, shape.k), reals(rng, shape.k, shape.n)
     rows, cols = powers_of_two(rng, shape.m, FORMER_REACH)[:, None], powers_of_two(rng, shape.n, FORMER_REACH)
     former = reals(rng, shape.m, shape.n) * rows * cols
-    alpha = REAL_ALPHAS[seed % len(REAL_ALPHAS)] if seed % 3 else rng.uniform(-2, 2)
-    beta = REAL_BETAS[seed // 4 % len(REAL_BETAS)] if seed % 5 else rng.uniform(-2, 2)
-    update = GemmUpdate(a, b, None, runner.form(shape, seed)).scaled(alpha, beta, former)
-    got, want = runner.updates([update], seed)[0], update.wanted()
+    alpha, beta = (*REAL_PAIRS, tuple(rng.uniform(-2, 2, 2)))[seed % (len(REAL_PAIRS) + 1)]
+    update = GemmUpdate(a, b, None, runner.form(shape, seed)).scaled(alpha, beta, former if beta else None)
+    return update, runner.updates([update], seed)[0]
+
+
+def _outside(update: GemmUpdate, got: F32, levels: int) -> Counterexample | None:
+    want = update.wanted()
     with np.errstate(all="ignore"):
         ok = np.abs(got - want) <= update.bound(levels)
     return first_wrong(got, ok, want, f"outside the bound on reals, {update}")
@@ -236,6 +262,12 @@ def in_blocks(examination: Examination) -> Iterator[Shape]:
         yield max(fitting, key=lambda shape: (shape.flops, shape))
 
 
+def timed_and_others(examination: Examination) -> Iterator[Shape]:
+    """The timed shapes, then every larger shape that `exact` is asked at."""
+    yield from strategies.timed(examination)
+    yield from path_changes.everywhere(examination)
+
+
 def updated(examination: Examination) -> Iterator[Shape]:
     """Empty products, single elements, ragged shapes, and a secret one with packed blocks."""
     draw = random.Random(examination.seed)
@@ -258,6 +290,14 @@ def rounded(examination: Examination) -> Iterator[Shape]:
 
 ORACLES = (
     Oracle("scalars", Gate.SHAPES, scalars, small, batch=scalars_batch, needs_forms=True),
+    Oracle(
+        "scalars-everywhere",
+        Gate.SHAPES,
+        scalars,
+        timed_and_others,
+        patience_s=4.0,
+        needs_forms=True,
+    ),
     Oracle(
         "block-scalars",
         Gate.SHAPES,
