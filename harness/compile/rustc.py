@@ -16,7 +16,7 @@ from harness.compile.diagnostics import Diagnostics
 from harness.compile.limited_process import ProcessOutcome
 from harness.compile.tools import Tools
 from harness.errors import HarnessFaultError, SandboxError, UserError
-from harness.operation.operations import MATMUL, Operation
+from harness.operation.operations import MATMUL, OPERATIONS, Operation
 from harness.verdict import At, CompileError, Gate, OutOfMemory, Rejection, Timeout, one_line, signal_name
 
 __all__ = ["CompiledKernel", "Tools", "compile_kernel"]
@@ -56,7 +56,7 @@ def compile_kernel(
             (scratch / "contract.rs").write_text(wrapper, encoding="utf-8")
             (scratch / "kernel.rs").write_text(source, newline="", encoding="utf-8")
             outcome = _run_leniently(scratch, flags, tools)
-            contract = operation.contract(safe=tier == "safe")
+            contract = operation.contract(safe=tier == "safe") + _defines_another(source, operation)
             result = _judge(outcome, source, scratch, tools, operation.symbol, contract)
             if isinstance(result, CompiledKernel):
                 compile_cache.store_library(entry, result.path, result)
@@ -74,6 +74,20 @@ def compile_kernel(
         raise UserError(
             f"the kernel cache {tools.kernels} cannot be used ({error}); free space or set ROUNDTABLE_CACHE"
         ) from error
+
+
+def _defines_another(source: str, operation: Operation) -> str:
+    """Advice for a kernel.rs that defines another operation's function than candidate.toml says; else nothing."""
+
+    def defines(function: str) -> bool:
+        return re.search(rf"\bfn\s+{function}\b", source) is not None
+
+    others = [other for other in OPERATIONS.values() if other is not operation and defines(other.function)]
+    if not others or defines(operation.function):
+        return ""
+    return (
+        f'; kernel.rs defines {others[0].function}: write operation = "{others[0].name}" into candidate.toml'
+    )
 
 
 def _places(error: CompileError) -> bool:

@@ -81,6 +81,8 @@ def products_of(case: str | None, shape: str, seed: int) -> list[tuple[F32, F32]
         raise UserError(
             f"--case {case}: {oracle.name} observes the process, not a product; use --shape instead"
         )
+    if oracle.needs_forms:
+        raise UserError(f"--case {case}: {oracle.name} is for sgemm; the debugger runs matmul kernels only")
     examination = Examination(launch=_no_worker, seed=data_seed, time_limit_s=time_limit_s)
     runner = RecordingRunner(examination, oracle.gate)
     oracle.check(runner, where, data_seed)

@@ -42,9 +42,13 @@ class GemmUpdate:
 
         Raises ValueError when the data does not guarantee that, which would be a bug of the caller.
         """
-        size = float(self._size().max(initial=0))
-        grain = min(abs(self.form.alpha) or 1.0, abs(self.form.beta) or 1.0, 1.0)
-        if not size <= EXACT_LIMIT * grain:
+        alpha, beta = abs(self.form.alpha), abs(self.form.beta)
+        largest = [0.0 if x is None else float(np.abs(x).max(initial=0)) for x in (self.a, self.b, self.c)]
+        size = alpha * self.a.shape[1] * largest[0] * largest[1] + (beta * largest[2] if beta else 0.0)
+        limit = EXACT_LIMIT * min(alpha or 1.0, beta or 1.0, 1.0)
+        if not size <= limit:
+            size = float(self._size().max(initial=0))
+        if not size <= limit:
             raise ValueError(f"not exact in f32: a partial sum may reach {size:.0f}")
         return self.wanted().astype(np.float32)
 

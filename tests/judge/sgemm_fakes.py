@@ -62,15 +62,9 @@ class FormWorker(FakeWorker):
         form = form or CallForm.contiguous(shape)
         slot = self._slot(shape, form, (0, 0, 0))
         assert slot.blocks is not None
-        b = slot.blocks[0][skip : skip + shape.k * shape.n]
-        return Slot(
-            shape,
-            slot.a,
-            b.reshape(shape.k, shape.n),
-            slot.c,
-            form=form,
-            blocks=(slot.blocks[0], b, slot.blocks[2]),
-        )
+        a, _, c = slot.blocks
+        b = elements_of(a[skip:], form.b, shape.k, shape.n)
+        return Slot(shape, slot.a, b, slot.c, form=form, blocks=(a, a[skip:], c))  # type: ignore[arg-type]
 
     def _slot(self, shape: Shape, form: CallForm, numbers: tuple[int, int, int]) -> Slot:
         (m, k, n), spans = shape, form.spans(shape)

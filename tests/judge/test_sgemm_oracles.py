@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness.candidate import Tier
+from harness.errors import UserError
 from harness.judge import examine
 from harness.judge.examination import Examination
 from harness.judge.gaps import elements_of
@@ -194,3 +195,20 @@ def test_the_safe_tier_is_called_without_negative_strides() -> None:
         met.clear()
         assert isinstance(examine.shapes(lab_of(lambda: kernel, tier=tier)), examine.Examined)  # type: ignore[arg-type]
         assert any(min(strides) < 0 for strides in met) == (tier == "unsafe")
+
+
+def test_a_case_of_sgemm_is_refused_for_a_matmul_kernel() -> None:
+    with pytest.raises(UserError, match="layouts is for kernels of sgemm; this one is a matmul kernel"):
+        examine.replay(examination_for(honest), "3x4x5:1:layouts")
+
+
+@pytest.mark.parametrize("oracle", ["layouts", "scalars", "own-transpose", "exact"])
+def test_a_counterexample_is_replayed_in_its_arrangement(oracle: str) -> None:
+    wrong = spoils(lambda call: call.form.a.row == 1 and call.form.b.col == 1)
+    for seed in range(1, 60):
+        again = [examine.replay(lab_of(wrong), f"12x12x12:{seed}:{oracle}") for _ in range(2)]
+        assert type(again[0]) is type(again[1])
+        if isinstance(again[0], Wrong) and isinstance(again[1], Wrong):
+            assert again[0].counterexample.detail == again[1].counterexample.detail
+            return
+    raise AssertionError("no seed shows it")
