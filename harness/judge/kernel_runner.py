@@ -64,6 +64,7 @@ class KernelRunner:
         # CPU seconds of all calls, and of the checks at elongated shapes among them.
         self.cpu_s = self.elongated_s = 0.0
         self.last: Ran | None = None
+        self.last_call: GemmUpdate | None = None
         self.abandoned = False
         self._runner: JudgeWorker | None = None
         self._room = (0, 0, 0)
@@ -122,9 +123,17 @@ class KernelRunner:
         An sgemm kernel gets each product in the arrangement of its seed in `arranged`, or all in that of `seed`.
         """
         seeds = arranged or [seed] * len(pairs)
-        forms = [self.form(shape_of(a, b), chosen) for (a, b), chosen in zip(pairs, seeds, strict=True)]
-        calls = [GemmUpdate(a, b, None, form) for (a, b), form in zip(pairs, forms, strict=True)]
+        calls = [self._plain(a, b, chosen) for (a, b), chosen in zip(pairs, seeds, strict=True)]
         return self.updates(calls, seed, placement, surroundings)
+
+    def _plain(self, a: F32, b: F32, seed: int) -> GemmUpdate:
+        """The call that makes C = A·B; for sgemm in the arrangement and with the scalars of a seed."""
+        form = self.form(shape_of(a, b), seed)
+        if not self.examination.operation.has_forms:
+            return GemmUpdate(a, b, None, form)
+        alpha, beta = arrangements.plain_scalars(seed)
+        zeros = np.zeros((a.shape[0], b.shape[1]), np.float32) if beta else None
+        return GemmUpdate(a, -b if alpha < 0 else b, None, form).scaled(alpha, beta, zeros)
 
     def updates(
         self,
@@ -135,6 +144,7 @@ class KernelRunner:
     ) -> list[F32]:
         """Like `products`, with the form and the former C of each call given."""
         where = placement or placement_of(seed)
+        self.last_call = calls[0]
         outcome = self._batch(calls, seed, where, surroundings)
         one_by_one = surroundings is Surroundings.ONE_BY_ONE
         if len(calls) > 1 and one_by_one and isinstance(outcome, Crash | Panic):

@@ -1,7 +1,7 @@
 """Arrangements drawn from a seed: how A, B and C lie in memory for one check of an sgemm kernel.
 
 Oracles that were written for row-major products hold for every arrangement: the judge lays the operands out, calls with
-alpha 1 and beta 0, and gathers C.
+scalars that give the plain product, and gathers C.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ RESULT_KINDS = ("rows",) * 3 + ("padded rows",) * 3 + ("columns", "padded column
 UNUSED_STRIDES = (0, 1, 3, 1 << 20)
 # One matrix in so many has its rows or columns in reverse order, where strides may be negative.
 REVERSED_ONE_IN = 4
-_SALT = 0x5D6E
+# Scalars with which the judge asks for a plain product, on a C of zeros where beta counts and with B negated where
+# alpha is −1: both are exact, and a sum of zeros stays +0. Kernels have paths of their own for such scalars.
+PLAIN_SCALARS = ((1.0, 0.0), (1.0, 0.0), (1.0, 1.0), (-1.0, 0.5))
+_SALT, _SCALAR_SALT = 0x5D6E, 0x11D3
 
 
 def drawn(shape: Shape, seed: int, *, negative: bool) -> CallForm:
@@ -39,6 +42,11 @@ def drawn(shape: Shape, seed: int, *, negative: bool) -> CallForm:
         strides = [reversed_some(x, draw) if draw.randrange(REVERSED_ONE_IN) == 0 else x for x in strides]
     a, b, c = strides
     return CallForm(a, b, c)
+
+
+def plain_scalars(seed: int) -> tuple[float, float]:
+    """Alpha and beta of a seed, one of PLAIN_SCALARS."""
+    return random.Random(seed ^ _SCALAR_SALT).choice(PLAIN_SCALARS)
 
 
 def strides_of(kind: str, rows: int, cols: int, draw: random.Random) -> Strides:

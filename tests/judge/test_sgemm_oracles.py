@@ -140,8 +140,8 @@ MUTANTS: dict[str, Callable[[], Sgemm]] = {
     "scalars-everywhere": spoils(
         lambda call: call.form.alpha == 0.5 and call.form.beta == 1 and min(call.shape) > 128
     ),
-    "block-scalars": changed(
-        lambda call: replace(call.form, beta=1.0) if call.form.alpha == -2 and call.form.beta > 0 else None
+    "block-scalars": spoils(
+        lambda call: call.form.alpha == 0.5 and call.form.beta == 0 and call.shape.k > 512
     ),
     "beta-zero": lambda: adds_c_at_minus_0,
     "beta-alone": multiplies_by_alpha_0,
