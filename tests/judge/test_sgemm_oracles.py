@@ -141,7 +141,9 @@ MUTANTS: dict[str, Callable[[], Sgemm]] = {
         lambda call: call.form.alpha == 0.5 and call.form.beta == 1 and min(call.shape) > 128
     ),
     "block-scalars": spoils(
-        lambda call: call.form.alpha == 0.5 and call.form.beta == 0 and call.shape.k > 512
+        lambda call: (
+            (call.form.alpha, call.form.beta) == (0.5, 0) and call.shape.k > 512 and len(call.a) >= 30
+        )
     ),
     "beta-zero": lambda: adds_c_at_minus_0,
     "beta-alone": multiplies_by_alpha_0,
