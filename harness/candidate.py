@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import CandidateError
 from harness.manifest_text import MAX_MANIFEST_BYTES, shape_problem, value_problem
+from harness.operation.operations import OPERATIONS, Operation, OperationName
 from harness.verdict import Gate, one_line
 from harness.visible import misleads, readable, visible
 
@@ -98,6 +99,7 @@ class Manifest(BaseModel):
     model: str | None = None
     prompt_hash: str | None = None
     title: str | None = None
+    operation: OperationName = OperationName.MATMUL
     threads: ThreadClass = 1
     tier: Tier = "unsafe"
     expect: Literal["accepted", "rejected"] = "accepted"
@@ -129,6 +131,11 @@ class Candidate:
     def source_hash(self) -> str:
         """SHA-256 of kernel.rs, in hexadecimal."""
         return hashlib.sha256(self.source.encode()).hexdigest()
+
+    @property
+    def operation(self) -> Operation:
+        """What the kernel computes, and how it is called."""
+        return OPERATIONS[self.manifest.operation]
 
 
 def is_candidate_folder(path: Path) -> bool:

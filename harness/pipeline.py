@@ -174,7 +174,10 @@ class Inspection:
     def _compile(self) -> dict[str, Any] | Rejection:
         from harness.compile import rustc
 
-        built = rustc.compile_kernel(self.candidate.source, self.candidate.manifest.tier, self.shared.tools)
+        candidate = self.candidate
+        built = rustc.compile_kernel(
+            candidate.source, candidate.manifest.tier, self.shared.tools, candidate.operation
+        )
         if not isinstance(built, rustc.CompiledKernel):
             return built
         self.library = built
@@ -205,6 +208,8 @@ class Inspection:
             timed_shapes=self.shared.clock.suite,
             database_key=f"{self.candidate.name}:{self.candidate.source_hash}",
             trusted=self._built is not None,
+            operation=self.candidate.operation,
+            tier=self.candidate.manifest.tier,
         )
 
     @classmethod
@@ -223,7 +228,7 @@ class Inspection:
         if self._built is not None:
             return self._built
         assert self.library is not None
-        return Program(self.library.path, self.library.symbol, Abi.KERNEL)
+        return Program(self.library.path, self.library.symbol, Abi(self.candidate.operation.abi))
 
     @property
     def case(self) -> str | None:

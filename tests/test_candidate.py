@@ -62,6 +62,7 @@ def test_source_hash_depends_on_the_text_alone(tmp_path: Path) -> None:
         (b"//", b"[claim]\nspeed = 1\nratio = 1\nratio_low = 1\nratio_high = 1", "unknown key 'claim.speed'"),
         (b"//", b"threads = 7", "threads"),
         (b"//", b"tier = 'holy'", "tier"),
+        (b"//", b"operation = 'dgemm'", "operation: Input should be 'matmul' or 'sgemm'"),
         (b"//", b"gate = 'shapes'", "gate is only for"),
         (b"//", b"expect = 'rejected'\ngate = 'heaven'", "gate"),
         (b"//", b"min_ratio = 0", "min_ratio"),

@@ -87,18 +87,18 @@ def check(library: CompiledKernel, tools: Tools) -> AuditReport | PolicyViolatio
             "unreadable", f"the binary cannot be read: {found.reason}", None, At(Gate.AUDIT)
         )
     known = _baseline(tools)
-    for rule, detail in _excess(found, known):
+    for rule, detail in _excess(found, known, library.symbol):
         return PolicyViolation(rule, one_line(detail), None, At(Gate.AUDIT))
     extra = tuple(sorted(set(found["undefined"]) - set(known["undefined"])))
     return AuditReport(exports=tuple(found["exports"]), extra_imports=extra)
 
 
-def _excess(found: dict[str, Any], known: dict[str, Any]) -> Iterable[tuple[str, str]]:
+def _excess(found: dict[str, Any], known: dict[str, Any], symbol: str) -> Iterable[tuple[str, str]]:
     """Rule and detail of everything the candidate has beyond the baseline, the most serious first."""
-    for name in sorted({_plain(name) for name in found["exports"]} - _UNAVOIDABLE - {rustc.SYMBOL}):
+    for name in sorted({_plain(name) for name in found["exports"]} - _UNAVOIDABLE - {symbol}):
         yield "exports", f"exports {name}; the harness owns the exported symbols"
-    if rustc.SYMBOL not in {_plain(name) for name in found["exports"]}:
-        yield "exports", f"does not export {rustc.SYMBOL}"
+    if symbol not in {_plain(name) for name in found["exports"]}:
+        yield "exports", f"does not export {symbol}"
     for entry in _more(found["constructors"], known["constructors"]):
         yield "constructors", f"has a function that runs by itself ({entry}); work happens in matmul"
     for name in found["indirect_functions"]:

@@ -45,8 +45,10 @@ class Diagnostics:
     denied: tuple[str, ...] = ()
 
 
-def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
+def parse(stderr: str, scrub: Mapping[str, str], contract: str = "") -> Diagnostics:
     """Parse `--error-format=json` output; every key of `scrub` (a path) is replaced by its value.
+
+    `contract` is the signature that kernel.rs must define, for an error about it.
 
     rustc quotes the candidate, so unprintable characters are escaped: no text moves the cursor or reads backwards.
     """
@@ -64,7 +66,7 @@ def parse(stderr: str, scrub: Mapping[str, str]) -> Diagnostics:
             warnings.append(_scrubbed(_summary(message), scrub))
     rendered = "".join(message.get("rendered") or message["message"] for message in errors)
     summary = _scrubbed(_summary(errors[0]), scrub) if errors else ""
-    hint = (_signature_hint(errors[0]) or _hint(errors[0])) if errors else None
+    hint = (_signature_hint(errors[0], contract) or _hint(errors[0])) if errors else None
     without_place = [message for message in errors if not message.get("spans")]
     placeless = ["\n".join([message["message"], *_notes(message)]) for message in without_place]
     return Diagnostics(
@@ -137,19 +139,18 @@ def _denied(errors: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 
 
 # What contract.rs expects of kernel.rs, and how rustc tells that it finds something else.
-CONTRACT = "pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32])"
 _LIFETIMES = r"for<[^>]*> |'\w+ "
 _FOUND = re.compile(r"found fn item `([^`]+?)(?: \{[^`]*)?`")
 
 
-def _signature_hint(message: dict[str, Any]) -> str | None:
-    """What the contract asks for and what kernel.rs has, for an error in contract.rs, which only names matmul."""
+def _signature_hint(message: dict[str, Any], contract: str) -> str | None:
+    """What the contract asks for and what kernel.rs has, for an error in contract.rs, which only names a function."""
     spans = [span for span in message.get("spans", ()) if span.get("is_primary")]
     if not any(span["file_name"].endswith("contract.rs") for span in spans):
         return None
     found = _FOUND.search(" ".join([message.get("rendered") or "", *_notes(message)]))
     has = f"; kernel.rs has {re.sub(_LIFETIMES, '', found[1])}" if found else ""
-    return f"the contract is {CONTRACT}{has}"
+    return f"the contract is {contract}{has}"
 
 
 def _notes(message: dict[str, Any]) -> list[str]:

@@ -16,11 +16,11 @@ from harness.compile.diagnostics import Diagnostics
 from harness.compile.limited_process import ProcessOutcome
 from harness.compile.tools import Tools
 from harness.errors import HarnessFaultError, SandboxError, UserError
+from harness.operation.operations import MATMUL, OPERATIONS, Operation
 from harness.verdict import At, CompileError, Gate, OutOfMemory, Rejection, Timeout, one_line, signal_name
 
-__all__ = ["SYMBOL", "CompiledKernel", "Tools", "compile_kernel"]
+__all__ = ["CompiledKernel", "Tools", "compile_kernel"]
 
-SYMBOL = "harness_matmul"
 # Honest kernels take one or two seconds; the limit leaves room for a busy machine.
 WALL_LIMIT_S = 60.0
 CPU_LIMIT_S = 30
@@ -30,21 +30,22 @@ OUTPUT_LIMIT_BYTES = 8 << 20
 # Exit code of a failure of the jail itself, see harness/host.
 JAIL_FAILED = 125
 
-_WRAPPER = Path(__file__).with_name("contract.rs")
 _MADE = "libcontract.so"
 _AT = At(Gate.COMPILE)
 
 
-def compile_kernel(source: str, tier: Tier, tools: Tools) -> CompiledKernel | Rejection:
+def compile_kernel(
+    source: str, tier: Tier, tools: Tools, operation: Operation = MATMUL
+) -> CompiledKernel | Rejection:
     """Compile `source` for this CPU; cached by source, tier, flags, wrapper, toolchain, CPU features and rayon.
 
     Returns CompiledKernel, CompileError, Timeout or OutOfMemory. Raises SandboxError when the jail cannot be set up,
     UserError for a full disk or an unwritable cache, HarnessFaultError for a failure of the harness.
     """
-    wrapper = _wrapper(tier)
+    wrapper = operation.wrapper(safe=tier == "safe")
     flags = flags_of(tools)
     entry = tools.kernels / _key(source, wrapper, flags, tools)
-    known = compile_cache.load(entry, SYMBOL)
+    known = compile_cache.load(entry, operation.symbol)
     if known is not None:
         return known
     try:
@@ -55,10 +56,11 @@ def compile_kernel(source: str, tier: Tier, tools: Tools) -> CompiledKernel | Re
             (scratch / "contract.rs").write_text(wrapper, encoding="utf-8")
             (scratch / "kernel.rs").write_text(source, newline="", encoding="utf-8")
             outcome = _run_leniently(scratch, flags, tools)
-            result = _judge(outcome, source, scratch, tools)
+            contract = operation.contract(safe=tier == "safe") + _defines_another(source, operation)
+            result = _judge(outcome, source, scratch, tools, operation.symbol, contract)
             if isinstance(result, CompiledKernel):
                 compile_cache.store_library(entry, result.path, result)
-                result = compile_cache.load(entry, SYMBOL) or _vanished(entry)
+                result = compile_cache.load(entry, operation.symbol) or _vanished(entry)
                 return _fresh(result)
             if (
                 isinstance(result, CompileError)
@@ -72,6 +74,20 @@ def compile_kernel(source: str, tier: Tier, tools: Tools) -> CompiledKernel | Re
         raise UserError(
             f"the kernel cache {tools.kernels} cannot be used ({error}); free space or set ROUNDTABLE_CACHE"
         ) from error
+
+
+def _defines_another(source: str, operation: Operation) -> str:
+    """Advice for a kernel.rs that defines another operation's function than candidate.toml says; else nothing."""
+
+    def defines(function: str) -> bool:
+        return re.search(rf"\bfn\s+{function}\b", source) is not None
+
+    others = [other for other in OPERATIONS.values() if other is not operation and defines(other.function)]
+    if not others or defines(operation.function):
+        return ""
+    return (
+        f'; kernel.rs defines {others[0].function}: write operation = "{others[0].name}" into candidate.toml'
+    )
 
 
 def _places(error: CompileError) -> bool:
@@ -90,12 +106,6 @@ def _fresh(result: CompiledKernel | CompileError) -> CompiledKernel | CompileErr
 
 def _vanished(entry: Path) -> CompiledKernel:
     raise HarnessFaultError(f"{entry}: the kernel just stored there cannot be read back")
-
-
-def _wrapper(tier: Tier) -> str:
-    """The text of contract.rs; in the safe tier the candidate's module is under forbid, which it cannot lift."""
-    text = _WRAPPER.read_text(encoding="utf-8")
-    return text.replace("// SAFE_TIER", "#[forbid(unsafe_code)]" if tier == "safe" else "")
 
 
 def flags_of(tools: Tools) -> list[str]:
@@ -178,9 +188,11 @@ def _environment(scratch: Path, tools: Tools) -> dict[str, str]:
     return kept_variables | {"PATH": path, "TMPDIR": str(scratch / "tmp"), "LC_ALL": "C"}
 
 
-def _judge(outcome: ProcessOutcome, source: str, scratch: Path, tools: Tools) -> CompiledKernel | Rejection:
+def _judge(
+    outcome: ProcessOutcome, source: str, scratch: Path, tools: Tools, symbol: str, contract: str
+) -> CompiledKernel | Rejection:
     """The verdict for rustc's exit code and output."""
-    said = diagnostics.parse(outcome.log, _scrub(scratch, tools))
+    said = diagnostics.parse(outcome.log, _scrub(scratch, tools), contract)
     if tools.sandboxed and outcome.code == JAIL_FAILED:
         raise SandboxError(
             f"the compiler's sandbox cannot be set up: {one_line(said.loose)}; "
@@ -199,7 +211,7 @@ def _judge(outcome: ProcessOutcome, source: str, scratch: Path, tools: Tools) ->
     made = scratch / _MADE
     return CompiledKernel(
         path=made,
-        symbol=SYMBOL,
+        symbol=symbol,
         source_hash=hashlib.sha256(source.encode()).hexdigest(),
         binary_hash=compile_cache.file_hash(made),
         warnings=said.warnings,

@@ -23,6 +23,7 @@ from harness.judge.kernel_runner import KernelRunner
 from harness.judge.reference import componentwise_bound, product_f64
 from harness.judge.worker.calls import F32, Placement, Surroundings
 from harness.judge.worker.limits import time_limit_s
+from harness.operation.operations import MATMUL
 from harness.settings import Settings
 from harness.shapes import Shape
 from harness.verdict import Gate
@@ -55,6 +56,7 @@ class RecordingRunner(KernelRunner):
         seed: int,
         placement: Placement | None = None,
         surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+        arranged: Sequence[int] = (),
     ) -> list[F32]:
         """Record the operands and return the correct products."""
         self.recorded.extend((a.copy(), b.copy()) for a, b in pairs)
@@ -79,6 +81,8 @@ def products_of(case: str | None, shape: str, seed: int) -> list[tuple[F32, F32]
         raise UserError(
             f"--case {case}: {oracle.name} observes the process, not a product; use --shape instead"
         )
+    if oracle.needs_forms:
+        raise UserError(f"--case {case}: {oracle.name} is for sgemm; the debugger runs matmul kernels only")
     examination = Examination(launch=_no_worker, seed=data_seed, time_limit_s=time_limit_s)
     runner = RecordingRunner(examination, oracle.gate)
     oracle.check(runner, where, data_seed)
@@ -94,6 +98,10 @@ def build(
 ) -> DebugProgram:
     """Compile the candidate in `folder` with debug info into `target`; raises UserError with rustc's diagnostics."""
     candidate = load(folder)
+    if candidate.operation is not MATMUL:
+        raise UserError(
+            f"{folder}: the debugger runs matmul kernels only; this is a {candidate.operation.name} kernel"
+        )
     tools = prepare(print, sandboxed=not settings.unsandboxed)
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(MAIN, target / "main.rs")

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from harness.candidate import ThreadClass
+from harness.candidate import ThreadClass, Tier
 from harness.judge.worker.calls import Layout, Placement, Ran, Slot, Surroundings
+from harness.operation.forms import CallForm
+from harness.operation.operations import MATMUL, Operation
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Gate, Rejection
@@ -21,15 +23,17 @@ SEED_BITS = 48
 class JudgeWorker(Protocol):
     """The worker as the examination uses it: one sandboxed process that hosts one kernel."""
 
-    def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
-        """Lay out one slot per shape in shared memory; the views are writable by the parent."""
+    def slots(
+        self, shapes: Sequence[Shape], placement: Placement, forms: Sequence[CallForm] | None = None
+    ) -> list[Slot]:
+        """Lay out one slot per shape in shared memory; the views are writable by the parent. See `Slot` for forms."""
         ...
 
     def batch(self, layout: Layout) -> list[Slot]:
         """One aligned slot per product of `layout`; products that share an A or a B see the same addresses."""
         ...
 
-    def shared(self, shape: Shape, skip: int) -> Slot:
+    def shared(self, shape: Shape, skip: int, form: CallForm | None = None) -> Slot:
         """One aligned slot whose B begins `skip` elements after the beginning of A and ends within A."""
         ...
 
@@ -77,7 +81,8 @@ class Examination:
     `disabled` names oracles to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a
     wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape at
     which it was examined, how many levels of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`);
-    with 0 it must meet the componentwise bound there.
+    with 0 it must meet the componentwise bound there. `operation` and `tier` say how the kernel is called; strides are
+    negative in the unsafe tier only.
     """
 
     launch: LaunchJudgeWorker
@@ -95,6 +100,8 @@ class Examination:
     remarks: list[Cheat] = field(default_factory=list)
     levels: dict[Shape, int] = field(default_factory=dict)
     case: str | None = None
+    operation: Operation = MATMUL
+    tier: Tier = "unsafe"
 
     @property
     def numerics(self) -> Numerics:

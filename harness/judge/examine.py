@@ -67,6 +67,10 @@ def conduct(examination: Examination) -> Examined | Rejection:
 def replay(examination: Examination, case: str) -> Examined | Rejection:
     """Run exactly one case, as `case_string` wrote it. Raises UserError when the text is not a case."""
     shape, seed, oracle = parse_case(case)
+    if oracle.needs_forms and not examination.operation.has_forms:
+        raise UserError(
+            f"{oracle.name} is for kernels of sgemm; this one is a {examination.operation.name} kernel"
+        )
     start = time.monotonic()
     with KernelRunner(examination, oracle.gate) as runner:
         rejection = judge(runner, oracle, shape, seed)

@@ -46,9 +46,11 @@ def _adds(runner: KernelRunner) -> bool:
 
 
 def _swaps(runner: KernelRunner) -> bool:
-    """Whether products are right where k equals n, and none is where they differ."""
-    return all(_right(runner, shape) for shape in EQUAL) and not any(
-        _right(runner, shape) for shape in DIFFERENT
+    """Whether a matmul's products are right where k equals n, and none is where they differ."""
+    return (
+        not runner.examination.operation.has_forms
+        and all(_right(runner, shape) for shape in EQUAL)
+        and not any(_right(runner, shape) for shape in DIFFERENT)
     )
 
 

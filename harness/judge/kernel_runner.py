@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.judge.examination import Examination, JudgeWorker
+from harness.judge.gaps import Gaps
 from harness.judge.red_zones import RedZones
 from harness.judge.reference import shape_of
+from harness.judge.updates import GemmUpdate
 from harness.judge.worker.calls import F32, Layout, Placement, Ran, Slot, Surroundings
 from harness.judge.worker.limits import HEADROOM, slow_s
+from harness.operation import arrangements
+from harness.operation.forms import CallForm
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Crash, Gate, Panic, Rejection
 
@@ -60,6 +64,7 @@ class KernelRunner:
         # CPU seconds of all calls, and of the checks at elongated shapes among them.
         self.cpu_s = self.elongated_s = 0.0
         self.last: Ran | None = None
+        self.last_call: GemmUpdate | None = None
         self.abandoned = False
         self._runner: JudgeWorker | None = None
         self._room = (0, 0, 0)
@@ -110,42 +115,75 @@ class KernelRunner:
         seed: int,
         placement: Placement | None = None,
         surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+        arranged: Sequence[int] = (),
     ) -> list[F32]:
         """Run one batch in one process and return the products in order; when the batch dies, find the call
         that died.
+
+        An sgemm kernel gets each product in the arrangement of its seed in `arranged`, or all in that of `seed`.
         """
+        seeds = arranged or [seed] * len(pairs)
+        calls = [self._plain(a, b, chosen) for (a, b), chosen in zip(pairs, seeds, strict=True)]
+        return self.updates(calls, seed, placement, surroundings)
+
+    def _plain(self, a: F32, b: F32, seed: int) -> GemmUpdate:
+        """The call that makes C = A·B; for sgemm in the arrangement and with the scalars of a seed."""
+        form = self.form(shape_of(a, b), seed)
+        if not self.examination.operation.has_forms:
+            return GemmUpdate(a, b, None, form)
+        alpha, beta = arrangements.plain_scalars(seed)
+        zeros = np.zeros((a.shape[0], b.shape[1]), np.float32) if beta else None
+        return GemmUpdate(a, -b if alpha < 0 else b, None, form).scaled(alpha, beta, zeros)
+
+    def updates(
+        self,
+        calls: Sequence[GemmUpdate],
+        seed: int,
+        placement: Placement | None = None,
+        surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+    ) -> list[F32]:
+        """Like `products`, with the form and the former C of each call given."""
         where = placement or placement_of(seed)
-        outcome = self._batch(pairs, seed, where, surroundings)
+        self.last_call = calls[0]
+        outcome = self._batch(calls, seed, where, surroundings)
         one_by_one = surroundings is Surroundings.ONE_BY_ONE
-        if len(pairs) > 1 and one_by_one and isinstance(outcome, Crash | Panic):
-            outcome = self._guilty(pairs, seed, where) or outcome
+        if len(calls) > 1 and one_by_one and isinstance(outcome, Crash | Panic):
+            outcome = self._guilty(calls, seed, where) or outcome
         return _returned(outcome)
 
-    def _guilty(self, pairs: Sequence[tuple[F32, F32]], seed: int, placement: Placement) -> Rejection | None:
+    def _guilty(self, calls: Sequence[GemmUpdate], seed: int, placement: Placement) -> Rejection | None:
         """The first call of a batch that also dies alone, so that the verdict names its shape."""
-        for pair in pairs:
-            outcome = self._batch([pair], seed, placement)
+        for call in calls:
+            outcome = self._batch([call], seed, placement)
             if not isinstance(outcome, list):
                 return outcome
         return None
 
-    def shared_product(self, a: F32, n: int, skip: int, seed: int) -> tuple[F32, F32]:
+    def form(self, shape: Shape, seed: int) -> CallForm:
+        """The arrangement of a seed for a kernel that is called with strides; contiguous for the others."""
+        examination = self.examination
+        if not examination.operation.has_forms:
+            return CallForm.contiguous(shape)
+        return arrangements.drawn(shape, seed, negative=examination.tier == "unsafe")
+
+    def shared_product(
+        self, a: F32, n: int, skip: int, seed: int, form: CallForm | None = None
+    ) -> tuple[F32, F32]:
         """B (k×n) and C (m×n), where B begins `skip` elements after the beginning of A (m×k) and ends within A.
 
         Raises Rejected when the kernel did not return.
         """
         shape = Shape(a.shape[0], a.shape[1], n)
-        slot = self._open([shape]).shared(shape, skip)
+        slot = self._open([shape]).shared(shape, skip, form)
+        gaps = self._gaps([slot])
         slot.a[...] = a
         b = slot.b.copy()
-        return b, _returned(self._run([slot], [(a, b)], Placement.ALIGNED, seed))[0]
+        return b, _returned(self._run([slot], [(a, b)], Placement.ALIGNED, seed, gaps=gaps))[0]
 
     def product_onto(self, a: F32, b: F32, former: F32) -> F32:
         """C of A·B where C held `former` before the call. Raises Rejected when the kernel did not return."""
-        shape = shape_of(a, b)
-        slot = self._open([shape]).slots([shape], Placement.ALIGNED)[0]
-        slot.a[...], slot.b[...] = a, b
-        return _returned(self._run([slot], [(a, b)], Placement.ALIGNED, 0, former=former))[0]
+        call = GemmUpdate(a, b, former, self.form(shape_of(a, b), 0))
+        return _returned(self._batch([call], 0, Placement.ALIGNED))[0]
 
     def products_into_two(self, a: F32, both: tuple[F32, F32], seed: int) -> list[F32]:
         """A·B into one C, then, after B changed in place, A·B' into another C, in two calls at the same A and B.
@@ -153,28 +191,40 @@ class KernelRunner:
         Raises Rejected when the kernel did not return.
         """
         shape = shape_of(a, both[0])
-        slots = self._open([shape, shape]).batch(Layout(shape, 1, 1, ((0, 0), (0, 0))))
+        form = self.form(shape, seed) if self.examination.operation.has_forms else None
+        slots = self._open([shape, shape]).batch(Layout(shape, 1, 1, ((0, 0), (0, 0)), form))
         products = []
         for number, (slot, b) in enumerate(zip(slots, both, strict=True)):
+            gaps = self._gaps([slot])
             slot.a[...] = a
             slot.b[...] = b
-            products += _returned(self._run([slot], [(a, b)], Placement.ALIGNED, seed + number, zones=False))
+            ran = self._run([slot], [(a, b)], Placement.ALIGNED, seed + number, gaps=gaps, zones=False)
+            products += _returned(ran)
         return products
 
     def _batch(
         self,
-        pairs: Sequence[tuple[F32, F32]],
+        calls: Sequence[GemmUpdate],
         seed: int,
         placement: Placement,
         surroundings: Surroundings = Surroundings.ONE_BY_ONE,
     ) -> list[F32] | Rejection:
-        shapes = [shape_of(a, b) for a, b in pairs]
-        slots = self._open(shapes).slots(shapes, placement)
-        for slot, (a, b) in zip(slots, pairs, strict=True):
-            assert a.dtype == b.dtype == np.float32
-            slot.a[...] = a
-            slot.b[...] = b
-        return self._run(slots, pairs, placement, seed, surroundings)
+        shapes = [shape_of(call.a, call.b) for call in calls]
+        worker = self._open(shapes)
+        if self.examination.operation.has_forms:
+            slots = worker.slots(shapes, placement, [call.form for call in calls])
+        else:
+            slots = worker.slots(shapes, placement)
+        gaps = self._gaps(slots)
+        for slot, call in zip(slots, calls, strict=True):
+            assert call.a.dtype == call.b.dtype == np.float32
+            slot.a[...] = call.a
+            slot.b[...] = call.b
+        pairs, formers = [(call.a, call.b) for call in calls], [call.c for call in calls]
+        return self._run(slots, pairs, placement, seed, surroundings, gaps=gaps, formers=formers)
+
+    def _gaps(self, slots: Sequence[Slot]) -> Gaps:
+        return Gaps(() if "gaps" in self.examination.disabled else slots, self._salt)
 
     def _run(
         self,
@@ -183,16 +233,18 @@ class KernelRunner:
         placement: Placement,
         seed: int,
         surroundings: Surroundings = Surroundings.ONE_BY_ONE,
+        *,
         zones: bool = True,
-        former: F32 | None = None,
+        gaps: Gaps | None = None,
+        formers: Sequence[F32 | None] = (),
     ) -> list[F32] | Rejection:
         """Poison every C, call the kernel, and copy every C. A and B are in their slots already.
 
-        `former` is the content of C before the call, in place of poison. Without `zones`, the bytes beside C are not
-        watched, because they belong to another slot of the layout.
+        `formers` are the contents of each C before the call, where they take the place of poison. Without `zones`, the
+        bytes beside C are not watched, because they belong to another slot of the layout.
         """
         shapes = [slot.shape for slot in slots]
-        for index, slot in enumerate(slots):
+        for index, (slot, former) in enumerate(zip(slots, formers or [None] * len(slots), strict=True)):
             if former is None:
                 self._poison(slot, seed + index)
             else:
@@ -215,6 +267,9 @@ class KernelRunner:
         outside = red_zones.touched()
         if outside is not None:
             return Cheat("writes outside C", outside, at)
+        between = None if gaps is None else gaps.touched()
+        if between is not None:
+            return Cheat("writes between the elements of C", between, at)
         self._watch(ran, slots, pairs, at)
         return [slot.c.copy() for slot in slots]
 

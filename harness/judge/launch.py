@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.candidate import ThreadClass
+from harness.candidate import ThreadClass, Tier
 from harness.judge.examination import Examination, LaunchJudgeWorker, secret_seed
 from harness.judge.worker.calls import Program
 from harness.judge.worker.limits import limits_for, time_limit_s
 from harness.machine import Machine
+from harness.operation.operations import MATMUL, Operation
 from harness.settings import Settings
 from harness.shapes import Shape
 
@@ -37,6 +38,8 @@ def prepare_examination(
     timed_shapes: tuple[Shape, ...],
     database_key: str,
     trusted: bool = False,
+    operation: Operation = MATMUL,
+    tier: Tier = "unsafe",
 ) -> Examination:
     """An Examination whose workers host `program`, pinned to one core or to all, according to the thread class.
 
@@ -71,6 +74,8 @@ def prepare_examination(
         profile=settings.profile,
         threads=threads,
         timed_shapes=timed_shapes,
+        operation=operation,
+        tier=tier,
         nodeid=database_key,
         # A run with a chosen seed must be repeatable, so it cannot depend on failures stored by earlier runs.
         database=None if settings.seed is not None else settings.cache / "hypothesis",

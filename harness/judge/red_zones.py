@@ -29,8 +29,8 @@ class RedZones:
             memory = _memory(slot.c)
             if memory is None or not isinstance(slot, PlacedSlot):
                 continue
-            start = slot.offsets[2]
-            end = start + slot.c.nbytes
+            start, length = slot.extents()[2]
+            end = start + length
             before, behind = _reach(start, end, placement, index == len(slots) - 1)
             for place, low, high in (("before", before, start), ("behind", end, min(behind, memory.size))):
                 if low < high:

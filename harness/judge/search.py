@@ -54,6 +54,8 @@ def judge(runner: KernelRunner, oracle: Oracle, shape: Shape, seed: int) -> Reje
         return outcome.rejection
     if found is None or (classical and _shows_a_scheme(runner, oracle, shape, seed)):
         return None
+    if runner.examination.operation.has_forms and not oracle.needs_forms:
+        found = replace(found, detail=f"{found.detail} (called with {runner.last_call})")
     return Wrong(replace(found, oracle=oracle.name), At(oracle.gate, shape, seed))
 
 

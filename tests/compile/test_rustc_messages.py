@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.compile import diagnostics, rustc
+from harness.compile import rustc
 from harness.compile.rustc import CompiledKernel, Tools
 from harness.errors import HarnessFaultError
+from harness.operation.operations import MATMUL, SGEMM
 from harness.verdict import CompileError
 from tests.compile.plain_kernel import PLAIN, SIGNATURE
 from tests.compile.support import tools
+from tests.operation.kernels import UNSAFE
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="a linker in a shell script")
 
@@ -60,8 +62,16 @@ def test_denied_warnings_do_not_lift_the_lints_of_the_harness(fresh: Tools) -> N
 def test_a_wrong_signature_is_told_beside_the_contracts(signature: str, found: str, fresh: Tools) -> None:
     refused = rustc.compile_kernel(signature, "unsafe", fresh)
     assert isinstance(refused, CompileError)
-    assert diagnostics.CONTRACT in refused.summary
+    assert MATMUL.contract(safe=False) in refused.summary
     assert found in refused.summary
+
+
+def test_a_kernel_of_another_operation_is_told_where_to_say_so(fresh: Tools) -> None:
+    refused = rustc.compile_kernel(UNSAFE, "unsafe", fresh)
+    assert isinstance(refused, CompileError)
+    assert 'kernel.rs defines sgemm: write operation = "sgemm" into candidate.toml' in refused.summary
+    wrong_tier = rustc.compile_kernel(UNSAFE, "safe", fresh, SGEMM)
+    assert isinstance(wrong_tier, CompileError)
 
 
 @linux

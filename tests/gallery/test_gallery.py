@@ -31,10 +31,15 @@ class Expected:
 
 def read(path: Path) -> tuple[Candidate, Expected]:
     source = path.read_text(encoding="utf-8")
-    said = dict(re.findall(r"^//! (expect|threads|tier): (.+)$", source, re.MULTILINE))
+    said = dict(re.findall(r"^//! (expect|threads|tier|operation): (.+)$", source, re.MULTILINE))
     verdicts, _, gates = said["expect"].partition(" ")
     manifest = Manifest.model_validate(
-        {"threads": "all" if said["threads"] == "all" else 1, "tier": said["tier"], "title": path.stem}
+        {
+            "threads": "all" if said["threads"] == "all" else 1,
+            "tier": said["tier"],
+            "operation": said.get("operation", "matmul"),
+            "title": path.stem,
+        }
     )
     split = Expected(frozenset(verdicts.split("|")), frozenset(gates.split("|")) - {""})
     return Candidate(path.stem, path.parent, source, manifest), split

@@ -15,6 +15,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 # Section of the page: a pattern that finds an existing member, and files where a match means something else.
 MEMBERS = {
     "An oracle": (r"zero[-_]rows", ()),
+    "An operation": (r"\bSGEMM\b", ()),
     "A family of kernels": (r'"blocked"', ("tests/judge/rust_kernels.py", "tests/judge/mutation.py")),
     "A mind": (r"ServerMind", ()),
     "An agent": (r'VerifierAgent|VERIFIER|VerifyRequest|"verifier"', ()),

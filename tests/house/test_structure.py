@@ -19,7 +19,7 @@ LAYERS = (
     ("harness.schedule", "harness.clock", "harness.store", "harness.saved_timings"),
     ("harness.judge", "harness.compile", "harness.records"),
     ("harness.candidate", "harness.caches", "harness.settings", "harness.machine", "harness.durable"),
-    ("harness.manifest_text", "harness.verdict"),
+    ("harness.manifest_text", "harness.verdict", "harness.operation"),
     (
         "harness.installed",
         "harness.announce",

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.judge.examination import Examination, LaunchJudgeWorker
 from harness.judge.worker.calls import F32, Layout, Placement, Ran, Slot, Surroundings
+from harness.operation.forms import CallForm
 from harness.shapes import Shape
 from harness.verdict import At, Crash, Rejection, Timeout
 
@@ -29,10 +30,13 @@ class FakeWorker:
     dead: bool = False
     killed: Event = field(default_factory=Event)
 
-    def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
+    def slots(
+        self, shapes: Sequence[Shape], placement: Placement, forms: Sequence[CallForm] | None = None
+    ) -> list[Slot]:
         def zeros(rows: int, cols: int) -> F32:
             return np.zeros((rows, cols), np.float32)
 
+        assert forms is None, "see sgemm_fakes.py"
         return [Slot(s, zeros(s.m, s.k), zeros(s.k, s.n), zeros(s.m, s.n)) for s in shapes]
 
     def batch(self, layout: Layout) -> list[Slot]:
@@ -41,7 +45,7 @@ class FakeWorker:
         b = [np.zeros((k, n), np.float32) for _ in range(layout.b_count)]
         return [Slot(layout.shape, a[i], b[j], np.zeros((m, n), np.float32)) for i, j in layout.pairs]
 
-    def shared(self, shape: Shape, skip: int) -> Slot:
+    def shared(self, shape: Shape, skip: int, form: CallForm | None = None) -> Slot:
         a, c = np.zeros((shape.m, shape.k), np.float32), np.zeros((shape.m, shape.n), np.float32)
         return Slot(shape, a, a.reshape(-1)[skip : skip + shape.k * shape.n].reshape(shape.k, shape.n), c)
 

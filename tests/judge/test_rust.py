@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness import machine
+from harness.candidate import Tier
 from harness.compile import rustc
 from harness.compile.tools import Tools, prepare
 from harness.judge import examine
@@ -17,6 +18,7 @@ from harness.judge.examination import Examination
 from harness.judge.kernel_runner import KernelRunner
 from harness.judge.launch import prepare_examination
 from harness.judge.worker.calls import Abi, Program
+from harness.operation.operations import MATMUL, Operation
 from harness.settings import Profile, Settings
 from harness.shapes import Shape
 from harness.verdict import Gate, Rejection, Wrong, describe
@@ -35,12 +37,17 @@ def tools() -> Tools:
 
 
 def examination(
-    source: str, tmp_path: Path, threads: str = "1", profile: Profile = Profile.DEFAULT
+    source: str,
+    tmp_path: Path,
+    threads: str = "1",
+    profile: Profile = Profile.DEFAULT,
+    operation: Operation = MATMUL,
+    tier: Tier = "unsafe",
 ) -> Examination:
-    library = rustc.compile_kernel(source, "unsafe", tools())
+    library = rustc.compile_kernel(source, tier, tools(), operation)
     assert isinstance(library, rustc.CompiledKernel), describe(library)
     return prepare_examination(
-        Program(library.path, library.symbol, Abi.KERNEL),
+        Program(library.path, library.symbol, Abi(operation.abi)),
         host=tools().host,
         settings=Settings(
             root=tmp_path, cache=tmp_path, results=tmp_path, memory="", profile=profile, seed=SEED
@@ -49,6 +56,8 @@ def examination(
         threads="all" if threads == "all" else 1,
         timed_shapes=TIMED,
         database_key="kernel",
+        operation=operation,
+        tier=tier,
     )
 
 

@@ -1,6 +1,6 @@
 //! Carries out one order: calls the kernel once per entry of the table, in the surroundings that the order names.
 
-use crate::abi::Entry;
+use crate::abi::{Entry, Product};
 use crate::fault::Fault;
 use crate::fpenv;
 use crate::regions::{self, Region};
@@ -31,7 +31,8 @@ impl Operands {
         let [in_a, in_b, in_c] = self.bases;
         let b = if b & wire::SHARED == 0 { in_b.add(b) } else { in_a.add(b & !wire::SHARED) };
         let (a, b, c) = (in_a.add(a).cast::<f32>(), b.cast::<f32>(), in_c.add(c).cast::<f32>());
-        self.entry.call(call.m, call.k, call.n, a, b, c);
+        let Call { m, k, n, strides, alpha, beta, .. } = *call;
+        self.entry.call(Product { m, k, n, alpha, a, b, beta, c, strides });
         fpenv::note_flags();
     }
 }

@@ -1,6 +1,6 @@
 //! `run`: map, seal, load, then carry out orders until the parent closes the pipe.
 
-use crate::abi::{Abi, Entry};
+use crate::abi::{Abi, Entry, Product};
 use crate::calls;
 use crate::fault::Fault;
 use crate::fpenv::{self, FpEnv};
@@ -90,8 +90,10 @@ fn loader_says() -> String {
 fn warm(entry: Entry) {
     const N: usize = 96;
     let (a, b, mut c) = (vec![1.0f32; N * N], vec![1.0f32; N * N], vec![0.0f32; N * N]);
+    let strides = [[N as isize, 1]; 3];
+    let (a, b, c_at) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
     // SAFETY: three buffers of N·N floats.
-    unsafe { entry.call(N, N, N, a.as_ptr(), b.as_ptr(), c.as_mut_ptr()) };
+    unsafe { entry.call(Product { m: N, k: N, n: N, alpha: 1.0, a, b, beta: 0.0, c: c_at, strides }) };
     std::hint::black_box(&c);
 }
 

@@ -1,6 +1,7 @@
 //! The protocol between parent and host: fixed descriptors, plain structs, one page of last words.
 //!
-//! The same layouts are in harness/judge/worker/client.py and harness/judge/worker/autopsy.py.
+//! The same layouts are in harness/judge/worker/client.py, harness/judge/worker/call_table.py and
+//! harness/judge/worker/autopsy.py.
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -14,7 +15,7 @@ pub const LIBRARY: i32 = 10;
 pub const FIRST_UNKNOWN: u32 = 11;
 
 /// Bytes of the table of calls and open ranges, which is mapped read-only in the host.
-pub const TABLE_BYTES: usize = 4 << 20;
+pub const TABLE_BYTES: usize = 16 << 20;
 
 /// One order: run `calls` entries of the table; if `refence` is set, first open `ranges` page ranges.
 #[repr(C)]
@@ -37,7 +38,8 @@ pub const AT_ONCE: u32 = 2;
 /// Set in the offset of B: B lies in the region of A, because the caller passes the same memory twice.
 pub const SHARED: usize = 1 << 63;
 
-/// One product; offsets in bytes into the three regions.
+/// One call, C = alpha·A·B + beta·C: offsets of the elements [0, 0] in bytes into the three regions, and the strides of
+/// rows and columns in elements. A kernel of the contract `matmul` gets neither strides nor alpha and beta.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Call {
@@ -45,6 +47,9 @@ pub struct Call {
     pub k: usize,
     pub n: usize,
     pub offsets: [usize; 3],
+    pub strides: [[isize; 2]; 3],
+    pub alpha: f32,
+    pub beta: f32,
 }
 
 /// Pages that stay accessible; the rest of the region is protected.

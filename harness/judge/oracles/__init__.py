@@ -6,10 +6,12 @@ from harness.errors import UserError
 from harness.judge.examination import Examination
 from harness.judge.oracles import (
     conduct,
+    forms,
     history,
     mixtures,
     normwise,
     practical,
+    scalars,
     special,
     structure,
     surroundings,
@@ -23,6 +25,8 @@ from harness.verdict import Gate
 # themselves come last.
 REGISTRY: tuple[Oracle, ...] = (
     *structure.ORACLES,
+    *forms.ORACLES,
+    *scalars.ORACLES,
     *values.ORACLES,
     *practical.ORACLES,
     *special.ORACLES,
@@ -35,8 +39,10 @@ REGISTRY: tuple[Oracle, ...] = (
 
 
 def at_gate(examination: Examination, gate: Gate) -> list[Oracle]:
-    """The oracles of a gate, without those that a test disabled."""
-    return [oracle for oracle in REGISTRY if oracle.gate is gate and oracle.name not in examination.disabled]
+    """The oracles of a gate for this operation, without those that a test disabled."""
+    with_forms = examination.operation.has_forms
+    fitting = (oracle for oracle in REGISTRY if oracle.gate is gate and oracle.needs_forms <= with_forms)
+    return [oracle for oracle in fitting if oracle.name not in examination.disabled]
 
 
 def named(name: str) -> Oracle:

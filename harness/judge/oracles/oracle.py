@@ -46,6 +46,7 @@ class Oracle:
         because NaN and infinity meet the zeros of the padding.
     reports_remarks: misconduct noted during earlier calls is reported together with this oracle.
     alone: it compares CPU time with wall time, so that nothing may run beside it.
+    needs_forms: it is for kernels that are called with strides, alpha and beta.
     """
 
     name: str
@@ -62,3 +63,4 @@ class Oracle:
     counts_padding: bool = False
     reports_remarks: bool = False
     alone: bool = False
+    needs_forms: bool = False

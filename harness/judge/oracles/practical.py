@@ -33,7 +33,8 @@ def practical_batch(
 ) -> tuple[Shape, int, Counterexample] | None:
     """`practical` for many small cases of one placement in one round trip; returns the first wrong one."""
     data = [practical_reals(generator(seed), shape, seed) for shape, seed in cases]
-    products = runner.products([(a, b) for a, b, _ in data], cases[0][1])
+    arranged = [seed for _, seed in cases]
+    products = runner.products([(a, b) for a, b, _ in data], cases[0][1], arranged=arranged)
     for (shape, seed), (a, b, name), got in zip(cases, data, products, strict=True):
         wrong = outside(got, product_f64(a, b), a, b, name)
         if wrong is not None:

@@ -160,9 +160,9 @@ def _locate(words: LastWords, slots: Sequence[PlacedSlot]) -> tuple[int, str] | 
     """The matrix (0 = A) that an address belongs to, and the position in it or beside it."""
     best: tuple[int, int, str] | None = None
     for slot in slots:
-        for index, array in enumerate((slot.a, slot.b, slot.c)):
-            start = words.bases[index] + slot.offsets[index]
-            after = words.address - (start + array.nbytes)
+        for index, (offset, length) in enumerate(slot.extents()):
+            start = words.bases[0 if index == 1 and slot.b_in_a else index] + offset
+            after = words.address - (start + length)
             before = start - words.address
             name = "ABC"[index]
             if before <= 0 and after < 0:

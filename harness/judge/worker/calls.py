@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.operation.forms import CallForm
 from harness.shapes import Shape
 
 F32 = NDArray[np.float32]
@@ -18,11 +19,13 @@ class Abi(StrEnum):
     """How the hosted symbol is called.
 
     KERNEL: extern "C" fn(m, k, n: usize, a, b: *const f32, c: *mut f32), row-major, owned by the wrapper crate.
-    CBLAS32 / CBLAS64: cblas_sgemm with 32- or 64-bit integers, called row-major, NN, alpha 1, beta 0.
+    SGEMM: extern "C" with the parameters of matrixmultiply::sgemm, owned by the wrapper crate.
+    CBLAS32 / CBLAS64: cblas_sgemm with 32- or 64-bit integers, for every form that BLAS can express.
     NULL: nothing is called; measures the empty round trip.
     """
 
     KERNEL = "kernel"
+    SGEMM = "sgemm"
     CBLAS32 = "cblas32"
     CBLAS64 = "cblas64"
     NULL = "null"
@@ -65,7 +68,7 @@ class Program:
     @property
     def trusted(self) -> bool:
         """Whether the library is loaded before the sandbox closes: a BLAS, which the user chose, but never a kernel."""
-        return self.abi is not Abi.KERNEL
+        return self.abi not in (Abi.KERNEL, Abi.SGEMM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,41 +82,46 @@ class WorkerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One product in shared memory, as the parent sees it: a (m×k), b (k×n), c (m×n), f32, row-major, writable here.
+    """One product in shared memory, as the parent sees it: a (m×k), b (k×n), c (m×n), f32, writable here.
 
-    In the worker A and B are mapped read-only.
+    In the worker A and B are mapped read-only. Without a `form` they are row-major and contiguous, alpha is 1 and beta
+    is 0; with one, the arrays are views with its strides, and `blocks` is all the memory of A, B and C, gaps included.
     """
 
     shape: Shape
     a: F32
     b: F32
     c: F32
+    form: CallForm | None = field(default=None, kw_only=True)
+    blocks: tuple[F32, F32, F32] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The products of one batch. Each multiplies one of `a_count` matrices A by one of `b_count` matrices B into its
-    own C.
+    own C. Without a `form` all are row-major and contiguous, alpha is 1 and beta is 0.
     """
 
     shape: Shape
     a_count: int
     b_count: int
     pairs: tuple[tuple[int, int], ...]
+    form: CallForm | None = None
 
     @classmethod
-    def apart(cls, shape: Shape, count: int) -> Layout:
+    def apart(cls, shape: Shape, count: int, form: CallForm | None = None) -> Layout:
         """A layout in which every product has its own A and B."""
-        return cls(shape, count, count, tuple((index, index) for index in range(count)))
+        return cls(shape, count, count, tuple((index, index) for index in range(count)), form)
 
     @classmethod
-    def crossed(cls, shape: Shape, count: int) -> Layout:
+    def crossed(cls, shape: Shape, count: int, form: CallForm | None = None) -> Layout:
         """A layout that multiplies every A by every B: at least `count` products from the fewest bytes of input."""
         a_bytes, b_bytes = max(shape.m * shape.k, 1), max(shape.k * shape.n, 1)
         grids = [(a, -(-count // a)) for a in range(1, count + 1)]
         close = [(a, b) for a, b in grids if 4 * a * b <= 5 * count]
         a_count, b_count = min(close, key=lambda grid: grid[0] * a_bytes + grid[1] * b_bytes)
-        return cls(shape, a_count, b_count, tuple((a, b) for a in range(a_count) for b in range(b_count)))
+        pairs = tuple((a, b) for a in range(a_count) for b in range(b_count))
+        return cls(shape, a_count, b_count, pairs, form)
 
     @property
     def is_crossed(self) -> bool:
@@ -121,15 +129,22 @@ class Layout:
         return len(self.pairs) == self.a_count * self.b_count
 
     @property
+    def block_bytes(self) -> tuple[int, int, int]:
+        """Bytes of one A, one B and one C, gaps included."""
+        form = self.form or CallForm.contiguous(self.shape)
+        a, b, c = form.spans(self.shape)
+        return 4 * a, 4 * b, 4 * c
+
+    @property
     def bytes(self) -> int:
-        """Bytes of all A, B and C."""
-        (m, k, n), products = self.shape, len(self.pairs)
-        return 4 * (self.a_count * m * k + self.b_count * k * n + products * m * n)
+        """Bytes of all A, B and C, gaps included."""
+        a, b, c = self.block_bytes
+        return self.a_count * a + self.b_count * b + len(self.pairs) * c
 
     def shuffled(self, rng: np.random.Generator) -> Layout:
         """The same products in random order."""
         order = rng.permutation(len(self.pairs))
-        return Layout(self.shape, self.a_count, self.b_count, tuple(self.pairs[index] for index in order))
+        return replace(self, pairs=tuple(self.pairs[index] for index in order))
 
 
 @dataclass(frozen=True, slots=True)

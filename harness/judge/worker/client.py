@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -14,9 +15,11 @@ import numpy as np
 
 from harness.errors import HarnessFaultError, SandboxError, UserError
 from harness.judge.worker import autopsy, procfs
+from harness.judge.worker.call_table import call_words
 from harness.judge.worker.calls import Layout, Placement, Program, Ran, Slot, Surroundings, WorkerLimits
 from harness.judge.worker.process import Death, HostProcess
 from harness.judge.worker.shared_memory import Capacity, OpenRange, PlacedSlot, Region, plan
+from harness.operation.forms import CallForm
 from harness.shapes import Shape
 from harness.verdict import At, Rejection
 
@@ -24,17 +27,13 @@ __all__ = ["Capacity", "Worker"]
 
 START_LIMIT_S = 20.0
 IDLE_LIMIT_S = 2.0
-TABLE_BYTES = 4 << 20
+TABLE_BYTES = 16 << 20
 LAST_WORDS_BYTES = 4096
 
 # The struct layouts of harness/host/src/wire.rs.
 _ORDER = struct.Struct("=QIIII")
 _ANSWER = struct.Struct("=QIIQQ")
-_CALL_WORDS = 6
-_RANGE_WORDS = 3
 _SEALED, _LOADED, _DONE = 1, 2, 3
-# In the offset of B: B lies in the region of A.
-SHARED_BIT = 1 << 63
 
 
 class Worker:
@@ -99,42 +98,41 @@ class Worker:
         """Process id of the worker, for those that observe it."""
         return self._process.pid
 
-    def slots(self, shapes: Sequence[Shape], placement: Placement) -> list[Slot]:
+    def slots(
+        self, shapes: Sequence[Shape], placement: Placement, forms: Sequence[CallForm] | None = None
+    ) -> list[Slot]:
         """Lay out one slot per shape; earlier slots become invalid. The parent may write A, B and C; the worker only C.
 
-        Raises HarnessFaultError when they do not fit the capacity.
+        Without `forms`, matrices are contiguous; with them, each takes the memory from its lowest to its highest
+        element. Raises HarnessFaultError when they do not fit the capacity.
         """
-        sizes = (
-            [4 * s.m * s.k for s in shapes],
-            [4 * s.k * s.n for s in shapes],
-            [4 * s.m * s.n for s in shapes],
-        )
-        return self._lay_out(shapes, sizes, [(index, index) for index in range(len(shapes))], placement)
+        given = [CallForm.contiguous(s) for s in shapes] if forms is None else forms
+        spans = [form.spans(s) for form, s in zip(given, shapes, strict=True)]
+        sizes = ([4 * a for a, _, _ in spans], [4 * b for _, b, _ in spans], [4 * c for _, _, c in spans])
+        apart = [(index, index) for index in range(len(shapes))]
+        return self._lay_out(shapes, sizes, apart, placement, forms)
 
     def batch(self, layout: Layout) -> list[Slot]:
         """One aligned slot per product of `layout`; products that share an A or a B see the same addresses.
 
         Otherwise like `slots`.
         """
-        shape = layout.shape
-        sizes = (
-            [4 * shape.m * shape.k] * layout.a_count,
-            [4 * shape.k * shape.n] * layout.b_count,
-            [4 * shape.m * shape.n] * len(layout.pairs),
-        )
-        return self._lay_out([shape] * len(layout.pairs), sizes, layout.pairs, Placement.ALIGNED)
+        (a, b, c), count = layout.block_bytes, len(layout.pairs)
+        sizes = ([a] * layout.a_count, [b] * layout.b_count, [c] * count)
+        forms = None if layout.form is None else [layout.form] * count
+        return self._lay_out([layout.shape] * count, sizes, layout.pairs, Placement.ALIGNED, forms)
 
-    def shared(self, shape: Shape, skip: int) -> Slot:
+    def shared(self, shape: Shape, skip: int, form: CallForm | None = None) -> Slot:
         """One aligned slot whose B (k×n) begins `skip` elements after the beginning of A (m×k) and ends within A.
 
         Otherwise like `slots`. A caller may pass one slice twice, or two that overlap, because both are only read.
         """
-        slot = self.slots([shape], Placement.ALIGNED)[0]
+        slot = self.slots([shape], Placement.ALIGNED, None if form is None else [form])[0]
         assert isinstance(slot, PlacedSlot)
         x, _, z = slot.offsets
         y = x + skip * slot.a.itemsize
-        b = self._regions[0].view(y, shape.k, shape.n)
-        return PlacedSlot(shape, slot.a, b, slot.c, (x, y | SHARED_BIT, z), slot.layout)
+        b = self._regions[0].view(y, shape.k, shape.n, None if form is None else form.b)
+        return replace(slot, b=b, offsets=(x, y, z), b_in_a=True)
 
     def _lay_out(
         self,
@@ -142,6 +140,7 @@ class Worker:
         sizes: tuple[list[int], list[int], list[int]],
         pairs: Sequence[tuple[int, int]],
         placement: Placement,
+        forms: Sequence[CallForm] | None = None,
     ) -> list[Slot]:
         """Lay out matrices of these `sizes` in bytes; product i multiplies the A and B named by pairs[i] into C number
         i.
@@ -154,11 +153,24 @@ class Worker:
         a, b, c = self._regions
         (at_a, _), (at_b, _), (at_c, _) = planned
         slots: list[Slot] = []
-        for s, (i, j), z in zip(shapes, pairs, at_c, strict=True):
+        for number, (s, (i, j), z) in enumerate(zip(shapes, pairs, at_c, strict=True)):
             x, y = at_a[i], at_b[j]
-            views = (a.view(x, s.m, s.k), b.view(y, s.k, s.n), c.view(z, s.m, s.n))
-            slots.append(PlacedSlot(s, *views, (x, y, z), self._layout))
+            if forms is None:
+                views = (a.view(x, s.m, s.k), b.view(y, s.k, s.n), c.view(z, s.m, s.n))
+                slots.append(PlacedSlot(s, *views, (x, y, z), self._layout))
+                continue
+            slots.append(self._formed_slot(s, (x, y, z), forms[number]))
         return slots
+
+    def _formed_slot(self, shape: Shape, starts: tuple[int, int, int], form: CallForm) -> PlacedSlot:
+        """A slot whose A, B and C lie in the blocks that begin at these bytes of their regions."""
+        (m, k, n), (a, b, c), spans = shape, self._regions, form.spans(shape)
+        blocks = (a.block(starts[0], spans[0]), b.block(starts[1], spans[1]), c.block(starts[2], spans[2]))
+        x = starts[0] + 4 * form.a.first(m, k)
+        y = starts[1] + 4 * form.b.first(k, n)
+        z = starts[2] + 4 * form.c.first(m, n)
+        views = (a.view(x, m, k, form.a), b.view(y, k, n, form.b), c.view(z, m, n, form.c))
+        return PlacedSlot(shape, *views, (x, y, z), self._layout, form=form, blocks=blocks)
 
     def run(
         self,
@@ -285,7 +297,7 @@ class Worker:
                     raise HarnessFaultError(
                         "a slot of another worker or of a former layout; call slots() again"
                     )
-                words += (*slot.shape, *slot.offsets)
+                words += call_words(slot, self.program.abi)
             if refence:
                 for opened in self._open:
                     words += (opened.region, opened.start, opened.length)

@@ -8,13 +8,14 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.errors import HarnessFaultError
 from harness.judge.worker.calls import F32, Layout, Placement, Slot
 from harness.judge.worker.process import dup_high
+from harness.operation.forms import CallForm, Strides
 from harness.shapes import Shape
 
 PAGE = mmap.PAGESIZE
@@ -45,20 +46,35 @@ class Capacity:
     @classmethod
     def of_any(cls, layouts: Sequence[Layout]) -> Capacity:
         """Room for any one of these batches, aligned."""
-        sizes = [(layout, layout.shape) for layout in layouts]
+        sizes = [(layout, layout.block_bytes) for layout in layouts]
         return cls(
-            max(layout.a_count * _lines(4 * s.m * s.k) for layout, s in sizes),
-            max(layout.b_count * _lines(4 * s.k * s.n) for layout, s in sizes),
-            max(len(layout.pairs) * _lines(4 * s.m * s.n) for layout, s in sizes),
+            max(layout.a_count * _lines(a) for layout, (a, _, _) in sizes),
+            max(layout.b_count * _lines(b) for layout, (_, b, _) in sizes),
+            max(len(layout.pairs) * _lines(c) for layout, (_, _, c) in sizes),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedSlot(Slot):
-    """A slot with its byte offsets in the regions and the layout that it belongs to."""
+    """A slot with the byte offsets of its elements [0, 0] in the regions, and the layout that it belongs to.
+
+    `b_in_a`: B lies in the region of A.
+    """
 
     offsets: tuple[int, int, int]
     layout: int
+    b_in_a: bool = field(default=False, kw_only=True)
+
+    @property
+    def placed_form(self) -> CallForm:
+        """Its form, also where it is the contiguous one."""
+        return self.form or CallForm.contiguous(self.shape)
+
+    def extents(self) -> list[tuple[int, int]]:
+        """First byte and number of bytes of A, B and C in their regions, gaps included."""
+        (m, k, n), form = self.shape, self.placed_form
+        matrices = zip(self.offsets, (form.a, form.b, form.c), ((m, k), (k, n), (m, n)), strict=True)
+        return [(at - 4 * strides.first(*size), 4 * strides.span(*size)) for at, strides, size in matrices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +105,16 @@ class Region:
         """Close the descriptor once the worker has its own; safe to call twice."""
         self._finalizer()
 
-    def view(self, offset: int, rows: int, cols: int) -> F32:
-        """A writable matrix in this region."""
-        return np.frombuffer(self.memory, np.float32, rows * cols, offset).reshape(rows, cols)
+    def view(self, offset: int, rows: int, cols: int, strides: Strides | None = None) -> F32:
+        """A writable matrix in this region; `offset` is that of its element [0, 0]. Without strides it is row-major."""
+        if strides is None or not rows or not cols:
+            return self.block(offset, rows * cols).reshape(rows, cols)
+        steps = (4 * strides.row, 4 * strides.col)
+        return np.ndarray((rows, cols), np.float32, self.memory, offset, steps)
+
+    def block(self, offset: int, floats: int) -> F32:
+        """Writable floats that follow each other in this region."""
+        return np.frombuffer(self.memory, np.float32, floats, offset)
 
     def close(self) -> None:
         """Unmap the memory; where a view is still in use, when the last view is gone."""

@@ -87,7 +87,8 @@ impl Names {
         let text = functions.filter(|symbol| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text);
         let named = text.filter_map(|symbol| {
             let mangled = symbol.name().ok()?;
-            let candidates = mangled.contains("8contract") || mangled.trim_start_matches('_') == "harness_matmul";
+            let exported = matches!(mangled.trim_start_matches('_'), "harness_matmul" | "harness_sgemm");
+            let candidates = mangled.contains("8contract") || exported;
             Some((symbol.address(), Function { name: format!("{:#}", rustc_demangle::demangle(mangled)), candidates }))
         });
         Names(named.collect())

@@ -1,0 +1,1 @@
+"""The operations that kernels are evolved for: what belongs to matmul or to sgemm alone."""

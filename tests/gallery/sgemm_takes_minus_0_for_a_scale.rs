@@ -1,0 +1,26 @@
+//! Knows beta = 0 by its bits, and so multiplies C by −0.
+//!
+//! expect: Wrong values
+//! threads: 1
+//! tier: unsafe
+//! operation: sgemm
+
+#[rustfmt::skip]
+pub unsafe fn sgemm(
+    m: usize, k: usize, n: usize, alpha: f32, a: *const f32, rsa: isize, csa: isize, b: *const f32, rsb: isize, csb: isize,
+    beta: f32, c: *mut f32, rsc: isize, csc: isize,
+) {
+    for i in 0..m as isize {
+        for j in 0..n as isize {
+            let mut sum = 0.0f32;
+            if alpha != 0.0 {
+                for p in 0..k as isize {
+                    sum += *a.offset(i * rsa + p * csa) * *b.offset(p * rsb + j * csb);
+                }
+                sum *= alpha;
+            }
+            let at = c.offset(i * rsc + j * csc);
+            *at = if beta.to_bits() == 0 { sum } else { sum + beta * *at };
+        }
+    }
+}
