@@ -9,17 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.compile.crates import EXTERNS_CRATE
 from harness.compile.toolchain import MINIMUM
 from harness.export.judging import NORMWISE, TakenKernel
 from harness.export.names import markdown, module_names, rust_identifier, rust_text
 from harness.export.source_text import is_sgemm, masked
+from harness.export.templates import filled
 from harness.export.variants import UNITS
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 SKELETON = Path(__file__).with_name("skeleton")
 # Preference among kernels: the wider the vectors, the earlier.
@@ -193,16 +191,14 @@ class CratePlan:
         """Serial by default, unless there is no kernel of one thread."""
         return list(self.features) if all(entry.gate for entry in self.entries) else []
 
+    @property
+    def rust_version(self) -> str:
+        """The oldest Rust that compiles it."""
+        return ".".join(map(str, MINIMUM[:2]))
+
     def files(self) -> dict[str, str]:
         """The text of every file by its path in the crate."""
-        values = self._values()
-        found = {}
-        for path in sorted(path for path in SKELETON.rglob("*") if path.is_file()):
-            name = path.relative_to(SKELETON).as_posix()
-            text = path.read_text(encoding="utf-8")
-            if name.endswith(".j2"):
-                name, text = name.removesuffix(".j2"), _jinja().from_string(text).render(values)
-            found[name] = text
+        found = filled(SKELETON, self._values())
         for entry in self.entries:
             kernel = entry.kernel
             source = kernel.variants[entry.unit] if entry.unit else kernel.candidate.source
@@ -231,7 +227,7 @@ class CratePlan:
             "features": self.features,
             "default_features": self.default_features,
             "rayon_version": _rayon_version() if "rayon" in self.features else "",
-            "rust_version": ".".join(map(str, MINIMUM[:2])),
+            "rust_version": self.rust_version,
             "repository": self.repository,
             "threads_text": self._threads_text(),
             "memory_text": self._memory_text(),
@@ -337,14 +333,3 @@ def _measured(kernel: TakenKernel) -> dict[str, Any]:
 def _rayon_version() -> str:
     manifest = tomllib.loads((EXTERNS_CRATE / "Cargo.toml").read_text(encoding="utf-8"))
     return str(manifest["dependencies"]["rayon"])
-
-
-def _jinja() -> Environment:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters["toml"] = lambda text: json.dumps(text, ensure_ascii=False)
-    environment.filters["md"] = markdown
-    return environment
