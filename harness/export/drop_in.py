@@ -47,6 +47,8 @@ class DropIn:
                 "earlier one with --version"
             )
         found = {f"evolved/{name}": text for name, text in self.kernels.files().items()}
+        # Cargo asks for profiles in the manifest of the workspace only; there they stand last.
+        found["evolved/Cargo.toml"] = found["evolved/Cargo.toml"].partition("\n[profile.")[0] + "\n"
         found |= {f"original/{name}": text for name, text in self.original.files.items()}
         found["original/Cargo.toml"] = tomli_w.dumps(self._original_manifest())
         found["Cargo.toml"] = tomli_w.dumps(self._manifest())

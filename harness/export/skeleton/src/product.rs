@@ -42,8 +42,8 @@ impl Kernel {
         &self, m: usize, k: usize, n: usize, alpha: f32, a: *const f32, rsa: isize, csa: isize,
         b: *const f32, rsb: isize, csb: isize, beta: f32, c: *mut f32, rsc: isize, csc: isize,
     ) {
-        if let Entry::Strided(kernel) = self.entry() {
-            // SAFETY: the caller's contract is that of the kernel.
+        if let (Entry::Strided(kernel), true, true) = (self.entry(), k > 0, alpha != 0.0) {
+            // SAFETY: the caller's contract is that of the kernel. Without a product, `general` keeps the sign of zeros.
             return unsafe { kernel(m, k, n, alpha, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) };
         }
         let a = Operand { rows: m, cols: k, at: a, row_stride: rsa, col_stride: csa };
