@@ -107,7 +107,11 @@ class CrateEntry:
     def extra_text(self) -> str:
         """The Cargo feature and the tier, for people."""
         safe = "; safe Rust" if self.kernel.candidate.manifest.tier == "safe" else ""
-        return safe + ("; strides" if self.takes_strides else "") + (f"; feature {self.gate}" if self.gate else "")
+        return (
+            safe
+            + ("; strides" if self.takes_strides else "")
+            + (f"; feature {self.gate}" if self.gate else "")
+        )
 
     @property
     def is_measured(self) -> bool:
@@ -270,8 +274,11 @@ class CratePlan:
         return f"One thread, that of the caller, unless the Cargo feature {names} is on{default}: then all cores."
 
     def _memory_text(self) -> str:
-        text = "A kernel that takes no strides multiplies contiguous row-major matrices only. An operand with another\n" + (
-            "//! layout is copied first: at most m * k + k * n + m * n floats per call, freed at its end. "
+        text = (
+            "A kernel that takes no strides multiplies contiguous row-major matrices only. An operand with another\n"
+            + (
+                "//! layout is copied first: at most m * k + k * n + m * n floats per call, freed at its end. "
+            )
         )
         return text + "Kernels may\n//! keep scratch memory per thread."
 
@@ -279,7 +286,7 @@ class CratePlan:
         if all(entry.takes_strides for entry in self.entries):
             return "Nothing is copied: the kernels take alpha, beta and strides themselves."
         if any(entry.takes_strides for entry in self.entries):
-            return "Kernels that say \"strides\" in the table copy nothing; for the others these three copy."
+            return 'Kernels that say "strides" in the table copy nothing; for the others these three copy.'
         return "All three copy, because the kernels know C = A * B only."
 
     def _accuracy(self) -> list[str]:

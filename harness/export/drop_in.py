@@ -21,7 +21,16 @@ DROP_IN_SKELETON = Path(__file__).with_name("drop_in_skeleton")
 ORIGINAL, EVOLVED = f"{MATRIXMULTIPLY}-original", f"{MATRIXMULTIPLY}-evolved"
 TRACE = "trace"
 # What a package that nobody tests or publishes does without.
-_LEFT_OUT = ("dev-dependencies", "dev_dependencies", "test", "bench", "example", "bin", "profile", "workspace")
+_LEFT_OUT = (
+    "dev-dependencies",
+    "dev_dependencies",
+    "test",
+    "bench",
+    "example",
+    "bin",
+    "profile",
+    "workspace",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,8 @@ class DropIn:
 
         if TRACE in self.original.features:
             raise UserError(
-                f"{MATRIXMULTIPLY} {self.original.version} has a feature named {TRACE}, and so has the drop-in; name an "
-                "earlier one with --version"
+                f"{MATRIXMULTIPLY} {self.original.version} has a feature named {TRACE}, and so has the drop-in; "
+                "name an earlier one with --version"
             )
         found = {f"evolved/{name}": text for name, text in self.kernels.files().items()}
         # Cargo asks for profiles in the manifest of the workspace only; there they stand last.
@@ -63,18 +72,20 @@ class DropIn:
         if all(entry.takes_strides for entry in self.kernels.entries):
             return "It serves every layout, alpha and beta without copies."
         return (
-            "A kernel without strides serves contiguous products with beta = 0, all row-major or all column-major; other "
-            "layouts where the copies pay, which they do for large matrices only; the original serves the rest."
+            "A kernel without strides serves contiguous products with beta = 0, all row-major or all column-major; "
+            "other layouts where the copies pay, which they do for large matrices only; the original serves the rest."
         )
 
     @property
     def threading_text(self) -> str:
         """What the feature `threading` does."""
         if self.kernels.features:
-            return "With the feature `threading`, the kernels that use all cores are among those to choose from."
+            return (
+                "With the feature `threading`, the kernels that use all cores are among those to choose from."
+            )
         return (
-            "The kernels use one thread. With the feature `threading`, products for which the original uses several threads "
-            "are the original's."
+            "The kernels use one thread. With the feature `threading`, products for which the original uses several "
+            "threads are the original's."
         )
 
     def _values(self) -> dict[str, Any]:
@@ -90,7 +101,9 @@ class DropIn:
     def _original_manifest(self) -> dict[str, Any]:
         """The original's manifest under its other name, without what only its own tests need."""
         manifest = {
-            key: value for key, value in deepcopy(dict(self.original.manifest)).items() if key not in _LEFT_OUT
+            key: value
+            for key, value in deepcopy(dict(self.original.manifest)).items()
+            if key not in _LEFT_OUT
         }
         manifest["package"] |= {"name": ORIGINAL, "publish": False, "autotests": False, "autobenches": False}
         manifest["lib"] = manifest.get("lib", {}) | {"name": ORIGINAL.replace("-", "_"), "doctest": False}

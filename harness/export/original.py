@@ -72,8 +72,8 @@ def version_in_lock(lock: Path) -> str:
         )
     if len(versions) > 1:
         raise UserError(
-            f"--lock {shown}: has {MATRIXMULTIPLY} {' and '.join(versions)}; a drop-in replaces one of them: name it with "
-            "--version instead of --lock"
+            f"--lock {shown}: has {MATRIXMULTIPLY} {' and '.join(versions)}; a drop-in replaces one of them: name it "
+            "with --version instead of --lock"
         )
     if any(source.startswith("git+") for source in sources):
         raise UserError(
@@ -142,7 +142,7 @@ def _explained(version: str | None, complaint: str) -> UserError:
     first = next((line for line in lines if line.startswith("error")), "no message")
     if registry_is_out_of_reach(complaint):
         return UserError(
-            f"{MATRIXMULTIPLY} cannot be fetched from crates.io ({first[:200]}); connect once (without CARGO_NET_OFFLINE), "
-            "or set up a mirror in ~/.cargo/config.toml, and run again"
+            f"{MATRIXMULTIPLY} cannot be fetched from crates.io ({first[:200]}); connect once (without "
+            "CARGO_NET_OFFLINE), or set up a mirror in ~/.cargo/config.toml, and run again"
         )
     return UserError(f"{MATRIXMULTIPLY} cannot be fetched: {first[:300]}")

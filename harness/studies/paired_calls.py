@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,28 @@ class Products:
         return lambda: float(self._library.training_step(block))
 
 
+@dataclass(frozen=True, slots=True)
+class TimedProduct:
+    """One form of a product of square matrices A, B into C, made `repeats` times in a turn."""
+
+    form: int
+    matrices: tuple[NDArray[np.float32], ...]
+    repeats: int
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of one turn."""
+        return self.repeats * 2.0 * len(self.matrices[0]) ** 3
+
+    def turn(self, side: Products) -> int:
+        """CPU time in ns of one build's turn. Small products are preceded by one that is not timed."""
+        if self.flops < WARM_FLOPS:
+            side.run(self.form, self.matrices, 1)
+        # Sums must not grow without bound.
+        self.matrices[2].fill(0.5)
+        return cpu_ns(lambda: side.run(self.form, self.matrices, self.repeats))
+
+
 def cpu_ns(work: Callable[[], object]) -> int:
     """CPU time of this thread."""
     began = time.thread_time_ns()
@@ -114,28 +137,30 @@ def time_products(
         matrices = [rng.uniform(-1, 1, (n, n)).astype(np.float32) for _ in range(3)]
         for form, name in enumerate(FORMS):
             _require_equal(before, after, form, matrices)
-            flops = 2.0 * n**3
-            repeats = max(1, math.ceil(LEAST_FLOPS / flops))
-
-            def turn(side: Products, form: int = form, repeats: int = repeats, warm: bool = flops < WARM_FLOPS) -> int:
-                if warm:
-                    side.run(form, matrices, 1)
-                # Sums must not grow without bound.
-                matrices[2].fill(0.5)
-                return cpu_ns(lambda: side.run(form, matrices, repeats))
-
+            work = TimedProduct(form, tuple(matrices), max(1, math.ceil(LEAST_FLOPS / (2.0 * n**3))))
             fewer = pairs if n <= 1024 else max(9, pairs // 2)
-            times = turns((lambda: turn(before), lambda: turn(after)), fewer, rng)
+            times = turns((partial(work.turn, before), partial(work.turn, after)), fewer, rng)
             ratios = (times[:, 0] / times[:, 1]).tolist()
-            speed = repeats * flops / np.median(times, axis=0)
+            speed = work.flops / np.median(times, axis=0)
             found = median_interval(ratios)
-            print(f"{name} {n}: {found.middle:.3f} [{found.low:.3f}, {found.high:.3f}]", file=sys.stderr, flush=True)
-            cell = {"form": name, "size": n, "before_gflops": float(speed[0]), "after_gflops": float(speed[1])}
+            print(
+                f"{name} {n}: {found.middle:.3f} [{found.low:.3f}, {found.high:.3f}]",
+                file=sys.stderr,
+                flush=True,
+            )
+            cell = {
+                "form": name,
+                "size": n,
+                "before_gflops": float(speed[0]),
+                "after_gflops": float(speed[1]),
+            }
             yield cell | {"ratio": asdict(found)}, ratios
 
 
-def _require_equal(before: Products, after: Products, form: int, matrices: Sequence[NDArray[np.float32]]) -> None:
-    """Both builds make the same product, up to the error of each: k · u per term of |A|·|B|, so 2·k·u·n here at most."""
+def _require_equal(
+    before: Products, after: Products, form: int, matrices: Sequence[NDArray[np.float32]]
+) -> None:
+    """Both builds make the same product, up to the error of each: k · u times the sum of |a · b|, which is below k."""
     results = []
     for side in (before, after):
         c = np.full_like(matrices[2], 0.5)

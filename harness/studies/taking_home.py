@@ -3,9 +3,9 @@
     python -m harness.export candidates/NAME --as matrixmultiply --to FOLDER
     python -m harness.studies.taking_home FOLDER      writes results/taking-home.json and .md, in about five minutes
 
-The program reference/programs/products is compiled twice, as Cargo compiles it for everybody: with matrixmultiply from the
-registry, and with FOLDER in its place. Both libraries are loaded into one process, take turns on the same matrices, and
-are timed by the CPU time of the thread.
+The program reference/programs/products is compiled twice, as Cargo compiles it for everybody: with matrixmultiply from
+the registry, and with FOLDER in its place. Both libraries are loaded into one process, take turns on the same matrices,
+and are timed by the CPU time of the thread.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def build(folder: Path, replacement: Path | None, toolchain: Toolchain) -> Path:
         raise UserError(f"the program cannot be built: {' '.join(done.stderr.split())[-600:]}")
     if replacement and "was not used in the crate graph" in done.stderr:
         raise UserError(
-            f"{replacement}: Cargo does not use it, because {PROGRAM.name}'s lock file names another version; export with "
-            f"--lock {PROGRAM / 'Cargo.lock'}"
+            f"{replacement}: Cargo does not use it, because {PROGRAM.name}'s lock file names another version; export "
+            f"with --lock {PROGRAM / 'Cargo.lock'}"
         )
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
     return folder / "target" / place.name / "release" / f"libproducts{suffix}"
@@ -153,30 +153,34 @@ def report(found: TakenHome, machine: str, kernel: str, load: str) -> str:
     lines = [
         "# Taking a kernel home",
         "",
-        "`python -m harness.studies.taking_home FOLDER`, one thread. A program that multiplies through ndarray, compiled with",
-        f"matrixmultiply from the registry and with a replacement around {kernel} (`python -m harness.export … --as",
-        "matrixmultiply`); both in one process, in turns, on the same matrices. Figures are t_before / t_after in CPU time of",
-        "the thread: medians of pairs with 95 % intervals of the median. ~ marks an interval that reaches 1.",
+        "`python -m harness.studies.taking_home FOLDER`, one thread. A program that multiplies through ndarray,",
+        f"compiled with matrixmultiply from the registry and with a replacement around {kernel}",
+        "(`python -m harness.export … --as matrixmultiply`); both in one process, in turns, on the same matrices. Figures",
+        "are t_before / t_after in CPU time of the thread: medians of pairs with 95 % intervals of the median. ~ marks an",
+        "interval that reaches 1.",
         "",
         f"Machine: {machine}; {load}.",
         "",
         "| ndarray, n x n | " + " | ".join(map(str, sizes)) + " |",
         "|---" + "|---:" * len(sizes) + "|",
     ]
-    lines += [f"| {form} | " + " | ".join(_shown(at[form, size].ratio) for size in sizes) + " |" for form in forms]
+    lines += [
+        f"| {form} | " + " | ".join(_shown(at[form, size].ratio) for size in sizes) + " |" for form in forms
+    ]
     mean = found.mean
     lines += [
         "",
-        f"Geometric mean of all cells: **{mean.middle:.3f}** [{mean.low:.3f}, {mean.high:.3f}]. Slower beyond the interval: "
-        f"{', '.join(slower) or 'none'}.",
+        f"Geometric mean of all cells: **{mean.middle:.3f}** [{mean.low:.3f}, {mean.high:.3f}]. Slower beyond the "
+        f"interval: {', '.join(slower) or 'none'}.",
         "",
-        "A, B: N as it lies, T the transpose of a row-major matrix. `dot` allocates C; the others write into one that exists.",
+        "A, B: N as it lies, T the transpose of a row-major matrix. `dot` allocates C; the others write into one that",
+        "exists.",
         "",
         "## A training step",
         "",
-        "One block of GPT-2 (4 sequences of 64 tokens, 768 channels, 12 heads), forward, backward and update: the example",
-        "train_step of an exported crate, with every product made by the library named. The rest (layer norms, softmax, GELU,",
-        "update) is the same code.",
+        "One block of GPT-2 (4 sequences of 64 tokens, 768 channels, 12 heads), forward, backward and update: the",
+        "example train_step of an exported crate, with every product made by the library named. The rest (layer norms,",
+        "softmax, GELU, update) is the same code.",
         "",
         "| products by | ms per step | t_matrixmultiply / t |",
         "|---|---:|---:|",
@@ -196,7 +200,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.studies.taking_home", description=__doc__)
     parser.add_argument("folder", type=Path, help="an exported crate that replaces matrixmultiply")
     parser.add_argument("--size", action="append", type=int, help=f"may be repeated (default: {SIZES})")
-    parser.add_argument("--pairs", type=int, default=25, help="turns of each side per cell (default: %(default)s)")
+    parser.add_argument(
+        "--pairs", type=int, default=25, help="turns of each side per cell (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "results", help="folder (default: results)")
     asked = parser.parse_args(argv)
     try:
@@ -221,9 +227,16 @@ def _study(asked: argparse.Namespace) -> None:
         settings = Settings(root=ROOT, cache=default_cache(), results=asked.out / "local", memory="")
         found = measure(before, after, sizes, asked.pairs, SharedTools(settings, print).clock.baseline)
     machine = read()
-    load = f"load average {load_before:.1f} before and {os.getloadavg()[0]:.1f} after, on {os.cpu_count()} cores"
+    load = (
+        f"load average {load_before:.1f} before and {os.getloadavg()[0]:.1f} after, on {os.cpu_count()} cores"
+    )
     kernel = _kernels_of(folder)
-    facts = {"machine": machine.description, "toolchain": toolchain.fingerprint, "kernel": kernel, "load": load}
+    facts = {
+        "machine": machine.description,
+        "toolchain": toolchain.fingerprint,
+        "kernel": kernel,
+        "load": load,
+    }
     data = json.dumps(facts | asdict(found), indent=1) + "\n"
     if any(math.isnan(cell.ratio.middle) for cell in found.cells):
         raise HarnessFaultError("a ratio is no number")

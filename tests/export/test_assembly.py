@@ -130,7 +130,9 @@ def test_every_honest_kernel_of_the_gallery_passes_the_crates_own_tests(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tier", ["unsafe", "safe"])
-def test_a_kernel_that_takes_strides_passes_the_crates_own_tests(tier: Literal["unsafe", "safe"], tmp_path: Path) -> None:
+def test_a_kernel_that_takes_strides_passes_the_crates_own_tests(
+    tier: Literal["unsafe", "safe"], tmp_path: Path
+) -> None:
     source = NAIVE_SGEMM if tier == "unsafe" else SAFE_SGEMM
     folder = tmp_path / "crate"
     write(folder, plan(taken("s", source, manifest=Manifest(tier=tier))).files())
