@@ -55,7 +55,11 @@ class DropIn:
                 f"{MATRIXMULTIPLY} {self.original.version} has a feature named {TRACE}, and so has the drop-in; "
                 "name an earlier one with --version"
             )
-        found = {f"evolved/{name}": text for name, text in self.kernels.files().items()}
+        found = {
+            f"evolved/{name}": text
+            for name, text in self.kernels.files().items()
+            if not name.startswith(".github/")
+        }
         # Cargo asks for profiles in the manifest of the workspace only; there they stand last.
         found["evolved/Cargo.toml"] = found["evolved/Cargo.toml"].partition("\n[profile.")[0] + "\n"
         found |= {f"original/{name}": text for name, text in self.original.files.items()}
