@@ -221,6 +221,12 @@ def replacement(published: OriginalCrate, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Cargo's build folder, shared because the dependencies are the same."""
+    return str(tmp_path_factory.mktemp("target"))
+
+
 def paths(trace: Path) -> Counter[str]:
     return Counter(line.partition(" ")[0] for line in trace.read_text(encoding="utf-8").splitlines())
 
@@ -228,19 +234,19 @@ def paths(trace: Path) -> Counter[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["NAIVE_SGEMM", "run6"])
 def test_the_originals_suite_and_every_layout_pass_on_the_replacement(
-    name: str, published: OriginalCrate, replacement: Path, tmp_path: Path
+    name: str, published: OriginalCrate, replacement: Path, target: str, tmp_path: Path
 ) -> None:
     folder = replacement
     if name == "run6":
         folder = tmp_path / "crate"
         write(folder, drop_in(of_candidate("run6"), published, folder).files())
-    target, trace = tmp_path / "target", tmp_path / "trace.txt"
+    trace = tmp_path / "trace.txt"
     told = cargo_with_network(
         folder,
         "test",
         "--features",
         "trace,cgemm",
-        CARGO_TARGET_DIR=str(target),
+        CARGO_TARGET_DIR=target,
         MATRIXMULTIPLY_TRACE=str(trace),
     )
     assert "test test_sgemm_strides ... ok" in told
@@ -260,13 +266,15 @@ def cargo_with_network(folder: Path, *arguments: str, **environment: str) -> str
 
 
 @pytest.mark.slow
-def test_products_of_ndarray_and_nalgebra_take_the_evolved_path(replacement: Path, tmp_path: Path) -> None:
+def test_products_of_ndarray_and_nalgebra_take_the_evolved_path(
+    replacement: Path, target: str, tmp_path: Path
+) -> None:
     program, trace = tmp_path / "program", tmp_path / "trace.txt"
     shutil.copytree(PROGRAM, program, ignore=shutil.ignore_patterns("target"))
     config = f'patch.crates-io.matrixmultiply.path="{replacement}"'
     told = cargo_with_network(
         program, "test", "--tests", "--config", config, "--features", "matrixmultiply/trace",
-        CARGO_TARGET_DIR=str(tmp_path / "target"), MATRIXMULTIPLY_TRACE=str(trace),
+        CARGO_TARGET_DIR=target, MATRIXMULTIPLY_TRACE=str(trace),
     )  # fmt: skip
     assert "was not used in the crate graph" not in told
     found = paths(trace)
@@ -276,7 +284,7 @@ def test_products_of_ndarray_and_nalgebra_take_the_evolved_path(replacement: Pat
 
 @pytest.mark.slow
 def test_without_std_and_with_every_feature_it_compiles_without_a_warning(
-    replacement: Path, tmp_path: Path
+    replacement: Path, target: str
 ) -> None:
     for features in (["--no-default-features"], ["--all-features"]):
         told = cargo_with_network(
@@ -286,9 +294,25 @@ def test_without_std_and_with_every_feature_it_compiles_without_a_warning(
             "--",
             "-D",
             "warnings",
-            CARGO_TARGET_DIR=str(tmp_path / "target"),
+            CARGO_TARGET_DIR=target,
         )
         assert "matrixmultiply v" in told
+
+
+@pytest.mark.slow
+def test_where_no_kernel_runs_the_original_serves(
+    published: OriginalCrate, target: str, tmp_path: Path
+) -> None:
+    folder, trace = tmp_path / "crate", tmp_path / "trace.txt"
+    elsewhere = NAIVE_SGEMM + '\n#[target_feature(enable = "neon")]\nfn f() {}\n'
+    write(folder, drop_in(elsewhere, published, folder).files())
+    if "aarch64" in find().host:
+        pytest.skip("the kernel runs on this CPU")
+    cargo_with_network(
+        folder, "test", "--features", "trace", "--test", "paths", CARGO_TARGET_DIR=target,
+        MATRIXMULTIPLY_TRACE=str(trace),
+    )  # fmt: skip
+    assert set(paths(trace)) == {"original"}
 
 
 @pytest.mark.slow
