@@ -177,7 +177,7 @@ def time_training(
     """A row for matrixmultiply, its replacement and BLAS; and whether their losses agree."""
     blas = ctypes.CDLL(asked["blas"])
     address = ctypes.cast(getattr(blas, asked["symbol"]), ctypes.c_void_p).value or 0
-    names = ("matrixmultiply", "the replacement", f"{asked['blas'].rpartition('/')[2]}")
+    names = ("matrixmultiply", "the replacement", asked["name"])
     steps = (before.training(), after.training(), before.training(address, asked["bits"]))
     losses: list[list[float]] = [[], [], []]
     sides = [

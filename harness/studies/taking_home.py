@@ -121,6 +121,7 @@ def measure(before: Path, after: Path, sizes: Sequence[int], pairs: int, blas: B
         "pairs": pairs,
         "blas": str(blas.path),
         "symbol": blas.symbol,
+        "name": str(blas),
         "bits": 64 if blas.abi is Abi.CBLAS64 else 32,
     }
     core_type = {"OPENBLAS_CORETYPE": blas.core_type} if blas.core_type else {}

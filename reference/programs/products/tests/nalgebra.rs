@@ -1,5 +1,5 @@
 //! Products of nalgebra, whose matrices are column-major: operators, `gemm`, `gemm_tr` and views. The published crate's
-//! own tests of products (tests/core/blas.rs) use f64 and small matrices, for which it does not call matrixmultiply.
+//! own tests of products use f64 and small matrices, for which it does not call matrixmultiply.
 
 use nalgebra::{DMatrix, DMatrixView, Dyn, Matrix, OMatrix, U8};
 

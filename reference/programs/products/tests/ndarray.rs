@@ -1,5 +1,5 @@
 //! Products of ndarray: `dot` and `general_mat_mul` in every layout that its arrays can have. ndarray's own tests of them
-//! (tests/oper.rs in its repository) are not in the published crate, so these are written anew.
+//! are in its repository only, not in the published crate, so these are written anew.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{s, Array, Array2, ArrayView2, Axis, LinalgScalar, ShapeBuilder};
