@@ -15,10 +15,7 @@ from tests.aarch64 import emulation
 from tests.conftest import ROOT
 from tests.export.fakes import plan, taken
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(emulation.missing()), reason=emulation.missing()),
-]
+pytestmark = pytest.mark.slow
 
 
 def rendered(family: str) -> str:
@@ -35,6 +32,8 @@ def run3() -> str:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if reason := emulation.missing():
+        pytest.skip(reason)
     return tmp_path_factory.mktemp("aarch64")
 
 
