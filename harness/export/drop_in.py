@@ -132,8 +132,8 @@ class DropIn:
                 "license": "MIT OR Apache-2.0",
                 "publish": False,
             },
-            # A workspace of its own, wherever the folder lies.
-            "workspace": {},
+            # A workspace of its own, wherever the folder lies. The original is somebody else's: clippy leaves it alone.
+            "workspace": {"exclude": ["original"]},
             "lib": {"bench": False},
             "features": self._features(),
             "dependencies": {
