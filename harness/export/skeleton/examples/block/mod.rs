@@ -112,7 +112,7 @@ impl Block {
     /// A block with small random weights. `gemm` is `sgemm` of this crate, or another function with its contract.
     pub fn new(sizes: Sizes, gemm: Gemm) -> Block {
         let c = sizes.channels;
-        assert!(c % sizes.heads == 0, "{c} channels cannot be divided among {} heads", sizes.heads);
+        assert!(c.is_multiple_of(sizes.heads), "{c} channels cannot be divided among {} heads", sizes.heads);
         let (qkv, projection) = (Linear::new(3 * c, c, 11), Linear::new(c, c, 12));
         let (widen, narrow) = (Linear::new(4 * c, c, 13), Linear::new(c, 4 * c, 14));
         Block { sizes, gemm, qkv, projection, widen, narrow }
