@@ -3,6 +3,7 @@
 # make test     create .venv, install everything, run all tests: two at a time, then those that take timings
 # make quick    the tests without the slow ones, two at a time: about three minutes on two cores
 # make bench    libraries and evolved kernels side by side, in results/; QUICK=1 takes under five minutes
+# make test-aarch64  kernels for NEON and an exported crate under emulation; docs/export.md names the packages
 # make check    what CI runs: format, lint, types, tests
 # make install  only the base package into .venv
 # make hooks    run the checks of `make lint` before each commit (pre-commit)
@@ -19,7 +20,7 @@ export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 # One BLAS thread each: two processes with two spinning threads each take three times as long on two cores.
 PARALLEL := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: evolve evolve-llm test quick bench check install lint hooks clean
+.PHONY: evolve evolve-llm test test-aarch64 quick bench check install lint hooks clean
 
 evolve: install
 	$(BIN)/pytest --generate 4
@@ -30,6 +31,9 @@ evolve-llm: $(VENV)/.installed-smollm2
 test: $(VENV)/.installed-all
 	$(PARALLEL) -m "not alone"
 	$(BIN)/pytest -m alone
+
+test-aarch64: $(VENV)/.installed-all
+	$(BIN)/pytest -rs tests/aarch64
 
 quick: $(VENV)/.installed-all
 	$(PARALLEL) -q -m "not slow and not alone and not extra"

@@ -167,7 +167,7 @@ def _cargo(toolchain: Toolchain, crate: Path, rustflags: list[str]) -> list[Path
         # Cargo reads .cargo/config.toml from this folder upwards, so it must not be inside a folder of
         # candidates.
         cwd=target,
-        env=_environment(toolchain, rustflags),
+        env=cargo_environment(toolchain, rustflags),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -187,7 +187,7 @@ def _made(messages: str) -> Iterator[Path]:
                 yield from map(Path, message["filenames"])
 
 
-def _environment(toolchain: Toolchain, rustflags: list[str]) -> dict[str, str]:
+def cargo_environment(toolchain: Toolchain, rustflags: list[str]) -> dict[str, str]:
     """The user's environment (proxy, CARGO_HOME, registry mirrors) without variables that change the machine code."""
     unwanted = re.compile(
         r"RUSTC.*|RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_BUILD_.*|CARGO_PROFILE_.*|CARGO_TARGET_.*"
@@ -199,11 +199,16 @@ def _environment(toolchain: Toolchain, rustflags: list[str]) -> dict[str, str]:
     return kept | wrappers | own
 
 
+def registry_is_out_of_reach(complaint: str) -> bool:
+    """Whether Cargo failed because the registry cannot be reached or may not be asked."""
+    return _OFFLINE.search(complaint) is not None
+
+
 def _explained(crate: Path, stderr: str) -> Exception:
     """Cargo's failure as one line: network, disk, or a bug of the crate."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     first = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "no message")
-    if _OFFLINE.search(stderr):
+    if registry_is_out_of_reach(stderr):
         return UserError(
             f"cannot fetch the crates of {crate.name} from crates.io ({first[:200]}); connect once (without "
             "CARGO_NET_OFFLINE), or set up a mirror in ~/.cargo/config.toml, and run again"

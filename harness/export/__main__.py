@@ -6,8 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessFaultError, UserError
+
+if TYPE_CHECKING:
+    from harness.export.drop_in import DropIn
+    from harness.export.taking_home import Replacement
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +47,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", help="the crate's name (default: that of the folder)")
     parser.add_argument(
+        "--as",
+        dest="replaces",
+        choices=["matrixmultiply"],
+        help="make a crate that replaces this one through [patch.crates-io]; the original is fetched by Cargo",
+    )
+    version = parser.add_mutually_exclusive_group()
+    version.add_argument(
+        "--lock",
+        type=Path,
+        metavar="FILE",
+        help="with --as: the Cargo.lock of the program, which names the version to replace",
+    )
+    version.add_argument("--version", help="with --as: the version to replace (default: the newest)")
+    parser.add_argument(
         "--allow-normwise",
         action="store_true",
         help="take fast schemes too; their error bound is documented (default: refuse them)",
@@ -74,6 +93,7 @@ def _seconds(text: str) -> float:
 
 def _export(parsed: argparse.Namespace) -> list[str]:
     from harness.caches import usable_cache
+    from harness.export.drop_in import DropIn
     from harness.export.taking_home import ExportOrder, take_home
     from harness.pipeline import SharedTools
     from harness.places import RESULTS, ROOT
@@ -92,13 +112,42 @@ def _export(parsed: argparse.Namespace) -> list[str]:
         clock_budget_s=parsed.clock_budget,
     )
     folder = parsed.to.expanduser().absolute()
-    name = folder.name if parsed.name is None else parsed.name
-    order = ExportOrder(parsed.candidates, folder, name, parsed.allow_normwise, parsed.repository)
-    plan = take_home(order, SharedTools(settings, _say))
-    lines = [f"{parsed.to}: crate {plan.name}, kernels in the order of preference:"]
+    replaces = _replacement(parsed)
+    name = folder.name if parsed.name is None and replaces is None else parsed.name or parsed.replaces
+    order = ExportOrder(parsed.candidates, folder, name, parsed.allow_normwise, parsed.repository, replaces)
+    written = take_home(order, SharedTools(settings, _say))
+    plan = written.kernels if isinstance(written, DropIn) else written
+    lines = [f"{parsed.to}: crate {written.name}, kernels in the order of preference:"]
     lines += [f"    {entry.label}: {entry.needs_text}{entry.extra_text}" for entry in plan.entries]
+    if isinstance(written, DropIn):
+        return [*lines, *_after_drop_in(written)]
     lines += ["    fallback: every CPU; safe Rust without vector instructions of its own"]
     return [*lines, f"next: cd {parsed.to} && cargo test && cargo bench && cargo publish --dry-run"]
+
+
+def _replacement(parsed: argparse.Namespace) -> Replacement | None:
+    """What the crate replaces, if anything; raises UserError for options that do not go together."""
+    from harness.export.taking_home import Replacement
+
+    if parsed.replaces is None:
+        if parsed.lock or parsed.version:
+            raise UserError("--lock and --version name what is replaced; add --as matrixmultiply")
+        return None
+    if parsed.name:
+        raise UserError("--as and --name: the replacement has the name of what it replaces; leave --name out")
+    return Replacement(parsed.lock, parsed.version)
+
+
+def _after_drop_in(written: DropIn) -> list[str]:
+    return [
+        f"    elsewhere, and for f64 and complex numbers: matrixmultiply {written.original.version} itself",
+        written.served_text,
+        written.threading_text,
+        "next, in the Cargo.toml of your program's workspace:",
+        "    [patch.crates-io]",
+        f'    matrixmultiply = {{ path = "{written.folder}" }}',
+        "and `cargo tree -i matrixmultiply` shows the folder",
+    ]
 
 
 def _say(line: str) -> None:

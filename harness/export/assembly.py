@@ -9,17 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.compile.crates import EXTERNS_CRATE
 from harness.compile.toolchain import MINIMUM
 from harness.export.judging import NORMWISE, TakenKernel
 from harness.export.names import markdown, module_names, rust_identifier, rust_text
-from harness.export.source_text import masked
+from harness.export.source_text import is_sgemm, masked
+from harness.export.templates import filled
 from harness.export.variants import UNITS
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 SKELETON = Path(__file__).with_name("skeleton")
 # Preference among kernels: the wider the vectors, the earlier.
@@ -50,6 +48,23 @@ class CrateEntry:
     def is_variant(self) -> bool:
         """Whether its function must be called with the features present."""
         return bool(self.unit)
+
+    @property
+    def takes_strides(self) -> bool:
+        """Whether it computes all of `sgemm` itself; others know C = A * B, contiguous, only."""
+        return is_sgemm(self.kernel.candidate.source)
+
+    @property
+    def function(self) -> str:
+        """The name of its function."""
+        return "sgemm" if self.takes_strides else "matmul"
+
+    @property
+    def entry(self) -> str:
+        """The case of the Rust type `Entry`."""
+        if not self.takes_strides:
+            return "Product"
+        return "StridedSlices" if self.kernel.candidate.manifest.tier == "safe" else "Strided"
 
     @property
     def normwise(self) -> bool:
@@ -92,7 +107,11 @@ class CrateEntry:
     def extra_text(self) -> str:
         """The Cargo feature and the tier, for people."""
         safe = "; safe Rust" if self.kernel.candidate.manifest.tier == "safe" else ""
-        return safe + (f"; feature {self.gate}" if self.gate else "")
+        return (
+            safe
+            + ("; strides" if self.takes_strides else "")
+            + (f"; feature {self.gate}" if self.gate else "")
+        )
 
     @property
     def is_measured(self) -> bool:
@@ -117,12 +136,15 @@ class CrateEntry:
         return f"{there.ratio:.3f} [{there.ratio_low:.3f}, {there.ratio_high:.3f}]"
 
     @property
-    def order(self) -> tuple[bool, bool, int, float]:
-        """The larger, the earlier: all threads; wider vectors than this machine has; the ratio that counts."""
+    def order(self) -> tuple[bool, bool, bool, int, float]:
+        """The larger, the earlier: all threads; strides; wider vectors than this machine has; the ratio that counts.
+
+        Ratios of products and of sgemm are not comparable, and a kernel that takes strides copies nothing.
+        """
         rank = next((rank for name, rank in _RANKS if name in self.features), 0)
         if self.is_measured:
-            return bool(self.gate), False, 0, self.kernel.verdict.score.claimed.ratio
-        return bool(self.gate), rank > 0, rank, 0.0
+            return bool(self.gate), self.takes_strides, False, 0, self.kernel.verdict.score.claimed.ratio
+        return bool(self.gate), self.takes_strides, rank > 0, rank, 0.0
 
 
 def cargo_feature(kernel: TakenKernel) -> str:
@@ -173,16 +195,14 @@ class CratePlan:
         """Serial by default, unless there is no kernel of one thread."""
         return list(self.features) if all(entry.gate for entry in self.entries) else []
 
+    @property
+    def rust_version(self) -> str:
+        """The oldest Rust that compiles it."""
+        return ".".join(map(str, MINIMUM[:2]))
+
     def files(self) -> dict[str, str]:
         """The text of every file by its path in the crate."""
-        values = self._values()
-        found = {}
-        for path in sorted(path for path in SKELETON.rglob("*") if path.is_file()):
-            name = path.relative_to(SKELETON).as_posix()
-            text = path.read_text(encoding="utf-8")
-            if name.endswith(".j2"):
-                name, text = name.removesuffix(".j2"), _jinja().from_string(text).render(values)
-            found[name] = text
+        found = filled(SKELETON, self._values())
         for entry in self.entries:
             kernel = entry.kernel
             source = kernel.variants[entry.unit] if entry.unit else kernel.candidate.source
@@ -211,9 +231,11 @@ class CratePlan:
             "features": self.features,
             "default_features": self.default_features,
             "rayon_version": _rayon_version() if "rayon" in self.features else "",
-            "rust_version": ".".join(map(str, MINIMUM[:2])),
+            "rust_version": self.rust_version,
             "repository": self.repository,
             "threads_text": self._threads_text(),
+            "memory_text": self._memory_text(),
+            "strides_text": self._strides_text(),
             "fallback_text": "Where none of them fits, `fallback` multiplies: correct on every CPU, and much slower.",
             "accuracy": "\n".join(self._accuracy()) + "\n",
             "when": self.when,
@@ -250,6 +272,22 @@ class CratePlan:
             else ""
         )
         return f"One thread, that of the caller, unless the Cargo feature {names} is on{default}: then all cores."
+
+    def _memory_text(self) -> str:
+        text = (
+            "A kernel that takes no strides multiplies contiguous row-major matrices only. An operand with another\n"
+            + (
+                "//! layout is copied first: at most m * k + k * n + m * n floats per call, freed at its end. "
+            )
+        )
+        return text + "Kernels may\n//! keep scratch memory per thread."
+
+    def _strides_text(self) -> str:
+        if all(entry.takes_strides for entry in self.entries):
+            return "Nothing is copied: the kernels take alpha, beta and strides themselves."
+        if any(entry.takes_strides for entry in self.entries):
+            return 'Kernels that say "strides" in the table copy nothing; for the others these three copy.'
+        return "All three copy, because the kernels know C = A * B only."
 
     def _accuracy(self) -> list[str]:
         """Lines of documentation with the error bounds that the judge holds the kernels to."""
@@ -302,14 +340,3 @@ def _measured(kernel: TakenKernel) -> dict[str, Any]:
 def _rayon_version() -> str:
     manifest = tomllib.loads((EXTERNS_CRATE / "Cargo.toml").read_text(encoding="utf-8"))
     return str(manifest["dependencies"]["rayon"])
-
-
-def _jinja() -> Environment:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters["toml"] = lambda text: json.dumps(text, ensure_ascii=False)
-    environment.filters["md"] = markdown
-    return environment

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -17,7 +18,7 @@ from harness.export.assembly import CratePlan
 from harness.export.folder import write
 from harness.export.taking_home import check
 from tests.conftest import NAIVE, ROOT
-from tests.export.fakes import plan, taken
+from tests.export.fakes import NAIVE_SGEMM, SAFE_SGEMM, plan, taken
 from tests.export.test_source_text import of_candidate
 
 GALLERY = ROOT / "tests" / "gallery"
@@ -125,6 +126,18 @@ def test_every_honest_kernel_of_the_gallery_passes_the_crates_own_tests(tmp_path
     ]
     write(tmp_path / "crate", plan(*kernels).files())
     assert "FAILED" not in cargo(tmp_path / "crate", "test", "--all-features", "--test=contract")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", ["unsafe", "safe"])
+def test_a_kernel_that_takes_strides_passes_the_crates_own_tests(
+    tier: Literal["unsafe", "safe"], tmp_path: Path
+) -> None:
+    source = NAIVE_SGEMM if tier == "unsafe" else SAFE_SGEMM
+    folder = tmp_path / "crate"
+    write(folder, plan(taken("s", source, manifest=Manifest(tier=tier))).files())
+    assert "FAILED" not in cargo(folder, "test")
+    cargo(folder, "clippy", "--all-targets", "--", "-D", "warnings")
 
 
 @pytest.mark.slow

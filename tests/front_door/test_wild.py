@@ -241,7 +241,7 @@ def test_a_wrapper_of_rustc_in_cargos_configuration_is_not_used(monkeypatch: pyt
     from harness.compile.toolchain import find
 
     monkeypatch.setenv("RUSTC_WRAPPER", "/nonexistent/sccache")
-    told = crates._environment(find(), [])
+    told = crates.cargo_environment(find(), [])
     assert told["RUSTC_WRAPPER"] == told["RUSTC_WORKSPACE_WRAPPER"] == ""
 
 

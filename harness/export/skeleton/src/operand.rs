@@ -16,6 +16,12 @@ pub struct Operand {
 }
 
 impl Operand {
+    /// The row-major matrix in a slice.
+    pub fn rows(rows: usize, cols: usize, slice: &[f32]) -> Operand {
+        debug_assert_eq!(slice.len(), rows * cols);
+        Operand { rows, cols, at: slice.as_ptr(), row_stride: cols as isize, col_stride: 1 }
+    }
+
     /// The same elements with rows and columns exchanged.
     pub fn transposed(self) -> Operand {
         Operand {
@@ -30,6 +36,20 @@ impl Operand {
     /// Whether the elements are row-major without gaps.
     pub fn is_contiguous(&self) -> bool {
         (self.rows <= 1 || self.row_stride == self.cols as isize) && (self.cols <= 1 || self.col_stride == 1)
+    }
+
+    /// Whether the elements are without gaps, row-major or column-major, and no stride is negative.
+    pub fn is_dense(&self) -> bool {
+        self.row_stride >= 0 && self.col_stride >= 0 && (self.is_contiguous() || self.transposed().is_contiguous())
+    }
+
+    /// All elements in the order of memory.
+    ///
+    /// # Safety
+    /// The matrix is dense, its elements can be read, and none is written as long as the result lives.
+    pub unsafe fn slice<'a>(&self) -> &'a [f32] {
+        // SAFETY: the caller's contract.
+        unsafe { std::slice::from_raw_parts(self.at, self.rows * self.cols) }
     }
 
     /// The elements, row-major and without gaps: the caller's own, or a copy.

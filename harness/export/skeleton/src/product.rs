@@ -1,6 +1,6 @@
-//! Products on slices and on raw strided matrices, made of the one thing that a kernel can do: C = A * B, contiguous.
+//! Products on slices and on raw strided matrices, made of what a kernel can do: all of `sgemm`, or C = A * B only.
 
-use crate::dispatch::Kernel;
+use crate::dispatch::{Entry, Kernel, StridedSlices};
 use crate::operand::Operand;
 
 impl Kernel {
@@ -29,6 +29,23 @@ impl Kernel {
         b: *const f32, rsb: isize, csb: isize, beta: f32, c: *mut f32, rsc: isize, csc: isize,
     ) {
         self.require_support();
+        // SAFETY: the caller's contract.
+        unsafe { self.supported_sgemm(m, k, n, alpha, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) }
+    }
+
+    /// `sgemm` where the features are known to be there.
+    ///
+    /// # Safety
+    /// As for [`sgemm`](crate::sgemm), and the CPU has the features.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) unsafe fn supported_sgemm(
+        &self, m: usize, k: usize, n: usize, alpha: f32, a: *const f32, rsa: isize, csa: isize,
+        b: *const f32, rsb: isize, csb: isize, beta: f32, c: *mut f32, rsc: isize, csc: isize,
+    ) {
+        if let (Entry::Strided(kernel), true, true) = (self.entry(), k > 0, alpha != 0.0) {
+            // SAFETY: the caller's contract is that of the kernel. Without a product, `general` keeps the sign of zeros.
+            return unsafe { kernel(m, k, n, alpha, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) };
+        }
         let a = Operand { rows: m, cols: k, at: a, row_stride: rsa, col_stride: csa };
         let b = Operand { rows: k, cols: n, at: b, row_stride: rsb, col_stride: csb };
         let place = Operand { rows: m, cols: n, at: c, row_stride: rsc, col_stride: csc };
@@ -40,6 +57,37 @@ impl Kernel {
             } else {
                 general(self, alpha, a, b, beta, c, place);
             }
+        }
+    }
+
+    /// C = A * B for operands with any strides and a contiguous row-major C.
+    ///
+    /// # Safety
+    /// The CPU has the features, the elements of A and B can be read, and C has `a.rows * b.cols` elements.
+    pub(crate) unsafe fn product_of(&self, a: Operand, b: Operand, c: &mut [f32]) {
+        let (m, k, n) = (a.rows, a.cols, b.cols);
+        // SAFETY: the caller's contract.
+        unsafe {
+            if self.takes_strides() {
+                let (to, n1) = (c.as_mut_ptr(), n as isize);
+                let (rsa, csa, rsb, csb) = (a.row_stride, a.col_stride, b.row_stride, b.col_stride);
+                self.supported_sgemm(m, k, n, 1.0, a.at, rsa, csa, b.at, rsb, csb, 0.0, to, n1, 1);
+            } else {
+                self.multiply(m, k, n, &a.content(), &b.content(), c);
+            }
+        }
+    }
+
+    /// C = A * B; the features are there, and the lengths are right.
+    pub(crate) fn multiply(&self, m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+        match self.entry() {
+            Entry::Product(kernel) => kernel(m, k, n, a, b, c),
+            Entry::Strided(kernel) => {
+                let (k1, n1, to) = (k as isize, n as isize, c.as_mut_ptr());
+                // SAFETY: the slices hold the matrices, and C is borrowed exclusively.
+                unsafe { kernel(m, k, n, 1.0, a.as_ptr(), k1, 1, b.as_ptr(), n1, 1, 0.0, to, n1, 1) }
+            }
+            Entry::StridedSlices(kernel) => kernel(m, k, n, 1.0, a, k, 1, b, n, 1, 0.0, c, n, 1),
         }
     }
 
@@ -60,7 +108,13 @@ unsafe fn general(kernel: &Kernel, alpha: f32, a: Operand, b: Operand, beta: f32
     }
     if k == 0 || alpha == 0.0 {
         // SAFETY: the caller's contract.
-        return unsafe { update(c, place, beta, |_| 0.0) };
+        return unsafe { scale(c, place, beta) };
+    }
+    if let Entry::StridedSlices(kernel) = kernel.entry() {
+        // SAFETY: the caller's contract.
+        if unsafe { on_slices(kernel, alpha, a, b, beta, c, place) } {
+            return;
+        }
     }
     // SAFETY: A and B can be read, and nothing writes to them before this function ends.
     let (a, b) = unsafe { (a.content(), b.content()) };
@@ -101,13 +155,47 @@ unsafe fn update(c: *mut f32, place: Operand, beta: f32, more: impl Fn(usize) ->
     }
 }
 
-/// A row-major copy of the rows x cols matrix whose transpose, cols x rows, is in `from`.
-pub fn transposed(rows: usize, cols: usize, from: &[f32]) -> Vec<f32> {
-    let (row_stride, col_stride) = (1, rows.max(1) as isize);
-    let whole = Operand { rows, cols, at: from.as_ptr(), row_stride, col_stride };
-    debug_assert_eq!(from.len(), rows * cols);
-    // SAFETY: `from` holds the cols x rows elements of the transpose.
-    unsafe { whole.content() }.into_owned()
+/// C = beta * C, and 0 where beta is 0.
+///
+/// # Safety
+/// The elements of C at `place` can be written, and read unless beta is 0.
+unsafe fn scale(c: *mut f32, place: Operand, beta: f32) {
+    for i in 0..place.rows {
+        for j in 0..place.cols {
+            // SAFETY: (i, j) is an element of C.
+            unsafe {
+                let element = c.offset(place.offset(i, j));
+                element.write(if beta == 0.0 { 0.0 } else { beta * element.read() });
+            }
+        }
+    }
+}
+
+/// Calls a kernel that takes slices, if all three matrices are without gaps. Returns whether it was called.
+///
+/// Elements in gaps may belong to somebody else, who may write to them now; no slice may contain them.
+///
+/// # Safety
+/// As for [`general`]; no extent is 0.
+unsafe fn on_slices(
+    kernel: StridedSlices, alpha: f32, a: Operand, b: Operand, beta: f32, c: *mut f32, place: Operand,
+) -> bool {
+    if ![a, b, place].iter().all(Operand::is_dense) {
+        return false;
+    }
+    let strides = |of: Operand| (of.row_stride.unsigned_abs(), of.col_stride.unsigned_abs());
+    let ((rsa, csa), (rsb, csb), (rsc, csc)) = (strides(a), strides(b), strides(place));
+    let floats = place.rows * place.cols;
+    // SAFETY: the matrices are without gaps and C is disjoint from A and B. C may be uninitialised where beta is 0, so
+    // it is written before a reference to it exists.
+    unsafe {
+        if beta == 0.0 {
+            c.write_bytes(0, floats);
+        }
+        let whole = std::slice::from_raw_parts_mut(c, floats);
+        kernel(place.rows, a.cols, place.cols, alpha, a.slice(), rsa, csa, b.slice(), rsb, csb, beta, whole, rsc, csc);
+    }
+    true
 }
 
 /// Panics with the name of the matrix unless its slice has rows * columns elements.
