@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Family = Literal["naive", "blocked", "packed", "packed_intrinsics", "bilinear"]
+Family = Literal["naive", "blocked", "packed", "packed_intrinsics", "strided_intrinsics", "bilinear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +59,9 @@ FAMILIES: dict[str, KernelFamily] = {
         needs_unsafe=True,
     ),
 }
+# Operation sgemm: strides, alpha and beta. B is always packed where its rows are not contiguous.
+FAMILIES["strided_intrinsics"] = KernelFamily(
+    FAMILIES["packed_intrinsics"].knobs - {"pack_b"},
+    FAMILIES["packed_intrinsics"].tiles,
+    needs_unsafe=True,
+)

@@ -25,6 +25,11 @@ _GRIDS = {
     "cols": "all tasks across, unless there are too few columns",
     "grid": "the factors of `tasks` that make the tasks read least",
 }
+# The first line about the operation, by whether operands have strides.
+_CONTRACTS = {
+    False: "C (m x n) = A (m x k) * B (k x n), row-major and contiguous, f32.",
+    True: "C <- alpha * A (m x k) * B (k x n) + beta * C (m x n), strides for rows and columns, f32.",
+}
 _PACKS_A = {
     "none": "A is read in place",
     "strip": "A is copied row by row into padded rows",
@@ -54,9 +59,12 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
     """The variables of the templates; only here is decided which parts of a template a schedule needs."""
     unit = UNITS[s.isa]
     packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
+    strided = s.kernel == "strided_intrinsics"
     padded = s.edges == "tile" or s.isa == "neon"
     return {
         "s": s,
+        "strided": strided,
+        "contract": _CONTRACTS[strided],
         "title": _comment(title)[0],
         "summary": [*summary(s), *(["", *_comment(notes)] if notes.strip() else [])],
         "knobs": knob_lines(s),
@@ -66,10 +74,10 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "arch": unit.arch,
         "detected": _detection(s.isa),
         "uses_packed": packs_a or packs_b,
-        "uses_scratch": packs_a or packs_b or padded,
+        "uses_scratch": packs_a or packs_b or padded or strided,
         "padded": padded,
         "needs_strips": s.threads == "all" or ((packs_a or packs_b) and s.pack_b != "strip"),
-        "k_major": s.pack_a == "panel",
+        "k_major": s.pack_a == "panel" or strided,
         "a_floats": _a_floats(s),
         "b_floats": _b_floats(s, padded),
         "b_floats_safe": _b_floats(s, True),
