@@ -59,9 +59,9 @@ FAMILIES: dict[str, KernelFamily] = {
         needs_unsafe=True,
     ),
 }
-# Operation sgemm: strides, alpha and beta. B is always packed where its rows are not contiguous.
+# Operation sgemm: strides, alpha and beta. What is not contiguous in a useful direction is always packed.
 FAMILIES["strided_intrinsics"] = KernelFamily(
-    FAMILIES["packed_intrinsics"].knobs - {"pack_b"},
+    FAMILIES["packed_intrinsics"].knobs,
     FAMILIES["packed_intrinsics"].tiles,
     needs_unsafe=True,
 )
