@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Shape(NamedTuple):
@@ -27,5 +27,21 @@ class Shape(NamedTuple):
         """Bytes of C in f32."""
         return 4 * self.m * self.n
 
+    @property
+    def plain(self) -> Shape:
+        """The extents alone; see `harness.operation.timed_form.TimedForm`, which is more."""
+        return self
+
+    def like(self, m: int, k: int, n: int) -> Shape:
+        """Other extents, timed in the same way."""
+        return Shape(m, k, n)
+
     def __str__(self) -> str:
         return f"{self.m}x{self.k}x{self.n}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """In JSON a shape is its three extents, a timed form its text."""
+        from harness.operation import timed_form
+
+        return timed_form.core_schema()

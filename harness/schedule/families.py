@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.operation.operations import OperationName
+
 Family = Literal["naive", "blocked", "packed", "packed_intrinsics", "strided_intrinsics", "bilinear"]
 
 
@@ -15,12 +17,13 @@ class KernelFamily:
 
     knobs: the fields of Schedule that change the generated code. tiles: for each vector unit the register tiles worth
     trying, written "MRxNR", best first as published or measured; empty for families without a register tile.
-    needs_unsafe: whether the code uses intrinsics.
+    needs_unsafe: whether the code uses intrinsics. operation: what the kernel computes.
     """
 
     knobs: frozenset[str]
     tiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     needs_unsafe: bool = False
+    operation: OperationName = OperationName.MATMUL
 
     @property
     def tiled(self) -> bool:
@@ -64,4 +67,5 @@ FAMILIES["strided_intrinsics"] = KernelFamily(
     FAMILIES["packed_intrinsics"].knobs,
     FAMILIES["packed_intrinsics"].tiles,
     needs_unsafe=True,
+    operation=OperationName.SGEMM,
 )

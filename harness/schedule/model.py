@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.candidate import ThreadClass, Tier
+from harness.operation.operations import OperationName
 from harness.schedule.families import FAMILIES, Family
 from harness.schedule.loops import Loop
 from harness.schedule.vector_units import UNITS, Isa, tile_registers
@@ -51,7 +52,9 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    family: Family = Field(description="naive | blocked | packed (safe Rust) | packed_intrinsics | bilinear")
+    family: Family = Field(
+        description="naive | blocked | packed (safe Rust) | packed_intrinsics | bilinear; for sgemm strided_intrinsics"
+    )
     isa: Isa = Field(
         default="portable", description="vector unit; lanes: portable 4, neon 4, avx2 8, avx512 16"
     )
@@ -108,9 +111,13 @@ class Schedule(BaseModel):
             raise ValueError(
                 "family = bilinear needs the key bilinear (scheme, levels, cutoff, inner); no other family has it"
             )
-        if self.kernel == "packed_intrinsics" and self.isa == "portable":
+        if FAMILIES[self.kernel].needs_unsafe and self.isa == "portable":
             raise ValueError(
-                "packed_intrinsics needs a vector unit: set isa to avx2, avx512 or neon, or family to packed"
+                f"{self.kernel} needs a vector unit: set isa to avx2, avx512 or neon, or family to packed"
+            )
+        if FAMILIES[self.kernel].operation is OperationName.SGEMM and self.pack_b == "none":
+            raise ValueError(
+                "pack_b: kernels of sgemm must be able to pack B, which may lie by columns: strip or panel"
             )
         if self.tiled:
             self._check_tile()

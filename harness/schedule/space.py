@@ -117,7 +117,7 @@ def space(
         Knob("pack_b", ("panel", "strip")),
         Knob("direct_edge", (0, 64, 128, 192, 256, 320, 512)),
     ]
-    if chosen == "packed_intrinsics":
+    if FAMILIES[chosen].needs_unsafe:
         knobs += [
             Knob("unroll", (1, 2, 4, 8)),
             Knob("prefetch_b", (0, 8, 16)),
@@ -127,7 +127,7 @@ def space(
         ]
     if threads == "all":
         knobs += [Knob("tasks_per_thread", (1, 2, 4)), Knob("parallel_edge", (96, 128, 160, 224))]
-        knobs += [Knob("split", ("grid", "rows", "cols"))] if chosen == "packed_intrinsics" else []
+        knobs += [Knob("split", ("grid", "rows", "cols"))] if FAMILIES[chosen].needs_unsafe else []
     return Space(base=base, knobs=tuple(knobs))
 
 
