@@ -118,7 +118,7 @@ class TimedForm(Shape):
             raise ValueError(f"leading dimensions are at least {least} for {self.plain}:{self.letters}")
 
     def __str__(self) -> str:
-        alpha = f"*{self.alpha:g}" if self.alpha != 1 else ""
+        alpha = f"*{self.alpha:.17g}" if self.alpha != 1 else ""
         leading = "".join(f"/{one}" for one in self.leading or ())
         return f"{self.plain}:{self.letters}{'+' if self.adds else ''}{alpha}{leading}"
 

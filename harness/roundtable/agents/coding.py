@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.candidate import MAX_SOURCE_BYTES, Tier
 from harness.errors import UserError
 from harness.minds.protocol import LanguageMind, NoAnswerError
+from harness.operation.operations import OPERATIONS, Operation
 from harness.roundtable.agents import prompt, regions, rust_answer, thinking
 from harness.roundtable.agents.prompt import Part, quote
 from harness.roundtable.agents.rust_answer import NoKernelError
@@ -37,6 +38,7 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
     Raises NoKernelError when the answer contains no usable Rust, UserError when the model cannot be queried.
     """
     base = message.failed.source if message.failed else _template(table, message)
+    operation = OPERATIONS[table.settings.operation]
     region = (
         message.coding
         if message.coding in regions.REGIONS and regions.members(base, message.coding)
@@ -52,6 +54,9 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
         assert mind is not None
         system = prompt.load(
             "coder",
+            operation=operation.name.value,
+            unsafe_contract=operation.contract(safe=False),
+            safe_contract=operation.contract(safe=True),
             rustc=_rustc(table),
             machine=f"{table.machine.cpu} ({table.machine.vector})",
             threads=table.threads,
@@ -68,13 +73,13 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
             raise NoKernelError(str(error)) from None
         text, cut_off, model = asked.text, asked.cut_off, mind.name
         hashed = transcript.prompt_hash(system, asked.prompt)
-    source = _source(text, base, region, cut_off)
+    source = _source(text, base, region, cut_off, operation)
     return WrittenKernel(source, region or WHOLE_FILE, model, hashed)
 
 
-def _source(text: str, base: str, region: str | None, cut_off: bool) -> str:
+def _source(text: str, base: str, region: str | None, cut_off: bool, operation: Operation) -> str:
     try:
-        source = regions.replace(base, region, text) if region else rust_answer.whole_file(text)
+        source = regions.replace(base, region, text) if region else rust_answer.whole_file(text, operation)
     except NoKernelError as error:
         raise NoKernelError(
             f"{error} (the answer was cut off at its token limit)" if cut_off else str(error)

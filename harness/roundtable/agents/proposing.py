@@ -47,6 +47,7 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
     schema = answer_schema(table)
     system = prompt.load(
         "proposer",
+        operation=table.settings.operation.value,
         template=TEMPLATE,
         whole_file=WHOLE_FILE,
         regions=", ".join(f'"{name}"' for name in REGIONS),
