@@ -211,7 +211,8 @@ class Schedule(BaseModel):
             used -= {"direct_edge", "kc", "mc", "nc"}
             masked = self.kernel == "packed_intrinsics" and self.edges == "mask" and self.isa != "neon"
             used -= {"scratch"} if masked else set()
-        if self.pack_b == "strip":  # each strip is used up, down the column, right after packing
+        if self.pack_b == "strip" and FAMILIES[self.kernel].operation is OperationName.MATMUL:
+            # Each strip is used up, down the column, right after packing.
             used -= {"nc", "resident"}
         if self.isa == "neon":  # stable Rust has no NEON prefetch, and NEON has no masks
             used -= {"prefetch_a", "prefetch_b", "prefetch_c", "edges"}

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from harness.candidate import ThreadClass
 from harness.errors import UserError
 from harness.machine import Machine
+from harness.operation.operations import OperationName
 from harness.schedule.analytical import first, for_sums
 from harness.schedule.families import FAMILIES
 from harness.schedule.model import Packing, Schedule, knob_distance
@@ -107,10 +108,11 @@ def space(
         return Space(
             base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096)))
         )
+    strided = FAMILIES[chosen].operation is OperationName.SGEMM
     knobs = [
         Knob("tile", FAMILIES[chosen].tiles[base.isa]),
         Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
-        Knob("mc", (1, 48, 72, 96, 192, 384, 1024)),
+        Knob("mc", (1, 48, 72, 96, 192, 264, 384, 1024) if strided else (1, 48, 72, 96, 192, 384, 1024)),
         Knob("nc", (96, 192, 384, 512, 768, 1024, 2048)),
         Knob("resident", ("a", "b")),
         Knob("pack_a", get_args(Packing)),
