@@ -30,8 +30,8 @@ from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import Abi, Layout, Program
 from harness.judge.worker.limits import limits_for
 from harness.machine import Machine
+from harness.operation.forms import CallForm
 from harness.operation.operations import OperationName
-from harness.operation.timed_form import TimedForm
 from harness.settings import Settings
 from harness.shapes import Shape
 from harness.verdict import Rejection
@@ -180,8 +180,7 @@ class ClockSession:
         the core.
         """
         make = Layout.apart if suites.is_cold(self.settings.suite) else Layout.crossed
-        form = shape.call_form if isinstance(shape, TimedForm) else None
-        return make(shape.plain, count, form)
+        return make(shape.plain, count, CallForm.of(shape))
 
     def _count(self, shape: Shape, one_ns: float, region_ns: float) -> int:
         """Products per batch. Hot: about region_ns, within a share of the last-level cache. Cold: enough to evict each

@@ -6,9 +6,9 @@ import os
 import re
 
 from harness.errors import UserError
+from harness.operation.forms import CallForm
 from harness.operation.operations import OperationName
-from harness.operation.timed_form import TimedForm
-from harness.shapes import Shape
+from harness.shapes import Shape, TimedForm
 
 MAX_SHAPES = 64
 MAX_EDGE = 1 << 20
@@ -177,9 +177,8 @@ def _shape(part: str, text: str) -> Shape:
 
 def _bytes(shape: Shape) -> int:
     """Bytes of A, B and C with the gaps between their rows."""
-    if isinstance(shape, TimedForm):
-        return 4 * sum(shape.call_form.spans(shape.plain))
-    return shape.input_bytes + shape.output_bytes
+    form = CallForm.of(shape)
+    return shape.input_bytes + shape.output_bytes if form is None else 4 * sum(form.spans(shape))
 
 
 def available_memory_bytes() -> int:

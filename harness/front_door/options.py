@@ -15,8 +15,8 @@ from harness.errors import UserError
 from harness.front_door.option_names import YieldingGroup, value_of
 from harness.installed.round_table import SETTING
 from harness.operation.operations import OperationName
-from harness.operation.timed_form import SYNTAX
 from harness.settings import AnswerProtocol, Budget, Profile, Settings, Uncompared, Untimed
+from harness.shapes import SYNTAX
 
 _MODEL_HELP = (
     "the model that thinks: builtin (the tuner), histograms, smollm2 (a small model from a Python package), a .gguf "

@@ -12,8 +12,8 @@ from harness.clock.data import ExactData, RealData, TurnData
 from harness.judge.inputs import generator
 from harness.judge.reference import EXACT_LIMIT
 from harness.judge.worker.calls import Layout, Slot
-from harness.operation.timed_form import TimedForm
-from harness.shapes import Shape
+from harness.operation.forms import CallForm
+from harness.shapes import Shape, TimedForm
 
 shapes = st.builds(Shape, st.integers(1, 40), st.integers(1, 60), st.integers(1, 40))
 seeds = st.integers(0, 2**48 - 1)
@@ -321,7 +321,7 @@ FORMS = [
 
 
 def formed(form: TimedForm) -> Layout:
-    return Layout.crossed(form.plain, 4, form.call_form)
+    return Layout.crossed(form.plain, 4, CallForm.of(form))
 
 
 def results(inputs: TurnData, *, adds: float = 1.0, alpha: float = 1.0) -> np.ndarray:

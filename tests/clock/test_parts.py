@@ -23,8 +23,7 @@ from harness.errors import HarnessFaultError, UserError
 from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import Abi, Program, Ran
 from harness.operation.operations import OperationName
-from harness.operation.timed_form import TimedForm
-from harness.shapes import Shape
+from harness.shapes import Shape, TimedForm
 
 shapes = st.builds(Shape, st.integers(1, 40), st.integers(1, 60), st.integers(1, 40))
 

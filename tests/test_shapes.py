@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from harness.operation.forms import Strides
-from harness.operation.timed_form import TimedForm, read
-from harness.shapes import Shape
+from harness.operation.forms import CallForm, Strides
+from harness.shapes import Shape, TimedForm, read
 
 gaps = st.none() | st.tuples(*[st.integers(0, 9)] * 3)
 
@@ -62,14 +61,15 @@ def test_the_same_form_at_other_extents_has_the_same_gaps(form: TimedForm) -> No
 
 def test_the_strides_are_those_of_blas_with_row_major_c() -> None:
     form = read("64x32x16:tn+*0.125/70/20/18")
-    assert isinstance(form, TimedForm)
-    call = form.call_form
+    call = CallForm.of(form)
+    assert call is not None
     assert (call.a, call.b, call.c) == (Strides(1, 70), Strides(20, 1), Strides(18, 1))
     assert (call.alpha, call.beta) == (0.125, 1.0)
     assert call.is_known_to_blas(form.plain)
-    plain = read("64x32x16:nt")
-    assert isinstance(plain, TimedForm)
-    assert (plain.call_form.b, plain.call_form.beta) == (Strides(1, 32), 0.0)
+    plain = CallForm.of(read("64x32x16:nt"))
+    assert plain is not None
+    assert (plain.b, plain.beta) == (Strides(1, 32), 0.0)
+    assert CallForm.of(form.plain) is None
 
 
 @pytest.mark.parametrize(
