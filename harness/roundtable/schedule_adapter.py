@@ -64,7 +64,9 @@ class ScheduleAdapter:
     def _strided_lanes(self) -> list[Space]:
         unit = self.machine.vector
         isas = {"avx512": ("avx512", "avx2"), "portable": ()}.get(unit, (unit,))
-        return [space(self.machine, self.threads, family="strided_intrinsics", isa=isa) for isa in isas]
+        safe = space(self.machine, self.threads, family="strided")
+        fast = [space(self.machine, self.threads, family="strided_intrinsics", isa=isa) for isa in isas]
+        return [safe] if self.safe_only else [*fast, safe]
 
     def _fast_lanes(self) -> list[Space]:
         large = sum(min(shape) >= _LARGE_EDGE for shape in self.shapes)
@@ -106,9 +108,11 @@ class ScheduleAdapter:
                 f"has {allowed}"
             )
         if self.safe_only and read.schedule.tier == "unsafe":
+            sgemm = self.operation is OperationName.SGEMM
+            safe = "strided" if sgemm else "packed, or bilinear with inner = packed"
             found.append(
-                "family: this run wants kernels in safe Rust (--tier safe), and packed_intrinsics is not; use packed, "
-                "or bilinear with inner = packed"
+                f"family: this run wants kernels in safe Rust (--tier safe), and {read.schedule.kernel} is not; use "
+                f"{safe}"
             )
         return found
 

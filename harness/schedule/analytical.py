@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from harness.candidate import ThreadClass
 from harness.machine import Machine
-from harness.operation.operations import OperationName
 from harness.schedule.families import FAMILIES
 from harness.schedule.model import Schedule
 from harness.schedule.vector_units import Isa
@@ -78,7 +77,7 @@ def first(
         "split": "grid",
         "tasks_per_thread": 1 if len(machine.cores) <= 4 else 2,
     }
-    if strip_stays and FAMILIES[chosen].operation is OperationName.SGEMM:
+    if strip_stays and chosen == "strided_intrinsics":
         values |= _for_layouts(machine, mr)
     return Schedule.model_validate(values).normalise()
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.operation.operations import OperationName
+from harness.operation.operations import OPERATIONS, OperationName
 
-Family = Literal["naive", "blocked", "packed", "packed_intrinsics", "strided_intrinsics", "bilinear"]
+Family = Literal[
+    "naive", "blocked", "packed", "packed_intrinsics", "strided", "strided_intrinsics", "bilinear"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class KernelFamily:
     tiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     needs_unsafe: bool = False
     operation: OperationName = OperationName.MATMUL
+
+    @property
+    def has_strides(self) -> bool:
+        """Whether its kernels are called with strides, alpha and beta."""
+        return OPERATIONS[self.operation].has_forms
 
     @property
     def tiled(self) -> bool:
@@ -62,7 +69,13 @@ FAMILIES: dict[str, KernelFamily] = {
         needs_unsafe=True,
     ),
 }
-# Operation sgemm: strides, alpha and beta. What is not contiguous in a useful direction is always packed.
+# Operation sgemm: strides, alpha and beta. The safe family packs always; the other one packs what is large, and what is
+# contiguous in no useful direction.
+FAMILIES["strided"] = KernelFamily(
+    frozenset({"isa", "mr", "nr", "kc", "mc", "nc", "resident", "scratch"}) | (_THREADING - {"split"}),
+    FAMILIES["packed"].tiles,
+    operation=OperationName.SGEMM,
+)
 FAMILIES["strided_intrinsics"] = KernelFamily(
     FAMILIES["packed_intrinsics"].knobs,
     FAMILIES["packed_intrinsics"].tiles,

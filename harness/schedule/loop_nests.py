@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.operation.operations import OperationName
 from harness.schedule.families import FAMILIES
 from harness.schedule.loops import Loop
 from harness.schedule.model import Schedule
@@ -30,7 +29,7 @@ def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
     block = Loop(axis="m", step=max(s.mr, s.mc // s.mr * s.mr), edge="balanced")
     wide = Loop(axis="n", step=max(s.nr, s.nc // s.nr * s.nr), edge="balanced", unit=s.nr)
     strips = (deep, block, columns, rows)
-    if FAMILIES[s.kernel].operation is OperationName.SGEMM:
+    if FAMILIES[s.kernel].has_strides:
         # Strips of B are packed just before their use only where one block of A has all rows.
         tall = (wide, deep, block, *((rows, columns) if s.resident == "a" else (columns, rows)))
         paths |= {"packed": strips, "tall": tall} if s.pack_b == "strip" else {"packed": tall}

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.candidate import ThreadClass, Tier
-from harness.operation.operations import OperationName
 from harness.schedule.families import FAMILIES, Family
 from harness.schedule.loops import Loop
 from harness.schedule.vector_units import UNITS, Isa, tile_registers
@@ -53,7 +52,8 @@ class Schedule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: Family = Field(
-        description="naive | blocked | packed (safe Rust) | packed_intrinsics | bilinear; for sgemm strided_intrinsics"
+        description="naive | blocked | packed (safe Rust) | packed_intrinsics | bilinear; "
+        "for sgemm strided (safe Rust) | strided_intrinsics"
     )
     isa: Isa = Field(
         default="portable", description="vector unit; lanes: portable 4, neon 4, avx2 8, avx512 16"
@@ -115,7 +115,7 @@ class Schedule(BaseModel):
             raise ValueError(
                 f"{self.kernel} needs a vector unit: set isa to avx2, avx512 or neon, or family to packed"
             )
-        if FAMILIES[self.kernel].operation is OperationName.SGEMM and self.pack_b == "none":
+        if FAMILIES[self.kernel].has_strides and self.pack_b == "none":
             raise ValueError(
                 "pack_b: kernels of sgemm must be able to pack B, which may lie by columns: strip or panel"
             )
@@ -211,7 +211,7 @@ class Schedule(BaseModel):
             used -= {"direct_edge", "kc", "mc", "nc"}
             masked = self.kernel == "packed_intrinsics" and self.edges == "mask" and self.isa != "neon"
             used -= {"scratch"} if masked else set()
-        if self.pack_b == "strip" and FAMILIES[self.kernel].operation is OperationName.MATMUL:
+        if self.pack_b == "strip" and not FAMILIES[self.kernel].has_strides:
             # Each strip is used up, down the column, right after packing.
             used -= {"nc", "resident"}
         if self.isa == "neon":  # stable Rust has no NEON prefetch, and NEON has no masks

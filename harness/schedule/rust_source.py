@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.schedule.families import FAMILIES
 from harness.schedule.model import Schedule
 from harness.schedule.vector_units import UNITS
 
@@ -59,12 +60,14 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
     """The variables of the templates; only here is decided which parts of a template a schedule needs."""
     unit = UNITS[s.isa]
     packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
-    strided = s.kernel == "strided_intrinsics"
+    is_sgemm = FAMILIES[s.kernel].has_strides
+    strided = is_sgemm and FAMILIES[s.kernel].needs_unsafe
     padded = s.edges == "tile" or s.isa == "neon"
     return {
         "s": s,
         "strided": strided,
-        "contract": _CONTRACTS[strided],
+        "only_exact": False,
+        "contract": _CONTRACTS[is_sgemm],
         "title": _comment(title)[0],
         "summary": [*summary(s), *(["", *_comment(notes)] if notes.strip() else [])],
         "knobs": knob_lines(s),
@@ -128,11 +131,11 @@ def summary(s: Schedule) -> list[str]:
         return [
             f"Each row of C is a sum of scaled rows of B, for one {s.kc} x {s.nc} block of B at a time; {threads}."
         ]
-    text = (
-        f"BLIS-style loops around a {s.mr} x {s.nr} register tile "
-        f"({s.vectors} vectors of {s.lanes} floats per row), {threads}. "
-        f"{_PACKS_A[s.pack_a]}; {_PACKS_B[s.pack_b]}."
-    )
+    tile = f"BLIS-style loops around a {s.mr} x {s.nr} register tile ({s.vectors} vectors of {s.lanes} floats per row)"
+    if s.kernel == "strided":
+        text = f"{tile}, {threads}. A and B are packed from their strides; C is updated through a tile."
+        return textwrap.wrap(text, 100)
+    text = f"{tile}, {threads}. {_PACKS_A[s.pack_a]}; {_PACKS_B[s.pack_b]}."
     if s.pack_a != "none" or s.pack_b != "none":
         text += f" Nothing is packed if m*k*n <= {s.direct_edge}^3."
     return textwrap.wrap(text, 100)

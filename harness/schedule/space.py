@@ -9,7 +9,6 @@ from typing import Any, get_args
 from harness.candidate import ThreadClass
 from harness.errors import UserError
 from harness.machine import Machine
-from harness.operation.operations import OperationName
 from harness.schedule.analytical import first, for_sums
 from harness.schedule.families import FAMILIES
 from harness.schedule.model import Packing, Schedule, knob_distance
@@ -108,7 +107,7 @@ def space(
         return Space(
             base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096)))
         )
-    strided = FAMILIES[chosen].operation is OperationName.SGEMM
+    strided = FAMILIES[chosen].has_strides
     knobs = [
         Knob("tile", FAMILIES[chosen].tiles[base.isa]),
         Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
@@ -130,7 +129,8 @@ def space(
     if threads == "all":
         knobs += [Knob("tasks_per_thread", (1, 2, 4)), Knob("parallel_edge", (96, 128, 160, 224))]
         knobs += [Knob("split", ("grid", "rows", "cols"))] if FAMILIES[chosen].needs_unsafe else []
-    return Space(base=base, knobs=tuple(knobs))
+    used = FAMILIES[chosen].knobs | {"tile"}
+    return Space(base=base, knobs=tuple(knob for knob in knobs if knob.name in used))
 
 
 def recursive_space(

@@ -28,7 +28,7 @@ def title(schedule: JsonObject) -> str:
     bilinear = schedule.get("bilinear")
     if bilinear:
         return f"{bilinear['scheme']} x{bilinear.get('levels', 1)} over {bilinear.get('inner', 'packed')}"
-    if family not in ("packed", "packed_intrinsics", "strided_intrinsics"):
+    if family not in ("packed", "packed_intrinsics", "strided", "strided_intrinsics"):
         return family
     return f"{family} {schedule.get('isa', 'portable')} {schedule['mr']}x{schedule['nr']} kc{schedule['kc']}"
 
