@@ -92,7 +92,7 @@ class KernelRecord:
         represent.
         """
         try:
-            plain = {"format": FORMAT} | _adapter().dump_python(self, mode="json")
+            plain = {"format": FORMAT} | _adapter().dump_python(self)
             return json.dumps(plain, allow_nan=False, ensure_ascii=False, sort_keys=True)
         except (TypeError, ValueError) as error:
             raise HarnessFaultError(f"{self.name}: not recordable: {error}") from None

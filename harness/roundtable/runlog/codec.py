@@ -13,9 +13,9 @@ _CLASSES = {cls.__name__: cls for cls in (Accepted, *get_args(Rejection))}
 
 
 def to_plain(verdict: Verdict) -> dict[str, Any]:
-    """The fields of the verdict in plain JSON types, plus its class name under "verdict"."""
+    """The fields of the verdict in plain types, plus its class name under "verdict"."""
     kind = name(verdict)
-    plain: dict[str, Any] = _adapter(kind).dump_python(verdict, mode="json")
+    plain: dict[str, Any] = _adapter(kind).dump_python(verdict)
     return {"verdict": kind} | plain
 
 
