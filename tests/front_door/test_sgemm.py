@@ -34,14 +34,6 @@ def test_a_kernel_of_sgemm_is_judged_and_timed_in_layouts(project: pytest.Pytest
     assert [one["shape"] for one in json.loads(records.read_text())["per_shape"]] == FORMS.split(",")
 
 
-@pytest.mark.slow
-def test_a_kernel_that_ignores_c_is_not_timed_where_it_is_added_to(project: pytest.Pytester) -> None:
-    add_candidate(project, "lone", SAFE.replace("sum + beta * *at", "sum"), MANIFEST)
-    result = project.runpytest_subprocess(*QUICK, "--suite", FORMS, "candidates/lone")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*lone*rejected*Wrong*"])
-
-
 @pytest.mark.parametrize("arguments", [("--generate", "1"), ("candidates",)])
 def test_a_suite_with_layouts_needs_kernels_of_sgemm(
     project: pytest.Pytester, arguments: tuple[str, ...]
