@@ -15,7 +15,9 @@ from harness import machine as machines
 from harness.announce import Announce
 from harness.candidate import Candidate, ThreadClass
 from harness.errors import HarnessFaultError
+from harness.operation.operations import OperationName
 from harness.settings import Settings
+from harness.shapes import Shape
 from harness.verdict import Accepted, At, Gate, HarnessError, PolicyViolation, Rejection, Score, Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from harness.judge.examination import Examination, Examined
     from harness.judge.scheme_levels import SchemeLevels
     from harness.judge.worker.calls import Program
-    from harness.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ def require_limits(suite: str, cores: tuple[int, ...]) -> None:
     from harness.judge.worker.limits import limits_for
 
     threads = pool_sizes("all", len(cores))[-1]
-    ulimits.require(max(MEMORY_LIMIT_BYTES, limits_for(suites.parse(suite), threads, cores).memory_bytes))
+    shapes = [shape for name in OperationName for shape in suites.parse(suites.name_for(suite, name))]
+    ulimits.require(max(MEMORY_LIMIT_BYTES, limits_for(shapes, threads, cores).memory_bytes))
 
 
 class SharedTools:
@@ -73,14 +75,18 @@ class SharedTools:
 
         return ClockSession.open(self.settings, self.tools, self.machine, self.say)
 
-    def facts(self, threads: str) -> dict[str, Any]:
-        """Machine, toolchain, baseline and suite, for records and comparisons of the thread class "1" or "all"."""
+    def facts(self, threads: str, operation: OperationName) -> dict[str, Any]:
+        """Machine, toolchain, baseline and the operation's suite, for records and comparisons of the thread class "1"
+        or "all".
+        """
+        from harness.clock.suites import name_for
+
         return {
             "machine": self.machine.as_record(),
             "machine_fingerprint": self.machine.identity(threads),
             "toolchain": self.tools.toolchain.fingerprint,
             "baseline": str(self.clock.baseline),
-            "suite": self.settings.suite,
+            "suite": name_for(self.settings.suite, operation),
         }
 
     def make_ready(self, marked: str) -> None:
@@ -205,12 +211,18 @@ class Inspection:
             settings=self.shared.settings,
             machine=self.shared.machine,
             threads=self.threads,
-            timed_shapes=self.shared.clock.suite,
+            timed_shapes=self._timed_shapes,
             database_key=f"{self.candidate.name}:{self.candidate.source_hash}",
             trusted=self._built is not None,
             operation=self.candidate.operation,
             tier=self.candidate.manifest.tier,
         )
+
+    @property
+    def _timed_shapes(self) -> tuple[Shape, ...]:
+        """The extents of the suite, without layouts."""
+        suite = self.shared.clock.suite_of(self._program)
+        return tuple(dict.fromkeys(shape.plain for shape in suite))
 
     @classmethod
     def of_trusted(cls, candidate: Candidate, program: Program, shared: SharedTools) -> Inspection:
@@ -262,7 +274,7 @@ class Inspection:
         classical = dict.fromkeys(timed(self.examination), 0)
         shown = classical | self.examination.levels
         levels = SchemeLevels(shown, self.candidate.manifest.scheme, self._ask_levels)
-        asked = levels.asked_at(self.shared.clock.suite, classical_too=True)
+        asked = levels.asked_at(self._timed_shapes, classical_too=True)
         # What was found only now counts for the verdict's numerics as well.
         self.examination.levels |= {shape: count for shape, count in asked.shown.items() if count}
         return asked

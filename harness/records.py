@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.candidate import Candidate
 from harness.durable import JsonObject, read_lines
+from harness.operation.operations import OperationName
 from harness.verdict import (
     Accepted,
     At,
@@ -85,6 +86,7 @@ class Record:
     rival_ratio: float | None = None
     rival_low: float | None = None
     rival_high: float | None = None
+    operation: str = OperationName.MATMUL.value
 
     @property
     def claimed_ratio(self) -> float:
@@ -135,6 +137,7 @@ def record_of(candidate: Candidate, verdict: Verdict, around: Circumstances) -> 
         elsewhere_low=there.ratio_low if there else None,
         elsewhere_high=there.ratio_high if there else None,
         installed_ratio=score.installed_ratio if score else None,
+        operation=candidate.manifest.operation.value,
     )
 
 

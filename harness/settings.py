@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from harness.operation.operations import OperationName
+
 
 class Profile(StrEnum):
     """Test effort of the judge: quick for a first look, thorough for a release."""
@@ -79,6 +81,8 @@ class Settings:
     shortlist: int = 6
     # Which kernels an evolution proposes: any, or only those under forbid(unsafe_code).
     tier: Literal["any", "safe"] = "any"
+    # What evolved kernels compute.
+    operation: OperationName = OperationName.MATMUL
     # The format of which a scheme is searched before the evolution.
     discover: str | None = None
     # A given seed makes a run repeatable; None draws a fresh secret one.

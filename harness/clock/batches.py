@@ -32,13 +32,18 @@ class Batch:
         self._poison = (low | np.uint32(NAN)).reshape(slots[0].c.shape)
 
     def lay(self, data: TurnData, rng: Generator) -> None:
-        """Copy `data` to the same addresses as before, and fill C with values that are not the answer.
+        """Copy `data` to the same addresses as before, and fill C: with what the form adds to, else with values that
+        are not the answer.
 
         The fill differs from element to element and from turn to turn. Neither a previous fill nor zeros nor a previous
         product is the answer, and the fill does not reveal whether a clock is running.
         """
         _fill(self._a, data.a)
         _fill(self._b, data.b)
+        if data.before is not None:
+            for stack in self._c:
+                stack[...] = data.before
+            return
         kind = (NAN, NAN, LARGE, ORDINARY)[rng.integers(4)]
         change = np.uint32(NAN ^ kind ^ int(rng.integers(LOW_BITS + 1)))
         for stack in self._c:

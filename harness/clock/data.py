@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.random import Generator
@@ -49,7 +49,8 @@ Draw = Callable[[Generator, tuple[int, int, int]], F32]
 class TurnData(ABC):
     """The data of one turn in the parent's memory: a (a_count, m, k), b (b_count, k, n), f32, contiguous.
 
-    `levels` are those of a fast scheme that the kernel has shown at this shape; 0 for a classical kernel.
+    `levels` are those of a fast scheme that the kernel has shown at this shape; 0 for a classical kernel. `before`
+    (m, n) is what every C holds before the turn, where the form adds to it; it is as large as the products.
     """
 
     layout: Layout
@@ -58,15 +59,28 @@ class TurnData(ABC):
     b: F32
     _draw_a: Draw
     _draw_b: Draw
+    before: F32 | None = None
 
     def successor(self, rng: Generator) -> Self:
         """The data of the next turn: one side is new; each matrix of the other has one element with the opposite sign.
 
         A kernel that caches packed copies or results by address and a few sampled values is wrong in the next turn.
         """
+        before = None if self.before is None else self.before * _signs(rng, self.layout.shape.m)
         if rng.integers(2):
-            return replace(self, a=self._draw_a(rng, _size(self.a)), b=_one_changed(rng, self.b))
-        return replace(self, a=_one_changed(rng, self.a), b=self._draw_b(rng, _size(self.b)))
+            drawn = self._draw_a(rng, _size(self.a))
+            return replace(self, a=drawn, b=_one_changed(rng, self.b), before=before)
+        drawn = self._draw_b(rng, _size(self.b))
+        return replace(self, a=_one_changed(rng, self.a), b=drawn, before=before)
+
+    @property
+    def _alpha(self) -> float:
+        return 1.0 if self.layout.form is None else self.layout.form.alpha
+
+    def _result(self, a: F32, b: F32, rows: Any = slice(None)) -> F64:
+        """alpha·A·B + C for these rows of A, in f64; C is what was there before."""
+        found = self._alpha * product_f64(a, b)
+        return found if self.before is None else found + self.before[rows]
 
     @abstractmethod
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
@@ -87,8 +101,11 @@ class TurnData(ABC):
         return every.transpose(0, 2, 1, 3)
 
     def _differences(self, c: F32, x: F64) -> Iterator[tuple[int, F64]]:
-        """C·x − A·(B·x), chunk by chunk: the number of the first product, and (products, m, vectors)."""
+        """C·x − alpha·A·(B·x) less what C held, chunk by chunk: the number of the first product, and (products, m,
+        vectors).
+        """
         m, k, n = self.layout.shape
+        held = 0.0 if self.before is None else _times(self.before, x)
         crossed = self._all_times(x) if self.layout.is_crossed else None
         step = max(CHUNK // max(m * k, k * n, m * n), 1)
         for start in range(0, len(self.layout.pairs), step):
@@ -96,7 +113,7 @@ class TurnData(ABC):
             i, j = np.array(self.layout.pairs[part]).T
             want = _times(self.a[i], _times(self.b[j], x)) if crossed is None else crossed[i, j]
             with np.errstate(all="ignore"):
-                yield start, _times(c[part], x) - want
+                yield start, _times(c[part], x) - (self._alpha * want + held)
 
     def _vectors(self, rng: Generator) -> F64:
         drawn = rng.integers(-ENTRIES // 2, ENTRIES // 2, (self.layout.shape.n, VECTORS))
@@ -105,7 +122,7 @@ class TurnData(ABC):
     def _row(self, c: F32, index: int, row: int) -> tuple[F32, F64]:
         """Row `row` of product `index`: the computed and the correct one."""
         i, j = self.layout.pairs[index]
-        return c[index, row], self.a[i, row].astype(np.float64) @ self.b[j].astype(np.float64)
+        return c[index, row], self._result(self.a[i, row : row + 1], self.b[j], slice(row, row + 1))[0]
 
 
 class ExactData(TurnData):
@@ -119,13 +136,20 @@ class ExactData(TurnData):
         One side has 12 bits at k ≤ 1024, more than bf16, f16 and TF32 can represent.
         """
         shape = layout.shape
-        wide, narrow = _bits(shape, levels)
+        adds = _adds(layout)
+        wide, narrow = _bits(shape.like(shape.m, shape.k + 1, shape.n) if adds else shape, levels)
+        most = wide
         if rng.integers(2):
             wide, narrow = narrow, wide
         reach = REACH if shape.n <= MAX_SCALED_N and levels == 0 else 0
         rows = np.ldexp(np.float32(1), rng.integers(-reach, reach, (shape.m, 1), endpoint=True))
         cols = np.ldexp(np.float32(1), rng.integers(-reach, reach, (1, shape.n), endpoint=True))
-        return _drawn(cls, rng, layout, levels, _scaled(wide, rows), _scaled(narrow, cols))
+        made = _drawn(cls, rng, layout, levels, _scaled(wide, rows), _scaled(narrow, cols))
+        if not adds:
+            return made
+        # No larger than one of the k products that are added to it, in the units of its row and column.
+        before = _odd(rng, (shape.m, shape.n), most) * (rows * cols * np.float32(made._alpha))
+        return replace(made, before=before.astype(np.float32))
 
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
         """See TurnData; a wrong element escapes with probability 32^−2 (Freivalds 1979).
@@ -144,7 +168,7 @@ class ExactData(TurnData):
     def verify_fully(self, c: F32) -> Counterexample | None:
         """See TurnData; bit for bit."""
         for index, (i, j) in enumerate(self.layout.pairs):
-            want = product_f64(self.a[i], self.b[j])
+            want = self._result(self.a[i], self.b[j])
             ok = c[index] == want
             if not ok.all():
                 row = int(np.argmin(ok.all(axis=1)))
@@ -164,7 +188,12 @@ class RealData(TurnData):
         def scaled(rng: Generator, size: tuple[int, int, int]) -> F32:
             return draw(rng, size) * scale
 
-        return _drawn(cls, rng, layout, levels, scaled, scaled)
+        made = _drawn(cls, rng, layout, levels, scaled, scaled)
+        if not _adds(layout):
+            return made
+        m, k, n = layout.shape
+        usual = np.float32(made._alpha * scale * scale * math.sqrt(k))
+        return replace(made, before=draw(rng, (1, m, n))[0] * usual)
 
     def verify(self, c: F32, rng: Generator) -> Counterexample | None:
         """See TurnData. Random rows are computed in f64: each element must be within the bound of the kernel's tier
@@ -205,12 +234,12 @@ class RealData(TurnData):
         i, j = self.layout.pairs[index]
         rows = rng.integers(0, self.layout.shape.m, max(ROWS // min(PRODUCTS, len(c)), 1))
         a, b = self.a[i][rows], self.b[j]
-        got, want = c[index][rows], product_f64(a, b)
+        got, want = c[index][rows], self._result(a, b, rows)
         with np.errstate(all="ignore"):
             error = np.abs(got - want)
-        bound = self._bound(a, b) if self.levels == 0 else self._bound(self.a[i], b)
+        size = self._size(a, b, rows)
+        bound = self._bound(a if self.levels == 0 else self.a[i], b, size)
         ok = error <= bound
-        size = product_f64(np.abs(a), np.abs(b))
         believed = 2.0**self.levels * ROUNDING * U32 * float(np.sqrt(np.mean(size**2)))
         # The mean of few elements may exceed the limit slightly by chance.
         if not np.sqrt(np.mean(error**2)) <= believed * (1 + 4 / math.sqrt(error.size)):
@@ -220,15 +249,23 @@ class RealData(TurnData):
         row = int(np.argmin(ok.all(axis=1)))
         return _counterexample(got[row], want[row], ok[row], int(rows[row])), believed
 
-    def _bound(self, a: F32, b: F32) -> F64 | float:
-        return componentwise_bound(a, b) if self.levels == 0 else normwise_bound(a, b, self.levels)
+    def _size(self, a: F32, b: F32, rows: Any = slice(None)) -> F64:
+        """|alpha|·|A|·|B| + |C| for these rows: what rounding errors are relative to."""
+        found = abs(self._alpha) * product_f64(np.abs(a), np.abs(b))
+        return found if self.before is None else found + np.abs(self.before[rows])
+
+    def _bound(self, a: F32, b: F32, size: F64) -> F64 | float:
+        """The bound of the product, times alpha, and where C is added to, of that sum."""
+        of_product = componentwise_bound(a, b) if self.levels == 0 else normwise_bound(a, b, self.levels)
+        bound = abs(self._alpha) * of_product
+        return bound if self.before is None else bound + 2 * U32 * size
 
     def verify_fully(self, c: F32) -> Counterexample | None:
         """See TurnData; every element within the bound of the kernel's tier."""
         for index, (i, j) in enumerate(self.layout.pairs):
             a, b = self.a[i], self.b[j]
-            want = product_f64(a, b)
-            bound = self._bound(a, b)
+            want = self._result(a, b)
+            bound = self._bound(a, b, self._size(a, b) if self.before is not None else want)
             with np.errstate(all="ignore"):
                 ok = np.abs(c[index] - want) <= bound
             if not ok.all():
@@ -254,6 +291,16 @@ def _counterexample(got: F32, want: F64, ok: NDArray[np.bool_], row: int) -> Cou
         got=repr(float(got[col])),
         expected=repr(float(want[col])),
     )
+
+
+def _adds(layout: Layout) -> bool:
+    """Whether the form adds the product to C."""
+    return layout.form is not None and layout.form.beta != 0
+
+
+def _signs(rng: Generator, rows: int) -> F32:
+    """A sign for each row, (rows, 1)."""
+    return np.where(rng.integers(2, size=(rows, 1)) == 0, np.float32(-1), np.float32(1))
 
 
 def _size(matrices: F32) -> tuple[int, int, int]:

@@ -10,7 +10,9 @@ import numpy as np
 from harness.clock.pairs import Plan, Samples
 from harness.clock.session import ClockSession
 from harness.clock.worker_pair import Rival
+from harness.errors import UserError
 from harness.judge.scheme_levels import SchemeLevels
+from harness.judge.worker.calls import Abi
 from harness.shapes import Shape
 from harness.verdict import Rejection
 
@@ -78,12 +80,17 @@ def duel(candidate: Rival, rival: Rival, thread_class: str, session: ClockSessio
 
     A rejection is the candidate's. Waits for the clock's lock. Raises HarnessFaultError when the rival fails.
     """
-    threads, began_s = session.threads(thread_class), session.now_s()
+    threads, began_s, suite = (
+        session.threads(thread_class),
+        session.now_s(),
+        session.suite_of(candidate.program),
+    )
+    _must_compute_the_same(candidate, rival)
     with session.alone(threads):
         control = session.control(threads)
-        budget_s = session.for_suite(BUDGETS * session.settings.clock_budget_s)
-        plan = Plan(session.suite, budget_s, target=TARGET, max_processes=MAX_PROCESSES)
-        levels = _either(candidate.levels, rival.levels, session.suite)
+        budget_s = session.for_suite(BUDGETS * session.settings.clock_budget_s, suite)
+        plan = Plan(suite, budget_s, target=TARGET, max_processes=MAX_PROCESSES)
+        levels = _either(candidate.levels, rival.levels, suite)
         samples = session.race(plan, candidate.program, threads, levels, rival=rival)
         if not isinstance(samples, Samples):
             return samples
@@ -98,6 +105,16 @@ def duel(candidate: Rival, rival: Rival, thread_class: str, session: ClockSessio
         session.now_s() - began_s,
         tuple(DuelShape(shape, found.ratio, found.low, found.high) for shape, found in shapes),
     )
+
+
+def _must_compute_the_same(candidate: Rival, rival: Rival) -> None:
+    """Raises UserError when one is a matmul kernel and the other an sgemm kernel: they cannot be called alike."""
+    kinds = {candidate.program.abi, rival.program.abi}
+    if {Abi.KERNEL, Abi.SGEMM} <= kinds:
+        raise UserError(
+            f"{candidate.name} and {rival.name} cannot be timed against each other: one computes matmul, the other "
+            "sgemm; choose a rival of the same operation, or a library with cblas_sgemm"
+        )
 
 
 def _either(one: SchemeLevels, other: SchemeLevels, shapes: tuple[Shape, ...]) -> SchemeLevels:

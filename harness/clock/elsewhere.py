@@ -74,14 +74,17 @@ def over_the_suite(
 
 def _near(shape: Shape, rng: Generator) -> Shape:
     steps = rng.choice([step for step in range(-STEP, STEP + 1) if step], 3)
-    return Shape(*(e + int(step) if e >= LEAST else e for e, step in zip(shape, steps, strict=True)))
+    return shape.like(*(e + int(step) if e >= LEAST else e for e, step in zip(shape, steps, strict=True)))
 
 
 def _between(one: Shape, other: Shape, rng: Generator) -> Shape:
-    """A shape between two: the geometric mean of each extent, times a random factor in 1 ± SPREAD."""
+    """A shape between two, in the form of one of them: the geometric mean of each extent, times a random factor in
+    1 ± SPREAD.
+    """
     middles = [math.sqrt(x * y) for x, y in zip(one, other, strict=True)]
     moves = rng.uniform(1 - SPREAD, 1 + SPREAD, 3)
-    return Shape(
+    form = one if type(one) is Shape or rng.integers(2) else other
+    return form.like(
         *(round(e * move) if e >= LEAST else round(e) for e, move in zip(middles, moves, strict=True))
     )
 
@@ -101,4 +104,4 @@ def _scaled(shape: Shape, most: float) -> Shape:
     while 2 * math.prod(extents) > most:
         longest = extents.index(max(extents))
         extents[longest] = max(1, extents[longest] * 3 // 4 + 1)
-    return Shape(*extents)
+    return shape.like(*extents)

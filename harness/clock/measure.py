@@ -59,17 +59,23 @@ class _Trial:
     control: RatioInterval
 
     @property
+    def suite(self) -> tuple[Shape, ...]:
+        """The timed shapes of the kernel's operation."""
+        return self.session.suite_of(self.program)
+
+    @property
     def budget_s(self) -> float:
         """Time budget in seconds: the chosen one, increased in proportion for suites longer than the default, and for
         large shapes to what LARGE_PAIRS pairs of every shape take at the peak.
         """
-        return max(self.session.for_suite(self.session.settings.clock_budget_s), self.large_s)
+        budget_s = self.session.settings.clock_budget_s
+        return max(self.session.for_suite(budget_s, self.suite), self.large_s)
 
     @property
     def large_s(self) -> float:
         """See `budget_s`; a fraction of a second for the default suite."""
         peak = self.session.peak()
-        pairs_s = sum(peak.pair_s(shape, self.threads) for shape in self.session.suite)
+        pairs_s = sum(peak.pair_s(shape, self.threads) for shape in self.suite)
         return LARGE_PAIRS * AROUND_TURNS * pairs_s / MAIN_SHARE
 
     def race(self, plan: Plan, full: bool = False) -> Samples | Rejection:
@@ -89,7 +95,7 @@ def score(
     may be faster than the peak by as many products as it saves. Waits for the clock's lock. Raises HarnessFaultError
     when the harness, the sandbox or the baseline fails.
     """
-    threads = session.threads(thread_class)
+    threads, suite = session.threads(thread_class), session.suite_of(program)
     with session.alone(threads):
         control = session.control(threads)
         if control.half_width > LOOSEST_CONTROL:
@@ -98,13 +104,13 @@ def score(
                 f"{threads} thread(s) are not reliable on this machine now; repeat on a quieter machine"
             )
         trial = _Trial(program, session, threads, levels, control)
-        samples = trial.race(Plan(session.suite, MAIN_SHARE * trial.budget_s))
+        samples = trial.race(Plan(suite, MAIN_SHARE * trial.budget_s))
         if not isinstance(samples, Samples):
             return samples
         result = _confirmed(samples, trial)
         if not isinstance(result, Score):
             return result
-        installed = session.installed_ratio(threads)
+        installed = session.installed_ratio(threads, suite)
         if installed is not None:
             result = replace(result, installed_ratio=result.ratio / installed)
         return _with_elsewhere(result, trial)
@@ -113,7 +119,7 @@ def score(
 def _with_elsewhere(score: Score, trial: _Trial) -> Score | Rejection:
     """The score with the ratio at secret shapes; a rejection when an output there is wrong."""
     rng = np.random.default_rng(trial.session.seed())
-    places = secret_shapes(trial.session.suite, rng)
+    places = secret_shapes(trial.suite, rng)
     shapes = tuple(place.shape for place in places)
     budget_s = ELSEWHERE_SHARE * max(trial.session.settings.clock_budget_s, trial.large_s)
     trial = replace(trial, levels=trial.levels.asked_at(shapes))

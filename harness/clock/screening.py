@@ -33,11 +33,14 @@ def screen(kernels: Sequence[Rival], thread_class: str, session: ClockSession) -
     confirmed, no secret shape is timed, and no interval is given: it is a choice of what to judge, no verdict. Waits
     for the clock's lock. Raises HarnessFaultError when the baseline fails.
     """
+    if not kernels:
+        return []
     threads = session.threads(thread_class)
     alive = list(range(len(kernels)))
     seen: dict[int, list[tuple[float, int]]] = {index: [] for index in alive}
     with session.alone(threads):
-        shapes = affordable(session, threads)
+        suite = session.suite_of(kernels[0].program)
+        shapes = affordable(session, threads, suite)
         for processes in ROUNDS:
             for index in alive:
                 centre = _timed(kernels[index], processes, threads, shapes, session)
@@ -50,32 +53,33 @@ def screen(kernels: Sequence[Rival], thread_class: str, session: ClockSession) -
     return [math.exp(_mean(found)) if found else None for found in seen.values()]
 
 
-def affordable(session: ClockSession, threads: int) -> tuple[Shape, ...]:
-    """The shapes of the suite, smallest product first, that both sides at the peak multiply in the time of a round;
+def affordable(session: ClockSession, threads: int, suite: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """The shapes of a suite, smallest product first, that both sides at the peak multiply in the time of a round;
     at least one.
     """
-    left_s, peak = _round_s(session), session.peak()
+    left_s, peak = _round_s(session, suite), session.peak()
     chosen: list[Shape] = []
-    for shape in sorted(session.suite, key=lambda shape: shape.flops):
+    for shape in sorted(suite, key=lambda shape: shape.flops):
         left_s -= peak.pair_s(shape, threads)
         if chosen and left_s < 0:
             break
         chosen.append(shape)
-    return tuple(shape for shape in session.suite if shape in chosen)
+    return tuple(shape for shape in suite if shape in chosen)
 
 
 def _timed(
     kernel: Rival, processes: int, threads: int, shapes: tuple[Shape, ...], session: ClockSession
 ) -> float | None:
     """The mean log-ratio over the shapes in fresh process pairs; None when the kernel is rejected."""
-    plan = Plan(shapes, _round_s(session), min_processes=processes, max_processes=processes)
+    budget_s = _round_s(session, session.suite_of(kernel.program))
+    plan = Plan(shapes, budget_s, min_processes=processes, max_processes=processes)
     samples = session.race(plan, kernel.program, threads, kernel.levels)
     return samples.mean(np.random.default_rng(0)).centre if isinstance(samples, Samples) else None
 
 
-def _round_s(session: ClockSession) -> float:
+def _round_s(session: ClockSession, suite: tuple[Shape, ...]) -> float:
     """Seconds for one kernel in one round."""
-    return session.for_suite(ROUND_SHARE * session.settings.clock_budget_s)
+    return session.for_suite(ROUND_SHARE * session.settings.clock_budget_s, suite)
 
 
 def _mean(found: Sequence[tuple[float, int]]) -> float:

@@ -30,6 +30,8 @@ from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import Abi, Layout, Program
 from harness.judge.worker.limits import limits_for
 from harness.machine import Machine
+from harness.operation.forms import CallForm
+from harness.operation.operations import OperationName
 from harness.settings import Settings
 from harness.shapes import Shape
 from harness.verdict import Rejection
@@ -80,7 +82,7 @@ class ClockSession:
     # Whether `alone` is held: other threads of this process should do nothing that takes long.
     is_timing: bool = False
     _controls: dict[int, RatioInterval] = field(default_factory=dict)
-    _installed: dict[int, float] = field(default_factory=dict)
+    _installed: dict[tuple[int, tuple[Shape, ...]], float] = field(default_factory=dict)
     _peak: Peak | None = None
     _seeds: int = 0
 
@@ -128,9 +130,17 @@ class ClockSession:
             "64-bit integers; choose another library"
         )
 
-    def for_suite(self, budget_s: float) -> float:
+    def suite_of(self, program: Program) -> tuple[Shape, ...]:
+        """The timed shapes of a program's operation. Raises UserError when matmul is to be timed in forms."""
+        operation = OperationName.SGEMM if program.abi is Abi.SGEMM else OperationName.MATMUL
+        if suites.name_for(self.settings.suite, operation) != self.settings.suite:
+            return suites.parse(suites.name_for(self.settings.suite, operation))
+        suites.require_operation(self.suite, operation, self.settings.suite)
+        return self.suite
+
+    def for_suite(self, budget_s: float, suite: tuple[Shape, ...]) -> float:
         """Seconds for the whole suite, from seconds for one as long as the default suite; never fewer."""
-        return budget_s * max(1.0, len(self.suite) / len(suites.SUITES["default"]))
+        return budget_s * max(1.0, len(suite) / len(suites.SUITES["default"]))
 
     def threads(self, thread_class: str) -> int:
         """The number of threads of a thread class: "1", or "all" usable cores."""
@@ -169,8 +179,8 @@ class ClockSession:
         """For hot data: few A and few B, all multiplied with each other, so that they stay in the caches near
         the core.
         """
-        cold = suites.is_cold(self.settings.suite)
-        return Layout.apart(shape, count) if cold else Layout.crossed(shape, count)
+        make = Layout.apart if suites.is_cold(self.settings.suite) else Layout.crossed
+        return make(shape.plain, count, CallForm.of(shape))
 
     def _count(self, shape: Shape, one_ns: float, region_ns: float) -> int:
         """Products per batch. Hot: about region_ns, within a share of the last-level cache. Cold: enough to evict each
@@ -239,21 +249,22 @@ class ClockSession:
             )
         return self._controls[threads]
 
-    def installed_ratio(self, threads: int) -> float | None:
-        """t_baseline / t_installed over the suite: below 1 where the library's own choice is slower than the baseline.
+    def installed_ratio(self, threads: int, suite: tuple[Shape, ...]) -> float | None:
+        """t_baseline / t_installed over a suite: below 1 where the library's own choice is slower than the baseline.
 
-        None where the baseline has the kernels that the library chooses itself. Timed once per session and thread
-        class.
+        None where the baseline has the kernels that the library chooses itself. Timed once per session, thread
+        class and suite.
         """
         own = self.installed
         if own is None or own.architecture == self.baseline.architecture:
             return None
-        if threads not in self._installed:
-            outcome = self.race(Plan(self.suite, CONTROL_LEAST_S, min_processes=4), own.program, threads)
+        key = (threads, suite)
+        if key not in self._installed:
+            outcome = self.race(Plan(suite, CONTROL_LEAST_S, min_processes=4), own.program, threads)
             if not isinstance(outcome, Samples):
                 raise HarnessFaultError(f"{own} cannot be timed against {self.baseline}")
-            self._installed[threads] = outcome.mean(np.random.default_rng(self.seed())).ratio
-        return self._installed[threads]
+            self._installed[key] = outcome.mean(np.random.default_rng(self.seed())).ratio
+        return self._installed[key]
 
     def _control(self, threads: int, budget_s: float) -> RatioInterval:
         outcome = self.race(Plan(CONTROL_SHAPES, budget_s), self.baseline.program, threads)

@@ -6,7 +6,9 @@ import os
 import re
 
 from harness.errors import UserError
-from harness.shapes import Shape
+from harness.operation.forms import CallForm
+from harness.operation.operations import OperationName
+from harness.shapes import Shape, TimedForm
 
 MAX_SHAPES = 64
 MAX_EDGE = 1 << 20
@@ -35,11 +37,34 @@ def _gpt2() -> tuple[Shape, ...]:
     return tuple(dict.fromkeys(shapes))
 
 
+def _gpt2_train() -> tuple[Shape, ...]:
+    """The products of llm.c's train_gpt2.c for GPT-2 124M, 4 sequences of 64 tokens, in its layouts.
+
+    For each linear layer: forward, inp (256xC) · Wᵀ; gradient of the input, added: dout · W; gradient of the weights,
+    added: doutᵀ · inp. For each head of the attention: scores, values, gradient of the keys.
+    The logits (N = 50304) are left out: 154 MB of weights in every call measure memory.
+    """
+    forms: list[Shape] = []
+    for fan_in, fan_out in ((768, 2304), (768, 768), (768, 3072), (3072, 768)):
+        forms += [
+            TimedForm(256, fan_in, fan_out, "nt"),
+            TimedForm(256, fan_out, fan_in, "nn", adds=True),
+            TimedForm(fan_out, 256, fan_in, "tn", adds=True),
+        ]
+    return (
+        *forms,
+        TimedForm(64, 64, 64, "nt", alpha=0.125, leading=(2304, 2304, 64)),
+        TimedForm(64, 64, 64, "nn", leading=(64, 2304, 768)),
+        TimedForm(64, 64, 64, "tn", adds=True, alpha=0.125, leading=(64, 2304, 2304)),
+    )
+
+
 SUITES: dict[str, tuple[Shape, ...]] = {
     "default": _square(64, 128, 256, 512, 1024),
     "square": _square(64, 128, 256, 512, 1024, 2048),
     "large": (*_square(1024, 2048, 4096, 8192), Shape(4096, 1024, 4096), Shape(8192, 2048, 8192)),
     "gpt2": _gpt2(),
+    "gpt2-train": _gpt2_train(),
     "skinny": tuple(
         Shape(*edges)
         for edges in (
@@ -68,6 +93,9 @@ SUITES: dict[str, tuple[Shape, ...]] = {
 }
 
 
+# What the suite "default" means for an operation.
+DEFAULT_SUITES = {OperationName.MATMUL: "default", OperationName.SGEMM: "gpt2-train"}
+
 # Suffix as in "square:cold": more than the last-level cache lies between two uses of the same data, so every
 # call reads memory.
 COLD = ":cold"
@@ -81,9 +109,25 @@ def is_cold(text: str) -> bool:
     return text.strip().endswith(COLD)
 
 
+def name_for(text: str, operation: OperationName) -> str:
+    """`--suite text` for one operation: the suite "default" is the operation's own, hot or cold."""
+    cold = COLD if is_cold(text) else ""
+    return DEFAULT_SUITES[operation] + cold if text.strip().removesuffix(COLD) == "default" else text
+
+
+def require_operation(shapes: tuple[Shape, ...], operation: OperationName, text: str) -> None:
+    """Raise UserError when the suite has layouts and the operation has none."""
+    form = next((shape for shape in shapes if isinstance(shape, TimedForm)), None)
+    if form is not None and operation is OperationName.MATMUL:
+        raise UserError(
+            f"--suite {text}: {form} has a layout, and matmul multiplies row-major matrices only; choose shapes like "
+            f'{form.plain}, or kernels whose candidate.toml says operation = "sgemm"'
+        )
+
+
 def parse(text: str, memory_bytes: int | None = None) -> tuple[Shape, ...]:
-    """The shapes of `--suite text`: a name of SUITES, or "MxKxN" or "N" (a square) separated by commas, optionally with
-    ":cold".
+    """The shapes of `--suite text`: a name of SUITES, or "MxKxN" or "N" (a square) separated by commas, each perhaps
+    with the layout of a timed form, optionally with ":cold".
 
     `memory_bytes` is the memory that may be used (default: half of what is available now). Raises UserError for an
     unknown name, a shape that is not three positive numbers, repeats, too many shapes or too large ones.
@@ -97,7 +141,7 @@ def parse(text: str, memory_bytes: int | None = None) -> tuple[Shape, ...]:
         raise UserError(f"--suite: {', '.join(sorted(repeated))} is listed twice; list each shape once")
     limit = available_memory_bytes() // 2 if memory_bytes is None else memory_bytes
     for shape in shapes:
-        need = _COPIES * (shape.input_bytes + shape.output_bytes)
+        need = _COPIES * _bytes(shape)
         if need > limit:
             raise UserError(
                 f"--suite: {shape} needs {need / 2**30:.1f} GiB to be timed and verified, "
@@ -108,6 +152,7 @@ def parse(text: str, memory_bytes: int | None = None) -> tuple[Shape, ...]:
 
 def _shape(part: str, text: str) -> Shape:
     names = ", ".join(SUITES)
+    part, colon, form = part.partition(":")
     if re.fullmatch(r"\s*\d+(x\d+x\d+)?\s*", part, re.ASCII | re.IGNORECASE) is None:
         raise UserError(
             f"--suite {text!r}: {part.strip()!r} is neither a suite ({names}) nor a shape like 512x768x64"
@@ -121,7 +166,19 @@ def _shape(part: str, text: str) -> Shape:
         edges *= 3
     if not all(1 <= edge <= MAX_EDGE for edge in edges):
         raise UserError(f"--suite: {part.strip()} cannot be timed; each of M, K, N is 1 to {MAX_EDGE}")
-    return Shape(*edges)
+    shape = Shape(*edges)
+    if not colon:
+        return shape
+    try:
+        return TimedForm.parse(shape, form.strip().lower())
+    except ValueError as error:
+        raise UserError(f"--suite: {shape}:{form.strip()[:60]} cannot be timed: {error}") from None
+
+
+def _bytes(shape: Shape) -> int:
+    """Bytes of A, B and C with the gaps between their rows."""
+    form = CallForm.of(shape)
+    return shape.input_bytes + shape.output_bytes if form is None else 4 * sum(form.spans(shape))
 
 
 def available_memory_bytes() -> int:

@@ -73,7 +73,7 @@ def judge(candidate: Candidate, shared: SharedTools, allow_normwise: bool) -> Ta
         raise RefusedError(f"{candidate.name}: not taken: {records.outcome_of(verdict)}: {describe(verdict)}")
     shared.say(f"{candidate.name}: accepted: {describe(verdict)}")
     threads = str(inspection.threads)
-    facts = shared.facts(threads)
+    facts = shared.facts(threads, candidate.manifest.operation)
     _require_claim(candidate, verdict, facts, threads)
     if verdict.numerics == NORMWISE and not allow_normwise:
         raise RefusedError(_normwise(candidate.name))

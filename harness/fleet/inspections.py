@@ -10,6 +10,7 @@ from harness.fleet.judging import take_over
 from harness.fleet.port import FleetWorker
 from harness.fleet.ticket_log import is_undecided
 from harness.fleet.wire import JobOutcome
+from harness.operation.operations import OperationName
 from harness.pipeline import GatePassed, Inspection, SharedTools
 from harness.settings import Settings
 from harness.verdict import Gate
@@ -49,14 +50,16 @@ class WorkerShared(SharedTools):
         self.machine = worker.machine
         self.worker = worker
 
-    def facts(self, threads: str) -> dict[str, Any]:
+    def facts(self, threads: str, operation: OperationName) -> dict[str, Any]:
         """See SharedTools.facts."""
+        from harness.clock.suites import name_for
+
         return {
             "machine": self.machine.as_record(),
             "machine_fingerprint": self.machine.identity(threads),
             "toolchain": self.worker.facts.toolchain,
             "baseline": self.worker.facts.baseline,
-            "suite": self.settings.suite,
+            "suite": name_for(self.settings.suite, operation),
         }
 
 

@@ -14,7 +14,9 @@ from harness.caches import usable_cache
 from harness.errors import UserError
 from harness.front_door.option_names import YieldingGroup, value_of
 from harness.installed.round_table import SETTING
+from harness.operation.operations import OperationName
 from harness.settings import AnswerProtocol, Budget, Profile, Settings, Uncompared, Untimed
+from harness.shapes import SYNTAX
 
 _MODEL_HELP = (
     "the model that thinks: builtin (the tuner), histograms, smollm2 (a small model from a Python package), a .gguf "
@@ -76,8 +78,9 @@ _JUDGE_OPTIONS = (
     (
         "--suite",
         "SUITE",
-        "shapes to time: default, square, large, gpt2, skinny, odd or MxKxN,…; append :cold to read data from memory "
-        "(default: the suite named default)",
+        "shapes to time: default, square, large, gpt2, gpt2-train, skinny, odd or MxKxN,…; for sgemm with layouts, "
+        f"MxKxN:LAYOUT, where LAYOUT is {SYNTAX}; append :cold to read data from memory (default: the suite named "
+        "default, which is gpt2-train for sgemm)",
     ),
     ("--baseline", "PATH", "library with cblas_sgemm to compare with (default: the BLAS of numpy)"),
     (
@@ -140,6 +143,13 @@ def _add_table_options(parser: pytest.Parser) -> None:
         default="all",
         help="machines of a cluster that time each kernel: all, one of every kind that can run it, or home: only the "
         "kind for which the run works (default: all)",
+    )
+    table.addoption(
+        "--operation",
+        choices=[o.value for o in OperationName],
+        default=OperationName.MATMUL.value,
+        help="what evolved kernels compute: matmul, C = A·B of row-major matrices, or sgemm, C = alpha·A·B + beta·C "
+        "with strides (default: matmul)",
     )
     table.addoption(
         "--tier",
@@ -224,6 +234,7 @@ def read(config: pytest.Config) -> Settings:
         machines=option("machines"),
         discover=option("discover"),
         tier=option("tier"),
+        operation=OperationName(option("operation")),
         shortlist=_integer("--shortlist", option("shortlist"), 6, least=1),
         seed=None if option("seed") is None else _integer("--seed", option("seed"), 0, least=0),
         threads=cast('Literal["1", "all"] | None', option("threads")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -120,7 +120,9 @@ class SessionState:
                 control_low=score.aa_low,
                 control_high=score.aa_high,
                 ratio=saved_timings.of_score(
-                    score, inspection.shared.facts(str(inspection.threads)), str(inspection.threads)
+                    score,
+                    self._facts(inspection),
+                    str(inspection.threads),
                 ),
                 remarks=tuple(line for line in remarks if line),
                 uncompared=comparison.why if comparison is not None and comparison.change is None else "",
@@ -136,6 +138,10 @@ class SessionState:
             timing=timing,
             machine=machine,
         )
+
+    @staticmethod
+    def _facts(inspection: Inspection) -> dict[str, Any]:
+        return inspection.shared.facts(str(inspection.threads), inspection.candidate.manifest.operation)
 
     def gate_problem(self, inspection: Inspection) -> str | None:
         """Why an accepted candidate still fails the session: below --min-ratio, or a regression; else None."""
@@ -184,7 +190,9 @@ class SessionState:
                 saved_timings.Comparable.NOT_COMPARABLE, f"not among those of '{self.settings.compare}'"
             )
         now = saved_timings.of_score(
-            score, inspection.shared.facts(str(inspection.threads)), str(inspection.threads)
+            score,
+            self._facts(inspection),
+            str(inspection.threads),
         )
         return saved_timings.compare(now, then)
 
@@ -215,7 +223,7 @@ class SessionState:
         if claim is None:
             return None
         threads = str(inspection.threads)
-        now = saved_timings.of_score(verdict.score, inspection.shared.facts(threads), threads)
+        now = saved_timings.of_score(verdict.score, self._facts(inspection), threads)
         found = saved_timings.compare(now, saved_timings.of_claim(claim, threads))
         outcome = {
             saved_timings.Comparable.AGREES: "agree",
@@ -242,7 +250,10 @@ class SessionState:
         self._recorded.add(key)
         record = self._record_of(inspection, verdict)
         entry = records.full_record(
-            record, inspection.candidate, verdict, inspection.shared.facts(record.threads)
+            record,
+            inspection.candidate,
+            verdict,
+            self._facts(inspection),
         )
         try:
             append_line(records.file_of(self.settings.results, machine), entry)

@@ -30,13 +30,15 @@ class SchemeLevels:
         """The same with the levels at these shapes, too; for a kernel without a scheme anywhere if `classical_too`."""
         if self.ask is None or not (classical_too or any(self.shown.values())):
             return self
-        more = {shape: self.ask(shape) for shape in shapes if shape not in self.shown}
+        plain = dict.fromkeys(shape.plain for shape in shapes)
+        more = {shape: self.ask(shape) for shape in plain if shape not in self.shown}
         return replace(self, shown={**self.shown, **more})
 
     def at(self, shape: Shape) -> int:
         """The levels at a shape. Where the kernel was not examined, those of the largest examined shape that is no
         larger, and one more for each doubling of the longest extent; 0 for a kernel that has shown no scheme anywhere.
         """
+        shape = shape.plain
         if shape in self.shown or not any(self.shown.values()):
             return self.shown.get(shape, 0)
         asked = max(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessFaultError, UserError
 from harness.machine import Machine
+from harness.operation.operations import OperationName
 from harness.verdict import Accepted, Score, ShapeTiming
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class KernelRecord:
     suite: str = ""
     machine_record: dict[str, Any] = field(default_factory=dict)
     per_shape: tuple[ShapeTiming, ...] = ()
+    operation: str = OperationName.MATMUL.value
 
     @property
     def source_hash(self) -> str:
@@ -63,7 +65,9 @@ class KernelRecord:
         entry.
         """
         conditions = (self.machine, self.toolchain, str(self.threads), self.baseline, self.suite)
-        parts = (self.source_hash, *conditions)
+        # Entries of earlier versions are matmul kernels and keep their ids.
+        operation = () if self.operation == OperationName.MATMUL else (self.operation,)
+        parts = (self.source_hash, *conditions, *operation)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
     @property
@@ -88,9 +92,8 @@ class KernelRecord:
         represent.
         """
         try:
-            return json.dumps(
-                {"format": FORMAT} | asdict(self), allow_nan=False, ensure_ascii=False, sort_keys=True
-            )
+            plain = {"format": FORMAT} | _adapter().dump_python(self)
+            return json.dumps(plain, allow_nan=False, ensure_ascii=False, sort_keys=True)
         except (TypeError, ValueError) as error:
             raise HarnessFaultError(f"{self.name}: not recordable: {error}") from None
 
@@ -120,6 +123,7 @@ def build(
     generation: int | None = None,
     model: str | None = None,
     when_utc: str | None = None,
+    operation: str = OperationName.MATMUL.value,
 ) -> KernelRecord:
     """The record of an accepted kernel; only an Accepted can become one.
 
@@ -148,6 +152,7 @@ def build(
         suite=suite,
         machine_record=machine.as_record(),
         per_shape=score.per_shape,
+        operation=operation,
     )
     # Through JSON once, so that the returned record equals what will be read back.
     return parse(kernel.to_json(), name)

@@ -10,6 +10,7 @@ from typing import Any, Self
 from harness.machine import Machine
 from harness.memory import kernel_record
 from harness.memory.kernel_record import KernelRecord, distance
+from harness.operation.operations import OperationName
 from harness.store.collection import Collection, Scalar, StoredRow
 from harness.store.connection import Connection, connect
 from harness.store.embedders import Embedder, HashedEmbedder
@@ -56,6 +57,7 @@ class KernelMemory:
         parents: tuple[str, ...] = (),
         generation: int | None = None,
         model: str | None = None,
+        operation: str = OperationName.MATMUL.value,
     ) -> KernelRecord:
         """Store an accepted kernel and return its record; on disk when this returns.
 
@@ -74,6 +76,7 @@ class KernelMemory:
             parents=parents,
             generation=generation,
             model=model,
+            operation=operation,
         )
         self.put([kernel])
         return kernel
@@ -171,6 +174,7 @@ def _row(kernel: KernelRecord) -> StoredRow:
         "toolchain": kernel.toolchain,
         "threads": kernel.threads,
         "tier": kernel.tier,
+        "operation": kernel.operation,
         "ratio": kernel.ratio,
         "stamp": kernel.when_utc,
         "record": kernel.to_json(),

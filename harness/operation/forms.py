@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.shapes import Shape
+from harness.shapes import Shape, TimedForm
 
 
 class Strides(NamedTuple):
@@ -60,6 +60,15 @@ class CallForm:
     def contiguous(cls, shape: Shape) -> CallForm:
         """Row-major without gaps, alpha 1, beta 0: every call of a matmul kernel."""
         return cls(by_rows(shape.k), by_rows(shape.n), by_rows(shape.n))
+
+    @classmethod
+    def of(cls, shape: Shape) -> CallForm | None:
+        """The form in which a shape of a suite is timed; None for a shape without a layout."""
+        if not isinstance(shape, TimedForm):
+            return None
+        beta = 1.0 if shape.adds else 0.0
+        letters, padding = shape.letters.upper(), shape.gaps
+        return cls.transposed(shape.plain, letters, padding=padding, alpha=shape.alpha, beta=beta)
 
     @classmethod
     def transposed(

@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 
+from harness.operation.operations import OperationName
 from harness.records import headline
 from harness.report.run_story import RunStory, StoryKernel
 from harness.verdict import Score, describe
@@ -142,7 +143,9 @@ def _steps(story: RunStory, accepted: list[StoryKernel], score: Score) -> list[N
         steps.append(
             NextStep(
                 f"It loses at {worst.shape} ({worst.ratio:.2f} of BLAS): evolve for that shape",
-                f"pytest --generate 4 --suite {worst.shape}",
+                " ".join(
+                    ["pytest --generate 4", *_operation(story), f"--suite {shlex.quote(str(worst.shape))}"]
+                ),
             )
         )
     return steps if story.running else [*steps, _continue(story)]
@@ -169,4 +172,10 @@ def _continue(story: RunStory) -> NextStep:
     else:
         why, words = "Evolve further from what is remembered", [f"--generate {max(4, 2 * head.generations)}"]
         chosen += [f"--suite {shlex.quote(head.suite)}"] if head.suite not in ("", "default") else []
-    return NextStep(why, " ".join(["pytest", *words, *chosen]))
+    return NextStep(why, " ".join(["pytest", *words, *_operation(story), *chosen]))
+
+
+def _operation(story: RunStory) -> list[str]:
+    """The option that a further evolution of the same operation needs."""
+    operation = story.heads[-1].operation
+    return [] if operation is OperationName.MATMUL else [f"--operation {operation}"]

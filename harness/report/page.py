@@ -98,7 +98,8 @@ def _hash(content: str) -> str:
 def _conditions(story: RunStory) -> str:
     head = story.heads[-1]
     models = ", ".join(sorted({model for one in story.heads for model in one.models.values()}))
-    return f"{head.machine}; {head.toolchain}; suite {head.suite}; proposed by {models}; seed {head.seed}."
+    what = f"{head.operation}, suite {head.suite}"
+    return f"{head.machine}; {head.toolchain}; {what}; proposed by {models}; seed {head.seed}."
 
 
 def _sections(story: RunStory) -> list[Markup]:

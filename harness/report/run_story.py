@@ -141,13 +141,14 @@ def find_runs(names: Sequence[str], results: Path) -> list[Path]:
 
 def read_story(folders: Sequence[Path], results: Path, candidates: Path) -> RunStory:
     """The story of these runs. Raises UserError when a journal cannot be read, or when the runs are not comparable:
-    ratios of different machines, toolchains or suites belong on different pages.
+    ratios of different machines, toolchains, operations or suites belong on different pages.
     """
     histories = [journal.read(folder) for folder in folders]
-    conditions = {(h.head.fingerprint, h.head.toolchain, h.head.suite) for h in histories}
+    conditions = {(h.head.fingerprint, h.head.toolchain, h.head.operation, h.head.suite) for h in histories}
     if len(conditions) > 1:
         raise UserError(
-            "these runs differ in machine, toolchain or suite, so their ratios cannot be compared; make a page for each"
+            "these runs differ in machine, toolchain, operation or suite, so their ratios cannot be compared; make a "
+            "page for each"
         )
     known = records.read(results, histories[0].head.fingerprint)
     replays = {(str(one.get("candidate")), str(one.get("reason"))): str(one.get("replay")) for one in known}

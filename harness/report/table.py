@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.operation.operations import OperationName
 from harness.records import Outcome
 from harness.report.gate_report import ManifestFacts, VerdictReport
 from harness.verdict import ShapeTiming, one_line
@@ -106,7 +107,8 @@ def _verdict_cell(verdict: VerdictReport) -> str:
         return f"NOT JUDGED: {record.verdict} ({record.gate})"
     marks = [] if record.sandboxed else ["unsandboxed"]
     marks += [record.numerics] if record.numerics != "componentwise" else []
-    return ", ".join([record.outcome, record.tier, *marks])
+    operation = [] if record.operation == OperationName.MATMUL else [record.operation]
+    return ", ".join([record.outcome, *operation, record.tier, *marks])
 
 
 def algorithm(manifest: ManifestFacts) -> str:
@@ -118,7 +120,7 @@ def algorithm(manifest: ManifestFacts) -> str:
         return one_line(manifest.title or str(proposal.get("algorithm") or "-"), 34)
     family = str(schedule.get("family", ""))
     # The vector unit describes a kernel with intrinsics; for the others the family says more.
-    words = [str(schedule.get("isa", "")) if family == "packed_intrinsics" else family]
+    words = [str(schedule.get("isa", "")) if family.endswith("_intrinsics") else family]
     if schedule.get("mr") and schedule.get("nr"):
         words.append(f"{schedule['mr']}x{schedule['nr']}")
     if schedule.get("kc"):

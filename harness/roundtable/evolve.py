@@ -118,6 +118,10 @@ async def evolve(settings: Settings, services: Services, run_id: str) -> Evoluti
 
     history = journal.read(journal.latest_unfinished(settings.results)) if settings.resume else None
     head = history.head if history else _head(settings, services, run_id)
+    if head.operation is not settings.operation:
+        raise UserError(
+            f"run {head.run_id} evolves {head.operation}; continue it with --resume --operation {head.operation}"
+        )
     if history is None:
         recover.catch_up(settings, services.memory, services.machine, services.say)
     else:
@@ -149,6 +153,7 @@ def _head(settings: Settings, services: Services, run_id: str) -> RunHeader:
         fingerprint=services.machine.identity(settings.threads or "1"),
         toolchain=services.toolchain,
         suite=settings.suite,
+        operation=settings.operation,
     )
 
 

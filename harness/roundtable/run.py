@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -53,13 +53,18 @@ async def run_evolution(
     times_here = home is None
     home = home or Home(shared.machine, shared.tools.toolchain.fingerprint, str(shared.clock.baseline))
     machine = home.machine
+    # From here on the suite has its own name: what is recorded says which shapes were timed.
+    settings = replace(settings, suite=suites.name_for(settings.suite, settings.operation))
+    shapes = suites.parse(settings.suite)
+    suites.require_operation(shapes, settings.operation, settings.suite)
     scheme = discover(settings.discover, shared, say) if settings.discover is not None else None
     schedules = ScheduleAdapter(
         machine,
         "all" if settings.threads == "all" else 1,
-        suites.parse(settings.suite),
+        tuple(dict.fromkeys(shape.plain for shape in shapes)),
         scheme,
         safe_only=settings.tier == "safe",
+        operation=settings.operation,
     )
     embedder = make(settings.embedder)
     say(embedder.announcement)

@@ -13,7 +13,9 @@ from harness.candidate import ThreadClass, Tier
 from harness.durable import JsonObject
 from harness.errors import UserError
 from harness.machine import Machine
+from harness.operation.operations import OperationName
 from harness.roundtable.runlog.candidate_folders import without_none
+from harness.schedule.families import FAMILIES
 from harness.schedule.model import Proposal, Schedule
 from harness.schedule.space import Space, recursive_space, space
 from harness.shapes import Shape
@@ -36,9 +38,11 @@ class ScheduleAdapter:
         shapes: Sequence[Shape] = (ORIGINAL,),
         scheme: str | None = None,
         safe_only: bool = False,
+        operation: OperationName = OperationName.MATMUL,
     ) -> None:
         self.scheme = scheme
         self.safe_only = safe_only
+        self.operation = operation
         self.machine = machine
         self.threads = threads
         self.shapes = tuple(shapes)
@@ -47,6 +51,8 @@ class ScheduleAdapter:
         """The search spaces: those of fast schemes, if one was named or half of the shapes are large; the fastest
         family; those of other tiers and vector units.
         """
+        if self.operation is OperationName.SGEMM:
+            return self._strided_lanes()
         found = [space(self.machine, self.threads)]
         if found[0].base.family != "packed":
             found.append(space(self.machine, self.threads, family="packed"))
@@ -54,6 +60,13 @@ class ScheduleAdapter:
             found.append(space(self.machine, self.threads, family="packed_intrinsics", isa="avx2"))
         lanes = [*self._fast_lanes(), *found]
         return [lane for lane in lanes if not (self.safe_only and lane.base.tier == "unsafe")]
+
+    def _strided_lanes(self) -> list[Space]:
+        unit = self.machine.vector
+        isas = {"avx512": ("avx512", "avx2"), "portable": ()}.get(unit, (unit,))
+        safe = space(self.machine, self.threads, family="strided")
+        fast = [space(self.machine, self.threads, family="strided_intrinsics", isa=isa) for isa in isas]
+        return [safe] if self.safe_only else [*fast, safe]
 
     def _fast_lanes(self) -> list[Space]:
         large = sum(min(shape) >= _LARGE_EDGE for shape in self.shapes)
@@ -87,10 +100,19 @@ class ScheduleAdapter:
 
         read = Proposal.model_validate(proposal)
         found = feasible.refusals(feasible.check(read, self.machine, self.shapes, self.threads))
-        if self.safe_only and read.schedule.tier == "unsafe":
+        family = FAMILIES.get(read.schedule.kernel)
+        if family is not None and family.operation is not self.operation:
+            allowed = ", ".join(name for name, one in FAMILIES.items() if one.operation is self.operation)
             found.append(
-                "family: this run wants kernels in safe Rust (--tier safe), and packed_intrinsics is not; use packed, "
-                "or bilinear with inner = packed"
+                f"family: {read.schedule.family} computes {family.operation}; this run evolves {self.operation}, which "
+                f"has {allowed}"
+            )
+        if self.safe_only and read.schedule.tier == "unsafe":
+            sgemm = self.operation is OperationName.SGEMM
+            safe = "strided" if sgemm else "packed, or bilinear with inner = packed"
+            found.append(
+                f"family: this run wants kernels in safe Rust (--tier safe), and {read.schedule.kernel} is not; use "
+                f"{safe}"
             )
         return found
 

@@ -33,11 +33,15 @@ class Screening:
         from harness.clock.worker_pair import Rival
         from harness.compile import rustc
         from harness.judge.worker.calls import Abi, Program
+        from harness.operation.operations import OPERATIONS
 
-        built = rustc.compile_kernel(kernel.source, kernel.tier, self.shared.tools)
+        operation = OPERATIONS[self.shared.settings.operation]
+        built = rustc.compile_kernel(kernel.source, kernel.tier, self.shared.tools, operation)
         if not isinstance(built, rustc.CompiledKernel):
             return None
-        return Rival(built.symbol, Program(built.path, built.symbol, Abi.KERNEL), self._levels(kernel))
+        return Rival(
+            built.symbol, Program(built.path, built.symbol, Abi(operation.abi)), self._levels(kernel)
+        )
 
     def _levels(self, kernel: RenderedKernel) -> SchemeLevels:
         """The levels of the declared scheme at every shape: the judge has not looked yet how many it shows where."""

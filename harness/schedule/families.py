@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Family = Literal["naive", "blocked", "packed", "packed_intrinsics", "bilinear"]
+from harness.operation.operations import OPERATIONS, OperationName
+
+Family = Literal[
+    "naive", "blocked", "packed", "packed_intrinsics", "strided", "strided_intrinsics", "bilinear"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +19,18 @@ class KernelFamily:
 
     knobs: the fields of Schedule that change the generated code. tiles: for each vector unit the register tiles worth
     trying, written "MRxNR", best first as published or measured; empty for families without a register tile.
-    needs_unsafe: whether the code uses intrinsics.
+    needs_unsafe: whether the code uses intrinsics. operation: what the kernel computes.
     """
 
     knobs: frozenset[str]
     tiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     needs_unsafe: bool = False
+    operation: OperationName = OperationName.MATMUL
+
+    @property
+    def has_strides(self) -> bool:
+        """Whether its kernels are called with strides, alpha and beta."""
+        return OPERATIONS[self.operation].has_forms
 
     @property
     def tiled(self) -> bool:
@@ -59,3 +69,16 @@ FAMILIES: dict[str, KernelFamily] = {
         needs_unsafe=True,
     ),
 }
+# Operation sgemm: strides, alpha and beta. The safe family packs always; the other one packs what is large, and what is
+# contiguous in no useful direction.
+FAMILIES["strided"] = KernelFamily(
+    frozenset({"isa", "mr", "nr", "kc", "mc", "nc", "resident", "scratch"}) | (_THREADING - {"split"}),
+    FAMILIES["packed"].tiles,
+    operation=OperationName.SGEMM,
+)
+FAMILIES["strided_intrinsics"] = KernelFamily(
+    FAMILIES["packed_intrinsics"].knobs,
+    FAMILIES["packed_intrinsics"].tiles,
+    needs_unsafe=True,
+    operation=OperationName.SGEMM,
+)

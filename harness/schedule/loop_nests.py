@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.schedule.families import FAMILIES
 from harness.schedule.loops import Loop
 from harness.schedule.model import Schedule
 
@@ -26,9 +27,14 @@ def nests(schedule: Schedule) -> dict[str, tuple[Loop, ...]]:
     paths: dict[str, tuple[Loop, ...]] = {"direct": tiles}
     deep = Loop(axis="k", step=s.kc, edge="balanced")
     block = Loop(axis="m", step=max(s.mr, s.mc // s.mr * s.mr), edge="balanced")
-    if s.pack_b == "strip":
-        paths["packed"] = (deep, block, *tiles)
+    wide = Loop(axis="n", step=max(s.nr, s.nc // s.nr * s.nr), edge="balanced", unit=s.nr)
+    strips = (deep, block, columns, rows)
+    if FAMILIES[s.kernel].has_strides:
+        # Strips of B are packed just before their use only where one block of A has all rows.
+        tall = (wide, deep, block, *((rows, columns) if s.resident == "a" else (columns, rows)))
+        paths |= {"packed": strips, "tall": tall} if s.pack_b == "strip" else {"packed": tall}
+    elif s.pack_b == "strip":
+        paths["packed"] = strips
     elif s.pack_a != "none" or s.pack_b != "none":
-        wide = Loop(axis="n", step=max(s.nr, s.nc // s.nr * s.nr), edge="balanced", unit=s.nr)
         paths["packed"] = (wide, deep, block, *tiles)
     return paths

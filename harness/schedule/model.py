@@ -51,7 +51,10 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    family: Family = Field(description="naive | blocked | packed (safe Rust) | packed_intrinsics | bilinear")
+    family: Family = Field(
+        description="naive | blocked | packed (safe Rust) | packed_intrinsics | bilinear; "
+        "for sgemm strided (safe Rust) | strided_intrinsics"
+    )
     isa: Isa = Field(
         default="portable", description="vector unit; lanes: portable 4, neon 4, avx2 8, avx512 16"
     )
@@ -108,9 +111,13 @@ class Schedule(BaseModel):
             raise ValueError(
                 "family = bilinear needs the key bilinear (scheme, levels, cutoff, inner); no other family has it"
             )
-        if self.kernel == "packed_intrinsics" and self.isa == "portable":
+        if FAMILIES[self.kernel].needs_unsafe and self.isa == "portable":
             raise ValueError(
-                "packed_intrinsics needs a vector unit: set isa to avx2, avx512 or neon, or family to packed"
+                f"{self.kernel} needs a vector unit: set isa to avx2, avx512 or neon, or family to packed"
+            )
+        if FAMILIES[self.kernel].has_strides and self.pack_b == "none":
+            raise ValueError(
+                "pack_b: kernels of sgemm must be able to pack B, which may lie by columns: strip or panel"
             )
         if self.tiled:
             self._check_tile()
@@ -204,7 +211,8 @@ class Schedule(BaseModel):
             used -= {"direct_edge", "kc", "mc", "nc"}
             masked = self.kernel == "packed_intrinsics" and self.edges == "mask" and self.isa != "neon"
             used -= {"scratch"} if masked else set()
-        if self.pack_b == "strip":  # each strip is used up, down the column, right after packing
+        if self.pack_b == "strip" and not FAMILIES[self.kernel].has_strides:
+            # Each strip is used up, down the column, right after packing.
             used -= {"nc", "resident"}
         if self.isa == "neon":  # stable Rust has no NEON prefetch, and NEON has no masks
             used -= {"prefetch_a", "prefetch_b", "prefetch_c", "edges"}

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.schedule.families import FAMILIES
 from harness.schedule.model import Schedule
 from harness.schedule.vector_units import UNITS
 
@@ -24,6 +25,11 @@ _GRIDS = {
     "rows": "all tasks down, unless there are too few rows",
     "cols": "all tasks across, unless there are too few columns",
     "grid": "the factors of `tasks` that make the tasks read least",
+}
+# The first line about the operation, by whether operands have strides.
+_CONTRACTS = {
+    False: "C (m x n) = A (m x k) * B (k x n), row-major and contiguous, f32.",
+    True: "C <- alpha * A (m x k) * B (k x n) + beta * C (m x n), strides for rows and columns, f32.",
 }
 _PACKS_A = {
     "none": "A is read in place",
@@ -54,9 +60,14 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
     """The variables of the templates; only here is decided which parts of a template a schedule needs."""
     unit = UNITS[s.isa]
     packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
+    is_sgemm = FAMILIES[s.kernel].has_strides
+    strided = is_sgemm and FAMILIES[s.kernel].needs_unsafe
     padded = s.edges == "tile" or s.isa == "neon"
     return {
         "s": s,
+        "strided": strided,
+        "only_exact": False,
+        "contract": _CONTRACTS[is_sgemm],
         "title": _comment(title)[0],
         "summary": [*summary(s), *(["", *_comment(notes)] if notes.strip() else [])],
         "knobs": knob_lines(s),
@@ -66,10 +77,10 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "arch": unit.arch,
         "detected": _detection(s.isa),
         "uses_packed": packs_a or packs_b,
-        "uses_scratch": packs_a or packs_b or padded,
+        "uses_scratch": packs_a or packs_b or padded or strided,
         "padded": padded,
         "needs_strips": s.threads == "all" or ((packs_a or packs_b) and s.pack_b != "strip"),
-        "k_major": s.pack_a == "panel",
+        "k_major": s.pack_a == "panel" or strided,
         "a_floats": _a_floats(s),
         "b_floats": _b_floats(s, padded),
         "b_floats_safe": _b_floats(s, True),
@@ -120,11 +131,11 @@ def summary(s: Schedule) -> list[str]:
         return [
             f"Each row of C is a sum of scaled rows of B, for one {s.kc} x {s.nc} block of B at a time; {threads}."
         ]
-    text = (
-        f"BLIS-style loops around a {s.mr} x {s.nr} register tile "
-        f"({s.vectors} vectors of {s.lanes} floats per row), {threads}. "
-        f"{_PACKS_A[s.pack_a]}; {_PACKS_B[s.pack_b]}."
-    )
+    tile = f"BLIS-style loops around a {s.mr} x {s.nr} register tile ({s.vectors} vectors of {s.lanes} floats per row)"
+    if s.kernel == "strided":
+        text = f"{tile}, {threads}. A and B are packed from their strides; C is updated through a tile."
+        return textwrap.wrap(text, 100)
+    text = f"{tile}, {threads}. {_PACKS_A[s.pack_a]}; {_PACKS_B[s.pack_b]}."
     if s.pack_a != "none" or s.pack_b != "none":
         text += f" Nothing is packed if m*k*n <= {s.direct_edge}^3."
     return textwrap.wrap(text, 100)

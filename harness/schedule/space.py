@@ -107,17 +107,18 @@ def space(
         return Space(
             base=base, knobs=(Knob("kc", (64, 128, 256, 512)), Knob("nc", (128, 256, 512, 1024, 4096)))
         )
+    strided = FAMILIES[chosen].has_strides
     knobs = [
         Knob("tile", FAMILIES[chosen].tiles[base.isa]),
         Knob("kc", (128, 192, 256, 320, 384, 512, 768, 1024)),
-        Knob("mc", (1, 48, 72, 96, 192, 384, 1024)),
+        Knob("mc", (1, 48, 72, 96, 192, 264, 384, 1024) if strided else (1, 48, 72, 96, 192, 384, 1024)),
         Knob("nc", (96, 192, 384, 512, 768, 1024, 2048)),
         Knob("resident", ("a", "b")),
         Knob("pack_a", get_args(Packing)),
         Knob("pack_b", ("panel", "strip")),
         Knob("direct_edge", (0, 64, 128, 192, 256, 320, 512)),
     ]
-    if chosen == "packed_intrinsics":
+    if FAMILIES[chosen].needs_unsafe:
         knobs += [
             Knob("unroll", (1, 2, 4, 8)),
             Knob("prefetch_b", (0, 8, 16)),
@@ -127,8 +128,9 @@ def space(
         ]
     if threads == "all":
         knobs += [Knob("tasks_per_thread", (1, 2, 4)), Knob("parallel_edge", (96, 128, 160, 224))]
-        knobs += [Knob("split", ("grid", "rows", "cols"))] if chosen == "packed_intrinsics" else []
-    return Space(base=base, knobs=tuple(knobs))
+        knobs += [Knob("split", ("grid", "rows", "cols"))] if FAMILIES[chosen].needs_unsafe else []
+    used = FAMILIES[chosen].knobs | {"tile"}
+    return Space(base=base, knobs=tuple(knob for knob in knobs if knob.name in used))
 
 
 def recursive_space(

@@ -89,7 +89,7 @@ def race(entry: Rival, suite: str, shared: SharedTools, budget_s: float) -> list
     session = shared.clock
     with session.alone(1):
         samples = session.race(
-            Plan(session.suite, session.for_suite(budget_s)), entry.program, 1, entry.levels
+            Plan(session.suite, session.for_suite(budget_s, session.suite)), entry.program, 1, entry.levels
         )
         if not isinstance(samples, Samples):
             raise HarnessFaultError(f"{entry.name}: {describe(samples)}")

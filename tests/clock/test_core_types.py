@@ -69,15 +69,15 @@ def test_where_there_is_nothing_to_choose_the_library_is_its_own_strongest(tmp_p
 @openblas
 @pytest.mark.slow
 def test_the_library_as_installed_is_timed_where_the_baseline_has_other_kernels(tmp_path: Path) -> None:
-    assert session(tmp_path).installed_ratio(1) is None
+    assert session(tmp_path).installed_ratio(1, core_types.SHAPES) is None
     others = session(tmp_path).core_types().different()
     own = session(tmp_path).baseline.architecture
     slower = next(found.core_type for found in others if found.architecture != own)
     opened = session(tmp_path, slower)
-    found = opened.installed_ratio(1)
+    found = opened.installed_ratio(1, core_types.SHAPES)
     assert found is not None
     assert 0.5 < found < 20
-    assert opened.installed_ratio(1) == found, "timed twice"
+    assert opened.installed_ratio(1, core_types.SHAPES) == found, "timed twice"
 
 
 @openblas

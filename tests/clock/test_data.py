@@ -12,7 +12,8 @@ from harness.clock.data import ExactData, RealData, TurnData
 from harness.judge.inputs import generator
 from harness.judge.reference import EXACT_LIMIT
 from harness.judge.worker.calls import Layout, Slot
-from harness.shapes import Shape
+from harness.operation.forms import CallForm
+from harness.shapes import Shape, TimedForm
 
 shapes = st.builds(Shape, st.integers(1, 40), st.integers(1, 60), st.integers(1, 40))
 seeds = st.integers(0, 2**48 - 1)
@@ -304,3 +305,73 @@ def test_wide_columns_stay_exact() -> None:
     inputs = ExactData.draw(generator(3), Layout.apart(Shape(2, 40, 100_000), 1), 0)
     c = products(inputs)
     assert all(inputs.verify(c, generator(seed)) is None for seed in range(10))
+
+
+# ---- timed forms of sgemm
+
+FORMS = [
+    TimedForm(13, 21, 17, letters, adds, alpha)
+    for letters, adds, alpha in (
+        ("nt", False, 1.0),
+        ("nn", True, 1.0),
+        ("tn", True, 0.125),
+        ("tt", False, 8.0),
+    )
+]
+
+
+def formed(form: TimedForm) -> Layout:
+    return Layout.crossed(form.plain, 4, CallForm.of(form))
+
+
+def results(inputs: TurnData, *, adds: float = 1.0, alpha: float = 1.0) -> np.ndarray:
+    """What a right kernel leaves in C; the arguments are the factors of a wrong one."""
+    i, j = np.array(inputs.layout.pairs).T
+    assert inputs.layout.form is not None
+    found = (
+        inputs.layout.form.alpha * alpha * (inputs.a[i].astype(np.float64) @ inputs.b[j].astype(np.float64))
+    )
+    held = 0.0 if inputs.before is None else adds * inputs.before
+    return (found + held).astype(np.float32)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("kind", [ExactData, RealData])
+@given(seeds)
+def test_a_right_update_of_c_passes_and_a_wrong_one_is_found(
+    kind: type[ExactData] | type[RealData], form: TimedForm, seed: int
+) -> None:
+    rng = generator(seed)
+    inputs: TurnData = kind.draw(rng, formed(form), 0)
+    for _ in range(2):
+        right = results(inputs)
+        assert inputs.verify(right, rng) is None
+        assert inputs.verify_fully(right) is None
+        wrong = [results(inputs, alpha=2.0)]
+        wrong += [results(inputs, adds=0.0), results(inputs, adds=2.0)] if form.adds else []
+        for c in wrong:
+            assert inputs.verify(c, rng) is not None
+            assert inputs.verify_fully(c) is not None
+        inputs = inputs.successor(rng)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.adds], ids=str)
+@given(seeds)
+def test_added_integers_are_exact_in_any_order(form: TimedForm, seed: int) -> None:
+    inputs = ExactData.draw(generator(seed), formed(form), 0)
+    assert inputs.before is not None
+    i, j = np.array(inputs.layout.pairs).T
+    c = np.repeat(inputs.before[None], len(i), axis=0)
+    for p in range(form.k):
+        c += np.float32(form.alpha) * inputs.a[i][:, :, p : p + 1] * inputs.b[j][:, p : p + 1, :]
+    assert inputs.verify_fully(c) is None
+    assert np.all(inputs.before != 0)
+
+
+def test_c_holds_what_is_added_to_and_else_poison() -> None:
+    for form in FORMS:
+        inputs = ExactData.draw(generator(7), formed(form), 0)
+        batch = batch_of(inputs.layout)
+        batch.lay(inputs, generator(8))
+        for slot in batch.slots:
+            assert np.array_equal(slot.c, inputs.before) if form.adds else not np.any(slot.c == 0)

@@ -22,7 +22,8 @@ from harness.clock.worker_pair import own_ns, undisturbed
 from harness.errors import HarnessFaultError, UserError
 from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
 from harness.judge.worker.calls import Abi, Program, Ran
-from harness.shapes import Shape
+from harness.operation.operations import OperationName
+from harness.shapes import Shape, TimedForm
 
 shapes = st.builds(Shape, st.integers(1, 40), st.integers(1, 60), st.integers(1, 40))
 
@@ -54,11 +55,40 @@ def test_gpt2_has_the_shapes_of_its_training() -> None:
         assert any(edges <= shape for shape in found)
 
 
+def test_gpt2_train_has_the_layouts_of_llm_c() -> None:
+    found = suites.parse("gpt2-train", memory_bytes=4 << 30)
+    assert {str(form) for form in found} >= {"256x768x2304:nt", "256x2304x768:nn+", "2304x256x768:tn+"}
+    assert all(isinstance(form, TimedForm) for form in found)
+
+
+def test_layouts_are_written_after_a_shape() -> None:
+    text = "64x64x64:nt,8:TN+*0.5,64x64x64,64x64x64:nn"
+    assert [str(shape) for shape in suites.parse(text)] == [
+        "64x64x64:nt",
+        "8x8x8:tn+*0.5",
+        "64x64x64",
+        "64x64x64:nn",
+    ]
+    assert suites.parse("8:nt:cold") == (TimedForm(8, 8, 8, "nt"),)
+
+
+def test_the_default_suite_depends_on_the_operation() -> None:
+    matmul, sgemm = OperationName.MATMUL, OperationName.SGEMM
+    assert suites.name_for("default", matmul) == "default"
+    assert suites.name_for("default", sgemm) == "gpt2-train"
+    assert suites.name_for("default:cold", sgemm) == "gpt2-train:cold"
+    assert suites.name_for("square", sgemm) == "square"
+    suites.require_operation(suites.SUITES["gpt2-train"], sgemm, "gpt2-train")
+    suites.require_operation(suites.SUITES["gpt2"], matmul, "gpt2")
+    with pytest.raises(UserError, match="256x768x2304:nt has a layout"):
+        suites.require_operation(suites.SUITES["gpt2-train"], matmul, "gpt2-train")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("", "neither a suite"),
-        ("huge", "default, square, large, gpt2, skinny, odd"),
+        ("huge", "default, square, large, gpt2, gpt2-train, skinny, odd"),
         ("64x64", "neither a suite"),
         ("64,", "neither a suite"),
         ("-3", "neither a suite"),
@@ -68,6 +98,11 @@ def test_gpt2_has_the_shapes_of_its_training() -> None:
         ("9" * 30, "each of M, K, N is 1 to"),
         ("9" * 5000, "digits"),
         ("64,64x64x64", "listed twice"),
+        ("64:nt,64x64x64:nt", "listed twice"),
+        ("64:nx", "nn, nt, tn or tt"),
+        ("64:nn*3", "power of two"),
+        ("8:nn/1000000/8/8,9:nn/1/9/9", "leading dimensions are at least 9/9/9"),
+        ("2x64x64:nn/9999999/9999999/9999999", "choose a smaller shape"),
         ("1000000x1000000x3", "choose a smaller shape"),
         (",".join(str(edge) for edge in range(1, 100)), "at most 64"),
     ],
@@ -238,10 +273,11 @@ def test_the_budget_is_enough_for_five_pairs_of_a_large_shape_and_the_usual_one_
     """At 100 GFLOP/s two products of 4096^3 take 2.75 s, or 2.5 s with the headroom of the floor."""
 
     def budget_s(*edges: int) -> float:
+        suite = tuple(Shape(edge, edge, edge) for edge in edges)
         session = SimpleNamespace(
-            suite=tuple(Shape(edge, edge, edge) for edge in edges),
+            suite_of=lambda program: suite,
             settings=SimpleNamespace(clock_budget_s=6.0),
-            for_suite=lambda budget_s: budget_s,
+            for_suite=lambda budget_s, suite: budget_s,
             peak=lambda: PEAK,
         )
         program = Program(Path("x"), "x", Abi.KERNEL)

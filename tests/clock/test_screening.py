@@ -42,7 +42,10 @@ class SimulatedSession:
     def alone(self, threads: int) -> Any:
         return nullcontext()
 
-    def for_suite(self, budget_s: float) -> float:
+    def suite_of(self, program: Any) -> tuple[Shape, ...]:
+        return self.suite
+
+    def for_suite(self, budget_s: float, suite: tuple[Shape, ...]) -> float:
         return budget_s
 
     def peak(self) -> Peak:
@@ -93,7 +96,6 @@ def test_of_a_suite_with_large_shapes_the_small_ones_are_timed() -> None:
     """In half a second of a round: 2 x 20 ms for each product of 1024^3, and 2 x 10 s for 8192^3."""
     session = SimulatedSession()
     small, medium, large = Shape(64, 64, 64), Shape(1024, 1024, 1024), Shape(8192, 8192, 8192)
-    session.suite = (large, small, medium)  # type: ignore[assignment]
-    assert screening.affordable(session, 1) == (small, medium)  # type: ignore[arg-type]
-    session.suite = (large,)
-    assert screening.affordable(session, 1) == (large,)  # type: ignore[arg-type]
+    every = (large, small, medium)
+    assert screening.affordable(session, 1, every) == (small, medium)  # type: ignore[arg-type]
+    assert screening.affordable(session, 1, (large,)) == (large,)  # type: ignore[arg-type]

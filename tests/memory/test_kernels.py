@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import HarnessFaultError, UserError
+from harness.memory import kernel_record
 from harness.memory.kernels import open_memory
-from harness.shapes import Shape
+from harness.shapes import Shape, TimedForm
 from harness.verdict import At, Gate, Timeout
 from tests.memory.samples import LAKE, ZEN, accepted
 
@@ -125,3 +128,22 @@ def test_a_second_opening_is_refused_with_the_holder_and_the_remedy(tmp_path: Pa
         open_memory(str(tmp_path))
     with open_memory(str(tmp_path)) as memory:
         assert memory.count() == 0
+
+
+def test_operations_are_kept_apart_and_records_without_one_are_of_matmul(tmp_path: Path) -> None:
+    form = TimedForm(64, 32, 16, "nt", adds=True)
+    verdict = accepted(1.0)
+    timing = replace(verdict.score.per_shape[0], shape=form)
+    of_sgemm = replace(verdict, score=replace(verdict.score, per_shape=(timing,)))
+    facts: dict[str, Any] = {"name": "k", "source": "x", "machine": ZEN, "toolchain": "", "suite": "64"}
+    with open_memory(str(tmp_path)) as memory:
+        one = memory.record(verdict, **facts)
+        other = memory.record(of_sgemm, **facts, operation="sgemm")
+        assert one.id != other.id
+        assert memory.count() == 2
+        found = {kernel.operation: kernel for kernel in memory.everything()}
+        assert found["sgemm"].per_shape[0].shape == form
+        assert found["matmul"].per_shape[0].shape == form.like(64, 64, 64).plain
+    older = json.loads(one.to_json())
+    del older["operation"]
+    assert kernel_record.parse(json.dumps(older), "line 1") == one

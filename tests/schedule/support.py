@@ -16,6 +16,7 @@ from harness.compile import audit, policy, rustc, tools
 from harness.compile.compile_cache import CompiledKernel
 from harness.judge.worker.calls import Abi, Placement, Program, Ran, Slot, WorkerLimits
 from harness.judge.worker.client import Capacity, Worker
+from harness.operation.operations import MATMUL, Operation
 from harness.shapes import Shape
 from harness.verdict import At, Gate
 
@@ -29,11 +30,11 @@ def prepared() -> tools.Tools:
     return tools.prepare(lambda line: None, sandboxed=True)
 
 
-def build(source: str, tier: Tier) -> CompiledKernel:
+def build(source: str, tier: Tier, operation: Operation = MATMUL) -> CompiledKernel:
     """The compiled library of `source`; the test fails if policy, compiler or audit object, or at any warning."""
     report = policy.check(source, tier, prepared().inspector)
     assert isinstance(report, policy.PolicyReport), report
-    library = rustc.compile_kernel(source, tier, prepared())
+    library = rustc.compile_kernel(source, tier, prepared(), operation)
     assert isinstance(library, CompiledKernel), getattr(library, "diagnostics", library)
     assert library.warnings == ()
     audited = audit.check(library, prepared())

@@ -42,7 +42,9 @@ MACHINES = {
 def drawn(draw: st.DrawFn) -> Schedule:
     """A random point of the search space of a random machine."""
     where = MACHINES[draw(st.sampled_from(sorted(MACHINES)))]
-    families = ["packed"] + (["packed_intrinsics"] if where.vector != "portable" else [])
+    families = ["packed"] + (
+        ["packed_intrinsics", "strided_intrinsics"] if where.vector != "portable" else []
+    )
     chosen = space(where, draw(st.sampled_from([1, "all"])), family=draw(st.sampled_from(families)))
     return chosen.build({knob.name: draw(st.sampled_from(knob.choices)) for knob in chosen.knobs})
 

@@ -8,6 +8,7 @@ from autogen_core import MessageContext, message_handler
 
 from harness.errors import UserError
 from harness.minds.protocol import Tuner
+from harness.operation.operations import OperationName
 from harness.roundtable.agents import coding, context
 from harness.roundtable.agents.base import BaseMatMulAgent
 from harness.roundtable.agents.coding import WrittenKernel
@@ -70,6 +71,7 @@ class CoderAgent(BaseMatMulAgent):
         count = sum(isinstance(heard.content, Coded) for heard in self.table.events)
         candidate = candidate_folders.name(self.table.run_id, count + 1)
         parents = [message.failed.candidate] if message.failed else message.parents
+        operation = self.table.settings.operation
         of_template = written.how == TEMPLATE
         tier = self.table.schedules.tier(message.proposal) if of_template else coding.tier(written.source)
         manifest = {
@@ -80,6 +82,7 @@ class CoderAgent(BaseMatMulAgent):
             "model": written.model,
             "prompt_hash": written.prompt_hash,
             "title": one_line(str(message.proposal["algorithm"]), 80),
+            "operation": None if operation is OperationName.MATMUL else operation.value,
             "threads": "all" if self.table.settings.threads == "all" else 1,
             "tier": tier,
             "proposal": message.proposal,

@@ -10,6 +10,7 @@ from harness.candidate import MAX_SOURCE_BYTES, Tier
 from harness.errors import UserError
 from harness.machine import Machine
 from harness.minds.protocol import LanguageMind, NoAnswerError
+from harness.operation.operations import MATMUL, OPERATIONS, Operation
 from harness.roundtable.agents import prompt, regions, rust_answer, thinking
 from harness.roundtable.agents.prompt import Part, quote
 from harness.roundtable.agents.rust_answer import NoKernelError
@@ -38,6 +39,7 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
     Raises NoKernelError when the answer contains no usable Rust, UserError when the model cannot be queried.
     """
     base = message.failed.source if message.failed else _template(table, message)
+    operation = OPERATIONS[table.settings.operation]
     region = (
         message.coding
         if message.coding in regions.REGIONS and regions.members(base, message.coding)
@@ -51,7 +53,7 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
         text, cut_off = answer.text, answer.finish == "length"
     else:
         assert mind is not None
-        system = system_text(table.machine, table.threads, table.toolchain, region)
+        system = system_text(table.machine, table.threads, table.toolchain, region, operation)
         try:
             asked = await thinking.ask(
                 table, mind, where, system, question_parts(message, base, region), ANSWER_TOKENS
@@ -63,14 +65,14 @@ async def write(table: Table, mind: LanguageMind | None, message: CodeRequest, w
             raise NoKernelError(str(error)) from None
         text, cut_off, model = asked.text, asked.cut_off, mind.name
         hashed = transcript.prompt_hash(system, asked.prompt)
-    source = source_of(text, base, region, cut_off)
+    source = source_of(text, base, region, cut_off, operation)
     return WrittenKernel(source, region or WHOLE_FILE, model, hashed)
 
 
-def source_of(text: str, base: str, region: str | None, cut_off: bool) -> str:
+def source_of(text: str, base: str, region: str | None, cut_off: bool, operation: Operation = MATMUL) -> str:
     """The kernel of an answer: a whole file, or `base` with the region replaced. Raises NoKernelError without one."""
     try:
-        source = regions.replace(base, region, text) if region else rust_answer.whole_file(text)
+        source = regions.replace(base, region, text) if region else rust_answer.whole_file(text, operation)
     except NoKernelError as error:
         raise NoKernelError(
             f"{error} (the answer was cut off at its token limit)" if cut_off else str(error)
@@ -151,11 +153,20 @@ def tier(source: str) -> Tier:
     return "unsafe" if re.search(r"\bunsafe\b", source) else "safe"
 
 
-def system_text(machine: Machine, threads: int, toolchain: str, region: str | None = None) -> str:
+def system_text(
+    machine: Machine,
+    threads: int,
+    toolchain: str,
+    region: str | None = None,
+    operation: Operation = MATMUL,
+) -> str:
     """The Coder's system prompt."""
     found = re.search(r"\d+\.\d+(\.\d+)?", toolchain)
     return prompt.load(
         "coder",
+        operation=operation.name.value,
+        unsafe_contract=operation.contract(safe=False),
+        safe_contract=operation.contract(safe=True),
         rustc=found[0] if found else "stable",
         machine=f"{machine.cpu} ({machine.vector})",
         threads=threads,

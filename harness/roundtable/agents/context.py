@@ -52,7 +52,7 @@ def archive(table: Table) -> Archive:
 
 
 def is_comparable(table: Table, one: RememberedKernel) -> bool:
-    """Whether a kernel's ratio means the same as this run's: the same suite, and the same baseline.
+    """Whether a kernel's ratio means the same as this run's: the same operation, suite and baseline.
 
     On another machine, the same library counts, because it selects other code there.
     """
@@ -60,7 +60,8 @@ def is_comparable(table: Table, one: RememberedKernel) -> bool:
         same = one.baseline == table.baseline
     else:
         same = one.baseline.partition(" ")[0] == table.baseline.partition(" ")[0]
-    return same and one.suite == table.settings.suite
+    operation, suite = table.settings.operation, table.settings.suite
+    return same and one.operation == operation and one.suite == suite
 
 
 def _entry(one: RememberedKernel) -> Entry:

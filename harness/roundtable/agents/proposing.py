@@ -28,7 +28,7 @@ def title(schedule: JsonObject) -> str:
     bilinear = schedule.get("bilinear")
     if bilinear:
         return f"{bilinear['scheme']} x{bilinear.get('levels', 1)} over {bilinear.get('inner', 'packed')}"
-    if family not in ("packed", "packed_intrinsics"):
+    if family not in ("packed", "packed_intrinsics", "strided", "strided_intrinsics"):
         return family
     return f"{family} {schedule.get('isa', 'portable')} {schedule['mr']}x{schedule['nr']} kc{schedule['kc']}"
 
@@ -47,6 +47,7 @@ async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: 
     schema = answer_schema(table)
     system = prompt.load(
         "proposer",
+        operation=table.settings.operation.value,
         template=TEMPLATE,
         whole_file=WHOLE_FILE,
         regions=", ".join(f'"{name}"' for name in REGIONS),

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 from harness.minds.answers import without_thoughts
+from harness.operation.operations import MATMUL, Operation
 
 _FENCE = re.compile(
     r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)",
     re.DOTALL | re.MULTILINE,
 )
-_SIGNATURE = re.compile(r"\bfn\s+matmul\b")
 _OTHER_LANGUAGES = frozenset(
     {"python", "py", "c", "cpp", "c++", "toml", "json", "text", "bash", "sh", "console", "diff"}
 )
@@ -39,33 +39,31 @@ def blocks(answer: str) -> list[CodeBlock]:
     return found
 
 
-def whole_file(answer: str) -> str:
-    """kernel.rs from an answer: the last complete block that defines `fn matmul`, joined with helper blocks if needed.
+def whole_file(answer: str, operation: Operation = MATMUL) -> str:
+    """kernel.rs from an answer: the last complete block that defines the operation's function, joined with helper
+    blocks if needed.
 
     Models explain and correct themselves, so the last version counts. Raises NoKernelError that says what is missing.
     """
+    signature = re.compile(rf"\bfn\s+{operation.function}\b")
     found = blocks(answer)
     closed = [block.code for block in found if block.closed]
-    with_matmul = [code for code in closed if _SIGNATURE.search(code)]
-    if with_matmul:
-        return _completed(with_matmul[-1], closed)
-    if any(_SIGNATURE.search(block.code) for block in found):
+    complete = [code for code in closed if signature.search(code)]
+    if complete:
+        return _completed(complete[-1], closed, operation)
+    if any(signature.search(block.code) for block in found):
         raise NoKernelError(
             "the answer stopped in the middle of the code: write less around it, or a shorter kernel"
         )
     bare = without_thoughts(answer).strip()
-    if (
-        not found
-        and bare.startswith(("//", "use ", "pub fn", "fn ", "#![", "#["))
-        and _SIGNATURE.search(bare)
-    ):
+    if not found and bare.startswith(("//", "use ", "pub fn", "fn ", "#![", "#[")) and signature.search(bare):
         return bare + "\n"
     if found:
-        raise NoKernelError("no code block defines `pub fn matmul(m, k, n, a, b, c)`")
+        raise NoKernelError(f"no code block defines the function `{operation.function}` of the contract")
     raise NoKernelError("no fenced Rust block: put the code between ```rust and ```")
 
 
-def _completed(main: str, closed: list[str]) -> str:
+def _completed(main: str, closed: list[str], operation: Operation) -> str:
     """`main` plus the helpers that it calls and that only other blocks define."""
     parts = [main]
     for code in closed:
@@ -73,7 +71,7 @@ def _completed(main: str, closed: list[str]) -> str:
         missing = {name for name in defined if not re.search(rf"\bfn\s+{name}\b", "\n".join(parts))}
         if (
             code is not main
-            and "matmul" not in defined
+            and operation.function not in defined
             and any(re.search(rf"\b{name}\b", main) for name in missing)
         ):
             parts.append(code)

@@ -10,6 +10,7 @@ from harness.candidate import Candidate
 from harness.errors import HarnessFaultError
 from harness.interrupts import interruptible
 from harness.machine import Machine
+from harness.operation.operations import OperationName
 from harness.roundtable.agents.base import BaseMatMulAgent
 from harness.roundtable.conversation.interfaces import MemoryInterface
 from harness.roundtable.conversation.messages import (
@@ -117,6 +118,7 @@ def remember(
         parents=tuple(coded.manifest.get("parents", ())),
         generation=coded.manifest.get("generation"),
         model=coded.manifest.get("model"),
+        operation=coded.manifest.get("operation", OperationName.MATMUL.value),
     )
     return kept.id
 

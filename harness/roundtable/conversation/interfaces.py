@@ -84,6 +84,8 @@ class RememberedKernel(Protocol):
     @property
     def suite(self) -> str: ...
     @property
+    def operation(self) -> str: ...
+    @property
     def id(self) -> str: ...
 
 
@@ -114,6 +116,7 @@ class MemoryInterface(Protocol):
         parents: tuple[str, ...] = (),
         generation: int | None = None,
         model: str | None = None,
+        operation: str = "matmul",
     ) -> RememberedKernel:
         """Store an accepted candidate; on disk when this returns."""
         ...

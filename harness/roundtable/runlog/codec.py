@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import cache
 from typing import Any, get_args
 
@@ -14,8 +13,10 @@ _CLASSES = {cls.__name__: cls for cls in (Accepted, *get_args(Rejection))}
 
 
 def to_plain(verdict: Verdict) -> dict[str, Any]:
-    """The fields of the verdict, plus its class name under "verdict"."""
-    return {"verdict": name(verdict)} | asdict(verdict)
+    """The fields of the verdict in plain types, plus its class name under "verdict"."""
+    kind = name(verdict)
+    plain: dict[str, Any] = _adapter(kind).dump_python(verdict)
+    return {"verdict": kind} | plain
 
 
 def from_plain(plain: dict[str, Any]) -> Verdict:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.durable import JsonLines, read_lines
 from harness.errors import UserError
+from harness.operation.operations import OperationName
 from harness.roundtable.conversation.messages import GroupChatMessage
 
 JOURNAL = "journal.jsonl"
@@ -27,6 +28,7 @@ class RunHeader(BaseModel):
     fingerprint: str = ""
     toolchain: str = ""
     suite: str = ""
+    operation: OperationName = OperationName.MATMUL
 
 
 @dataclass(frozen=True, slots=True)
