@@ -15,7 +15,7 @@ from harness.compile.crates import EXTERNS_CRATE
 from harness.compile.toolchain import MINIMUM
 from harness.export.judging import NORMWISE, TakenKernel
 from harness.export.names import markdown, module_names, rust_identifier, rust_text
-from harness.export.source_text import is_sgemm, masked
+from harness.export.source_text import masked
 from harness.export.templates import filled
 from harness.export.variants import UNITS
 
@@ -52,12 +52,12 @@ class CrateEntry:
     @property
     def takes_strides(self) -> bool:
         """Whether it computes all of `sgemm` itself; others know C = A * B, contiguous, only."""
-        return is_sgemm(self.kernel.candidate.source)
+        return self.kernel.candidate.operation.has_forms
 
     @property
     def function(self) -> str:
         """The name of its function."""
-        return "sgemm" if self.takes_strides else "matmul"
+        return self.kernel.candidate.operation.function
 
     @property
     def entry(self) -> str:

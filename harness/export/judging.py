@@ -158,10 +158,12 @@ def _variants(candidate: Candidate, shared: SharedTools) -> dict[str, str]:
         if not runs_here and not (unit == made_for and _has_claim_elsewhere(candidate, shared)):
             continue
         source = variant_source(candidate.source, unit)
+        given = candidate.manifest
         manifest = Manifest(
-            threads=candidate.manifest.threads, tier="unsafe", scheme=candidate.manifest.scheme
+            operation=given.operation, threads=given.threads, tier="unsafe", scheme=given.scheme
         )
-        twin = Candidate(f"{candidate.name}-{unit}", candidate.folder, as_candidate(source), manifest)
+        text = as_candidate(source, given.operation, given.tier)
+        twin = Candidate(f"{candidate.name}-{unit}", candidate.folder, text, manifest)
         inspection = Inspection(twin, shared)
         inspection.through(Gate.CONDUCT if runs_here else Gate.COMPILE)
         rejection = inspection.rejection

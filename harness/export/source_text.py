@@ -16,7 +16,6 @@ _TOKEN = re.compile(
 _ENABLED = re.compile(r'target_feature\s*\(\s*enable\s*=\s*"([^"]*)"')
 _DETECTED = re.compile(r'is_\w+_feature_detected!\s*[(\[{]\s*"([^"]*)"')
 _AT_COMPILE_TIME = re.compile(r"\bcfg(?:_attr)?!?\s*\([^;{]*?\btarget_feature\s*=")
-_SGEMM = re.compile(r"\bpub\s+(?:unsafe\s+)?fn\s+sgemm\b")
 _VECTOR_CODE = re.compile(r"\b(?:core|std)\s*::\s*arch\b|\basm!")
 # Instructions and types that betray a feature.
 _BETRAYED = (
@@ -63,11 +62,6 @@ def _end_of_comment(source: str, start: int) -> int:
         if depth == 0:
             return start + mark.end()
     return len(source)
-
-
-def is_sgemm(source: str) -> bool:
-    """Whether the kernel's function is `sgemm`: alpha, beta and strides."""
-    return _SGEMM.search(masked(source).bare) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,14 @@ from pathlib import Path
 
 from harness.candidate import ThreadClass
 from harness.compile.crates import EXTERNS_CRATE, HOST_CRATE, cargo_environment
-from harness.compile.rustc import SYMBOL
 from harness.compile.toolchain import find
 from harness.judge.examination import Examination
 from harness.judge.launch import prepare_examination
 from harness.judge.worker.calls import Abi, Program
 from harness.judge.worker.limits import time_limit_s
 from harness.machine import read
+from harness.operation.operations import MATMUL, Operation
 from harness.settings import Profile, Settings
-from tests.conftest import ROOT
 
 TARGET = "aarch64-unknown-linux-gnu"
 LINKER, EMULATOR, LOADER = "aarch64-linux-gnu-gcc", "qemu-aarch64-static", Path("/lib/ld-linux-aarch64.so.1")
@@ -77,12 +76,11 @@ def host(folder: Path) -> Path:
     return script
 
 
-def library(name: str, source: str, folder: Path) -> Path:
-    """The kernel behind the contract's own wrapper, as a shared library for aarch64. Builds share `folder`'s target."""
+def library(name: str, source: str, folder: Path, operation: Operation = MATMUL) -> Path:
+    """The kernel behind its operation's own wrapper, as a library for aarch64. Builds share `folder`'s target."""
     crate = folder / name
     (crate / "src").mkdir(parents=True)
-    wrapper = (ROOT / "harness" / "compile" / "contract.rs").read_text(encoding="utf-8")
-    (crate / "src" / "lib.rs").write_text(wrapper, encoding="utf-8")
+    (crate / "src" / "lib.rs").write_text(operation.wrapper(safe=False), encoding="utf-8")
     (crate / "src" / "kernel.rs").write_text(source, encoding="utf-8")
     manifest = (EXTERNS_CRATE / "Cargo.toml").read_text(encoding="utf-8")
     manifest = manifest.replace('name = "roundtable-externs"', f'name = "{name}"')
@@ -101,7 +99,9 @@ def _made(messages: str) -> Iterator[Path]:
             yield from map(Path, json.loads(line).get("filenames", []))
 
 
-def examination(host: Path, built: Path, threads: ThreadClass, folder: Path) -> Examination:
+def examination(
+    host: Path, built: Path, threads: ThreadClass, folder: Path, operation: Operation = MATMUL
+) -> Examination:
     """The examination of an emulated kernel: no sandbox, more time, the quick profile."""
     settings = Settings(
         root=folder,
@@ -113,12 +113,13 @@ def examination(host: Path, built: Path, threads: ThreadClass, folder: Path) -> 
         seed=1,
     )
     found = prepare_examination(
-        Program(built, SYMBOL, Abi.KERNEL),
+        Program(built, operation.symbol, Abi(operation.abi)),
         host=host,
         settings=settings,
         machine=read(),
         threads=threads,
         timed_shapes=(),
         database_key="",
+        operation=operation,
     )
     return replace(found, time_limit_s=lambda shape: SLOWER * time_limit_s(shape))

@@ -10,6 +10,7 @@ from harness.candidate import Manifest, ThreadClass
 from harness.export.folder import write
 from harness.judge.examine import Examined, shapes, values
 from harness.machine import read
+from harness.operation.operations import MATMUL, SGEMM
 from harness.verdict import Wrong, describe
 from tests.aarch64 import emulation
 from tests.conftest import ROOT
@@ -42,15 +43,16 @@ def host(place: Path) -> Path:
     return emulation.host(place)
 
 
-KERNELS = ["run3", "packed", "packed_intrinsics"]
+KERNELS = ["run3", "packed", "packed_intrinsics", "strided_intrinsics"]
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_neon_kernel_passes_every_oracle_for_shapes_and_values(name: str, host: Path, place: Path) -> None:
     source, threads = (run3(), "all") if name == "run3" else (rendered(name), 1)
     assert "neon" in source
-    built = emulation.library(name, source, place)
-    examined = emulation.examination(host, built, threads, place)
+    operation = SGEMM if name == "strided_intrinsics" else MATMUL
+    built = emulation.library(name, source, place, operation)
+    examined = emulation.examination(host, built, threads, place, operation)
     for gate in (shapes, values):
         found = gate(examined)
         assert isinstance(found, Examined), describe(found)
@@ -70,6 +72,7 @@ def test_an_exported_crate_passes_its_own_tests(place: Path) -> None:
     kernels = [
         taken("run3", run3(), manifest=Manifest(threads=threads)),
         taken("neon", rendered("packed_intrinsics")),
+        taken("strided", rendered("strided_intrinsics")),
     ]
     folder = place / "crate"
     write(folder, plan(*kernels).files())

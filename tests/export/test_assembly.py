@@ -18,7 +18,8 @@ from harness.export.assembly import CratePlan
 from harness.export.folder import write
 from harness.export.taking_home import check
 from tests.conftest import NAIVE, ROOT
-from tests.export.fakes import NAIVE_SGEMM, SAFE_SGEMM, plan, taken
+from tests.export.fakes import plan, taken
+from tests.export.sgemm_sources import NAIVE_SGEMM, SAFE_SGEMM
 from tests.export.test_source_text import of_candidate
 
 GALLERY = ROOT / "tests" / "gallery"

@@ -20,7 +20,8 @@ from harness.export.drop_in import EVOLVED, DropIn
 from harness.export.folder import write
 from harness.export.original import OriginalCrate, fetch, read, require_version, version_in_lock
 from tests.conftest import ROOT
-from tests.export.fakes import NAIVE_SGEMM, plan, taken
+from tests.export.fakes import plan, taken
+from tests.export.sgemm_sources import NAIVE_SGEMM
 from tests.export.test_assembly import RAYON
 from tests.export.test_command import candidate_in
 from tests.export.test_source_text import of_candidate

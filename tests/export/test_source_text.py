@@ -8,7 +8,9 @@ import pytest
 
 from harness.export.source_text import cpu_needs, masked
 from harness.export.variants import as_candidate, variant_source
+from harness.operation.operations import OperationName
 from tests.conftest import NAIVE, ROOT
+from tests.export.sgemm_sources import NAIVE_SGEMM, SAFE_SGEMM
 
 HERE = {"x86_64": ("avx2", "fma")}
 
@@ -68,6 +70,14 @@ def test_a_variant_marks_functions_only() -> None:
     assert '#[target_feature(enable = "avx2,fma")] unsafe fn b()' in found
     assert "cfg!(all())" in found
     assert 'cfg!(any(target_feature = "avx512f", target_arch = "aarch64"))' in found
+
+
+def test_a_variant_of_sgemm_is_judged_as_an_unsafe_kernel_of_sgemm() -> None:
+    strided = as_candidate(variant_source(NAIVE_SGEMM, "avx2"), OperationName.SGEMM)
+    assert "unsafe { variant::sgemm(m, k, n, alpha, a, rsa," in strided
+    on_slices = as_candidate(variant_source(SAFE_SGEMM, "avx2"), OperationName.SGEMM, "safe")
+    assert "variant::sgemm(m, k, n, alpha, &a, k, 1, &b, n, 1, beta, &mut whole, n, 1)" in on_slices
+    assert on_slices.count("pub unsafe fn sgemm(") == 1
 
 
 def test_a_variant_is_judged_as_a_kernel() -> None:
