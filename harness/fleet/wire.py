@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.candidate import LARGEST_RATIO, LEAST_RATIO, MAX_SOURCE_BYTES, Candidate
 from harness.machine import Machine
+from harness.operation.operations import OperationName
 from harness.roundtable.runlog import codec
 from harness.settings import Profile, Settings
 from harness.shapes import Shape
@@ -223,7 +224,8 @@ def _check_score(verdict: Accepted, job: Job) -> None:
     from harness.clock import suites
 
     score = verdict.score
-    wanted = list(suites.parse(job.conditions.suite))
+    operation = OperationName(job.manifest.get("operation", "matmul"))
+    wanted = list(suites.parse(suites.name_for(job.conditions.suite, operation)))
     triples = [(score.ratio_low, score.ratio, score.ratio_high), (score.aa_low, 1.0, score.aa_high)]
     triples += [(t.ratio_low, t.ratio, t.ratio_high) for t in score.per_shape]
     if score.elsewhere is not None:

@@ -23,7 +23,6 @@ from harness.report.page import page, script
 from harness.report.progress_chart import apparent_ratio
 from harness.report.run_story import read_story
 from harness.roundtable.conversation.messages import Screened
-from harness.shapes import TimedForm
 from harness.verdict import Accepted, At, Cheat, CompileError, Gate, Panic, PolicyViolation, Verdict
 from tests.report.stories import REJECTIONS, accepted, forty, story_of, write_run
 
@@ -209,27 +208,6 @@ def test_the_first_screen_says_what_how_sure_how_far_and_what_next(tmp_path: Pat
     none = findings(story_of(tmp_path / "none", [REJECTIONS[1]]))
     assert none.found.startswith("No kernel was accepted")
     assert none.steps[0].command == "pytest candidates/gen-60j0f1-001 --case known"
-
-
-def test_a_run_of_sgemm_shows_its_forms_and_keeps_the_operation_in_its_commands(tmp_path: Path) -> None:
-    forms = [TimedForm(256, 768, 768, letters, letters == "tn") for letters in ("nt", "tn")]
-    forms.append(TimedForm(64, 64, 64, "nt", alpha=0.125, leading=(2304, 2304, 64)))
-    verdict = accepted(0.9)
-    timings = [
-        replace(one, shape=form) for one, form in zip(verdict.score.per_shape[-3:], forms, strict=True)
-    ]
-    verdict = replace(verdict, score=replace(verdict.score, per_shape=tuple(timings)))
-    story = story_of(tmp_path, [verdict], operation="sgemm", suite="gpt2-train")
-    text = page(story)
-    assert all(text.count(str(form)) >= 2 for form in forms)
-    assert "sgemm, suite gpt2-train" in text
-    commands = [step.command for step in findings(story).steps]
-    assert "pytest --generate 4 --operation sgemm --suite 64x64x64:nt*0.125/2304/2304/64" not in commands
-    assert "pytest --generate 4 --operation sgemm --suite '64x64x64:nt*0.125/2304/2304/64'" in commands
-    assert commands[-1] == "pytest --generate 8 --operation sgemm --suite gpt2-train"
-    write_run(tmp_path, [accepted(1.0)], run="60j0f2", suite="gpt2-train")
-    with pytest.raises(UserError, match="differ in machine, toolchain, operation or suite"):
-        read_story([tmp_path / "60j0f1", tmp_path / "60j0f2"], tmp_path, tmp_path)
 
 
 def test_an_empty_or_interrupted_run_has_a_page(tmp_path: Path) -> None:
