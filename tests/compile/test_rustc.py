@@ -20,6 +20,7 @@ import pytest
 
 from harness.compile import compile_cache, diagnostics, limited_process, rustc
 from harness.compile.rustc import CompiledKernel, Tools
+from harness.operation.operations import MATMUL
 from harness.verdict import CompileError, Gate, OutOfMemory, Timeout
 from tests.compile.honest_kernels import HONEST
 from tests.compile.plain_kernel import PLAIN, SIGNATURE
@@ -131,7 +132,7 @@ def test_the_flag_for_wide_vectors_causes_no_warning(fresh: Tools) -> None:
 
 def test_the_library_computes_the_product() -> None:
     """An honest kernel of our own, so loading it here is harmless; Python never loads candidates."""
-    call = ctypes.CDLL(str(built(PLAIN).path))[rustc.SYMBOL]
+    call = ctypes.CDLL(str(built(PLAIN).path))[MATMUL.symbol]
     floats = ctypes.c_float * 4
     a, b, c = floats(1, 2, 3, 4), floats(5, 6, 7, 8), floats()
     call(*(ctypes.c_size_t(2),) * 3, a, b, c)

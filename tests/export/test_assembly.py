@@ -121,7 +121,10 @@ def test_every_honest_kernel_of_the_gallery_passes_the_crates_own_tests(tmp_path
             source,
             units=(),
             numerics="normwise" if "strassen" in name or "winograd" in name else "componentwise",
-            manifest=Manifest(threads="all" if "thread" in source else 1),
+            manifest=Manifest(
+                threads="all" if "thread" in source else 1,
+                tier="safe" if "//! tier: safe" in source else "unsafe",
+            ),
         )
         for name, source in sources.items()
     ]
