@@ -366,10 +366,9 @@ def test_a_suite_of_one_shape_has_one_ratio() -> None:
 
 def test_a_pause_of_this_process_changes_no_ratio(clock: ClockSession) -> None:
     """Turns of some tenths of a second; this process is stopped for a second in the middle of several."""
-    spin = (
-        "let t = std::time::Instant::now(); right(m, k, n, a, b, c); while t.elapsed().as_micros() < 500 {}"
-    )
-    quick = replace(clock, suite=clock.suite[:1], settings=replace(clock.settings, unsandboxed=True))
+    # Twenty products take about half a millisecond; the sandbox has no clock to wait for.
+    spin = "for _ in 0..20 { right(m, k, n, a, b, c); std::hint::black_box(&mut *c); }"
+    quick = replace(clock, suite=clock.suite[:1])
     pid = os.getpid()
     pauses = f"for i in 1 2 3 4; do sleep 0.7; kill -STOP {pid}; sleep 1; kill -CONT {pid}; done"
     undisturbed = timed(quick, spin)
@@ -378,4 +377,5 @@ def test_a_pause_of_this_process_changes_no_ratio(clock: ClockSession) -> None:
         pausing.wait()
     assert isinstance(undisturbed, Score), undisturbed
     assert isinstance(paused, Score), paused
-    assert 0.5 < paused.ratio / undisturbed.ratio < 2
+    # When pauses counted, the ratio was thirty times too low.
+    assert 0.2 < paused.ratio / undisturbed.ratio < 5
