@@ -38,7 +38,7 @@ def judge(examination: Examination) -> Rejection | None:
 
 # Oracles whose shapes are no fixed list either.
 ALSO_UNLISTED = {
-    "drawn": ("dirty-scratch", "permutations", "same-slice", "large-calls"),
+    "drawn": ("dirty-scratch", "permutations", "same-slice", "large-calls", "call-count"),
     "reals-everywhere": ("practical-larger",),
 }
 
