@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.operation.operations import OperationName
 from harness.report.findings import findings
 from harness.report.page import page
 from harness.report.run_story import read_story
@@ -23,7 +24,7 @@ def test_a_run_of_sgemm_shows_its_forms_and_keeps_the_operation_in_its_commands(
         replace(one, shape=form) for one, form in zip(verdict.score.per_shape[-3:], forms, strict=True)
     ]
     verdict = replace(verdict, score=replace(verdict.score, per_shape=tuple(timings)))
-    story = story_of(tmp_path, [verdict], operation="sgemm", suite="gpt2-train")
+    story = story_of(tmp_path, [verdict], operation=OperationName.SGEMM, suite="gpt2-train")
     text = page(story)
     assert all(text.count(str(form)) >= 2 for form in forms)
     assert "sgemm, suite gpt2-train" in text
