@@ -7,11 +7,12 @@ from pathlib import Path
 from harness import machine as machines
 from harness.errors import UserError
 from harness.machine import Machine
+from harness.operation.operations import OperationName
 from harness.roundtable.runlog import journal
 from harness.roundtable.runlog.journal import RunHistory
 from harness.settings import Settings
 
-# Seconds per kernel with the tuner and the default suite on a quiet Zen 3 core: README.md has the run.
+# Seconds per kernel with the tuner and the default suite on a quiet Zen 3 core: 24 to 36 in our runs.
 USUAL_S = 36.0
 # Runs that are looked at for one under the same conditions.
 _LOOKED_AT = 8
@@ -86,3 +87,9 @@ def unusual(machine: Machine, load: float | None) -> list[str]:
             "to count"
         )
     return lines
+
+
+def resume_command(settings: Settings) -> str:
+    """The command that continues this session's evolution."""
+    which = f" --operation {settings.operation}" if settings.operation is not OperationName.MATMUL else ""
+    return f"pytest --generate {settings.generate} --resume{which}"

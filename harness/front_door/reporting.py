@@ -81,9 +81,9 @@ class SessionReport:
             )
         self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         if self.settings.generate and self._interrupted:
-            self.notices.append(
-                f"interrupted, nothing is lost; to go on: pytest --generate {self.settings.generate} --resume"
-            )
+            from harness.front_door.first_words import resume_command
+
+            self.notices.append(f"interrupted, nothing is lost; to go on: {resume_command(self.settings)}")
         self._tell_undecided()
         self._tell_uncompared(session)
         if self.settings.generate and session.exitstatus in (

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness import machine as machines
-from harness.front_door.first_words import first_words, latest_s_per_kernel, unusual
+from harness.front_door.first_words import first_words, latest_s_per_kernel, resume_command, unusual
 from harness.machine import Machine
+from harness.operation.operations import OperationName
 from harness.settings import Settings
 from tests.report.stories import REJECTIONS, accepted, write_run
 
@@ -70,3 +71,9 @@ def test_an_unusual_machine_has_its_line(
 def test_the_load_is_a_number_where_the_system_tells_it() -> None:
     found = machines.load()
     assert found is None or found >= 0
+
+
+def test_the_command_that_goes_on_keeps_the_operation(tmp_path: Path) -> None:
+    assert resume_command(settings(tmp_path)) == "pytest --generate 4 --resume"
+    sgemm = settings(tmp_path, operation=OperationName("sgemm"))
+    assert resume_command(sgemm) == "pytest --generate 4 --resume --operation sgemm"
