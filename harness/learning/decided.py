@@ -15,12 +15,13 @@ from harness.durable import JsonObject, read_lines
 from harness.errors import CandidateError, UserError
 from harness.machine import Machine
 from harness.minds.measured_table import MeasuredTable, TableRow
+from harness.operation.operations import OperationName
 from harness.records import FORMAT
 from harness.roundtable.conversation.messages import TEMPLATE, Coded, Judged
 from harness.roundtable.runlog import codec, journal
 from harness.roundtable.runlog.journal import RunHistory
 from harness.schedule.model import Schedule
-from harness.shapes import Shape
+from harness.shapes import Shape, read
 from harness.verdict import Accepted, Score
 
 # The lower end of a 95 % interval, in standard errors.
@@ -89,11 +90,6 @@ def machine_of(record: Mapping[str, Any]) -> Machine:
     )
 
 
-def shape_of(text: str) -> Shape:
-    """The shape of a text like "64x768x768"."""
-    return Shape(*(int(edge) for edge in text.split("x")))
-
-
 def from_records(results: Path, root: Path, evidence: Evidence) -> None:
     """Add the accepted kernels of all machines' records whose folder still has the same source and a schedule."""
     gone = 0
@@ -114,6 +110,9 @@ def _of_record(line: JsonObject, root: Path) -> Decided | None:
     try:
         candidate = load(root / str(line["path"]))
         proposal = candidate.manifest.proposal or {}
+        # Questions are about matmul; forms of sgemm are told by no word of them.
+        if candidate.manifest.operation is not OperationName.MATMUL:
+            return None
         if candidate.source_hash != line["source_hash"] or "schedule" not in proposal:
             return None
         machine = machine_of(line["machine"])
@@ -123,7 +122,7 @@ def _of_record(line: JsonObject, root: Path) -> Decided | None:
             ratio_low=float(line["ratio_low"]),
             machine=machine,
             threads=1 if line["threads"] == "1" else len(machine.cores),
-            shapes=tuple(shape_of(one["shape"]) for one in line["per_shape"]),
+            shapes=tuple(read(one["shape"]) for one in line["per_shape"]),
             source="record",
         )
     except (CandidateError, KeyError, TypeError, ValueError):
@@ -140,6 +139,9 @@ def from_runs(results: Path, machines: Mapping[str, Machine], evidence: Evidence
             history = journal.read(path.parent)
         except UserError:
             evidence.notes.append(f"{path}: not a journal of this version")
+            continue
+        if history.head.operation is not OperationName.MATMUL:
+            evidence.notes.append(f"{path.parent.name}: a run of {history.head.operation} is left out")
             continue
         machine = machines.get(history.head.fingerprint.partition("-")[0])
         if machine is None:
@@ -216,7 +218,7 @@ def from_table(
                     ratio_low=ratio * math.exp(-_LOWER * noise / math.sqrt(count)),
                     machine=machine_of(row.session.machine),
                     threads=1,
-                    shapes=tuple(map(shape_of, row.session.suites[suite])),
+                    shapes=tuple(map(read, row.session.suites[suite])),
                     source="table",
                 )
             )

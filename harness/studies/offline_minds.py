@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from harness import shapes
 from harness.durable import JsonObject
 from harness.errors import UserError
-from harness.learning.decided import machine_of, shape_of
+from harness.learning.decided import machine_of
 from harness.machine import Machine
 from harness.minds import llama_model
 from harness.minds.knob_question import KnobQuestion
@@ -214,7 +215,7 @@ class LetterArm:
         parts = choosing.question_parts(
             world.machine,
             1,
-            [shape_of(shape) for shape in world.shapes],
+            [shapes.read(shape) for shape in world.shapes],
             knobs,
             [(ratio_of(pair), pair[1]) for pair in ranked],
             lettered=True,

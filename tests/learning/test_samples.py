@@ -110,6 +110,21 @@ def test_accepted_kernels_of_a_run_are_found_in_its_journal(tmp_path: Path) -> N
     assert all(one.source == "run" and one.ratio > 0.5 and one.threads == 1 for one in evidence.decided)
 
 
+def test_a_run_of_sgemm_is_left_out_with_a_note(tmp_path: Path) -> None:
+    """Its schedules are of other families, and its ratios of other products."""
+    with open_memory(str(tmp_path / "memory")) as memory:
+        scene = Scene(tmp_path, memory)
+        scene.run(by_schedule, generate=3, minds=builtin(1))
+    path = tmp_path / "results" / "r1" / "journal.jsonl"
+    text = path.read_text(encoding="utf-8")
+    assert '"operation": "matmul"' in text
+    path.write_text(text.replace('"operation": "matmul"', '"operation": "sgemm"'), encoding="utf-8")
+    evidence = Evidence()
+    decided.from_runs(tmp_path / "results", {AVX2.fingerprint: AVX2}, evidence)
+    assert not evidence.decided
+    assert evidence.notes == ["r1: a run of sgemm is left out"]
+
+
 def test_a_question_of_a_run_becomes_a_sample_with_the_ratio_that_was_reached() -> None:
     lane = ScheduleAdapter(AVX2, 1).lanes()[0]
     (tuned,) = BuiltinTuner([lane], 1).shortlist([], 1, 0, 1)
