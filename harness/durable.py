@@ -114,6 +114,11 @@ def read_lines(path: Path) -> list[JsonObject]:
     return entries
 
 
+def refuse_constant(name: str) -> float:
+    """For `parse_constant` of json.loads: NaN and Infinity are no JSON. Raises ValueError."""
+    raise ValueError(f"{name} is not a number")
+
+
 def private_folder(folder: Path) -> None:
     """Make `folder` and its parents, with a .gitignore inside that keeps its content out of the repository."""
     try:

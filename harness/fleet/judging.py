@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness import machine as machines
+from harness import shapes
 from harness.announce import Announce
 from harness.caches import usable_cache
 from harness.candidate import Candidate, Manifest
@@ -151,7 +152,7 @@ def take_over(inspection: Inspection, levels: dict[str, int], passed: dict[Gate,
     inspection.through(Gate.AUDIT)
     if inspection.rejection is None:
         inspection.passed |= passed
-        inspection.examination.levels |= {wire.shape_of(text): count for text, count in levels.items()}
+        inspection.examination.levels |= {shapes.read(text): count for text, count in levels.items()}
 
 
 def outcome_of(inspection: Inspection, job: Job, seconds: float) -> JobOutcome:

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.candidate import LARGEST_RATIO, LEAST_RATIO, MAX_SOURCE_BYTES, Candidate
+from harness.durable import refuse_constant
 from harness.machine import Machine
 from harness.operation.operations import OperationName
 from harness.roundtable.runlog import codec
 from harness.settings import Profile, Settings
-from harness.shapes import Shape
 from harness.verdict import Accepted, At, Gate, Inconclusive, Verdict, one_line
 
 FORMAT: Literal[1] = 1
@@ -175,7 +175,7 @@ def read(kind: type[Read], text: str) -> Read:
     if len(text) > MAX_MESSAGE_BYTES:
         raise WireError(f"a message of {len(text)} characters; at most {MAX_MESSAGE_BYTES} are taken")
     try:
-        found = kind.model_validate(json.loads(text, parse_constant=_no_constant))
+        found = kind.model_validate(json.loads(text, parse_constant=refuse_constant))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -256,10 +256,6 @@ def _check_machine(facts: WorkerFacts) -> None:
         raise WireError("machine: 1 to 4096 cores are expected")
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
-
-
 def unfinished(job: Job, why: str) -> JobOutcome:
     """The outcome of a job that no worker finished: nothing is said against the kernel."""
     reached = Gate.CLOCK if job.stage is JobStage.TIMING else Gate.POLICY
@@ -272,9 +268,3 @@ def unfinished(job: Job, why: str) -> JobOutcome:
         verdict=codec.to_plain(verdict),
         seconds=0.0,
     )
-
-
-def shape_of(text: str) -> Shape:
-    """The shape of "64x64x64"."""
-    m, k, n = (int(part) for part in text.split("x"))
-    return Shape(m, k, n)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from harness.durable import refuse_constant
 from harness.errors import HarnessFaultError, UserError
 from harness.machine import Machine
 from harness.operation.operations import OperationName
@@ -177,7 +178,7 @@ def parse(line: str, where: str) -> KernelRecord:
     from pydantic import ValidationError
 
     try:
-        data = json.loads(line, parse_constant=_no_constant)
+        data = json.loads(line, parse_constant=refuse_constant)
     except RecursionError:
         raise UserError(
             f"{where}: nested too deeply; expected one kernel per line, as written by export"
@@ -236,10 +237,6 @@ def _check(found: KernelRecord, where: str) -> None:
         raise UserError(
             f"{where}: when_utc is {found.when_utc!r}; expected like 2026-01-31T12:00:00.000000+00:00"
         )
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
 
 
 def _words(data: dict[str, Any], prefix: str = "") -> str:

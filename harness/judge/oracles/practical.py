@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from harness.judge import strategies
 from harness.judge.examination import Examination
-from harness.judge.inputs import PRACTICAL, generator, practical_reals
+from harness.judge.inputs import PRACTICAL, practical_reals
 from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles.oracle import AppliesTo, Oracle
-from harness.judge.oracles.values import outside
-from harness.judge.reference import product_f64
+from harness.judge.oracles.values import all_within_bound, within_bound
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import Counterexample, Gate
@@ -24,22 +23,14 @@ def practical(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample |
     zero, whole on one side only, in order, or of few distinct values. An honest kernel passes because the bound holds
     for any data. The mean error is left out: sums of ordered terms go far up and come back, and are rounded meanwhile.
     """
-    a, b, name = practical_reals(generator(seed), shape, seed)
-    return outside(runner.product(a, b, seed), product_f64(a, b), a, b, name)
+    return within_bound(runner, shape, seed, practical_reals)
 
 
 def practical_batch(
     runner: KernelRunner, cases: Sequence[tuple[Shape, int]]
 ) -> tuple[Shape, int, Counterexample] | None:
     """`practical` for many small cases of one placement in one round trip; returns the first wrong one."""
-    data = [practical_reals(generator(seed), shape, seed) for shape, seed in cases]
-    arranged = [seed for _, seed in cases]
-    products = runner.products([(a, b) for a, b, _ in data], cases[0][1], arranged=arranged)
-    for (shape, seed), (a, b, name), got in zip(cases, data, products, strict=True):
-        wrong = outside(got, product_f64(a, b), a, b, name)
-        if wrong is not None:
-            return shape, seed, wrong
-    return None
+    return all_within_bound(runner, cases, practical_reals)
 
 
 def small(examination: Examination) -> Iterator[Shape]:

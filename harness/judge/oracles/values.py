@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.random import Generator
@@ -40,6 +40,10 @@ FEW = 24
 BIAS = 0.02
 
 
+# Draws A, B and a word for them from a generator, a shape and the seed.
+DrawReals = Callable[[Generator, Shape, int], tuple[F32, F32, str]]
+
+
 def wide_mantissa(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """12-bit integers times −1, 0, 1: sums need up to 24 bits.
 
@@ -56,15 +60,27 @@ def componentwise(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
     Kills small errors in few elements, short mantissas on data other than integers, and lost small inputs. An honest
     kernel passes by theorem: the bound holds for any order of summation, with and without FMA (Higham, eq. 3.13).
     """
-    a, b, kind = graded_reals(generator(seed), shape, seed)
-    return outside(runner.product(a, b, seed), product_f64(a, b), a, b, kind)
+    return within_bound(runner, shape, seed, graded_reals)
 
 
 def componentwise_batch(
     runner: KernelRunner, cases: Sequence[tuple[Shape, int]]
 ) -> tuple[Shape, int, Counterexample] | None:
     """`componentwise` for many small cases of one placement in one round trip; returns the first wrong one."""
-    data = [graded_reals(generator(seed), shape, seed) for shape, seed in cases]
+    return all_within_bound(runner, cases, graded_reals)
+
+
+def within_bound(runner: KernelRunner, shape: Shape, seed: int, draw: DrawReals) -> Counterexample | None:
+    """The first element outside the componentwise bound for the reals of `draw`, or None."""
+    a, b, kind = draw(generator(seed), shape, seed)
+    return outside(runner.product(a, b, seed), product_f64(a, b), a, b, kind)
+
+
+def all_within_bound(
+    runner: KernelRunner, cases: Sequence[tuple[Shape, int]], draw: DrawReals
+) -> tuple[Shape, int, Counterexample] | None:
+    """`within_bound` for many small cases of one placement in one round trip; returns the first wrong one."""
+    data = [draw(generator(seed), shape, seed) for shape, seed in cases]
     arranged = [seed for _, seed in cases]
     products = runner.products([(a, b) for a, b, _ in data], cases[0][1], arranged=arranged)
     for (shape, seed), (a, b, kind), got in zip(cases, data, products, strict=True):
