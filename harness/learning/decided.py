@@ -103,7 +103,9 @@ def from_records(results: Path, root: Path, evidence: Evidence) -> None:
             else:
                 evidence.decided.append(found)
     if gone:
-        evidence.notes.append(f"{gone} accepted kernels of the records have no schedule or a changed source")
+        evidence.notes.append(
+            f"{gone} accepted kernels of the records have no schedule, a changed source or another operation"
+        )
 
 
 def _of_record(line: JsonObject, root: Path) -> Decided | None:
