@@ -145,7 +145,7 @@ def rounding(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
     want = product_f64(a, b)
     wrong = outside(got, want, a, b, name)
     if wrong is None and "last-bits" not in runner.examination.disabled:
-        wrong = short(got, want, name)
+        wrong = short(got, want, shape.k, name)
     if wrong is not None or not got.size:
         return wrong
     unit = rms_unit(a, b, want)
