@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--seeds", type=int, default=20, help="number of seeds (default: 20)")
     parser.add_argument("names", nargs="*")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     kept = asked.results / f"{FILE}.json"
     found = [Judged(**one) for one in json.loads(kept.read_text("utf-8"))] if kept.exists() else []
     kernels = honest_kernels(asked.names)
