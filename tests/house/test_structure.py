@@ -13,7 +13,7 @@ from tests.house.tree import imports, modules, source_files, syntax
 # shows the same order as a picture.
 LAYERS = (
     ("harness.front_door", "harness.studies", "harness.debug", "harness.doctor", "harness.export"),
-    ("harness.report", "harness.fleet", "harness.learning", "harness.faults"),
+    ("harness.report", "harness.fleet", "harness.learning", "harness.trials"),
     ("harness.roundtable",),
     ("harness.pipeline", "harness.minds", "harness.memory", "harness.corpus"),
     ("harness.schedule", "harness.clock", "harness.store", "harness.saved_timings"),

@@ -1,4 +1,4 @@
-"""The tasks: three small correct kernels, and faults of which each makes one of them wrong at a known gate."""
+"""The tasks: kernels with one fault each, made from three small correct ones, and outlines of kernels to write."""
 
 from __future__ import annotations
 
@@ -22,10 +22,19 @@ class RepairTask:
     gate: Gate
 
 
+@dataclass(frozen=True, slots=True)
+class WritingTask:
+    """A kernel to write: its name, the algorithm in words, and the correct kernel from which the Coder may start."""
+
+    name: str
+    algorithm: str
+    template: str
+
+
 @cache
 def correct_kernels() -> dict[str, str]:
     """The sources of the correct kernels, by name."""
-    folder = files("harness.faults") / "kernels"
+    folder = files("harness.trials") / "kernels"
     found = [entry for entry in folder.iterdir() if entry.name.endswith(".rs")]
     return {
         entry.name.removesuffix(".rs"): entry.read_text(encoding="utf-8")
@@ -36,7 +45,7 @@ def correct_kernels() -> dict[str, str]:
 @cache
 def repair_tasks() -> tuple[RepairTask, ...]:
     """All tasks, in the order of the gates. Raises HarnessFaultError when a fault does not match its kernel once."""
-    plain = tomllib.loads((files("harness.faults") / "faults.toml").read_text(encoding="utf-8"))
+    plain = tomllib.loads((files("harness.trials") / "faults.toml").read_text(encoding="utf-8"))
     kernels = correct_kernels()
     found = []
     for fault in plain["fault"]:
@@ -48,3 +57,13 @@ def repair_tasks() -> tuple[RepairTask, ...]:
         source = correct.replace(fault["old"], fault["new"])
         found.append(RepairTask(fault["name"], fault["kernel"], correct, source, Gate(fault["gate"])))
     return tuple(found)
+
+
+@cache
+def writing_tasks() -> tuple[WritingTask, ...]:
+    """All outlines, with the sources of their templates."""
+    plain = tomllib.loads((files("harness.trials") / "outlines.toml").read_text(encoding="utf-8"))
+    return tuple(
+        WritingTask(one["name"], one["algorithm"], correct_kernels()[one["template"]])
+        for one in plain["outline"]
+    )

@@ -1,4 +1,6 @@
-"""The repair tasks: each fault is rejected by its gate, and the kernels that they were made from are correct."""
+"""Repair and writing tasks: each fault is rejected by its gate, the kernels they were made from are correct, and
+answers count as far as they come.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,15 @@ from typing import Any
 import pytest
 
 from harness.errors import UserError
-from harness.faults.tasks import RepairTask, correct_kernels, repair_tasks
-from harness.faults.trial import Attempted, RepairTrial, chosen, main, report
 from harness.minds.protocol import Answer, NoAnswerError, Question
 from harness.pipeline import SharedTools
 from harness.settings import AnswerProtocol, Settings
+from harness.trials.command import chosen, main
+from harness.trials.report import report
+from harness.trials.tasks import RepairTask, WritingTask, correct_kernels, repair_tasks, writing_tasks
+from harness.trials.trial import COPY, NO_KERNEL, PASSED, WRITE, Attempted, CodingTrial
 from harness.verdict import Gate
-from tests.conftest import ROOT
+from tests.conftest import ROOT, ROWS
 
 TASKS = {task.name: task for task in repair_tasks()}
 
@@ -52,9 +56,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedTools:
     return SharedTools(settings, lambda line: None)
 
 
-def attempt(shared: SharedTools, task: RepairTask, text: str | None) -> tuple[Attempted, ScriptedMind]:
+def attempt(
+    shared: SharedTools, task: RepairTask | WritingTask, text: str | None
+) -> tuple[Attempted, ScriptedMind]:
     mind = ScriptedMind(text)
-    return asyncio.run(RepairTrial(mind, shared, 60, 1).attempt(task)), mind
+    return asyncio.run(CodingTrial(mind, shared, 60, 1).attempt(task)), mind
 
 
 def test_there_are_thirty_tasks_of_every_kind() -> None:
@@ -62,8 +68,9 @@ def test_there_are_thirty_tasks_of_every_kind() -> None:
     assert {task.kernel for task in repair_tasks()} == set(correct_kernels())
     counts = Counter(task.gate for task in repair_tasks())
     assert {Gate.POLICY, Gate.COMPILE, Gate.SHAPES, Gate.VALUES, Gate.CONDUCT} <= set(counts)
-    assert len(chosen(1)) == len(counts)
-    assert chosen(0) == list(repair_tasks())
+    assert len(writing_tasks()) == 10
+    assert len(chosen(1)) == len(counts) + 1
+    assert chosen(0) == [*repair_tasks(), *writing_tasks()]
 
 
 # Each of these takes a second; the others need seconds of examination and run with the slow tests.
@@ -74,7 +81,7 @@ QUICK = ("misspelled-variable", "prints-the-shape", "edge-columns-skipped")
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in TASKS]
 )
 def test_a_fault_is_rejected_by_its_gate(shared: SharedTools, name: str) -> None:
-    refused = RepairTrial(ScriptedMind(""), shared, 60, 1).judged(name, TASKS[name].source)
+    refused = CodingTrial(ScriptedMind(""), shared, 60, 1).judged(name, TASKS[name].source)
     assert refused is not None
     assert refused.at.gate is TASKS[name].gate, refused
 
@@ -82,14 +89,14 @@ def test_a_fault_is_rejected_by_its_gate(shared: SharedTools, name: str) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(correct_kernels()))
 def test_the_kernels_without_a_fault_are_correct(shared: SharedTools, name: str) -> None:
-    assert RepairTrial(ScriptedMind(""), shared, 60, 1).judged(name, correct_kernels()[name]) is None
+    assert CodingTrial(ScriptedMind(""), shared, 60, 1).judged(name, correct_kernels()[name]) is None
 
 
 @pytest.mark.slow
 def test_a_right_answer_is_a_repair_and_the_question_has_the_judge_s_evidence(shared: SharedTools) -> None:
     task = TASKS["misspelled-variable"]
     told, mind = attempt(shared, task, f"Here:\n```rust\n{task.correct}```\n")
-    assert told.repaired
+    assert told.passed
     assert told.compiled
     assert (told.tokens, told.seconds) == (7, 1.5)
     (asked,) = mind.asked
@@ -114,20 +121,47 @@ def test_an_answer_that_is_no_repair_counts_as_far_as_it_came(
     shared: SharedTools, text: str | None, ended: str, compiled: bool
 ) -> None:
     told, _ = attempt(shared, TASKS["misspelled-variable"], text)
-    assert (told.ended, told.compiled, told.repaired) == (ended, compiled, False)
+    assert (told.ended, told.compiled, told.passed) == (ended, compiled, False)
+
+
+@pytest.mark.slow
+def test_a_kernel_after_an_outline_is_judged_and_the_question_has_the_outline(shared: SharedTools) -> None:
+    task = next(one for one in writing_tasks() if one.name == "iterators")
+    told, mind = attempt(shared, task, f"```rust\n{ROWS}```")
+    assert (told.kind, told.ended, told.compiled) == (WRITE, PASSED, True)
+    (asked,) = mind.asked
+    assert "by chunks_exact" in asked.user
+    assert "const MR: usize = 4;" in asked.user
+    assert "rejected" not in asked.user
+
+
+@pytest.mark.parametrize(
+    ("text", "ended"),
+    [
+        ("```rust\n" + correct_kernels()["tiles"].replace("    ", "\t") + "```", COPY),
+        ("A dot product per element.", NO_KERNEL),
+    ],
+)
+def test_an_answer_without_a_kernel_of_its_own_is_not_judged(
+    shared: SharedTools, text: str, ended: str
+) -> None:
+    told, _ = attempt(shared, writing_tasks()[0], text)
+    assert (told.ended, told.compiled, told.ratio) == (ended, False, None)
 
 
 def test_the_report_counts_by_gate() -> None:
     attempts = [
-        Attempted("a", "compile", "repaired", True, 2.0, 9, 0.4),
+        Attempted("a", "compile", "passed", True, 2.0, 9, 0.4),
         Attempted("b", "compile", "shapes", True, 4.0, 9),
         Attempted("c", "policy", "no kernel", False, 6.0, 0),
+        Attempted("d", "write", "copy", False, 8.0, 9),
     ]
     lines = [[cell.strip() for cell in line.split("|")] for line in report("m", attempts, {}).splitlines()]
     found = {row[1]: row[2:] for row in lines if len(row) > 6}
-    assert found["compile"][:4] == ["2", "2 (100 %)", "2 (100 %)", "1 (50 %)"]
-    assert found["all"][:5] == ["3", "2 (67 %)", "2 (67 %)", "1 (33 %)", "4"]
-    assert found["a"][:3] == ["compile", "repaired", "0.400"]
+    assert found["repair, found by compile"][:4] == ["2", "2 (100 %)", "2 (100 %)", "1 (50 %)"]
+    assert found["all"][:5] == ["4", "2 (50 %)", "2 (50 %)", "1 (25 %)", "5"]
+    assert found["a"][:3] == ["repair, found by compile", "passed", "0.400"]
+    assert found["d"][:3] == ["write", "copied from the project", "-"]
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,0 @@
-"""Kernels with one fault each, to see what a model can repair: `python -m harness.minds.try`."""
