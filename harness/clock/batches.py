@@ -35,8 +35,9 @@ class Batch:
         """Copy `data` to the same addresses as before, and fill C: with what the form adds to, else with values that
         are not the answer.
 
-        The fill differs from element to element and from turn to turn. Neither a previous fill nor zeros nor a previous
-        product is the answer, and the fill does not reveal whether a clock is running.
+        The fill differs from element to element, from product to product and from turn to turn. Neither a previous fill
+        nor zeros nor a previous product is the answer, and the fill reveals neither whether a clock is running nor
+        where a turn begins.
         """
         _fill(self._a, data.a)
         _fill(self._b, data.b)
@@ -44,13 +45,14 @@ class Batch:
             for stack in self._c:
                 stack[...] = data.before
             return
-        kind = (NAN, NAN, LARGE, ORDINARY)[rng.integers(4)]
-        change = np.uint32(NAN ^ kind ^ int(rng.integers(LOW_BITS + 1)))
         for stack in self._c:
-            np.bitwise_xor(self._poison, change, out=stack.view(np.uint32))
+            count = len(stack)
+            kinds = np.array((NAN, NAN, LARGE, ORDINARY), np.uint32)[rng.integers(4, size=count)]
+            changes = kinds ^ np.uint32(NAN) ^ rng.integers(LOW_BITS + 1, size=count, dtype=np.uint32)
+            np.bitwise_xor(self._poison, changes[:, np.newaxis, np.newaxis], out=stack.view(np.uint32))
 
-    def outputs(self, into: F32) -> F32:
-        """Copy every C into `into` (products, m, n) and return it."""
+    def outputs(self, into: F32 | None) -> F32:
+        """Copy every C into `into` (products, m, n), or into new memory, and return it."""
         return np.concatenate(self._c, out=into)
 
 

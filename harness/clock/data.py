@@ -73,6 +73,14 @@ class TurnData(ABC):
         drawn = self._draw_b(rng, _size(self.b))
         return replace(self, a=_one_changed(rng, self.a), b=drawn, before=before)
 
+    def hardly_changed(self, rng: Generator) -> Self:
+        """The same data with the opposite sign in one element of each A and of each B."""
+        return replace(self, a=_one_changed(rng, self.a), b=_one_changed(rng, self.b))
+
+    def of_products(self, part: slice) -> Self:
+        """The same data for some of its products."""
+        return replace(self, layout=replace(self.layout, pairs=self.layout.pairs[part]))
+
     @property
     def _alpha(self) -> float:
         return 1.0 if self.layout.form is None else self.layout.form.alpha

@@ -11,6 +11,7 @@ import numpy as np
 from harness.clock.elsewhere import over_the_suite, secret_shapes
 from harness.clock.floor import Peak
 from harness.clock.pairs import CLEARLY_SLOW, SLOW_TURN_S, Plan, Samples
+from harness.clock.rehearsal import rehearse
 from harness.clock.session import LOOSEST_CONTROL, ClockSession
 from harness.clock.statistics import RatioInterval
 from harness.judge.scheme_levels import CLASSICAL, SchemeLevels
@@ -103,6 +104,10 @@ def score(
                 f"{session.baseline} against itself gives [{control.low:.2f}, {control.high:.2f}]: timings with "
                 f"{threads} thread(s) are not reliable on this machine now; repeat on a quieter machine"
             )
+        layouts = [session.batching(shape, threads).layout for shape in suite]
+        stale = rehearse(session.launch(threads), program, layouts, session.seed(), levels)
+        if stale is not None:
+            return stale
         trial = _Trial(program, session, threads, levels, control)
         samples = trial.race(Plan(suite, MAIN_SHARE * trial.budget_s))
         if not isinstance(samples, Samples):
