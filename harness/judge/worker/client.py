@@ -247,7 +247,7 @@ class Worker:
         while True:
             time.sleep(window_s)
             used_ns = process.cpu_ns() - before
-            if used_ns > 0.1e9 * window_s or not procfs.runnable(process.pid) or time.monotonic() > deadline:
+            if used_ns > 0.1e9 * window_s or not procfs.is_ready(process.pid) or time.monotonic() > deadline:
                 break
         self._early = process.freeze()
         return used_ns

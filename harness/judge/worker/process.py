@@ -93,13 +93,13 @@ class HostProcess:
         """The next answer (at most 32 bytes), or how the worker ended; the limit is in seconds of wall time.
 
         Time in which this process itself did not run (Ctrl-Z, a virtual machine that was paused) is added to
-        `stalled_s` and to the limit, as is time in which the worker had no core.
+        `stalled_s` and to the limit, as is time in which the worker was ready to run and had no core.
         """
         deadline = Deadline(self.pid, limit_s, self.cpu_ns)
         self.stalled_s, before = 0.0, time.monotonic()
         while True:
             left_s = deadline.left_s()
-            if left_s <= 0 and not deadline.move():
+            if left_s <= 0:
                 return self._too_late(deadline.starved_s)
             wait_s = min(max(left_s, 0.0), GLANCE_S)
             events = self._poller.poll(wait_s * 1e3 + 1)

@@ -77,11 +77,10 @@ def longest_wait_ns(before: dict[str, int], after: dict[str, int]) -> int:
     return max((waited - before.get(name, 0) for name, waited in after.items() if name), default=0)
 
 
-def runnable(pid: int) -> bool:
-    """Whether any thread of a running worker runs or is ready to run."""
+def is_ready(pid: int) -> bool:
+    """Whether any thread of a running worker runs, is ready to run, or waits for memory that the machine swapped out."""
     texts = (_text(f"/proc/{pid}/task/{thread}/stat") for thread in _threads(pid))
-    stats = (text.rpartition(")")[2].split() for text in texts)
-    return any(fields[:1] == ["R"] for fields in stats)
+    return any(text.rpartition(")")[2].split()[:1] in (["R"], ["D"]) for text in texts)
 
 
 def state(pid: int) -> str:
