@@ -238,8 +238,8 @@ class TooFast:
 class Inconclusive:
     """The machine is too busy for a verdict; nothing enters the memory.
 
-    At the clock, the kernel is correct as far as tested, but the timing is not reliable. At an earlier gate, a call did
-    not end because the kernel got no core.
+    At the clock, the kernel is correct as far as tested, but the timing is not reliable. At an earlier gate, a call or
+    rustc did not end because it got no core.
     """
 
     noise: str

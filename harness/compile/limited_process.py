@@ -16,11 +16,14 @@ from typing import IO
 
 from harness.errors import HarnessFaultError
 
+# A program that computes and got less of a core than this share of its time says that the machine is too busy.
+BUSY_SHARE = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessOutcome:
     """How the program ended. `code` is negative for a signal; `timed_out` and `flooded` mean that it was
-    killed for it.
+    killed for it. `starved`: it was killed for its time, but had little of a core in it.
     """
 
     code: int
@@ -29,6 +32,7 @@ class ProcessOutcome:
     wall_s: float
     timed_out: bool
     flooded: bool
+    starved: bool = False
 
 
 def run(
@@ -65,6 +69,7 @@ def run(
         try:
             _limit(process, memory_limit)
             timed_out, flooded = _watch(process, started + limit_s, (out, log), output_limit)
+            starved = timed_out and _cpu_s(process.pid) < BUSY_SHARE * limit_s
         finally:
             _kill_group(process)
         return ProcessOutcome(
@@ -74,6 +79,7 @@ def run(
             wall_s=time.monotonic() - started,
             timed_out=timed_out,
             flooded=flooded,
+            starved=starved,
         )
 
 
@@ -102,6 +108,19 @@ def _watch(
         time.sleep(nap_s)
         nap_s = min(nap_s * 1.5, 0.05)
     return False, False
+
+
+def _cpu_s(group: int) -> float:
+    """CPU seconds of the living processes of a group and of their ended children; infinite where no /proc tells."""
+    if sys.platform != "linux":
+        return float("inf")
+    used = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        # A process may end while this reads.
+        with contextlib.suppress(OSError):
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            used += sum(map(int, fields[11:15])) if int(fields[2]) == group else 0
+    return used / os.sysconf("SC_CLK_TCK")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

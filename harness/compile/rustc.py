@@ -17,7 +17,17 @@ from harness.compile.limited_process import ProcessOutcome
 from harness.compile.tools import Tools
 from harness.errors import HarnessFaultError, SandboxError, UserError
 from harness.operation.operations import MATMUL, OPERATIONS, Operation
-from harness.verdict import At, CompileError, Gate, OutOfMemory, Rejection, Timeout, one_line, signal_name
+from harness.verdict import (
+    At,
+    CompileError,
+    Gate,
+    Inconclusive,
+    OutOfMemory,
+    Rejection,
+    Timeout,
+    one_line,
+    signal_name,
+)
 
 __all__ = ["CompiledKernel", "Tools", "compile_kernel"]
 
@@ -39,8 +49,8 @@ def compile_kernel(
 ) -> CompiledKernel | Rejection:
     """Compile `source` for this CPU; cached by source, tier, flags, wrapper, toolchain, CPU features and rayon.
 
-    Returns CompiledKernel, CompileError, Timeout or OutOfMemory. Raises SandboxError when the jail cannot be set up,
-    UserError for a full disk or an unwritable cache, HarnessFaultError for a failure of the harness.
+    Returns CompiledKernel, CompileError, Timeout, OutOfMemory or Inconclusive. Raises SandboxError when the jail cannot
+    be set up, UserError for a full disk or an unwritable cache, HarnessFaultError for a failure of the harness.
     """
     wrapper = operation.wrapper(safe=tier == "safe")
     flags = flags_of(tools)
@@ -200,6 +210,10 @@ def _judge(
         )
     if outcome.flooded:
         return _flooded(said)
+    if outcome.starved:
+        return Inconclusive(
+            f"the machine is too busy: rustc got no core for most of {outcome.wall_s:.0f} s", _AT
+        )
     if outcome.timed_out or outcome.code in (-24, -9, 128 + 24, 128 + 9):
         return Timeout(WALL_LIMIT_S if outcome.timed_out else float(CPU_LIMIT_S), _AT)
     if re.search(

@@ -21,7 +21,7 @@ import pytest
 from harness.compile import compile_cache, diagnostics, limited_process, rustc
 from harness.compile.rustc import CompiledKernel, Tools
 from harness.operation.operations import MATMUL
-from harness.verdict import CompileError, Gate, OutOfMemory, Timeout
+from harness.verdict import CompileError, Gate, Inconclusive, OutOfMemory, Timeout
 from tests.compile.honest_kernels import HONEST
 from tests.compile.plain_kernel import PLAIN, SIGNATURE
 from tests.compile.support import built, tools
@@ -218,6 +218,18 @@ def test_a_compiler_that_takes_too_long_is_a_timeout(fresh: Tools, monkeypatch: 
     source = endless + "pub static X: u64 = f(u64::MAX);\n" + PLAIN
     result = rustc.compile_kernel(source, "unsafe", fresh)
     assert result == Timeout(2.0, rustc._AT)
+    assert list(fresh.kernels.iterdir()) == []
+
+
+@linux
+def test_a_compiler_that_got_no_core_says_nothing_about_the_kernel(
+    fresh: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rustc, "WALL_LIMIT_S", 0.05)
+    monkeypatch.setattr(limited_process, "BUSY_SHARE", 1e9)
+    result = rustc.compile_kernel(PLAIN, "unsafe", fresh)
+    assert isinstance(result, Inconclusive)
+    assert "too busy" in result.noise
     assert list(fresh.kernels.iterdir()) == []
 
 

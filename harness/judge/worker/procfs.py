@@ -78,7 +78,7 @@ def longest_wait_ns(before: dict[str, int], after: dict[str, int]) -> int:
 
 
 def is_ready(pid: int) -> bool:
-    """Whether any thread of a running worker runs, is ready to run, or waits for memory that the machine swapped out."""
+    """Whether any thread of a running worker runs, is ready to run, or waits for memory that is swapped out."""
     texts = (_text(f"/proc/{pid}/task/{thread}/stat") for thread in _threads(pid))
     return any(text.rpartition(")")[2].split()[:1] in (["R"], ["D"]) for text in texts)
 
