@@ -52,6 +52,9 @@ def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
     ("kernel", "oracle", "others"),
     [
         ("twenty_two_bits_on_ragged_large", "resolution", ("graded", "rounding", "wide-mantissa")),
+        ("twenty_two_bits_between_346_and_504", "resolution", ("graded", "rounding", "reals-everywhere")),
+        ("leaks_at_medium_calls", "medium-growth", ("large-calls", "call-count", "other-outputs")),
+        ("leaks_a_little_at_small_calls", "call-count", ("large-calls", "medium-growth", "determinism")),
         ("bf16_on_reals_far_from_zero", "practical", ("distributions", "componentwise", "rounding")),
         ("bf16_of_b_where_a_is_whole", "practical", ("distributions", "componentwise", "rounding")),
     ],

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.judge import strategies
+from harness.judge.growth import must_not_grow
 from harness.judge.inputs import few_bits, generator, reals, small_integers, whole
 from harness.judge.kernel_runner import KernelRunner, Rejected
 from harness.judge.oracles.oracle import Oracle
@@ -162,12 +163,14 @@ def races(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | Non
 def call_count(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Thousands of calls in one process, each with new data, each verified; half of them at larger secret shapes.
 
-    Kills kernels that do the work only in the first calls, whether they count all calls or only those of some size. An
-    honest kernel passes because it does not count calls.
+    Kills kernels that do the work only in the first calls, whether they count all calls or only those of some size, and
+    memory that every call leaves behind. An honest kernel passes because it does not count calls. Raises Rejected when
+    memory or threads still grow.
     """
     rng = generator(seed)
     runner.close()
     before_s, small = runner.effort_s, shape
+    at, rounds = At(Gate.CONDUCT, shape, seed), []
     draw = random.Random(seed)
     for done in range(0, CALLS, CALLS_AT_ONCE):
         if done >= CALLS_AT_LEAST and runner.effort_s - before_s > CALLS_S:
@@ -183,6 +186,9 @@ def call_count(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample 
         for number in np.flatnonzero(~(got == want).all(axis=(1, 2))):
             what = f"call {done + int(number)} in one process, of {shape}"
             return unequal(got[number], want[number], what)
+        assert runner.last is not None
+        rounds.append(runner.last)
+    must_not_grow(rounds, at, CALLS_AT_ONCE)
     return None
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.judge.examination import Examination
+from harness.judge.growth import must_not_grow
 from harness.judge.inputs import generator, small_integers
-from harness.judge.kernel_runner import KernelRunner, Rejected
+from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles.oracle import Oracle
 from harness.judge.oracles.surroundings import on_a_thread
 from harness.judge.reference import exact_f32, unequal
@@ -18,7 +19,7 @@ from harness.judge.strategies import secret
 from harness.judge.worker.calls import F32, Placement
 from harness.settings import Profile
 from harness.shapes import Shape
-from harness.verdict import At, Cheat, Counterexample, Gate
+from harness.verdict import At, Counterexample, Gate
 
 # Shapes that follow a product full of NaN: smaller in some extents, equal or larger in others, with ragged edges.
 AFTERWARDS = ((0, 0, 0), (-1, -2, -3), (-7, 5, -30), (3, -40, -9), (-60, -60, -60), (-100, 30, -90))
@@ -26,10 +27,11 @@ AFTERWARDS = ((0, 0, 0), (-1, -2, -3), (-7, 5, -30), (3, -40, -9), (-60, -60, -6
 # enough.
 LARGE_CALLS = 12
 LARGE_CALLS_LEAST = {Profile.QUICK: (2, 2.0), Profile.DEFAULT: (5, 6.0), Profile.THOROUGH: (12, 60.0)}
-# The calls after which memory and threads must not grow any more, and how much either may still grow in total.
 # What is added to each extent of a large call for the first one, so that all exceed 1024.
 BEYOND = 125
-SETTLED, GROWTH_BYTES, GROWTH_THREADS = 4, 256 << 10, 3
+# Rounds of medium products, and calls in each: half of them above ROUND_FLOPS. For a slow kernel the least number of
+# rounds, which suffices to see growth, and the CPU seconds after which they are enough.
+ROUNDS, IN_A_ROUND, ROUND_FLOPS, ROUNDS_LEAST, ROUNDS_S = 16, 4, 2 * 260**3, 8, 0.4
 
 
 def dirty_scratch(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -103,7 +105,7 @@ def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     """
     rng = generator(seed)
     runner.close()
-    before_s, sizes = runner.cpu_s, []
+    before_s, rounds = runner.cpu_s, []
     least, enough_s = LARGE_CALLS_LEAST[runner.examination.profile]
     wrong = _begin_large(runner, shape, seed) if "first-large" not in runner.examination.disabled else None
     if wrong is not None:
@@ -117,10 +119,10 @@ def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
         if wrong is not None:
             return wrong
         assert runner.last is not None
-        sizes.append((runner.last.data_bytes, runner.last.threads))
+        rounds.append(runner.last)
         if number + 1 >= least and runner.cpu_s - before_s > enough_s:
             break
-    _must_not_grow(sizes, At(Gate.CONDUCT, shape, seed))
+    must_not_grow(rounds, At(Gate.CONDUCT, shape, seed))
     return None
 
 
@@ -145,21 +147,32 @@ def _freivalds(got: F32, a: F32, b: F32, rng: np.random.Generator) -> Counterexa
         same = got.astype(np.float64) @ x == a.astype(np.float64) @ (b.astype(np.float64) @ x)
     if same.all():
         return None
-    return unequal(got, exact_f32(a, b), "one of several large products in one process")
+    return unequal(got, exact_f32(a, b), "one of several products in one process")
 
 
-def _must_not_grow(sizes: list[tuple[int, int]], at: At) -> None:
-    """Raise Rejected when memory or threads grow with every call after the first ones, by more than a little."""
-    settled = np.array(sizes[SETTLED:], np.int64)
-    if len(settled) < 3:
-        return
-    grown = settled[-1] - settled[0]
-    always = np.count_nonzero(np.diff(settled, axis=0) > 0, axis=0) >= (len(settled) - 1) * 0.75
-    if always[0] and grown[0] > GROWTH_BYTES:
-        text = f"{grown[0] / 2**20:.1f} MiB in {len(settled) - 1} calls of one shape"
-        raise Rejected(Cheat("memory grows with every call", text, at))
-    if always[1] and grown[1] > GROWTH_THREADS:
-        raise Rejected(Cheat("threads pile up", f"{grown[1]} more in {len(settled) - 1} calls", at))
+def medium_growth(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Rounds of medium products in one process, each verified; memory and threads stay as they are.
+
+    Kills memory or threads that products of this size leave behind, and large ones need not. An honest kernel passes:
+    its scratch and its pool have their size after a few calls. Raises Rejected when they still grow.
+    """
+    rng = generator(seed)
+    runner.close()
+    a, b = small_integers(rng, shape)
+    calls = IN_A_ROUND if shape.flops <= ROUND_FLOPS else IN_A_ROUND // 2
+    before_s, rounds = runner.cpu_s, []
+    for number in range(ROUNDS):
+        a[rng.integers(shape.m)] *= -1
+        for got in runner.products([(a, b)] * calls, seed + number, Placement.ALIGNED):
+            wrong = _freivalds(got, a, b, rng)
+            if wrong is not None:
+                return wrong
+        assert runner.last is not None
+        rounds.append(runner.last)
+        if number + 1 >= ROUNDS_LEAST and runner.cpu_s - before_s > ROUNDS_S:
+            break
+    must_not_grow(rounds, At(Gate.CONDUCT, shape, seed), calls)
+    return None
 
 
 def before_ragged(examination: Examination) -> Iterator[Shape]:
@@ -190,9 +203,18 @@ def above_900(examination: Examination) -> Iterator[Shape]:
     yield secret(draw, 901, 960)
 
 
+def of_middle_size(examination: Examination) -> Iterator[Shape]:
+    """Secret shapes of 100 … 400, one in each octave or so; the quick profile leaves out the largest."""
+    draw = random.Random(examination.seed)
+    for low, high in ((100, 170), (171, 260), (261, 400)):
+        if high <= 260 or examination.profile is not Profile.QUICK:
+            yield secret(draw, low, high)
+
+
 ORACLES = (
     # The longest comes first, so that the others run beside it.
     Oracle("large-calls", Gate.CONDUCT, large_calls, above_900, smallest=1, shrinkable=False),
+    Oracle("medium-growth", Gate.CONDUCT, medium_growth, of_middle_size, smallest=1, shrinkable=False),
     Oracle("dirty-scratch", Gate.CONDUCT, dirty_scratch, before_ragged, smallest=1),
     Oracle("permutations", Gate.CONDUCT, permutations, permuted, smallest=2),
     Oracle("other-outputs", Gate.CONDUCT, other_outputs, cached, smallest=1),
