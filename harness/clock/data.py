@@ -18,7 +18,15 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.judge.inputs import FAST_HEADROOM
-from harness.judge.reference import EXACT_LIMIT, F64, U32, componentwise_bound, normwise_bound, product_f64
+from harness.judge.reference import (
+    EXACT_LIMIT,
+    F64,
+    U32,
+    componentwise_bound,
+    gamma,
+    normwise_bound,
+    product_f64,
+)
 from harness.judge.worker.calls import F32, Layout
 from harness.shapes import Shape
 from harness.verdict import Counterexample
@@ -264,9 +272,12 @@ class RealData(TurnData):
 
     def _bound(self, a: F32, b: F32, size: F64) -> F64 | float:
         """The bound of the product, times alpha, and where C is added to, of that sum."""
-        of_product = componentwise_bound(a, b) if self.levels == 0 else normwise_bound(a, b, self.levels)
-        bound = abs(self._alpha) * of_product
-        return bound if self.before is None else bound + 2 * U32 * size
+        if self.before is None:
+            of_product = componentwise_bound(a, b) if self.levels == 0 else normwise_bound(a, b, self.levels)
+            return abs(self._alpha) * of_product
+        # A kernel may begin with C, which is then rounded k times like every product: the bound of docs/candidate.md.
+        of_sum = gamma(a.shape[1] + 3) * size
+        return of_sum if self.levels == 0 else of_sum + abs(self._alpha) * normwise_bound(a, b, self.levels)
 
     def verify_fully(self, c: F32) -> Counterexample | None:
         """See TurnData; every element within the bound of the kernel's tier."""

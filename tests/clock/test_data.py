@@ -375,3 +375,21 @@ def test_c_holds_what_is_added_to_and_else_poison() -> None:
         batch.lay(inputs, generator(8))
         for slot in batch.slots:
             assert np.array_equal(slot.c, inputs.before) if form.adds else not np.any(slot.c == 0)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 8, 40])
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_kernel_may_start_from_c_and_add_term_by_term(k: int, fused: bool) -> None:
+    """C is then rounded with each of the k sums, so that its share of the error grows with k."""
+    for seed in range(60):
+        data = RealData.draw(generator(seed), formed(TimedForm(7, k, 9, "nn", True)), 0)
+        assert data.before is not None
+        c = np.empty((len(data.layout.pairs), 7, 9), np.float32)
+        for at, (i, j) in enumerate(data.layout.pairs):
+            total = data.before
+            for p in range(k):
+                term = data.a[i][:, p : p + 1].astype(np.float64) * data.b[j][p].astype(np.float64)
+                total = (total + (term if fused else term.astype(np.float32))).astype(np.float32)
+            c[at] = total
+        assert data.verify_fully(c) is None, seed
+        assert data.verify(c, generator(seed + 1)) is None, seed

@@ -45,10 +45,19 @@ ALSO_UNLISTED = {
 
 def test_every_oracle_has_a_mutant() -> None:
     # The oracles for fast schemes have theirs in test_oracles.py, those that need threads in test_surroundings.py;
-    # leftovers and blindness have tests of their own below; those of sgemm have theirs in test_sgemm_oracles.py.
+    # leftovers and blindness have tests of their own below, medium-growth in test_growth.py; those of sgemm have theirs
+    # in test_sgemm_oracles.py.
     of_matmul = [oracle for oracle in REGISTRY if not oracle.needs_forms]
     listed = {oracle.name for oracle in of_matmul if oracle.applies_to is not AppliesTo.FAST_SCHEME}
-    elsewhere = {"leftovers", "blindness", "small-stack", "other-cores", "idle-elsewhere", "at-once"}
+    elsewhere = {
+        "leftovers",
+        "blindness",
+        "medium-growth",
+        "small-stack",
+        "other-cores",
+        "idle-elsewhere",
+        "at-once",
+    }
     assert listed - elsewhere == set(MUTANTS) - {"poison"}
 
 
