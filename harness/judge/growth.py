@@ -13,8 +13,8 @@ from harness.verdict import At, Cheat
 # The rounds after which memory and threads must not grow any more, and how much either may still grow in total.
 SETTLED, GROWTH_BYTES, GROWTH_THREADS = 4, 256 << 10, 3
 # The share of rounds in which a leak shows. A small one shows less often, because the heap grows in pieces of 132 KiB;
-# but it shows in each of three spans, and the size falls in hardly any round.
-OFTEN, SPANS, FALLS = 0.75, 3, 1 / 8
+# but in many rounds it shows in each of three spans, and the size falls in hardly any.
+OFTEN, SPANS, MANY, FALLS = 0.75, 3, 9, 1 / 8
 
 
 def must_not_grow(rounds: Sequence[Ran], at: At, calls: int = 1) -> None:
@@ -27,9 +27,10 @@ def must_not_grow(rounds: Sequence[Ran], at: At, calls: int = 1) -> None:
     if len(sizes) < 3:
         return
     changes = np.diff(sizes, axis=0)
-    spans = np.diff(sizes[:: max(1, len(changes) // SPANS)], axis=0)
-    often = np.mean(changes > 0, axis=0) >= OFTEN
-    always = often | (spans > 0).all(axis=0) & (np.mean(changes < 0, axis=0) <= FALLS)
+    always = np.mean(changes > 0, axis=0) >= OFTEN
+    if len(changes) >= MANY:
+        spans = np.diff(sizes[:: len(changes) // SPANS], axis=0)
+        always |= (spans > 0).all(axis=0) & (np.mean(changes < 0, axis=0) <= FALLS)
     grown, number = sizes[-1] - sizes[0], calls * len(changes)
     if always[0] and grown[0] > GROWTH_BYTES:
         text = f"{grown[0] / 2**20:.1f} MiB in {number} calls"

@@ -35,7 +35,7 @@ def in_pieces(used: float) -> int:
 
 
 @pytest.mark.parametrize(
-    ("each", "count"), [(30 << 10, 18), (100 << 10, 11), (100 << 10, 16), (1 << 20, 7), (1 << 20, 18)]
+    ("each", "count"), [(30 << 10, 18), (100 << 10, 16), (1 << 20, 7), (1 << 20, 11), (1 << 20, 18)]
 )
 def test_a_leak_in_every_round_shows(each: int, count: int) -> None:
     with pytest.raises(Rejected) as caught:
