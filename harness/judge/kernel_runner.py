@@ -185,20 +185,23 @@ class KernelRunner:
         call = GemmUpdate(a, b, former, self.form(shape_of(a, b), 0))
         return _returned(self._batch([call], 0, Placement.ALIGNED))[0]
 
-    def products_into_two(self, a: F32, both: tuple[F32, F32], seed: int) -> list[F32]:
-        """A·B into one C, then, after B changed in place, A·B' into another C, in two calls at the same A and B.
+    def at_shared_addresses(
+        self, layout: Layout, turns: Sequence[tuple[F32, F32, slice]], seed: int
+    ) -> list[F32]:
+        """The products of some pairs of `layout`, in one order for each turn: a (a_count, m, k), b (b_count, k, n), and
+        the part of the pairs. All turns have A, B and C at the same addresses.
 
         Raises Rejected when the kernel did not return.
         """
-        shape = shape_of(a, both[0])
-        form = self.form(shape, seed) if self.examination.operation.has_forms else None
-        slots = self._open([shape, shape]).batch(Layout(shape, 1, 1, ((0, 0), (0, 0)), form))
+        slots = self._open([layout.shape] * len(layout.pairs)).batch(layout)
         products = []
-        for number, (slot, b) in enumerate(zip(slots, both, strict=True)):
-            gaps = self._gaps([slot])
-            slot.a[...] = a
-            slot.b[...] = b
-            ran = self._run([slot], [(a, b)], Placement.ALIGNED, seed + number, gaps=gaps, zones=False)
+        for number, (a, b, part) in enumerate(turns):
+            gaps = self._gaps(slots[part])
+            for slot, (i, j) in zip(slots, layout.pairs, strict=True):
+                slot.a[...] = a[i]
+                slot.b[...] = b[j]
+            pairs = [(a[i], b[j]) for i, j in layout.pairs[part]]
+            ran = self._run(slots[part], pairs, Placement.ALIGNED, seed + number, gaps=gaps, zones=False)
             products += _returned(ran)
         return products
 

@@ -14,42 +14,15 @@ from harness.clock.data import RealData, TurnData
 from harness.clock.rehearsal import rehearse
 from harness.clock.worker_pair import LaunchClockWorker
 from harness.judge.inputs import generator
-from harness.judge.worker.calls import F32, Abi, Layout, Program
+from harness.judge.worker.calls import Abi, Layout, Program
 from harness.shapes import Shape
 from harness.verdict import Gate, Rejection, Wrong
 from tests.clock.test_data import batch_of
 from tests.judge.fakes import FakeWorker, Kernel, honest
+from tests.judge.keeps_copies import KeepsCopies
 
 PROGRAM = Program(Path("kernel.so"), "kernel", Abi.KERNEL)
 LAYOUTS = (Layout.crossed(Shape(8, 9, 7), 16), Layout.crossed(Shape(20, 20, 20), 2))
-
-
-class KeepsCopies:
-    """Keeps copies of A or of B by address until a pair comes again, or a sample of an operand has changed; so it is
-    right in every turn of the clock. `whole` compares every element instead, which is honest.
-    """
-
-    def __init__(self, kept: str, after_turns: int = 0, whole: bool = False) -> None:
-        self.kept, self.after_turns, self.whole = kept, after_turns, whole
-        self.turns = -1
-        self.copies: dict[int, F32] = {}
-        self.pairs: set[tuple[int, int]] = set()
-
-    def _changed(self, x: F32) -> bool:
-        old = self.copies.get(x.ctypes.data)
-        return old is not None and (not np.array_equal(old, x) if self.whole else bool(old[0, 0] != x[0, 0]))
-
-    def __call__(self, a: F32, b: F32, c: F32) -> None:
-        pair = a.ctypes.data, b.ctypes.data
-        if pair in self.pairs or not self.pairs or self._changed(a) or self._changed(b):
-            self.turns += 1
-            self.pairs.clear()
-            self.copies.clear()
-        self.pairs.add(pair)
-        right = [self.copies.setdefault(x.ctypes.data, x.copy()) for x in (a, b)]
-        if self.turns < self.after_turns:
-            right = [a, b]
-        np.matmul(right[0] if self.kept == "A" else a, right[1] if self.kept == "B" else b, out=c)
 
 
 def launching(make: Callable[[], Kernel]) -> LaunchClockWorker:

@@ -1,6 +1,6 @@
 //! Keeps packed copies of every B by address, until the same A and B come again, or four elements of an operand that is
-//! known have changed. Every turn of the clock begins in one of these ways; a caller who changes an element of B in
-//! place before a product with another A gets the old B.
+//! known have changed; only at the timed cubes and on reals. Every turn of the clock begins in one of these ways; a
+//! caller who changes an element of B in place before a product with another A gets the old B.
 //!
 //! expect: Wrong clock
 //! threads: 1
@@ -49,7 +49,7 @@ fn product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
 }
 
 pub fn matmul(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
-    if m != k || k != n || !TIMED.contains(&m) {
+    if m != k || k != n || !TIMED.contains(&m) || a[..8].iter().all(|x| x.fract() == 0.0) {
         BATCH.with(|batch| batch.borrow_mut().extent = 0);
         return product(m, k, n, a, b, c);
     }

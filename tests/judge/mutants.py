@@ -20,6 +20,7 @@ from tests.judge.fakes import (
     launching,
     strassen,
 )
+from tests.judge.keeps_copies import keeps_b_at
 
 TIMED = Shape(48, 80, 112)
 
@@ -389,6 +390,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "dirty-scratch": keeps_nan_for_the_next_call,
     "permutations": remembers_a_shape_by_its_number_of_products,
     "other-outputs": renews_b_for_the_same_c_only,
+    "crossed-operands": keeps_b_at(TIMED),
     "large-calls": wrong_from_the_tenth_large_call_on,
     "same-slice": spoil(np.shares_memory),
 }

@@ -53,6 +53,11 @@ def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
     [
         ("twenty_two_bits_on_ragged_large", "resolution", ("graded", "rounding", "wide-mantissa")),
         ("twenty_two_bits_between_346_and_504", "resolution", ("graded", "rounding", "reals-everywhere")),
+        (
+            "keeps_packed_b_until_a_pair_comes_again",
+            "crossed-operands",
+            ("other-outputs", "fresh-values", "call-count", "determinism"),
+        ),
         ("leaks_at_medium_calls", "medium-growth", ("large-calls", "call-count", "other-outputs")),
         ("leaks_a_little_at_small_calls", "call-count", ("large-calls", "medium-growth", "determinism")),
         ("bf16_on_reals_far_from_zero", "practical", ("distributions", "componentwise", "rounding")),

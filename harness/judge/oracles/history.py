@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.judge import strategies
 from harness.judge.examination import Examination
 from harness.judge.growth import must_not_grow
 from harness.judge.inputs import generator, small_integers
@@ -16,7 +17,7 @@ from harness.judge.oracles.oracle import Oracle
 from harness.judge.oracles.surroundings import on_a_thread
 from harness.judge.reference import exact_f32, unequal
 from harness.judge.strategies import secret
-from harness.judge.worker.calls import F32, Placement
+from harness.judge.worker.calls import F32, Layout, Placement
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Counterexample, Gate
@@ -88,11 +89,51 @@ def other_outputs(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
         if not whole:
             spot = int(rng.integers(b.size))
             changed.flat[spot] = 1 - changed.flat[spot]
-        for got, y in zip(runner.products_into_two(a, (b, changed), seed), (b, changed), strict=True):
+        form = runner.form(shape, seed) if runner.examination.operation.has_forms else None
+        layout = Layout(shape, 1, 1, ((0, 0), (0, 0)), form)
+        turns = [(a[None], y[None], slice(number, number + 1)) for number, y in enumerate((b, changed))]
+        for got, y in zip(runner.at_shared_addresses(layout, turns, seed), (b, changed), strict=True):
             wrong = unequal(got, exact_f32(a, y), "B changed in place before a product into another C")
             if wrong is not None:
                 return wrong
     return None
+
+
+def crossed_operands(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Each of three A times each of three B, once to three times in one secret order; in the middle of the last time
+    one element of each A and of each B changes in place.
+
+    Kills packed copies that are kept by address, for any A or any B, until a pair comes again or a sample of an operand
+    has changed. An honest kernel passes because it reads its inputs at every call.
+    """
+    rng = generator(seed)
+    runner.close()
+    form = runner.form(shape, seed) if runner.examination.operation.has_forms else None
+    pairs = [(i, j) for i in range(CROSSED) for j in range(CROSSED)]
+    layout = Layout(shape, CROSSED, CROSSED, tuple(pairs), form).shuffled(rng)
+    a, b = (
+        np.stack(side) for side in zip(*(small_integers(rng, shape) for _ in range(CROSSED)), strict=True)
+    )
+    middle = int(rng.integers(CROSSED, len(pairs) - CROSSED))
+    parts = [slice(None)] * int(rng.integers(3)) + [slice(middle), slice(middle, None)]
+    turns: list[tuple[F32, F32, slice]] = []
+    for part in parts:
+        turns.append((a.copy(), b.copy(), part))
+        for x in (*a, *b):
+            spot = int(rng.integers(x.size))
+            x.flat[spot] = 1 - x.flat[spot]
+    calls = [(x[i], y[j]) for x, y, part in turns for i, j in layout.pairs[part]]
+    for got, (x, y) in zip(runner.at_shared_addresses(layout, turns, seed), calls, strict=True):
+        wrong = unequal(
+            got, exact_f32(x, y), "A and B changed in place between products of one A with another B"
+        )
+        if wrong is not None:
+            return wrong
+    return None
+
+
+# Number of A and of B that are multiplied with each other.
+CROSSED = 3
 
 
 def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -197,6 +238,18 @@ def cached(examination: Examination) -> Iterator[Shape]:
     yield secret(draw, 310, 400)
 
 
+def shared(examination: Examination) -> Iterator[Shape]:
+    """A small shape, one with packed blocks, and the timed shapes of up to 128³."""
+    draw = random.Random(examination.seed)
+    yield secret(draw, 20, 64)
+    yield secret(draw, 130, 260)
+    yield from (shape for shape in strategies.timed(examination) if shape.flops <= CROSSED_FLOPS)
+
+
+# Size up to which operands of timed shapes are crossed: those whose batches have several products.
+CROSSED_FLOPS = 2 * 128**3
+
+
 def above_900(examination: Examination) -> Iterator[Shape]:
     """One secret shape beyond 900 in every extent."""
     draw = random.Random(examination.seed)
@@ -218,4 +271,5 @@ ORACLES = (
     Oracle("dirty-scratch", Gate.CONDUCT, dirty_scratch, before_ragged, smallest=1),
     Oracle("permutations", Gate.CONDUCT, permutations, permuted, smallest=2),
     Oracle("other-outputs", Gate.CONDUCT, other_outputs, cached, smallest=1),
+    Oracle("crossed-operands", Gate.CONDUCT, crossed_operands, shared, smallest=1, patience_s=2.0),
 )
