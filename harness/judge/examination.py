@@ -77,7 +77,7 @@ class Examination:
     `seed` is the secret seed of this run (48 bits, drawn after the candidate was compiled). `cores` is the number of
     cores the worker may use. `other_surroundings` starts workers that see other numbers of cores or are told to use
     other numbers of threads, by description. `other_launches` start workers like `launch`, each on another core, for
-    oracles that run side by side. `time_limit_s` gives the wall-clock limit of one call in seconds.
+    oracles that run side by side. `time_limit_s` gives the limit of one call in seconds.
     `disabled` names oracles to leave out; only tests of the oracles use it. `remarks` collects misconduct other than a
     wrong product during the calls of every gate; the conduct gate reports it. `levels` holds, for each shape at
     which it was examined, how many levels of a fast bilinear scheme the kernel shows there (`mixing.levels_shown`);

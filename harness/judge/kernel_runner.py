@@ -308,7 +308,7 @@ class KernelRunner:
         return 0 if self._runner is None else self._runner.idle_cpu_ns()
 
     def _limit_s(self, shapes: Sequence[Shape]) -> float:
-        """Wall-clock limit in seconds: the full limit for the slowest call, and a slow kernel's time for each further
+        """Limit in seconds: the full limit for the slowest call, and a slow kernel's time for each further
         call.
         """
         return max(map(self.examination.time_limit_s, shapes)) + HEADROOM * sum(map(slow_s, shapes[1:]))

@@ -181,7 +181,7 @@ class Worker:
         inspect: bool = False,
         surroundings: Surroundings = Surroundings.ONE_BY_ONE,
     ) -> Ran | Rejection:
-        """Call the kernel once per slot, in order, within `limit_s` seconds of wall time for all of them.
+        """Call the kernel once per slot, in order, within `limit_s` seconds for all of them (see `Deadline`).
 
         The clock starts before the worker is resumed and stops when its answer arrives. The worker is stopped at once,
         before anything is read about it, so that it can keep running only for the time a signal takes. With `inspect`,

@@ -48,7 +48,7 @@ def limits_for(shapes: Shape | Sequence[Shape], threads: int, cores: tuple[int, 
 
 
 def time_limit_s(shape: Shape, calls: int = 1) -> float:
-    """Wall-clock seconds for `calls` products of this shape: several times what a slow honest kernel needs."""
+    """Seconds for `calls` products of this shape: several times what a slow honest kernel needs."""
     return FIRST_S + HEADROOM * calls * slow_s(shape)
 
 

@@ -90,7 +90,7 @@ class HostProcess:
             os.write(self._control, order)
 
     def answer(self, limit_s: float) -> bytes | Death:
-        """The next answer (at most 32 bytes), or how the worker ended; the limit is in seconds of wall time.
+        """The next answer (at most 32 bytes), or how the worker ended; for the limit in seconds see `Deadline`.
 
         Time in which this process itself did not run (Ctrl-Z, a virtual machine that was paused) is added to
         `stalled_s` and to the limit, as is time in which the worker was ready to run and had no core.
