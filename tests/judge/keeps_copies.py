@@ -20,11 +20,12 @@ class KeepsCopies:
     def __init__(self, kept: str, after_turns: int = 0, whole: bool = False) -> None:
         self.kept, self.after_turns, self.whole = kept, after_turns, whole
         self.turns = -1
-        self.copies: dict[int, F32] = {}
+        # Memory is used again for matrices of other sizes.
+        self.copies: dict[tuple[int, tuple[int, ...]], F32] = {}
         self.pairs: set[tuple[int, int]] = set()
 
     def _changed(self, x: F32) -> bool:
-        old = self.copies.get(x.ctypes.data)
+        old = self.copies.get((x.ctypes.data, x.shape))
         return old is not None and (
             not np.array_equal(old, x) if self.whole else bool((old[0] != x[0]).any())
         )
@@ -36,7 +37,7 @@ class KeepsCopies:
             self.pairs.clear()
             self.copies.clear()
         self.pairs.add(pair)
-        right = [self.copies.setdefault(x.ctypes.data, x.copy()) for x in (a, b)]
+        right = [self.copies.setdefault((x.ctypes.data, x.shape), x.copy()) for x in (a, b)]
         if self.turns < self.after_turns:
             right = [a, b]
         np.matmul(right[0] if self.kept == "A" else a, right[1] if self.kept == "B" else b, out=c)
