@@ -21,6 +21,9 @@ STRIP = 32
 
 def assign(to: F32, x: F32) -> None:
     """Copy `x` into `to`, which has its shape."""
+    if x.size <= SMALL:
+        to[...] = x
+        return
     for part, from_ in _strips(to, x):
         part[...] = from_
 
@@ -34,13 +37,19 @@ def copied(x: F32) -> F32:
 
 def same_bits(x: F32, y: F32) -> bool:
     """Equal in every bit, so that a NaN equals itself and −0 differs from +0; both have the same shape."""
-    return all(bool((one.view(np.uint32) == other.view(np.uint32)).all()) for one, other in _strips(y, x))
+    if x.size <= SMALL:
+        return _equal_bits(x, y)
+    return all(_equal_bits(one, other) for one, other in _strips(y, x))
+
+
+def _equal_bits(x: F32, y: F32) -> bool:
+    return bool((x.view(np.uint32) == y.view(np.uint32)).all())
 
 
 def _strips(x: F32, y: F32) -> Iterator[tuple[F32, F32]]:
     """Both matrices, or strips of them across the consecutive elements of `x`."""
     by_columns = _is_by_columns(x)
-    if x.size <= SMALL or by_columns == _is_by_columns(y):
+    if by_columns == _is_by_columns(y):
         yield x, y
     elif by_columns:
         for row in range(0, x.shape[0], STRIP):
