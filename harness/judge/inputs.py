@@ -75,7 +75,8 @@ def spread_reals(rng: Generator, shape: Shape, seed: int) -> tuple[F32, F32, str
     sides = []
     for rows, cols in ((shape.m, shape.k), (shape.k, shape.n)):
         scale = 10.0 ** rng.uniform(*power)
-        sides.append((scale * _distributed(rng, kind, rows, cols)).astype(np.float32))
+        drawn = _distributed(rng, kind, rows, cols)
+        sides.append(np.multiply(scale, drawn, out=np.empty((rows, cols), np.float32), casting="same_kind"))
     where = "" if power == SCALES[0] else f", scaled by 1e{power[0]:+.0f} to 1e{power[1]:+.0f}"
     return sides[0], sides[1], DISTRIBUTIONS[kind] + where
 
@@ -91,9 +92,20 @@ def _distributed(rng: Generator, kind: int, rows: int, cols: int) -> NDArray[np.
         case 2:
             return rng.standard_normal(size)
         case 3:
-            return np.copysign(np.exp2(rng.uniform(-20, 20, size)), rng.random(size) - 0.5)
+            drawn = rng.uniform(-20, 20, size)
+            return _signed(rng, np.exp2(drawn, out=drawn))
         case _:
-            return np.copysign(rng.uniform(1, 2, size), rng.random(size) - 0.5)
+            return _signed(rng, rng.uniform(1, 2, size))
+
+
+def _signed(rng: Generator, positive: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same reals, half of them made negative, in place: `copysign` in a third of the time."""
+    signs = rng.random(positive.shape)
+    signs -= 0.5
+    bits = signs.view(np.uint64)
+    bits &= np.uint64(1 << 63)
+    positive.view(np.uint64)[...] |= bits
+    return positive
 
 
 DISTRIBUTIONS = (

@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.judge.examination import Examination, JudgeWorker
 from harness.judge.gaps import Gaps
+from harness.judge.matrices import assign, copied, same_bits
+from harness.judge.poison import PAYLOAD, poison
 from harness.judge.red_zones import RedZones
 from harness.judge.reference import shape_of
 from harness.judge.updates import GemmUpdate
@@ -27,7 +28,6 @@ from harness.verdict import At, Cheat, Crash, Gate, Panic, Rejection
 ROOM = Shape(512, 512, 512)
 # float32 elements of a cache line.
 LINE_FLOATS = 16
-POISON_NAN, POISON_FINITE, PAYLOAD = np.uint32(0x7FC00000), np.uint32(0x7A000000), 0x3FFFFF
 # Every second placement ends at the upper guard page, where an access past the end faults at once.
 PLACEMENTS = tuple(
     placement
@@ -67,7 +67,8 @@ class KernelRunner:
         self.last_call: GemmUpdate | None = None
         self.abandoned = False
         self._runner: JudgeWorker | None = None
-        self._room = (0, 0, 0)
+        self._made_for: list[Shape] = []
+        self._room = (0, 0, 0, 0)
         self._process = ExitStack()
         self._salt = examination.seed & PAYLOAD
 
@@ -221,8 +222,8 @@ class KernelRunner:
         gaps = self._gaps(slots)
         for slot, call in zip(slots, calls, strict=True):
             assert call.a.dtype == call.b.dtype == np.float32
-            slot.a[...] = call.a
-            slot.b[...] = call.b
+            assign(slot.a, call.a)
+            assign(slot.b, call.b)
         pairs, formers = [(call.a, call.b) for call in calls], [call.c for call in calls]
         return self._run(slots, pairs, placement, seed, surroundings, gaps=gaps, formers=formers)
 
@@ -274,16 +275,22 @@ class KernelRunner:
         if between is not None:
             return Cheat("writes between the elements of C", between, at)
         self._watch(ran, slots, pairs, at)
-        return [slot.c.copy() for slot in slots]
+        return [copied(slot.c) for slot in slots]
 
     def _open(self, shapes: Sequence[Shape]) -> JudgeWorker:
-        """A worker with room for these shapes, reused while it lives and is large enough."""
-        need = _elements(shapes)
+        """A worker with room for these shapes, reused while it lives and is large enough.
+
+        One that is too small is replaced by one with room for its own shapes as well. So shapes that are large in
+        different extents take turns in one process, instead of starting one each.
+        """
+        need = _room_of(shapes)
         if self._runner is None or any(map(operator.gt, need, self._room)):
+            kept = [] if self._runner is None else self._made_for
             self.close()
-            usual = not any(map(operator.gt, need, _elements([ROOM])))
-            self._room = _elements([ROOM]) if usual else need
-            self._runner = self._process.enter_context(self.examination.launch([ROOM] if usual else shapes))
+            usual = not any(map(operator.gt, need, _room_of([ROOM])))
+            self._made_for = [*kept, *([ROOM] if usual else shapes)]
+            self._room = _room_of(self._made_for)
+            self._runner = self._process.enter_context(self.examination.launch(self._made_for))
         return self._runner
 
     def _poison(self, slot: Slot, seed: int) -> None:
@@ -298,10 +305,7 @@ class KernelRunner:
             slot.c[...] = 0
             return
         self._salt = (self._salt * 1103515245 + 12345) & PAYLOAD
-        bits = np.arange(slot.c.size, dtype=np.uint32).reshape(slot.c.shape)
-        bits ^= np.uint32(self._salt)
-        bits &= np.uint32(PAYLOAD)
-        slot.c.view(np.uint32)[...] = _former(slot.c, bits, seed % 10)
+        poison(slot.c, self._salt, seed % 10)
 
     def idle_cpu_ns(self) -> int:
         """CPU time, in nanoseconds, that the worker uses while it has no order; 0 when there is no worker."""
@@ -337,23 +341,6 @@ def _returned(outcome: list[F32] | Rejection) -> list[F32]:
     raise Rejected(outcome)
 
 
-def _former(c: F32, bits: NDArray[np.uint32], kind: int) -> NDArray[np.uint32]:
-    """The content of C before a call, as bits, derived from 22 pseudo-random bits per element."""
-    if kind == 7 and np.isfinite(c).all() and c.any():
-        return c[::-1, ::-1].view(np.uint32).copy()
-    match kind:
-        case 1:
-            return np.zeros_like(bits)
-        case 2 | 7:
-            return ((bits % 8191 + 0.37) / 100).astype(np.float32).view(np.uint32)
-        case 3:
-            return (bits % 97).astype(np.float32).view(np.uint32)
-        case 0 | 5:
-            return bits | POISON_FINITE
-        case _:
-            return bits | POISON_NAN
-
-
 def placement_of(seed: int) -> Placement:
     """The placement that a seed selects. Three consecutive seeds share one, so that every kind of data meets every
     placement.
@@ -361,18 +348,14 @@ def placement_of(seed: int) -> Placement:
     return PLACEMENTS[seed // 3 % len(PLACEMENTS)]
 
 
-def same_bits(x: F32, y: F32) -> bool:
-    """Equal in every bit, so that a NaN equals itself and −0 differs from +0."""
-    return bool(
-        np.array_equal(np.ascontiguousarray(x).view(np.uint32), np.ascontiguousarray(y).view(np.uint32))
-    )
-
-
-def _elements(shapes: Sequence[Shape]) -> tuple[int, int, int]:
-    """Elements of A, B and C in a batch, with each matrix rounded up to whole cache lines and shifted by one line."""
-    matrices = ((s.m * s.k, s.k * s.n, s.m * s.n) for s in shapes)
-    a, b, c = (
-        sum(-(-count // LINE_FLOATS) * LINE_FLOATS + LINE_FLOATS for count in column)
-        for column in zip(*matrices, strict=True)
-    )
-    return a, b, c
+def _room_of(shapes: Sequence[Shape]) -> tuple[int, int, int, int]:
+    """Elements of A, B and C in a batch, with each matrix rounded up to whole cache lines and shifted by one line; and
+    the bytes of the largest product, on which the memory limit of a worker rests.
+    """
+    a = b = c = largest = 0
+    for m, k, n in shapes:
+        a += m * k // LINE_FLOATS + 2
+        b += k * n // LINE_FLOATS + 2
+        c += m * n // LINE_FLOATS + 2
+        largest = max(largest, 4 * (m * k + k * n + m * n))
+    return a * LINE_FLOATS, b * LINE_FLOATS, c * LINE_FLOATS, largest

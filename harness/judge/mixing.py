@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.judge.inputs import generator, reals
-from harness.judge.kernel_runner import KernelRunner, Rejected, same_bits
+from harness.judge.kernel_runner import KernelRunner, Rejected
+from harness.judge.matrices import same_bits
 from harness.judge.reference import Mask
 from harness.judge.worker.calls import F32, Placement
 from harness.shapes import Shape

@@ -41,10 +41,12 @@ class RedZones:
     def touched(self) -> str | None:
         """A description of the first changed byte; None when nothing changed."""
         for index, place, zone in self._zones:
-            changed = np.flatnonzero(zone != self._mark)
-            if len(changed):
-                away = len(zone) - int(changed[-1]) if place == "before" else int(changed[0])
-                return f"{len(changed)} bytes {place} C of call {index} changed, {away} bytes away"
+            same = zone == self._mark
+            if same.all():
+                continue
+            changed = np.flatnonzero(~same)
+            away = len(zone) - int(changed[-1]) if place == "before" else int(changed[0])
+            return f"{len(changed)} bytes {place} C of call {index} changed, {away} bytes away"
         return None
 
 

@@ -42,7 +42,9 @@ def exact_f32(a: F32, b: F32) -> F32:
         bound = float(product_f64(np.abs(a), np.abs(b)).max(initial=0))
     if not bound <= EXACT_LIMIT:
         raise ValueError(f"not exact in f32: a partial sum may reach {bound:.0f} > 2^24")
-    return product_f64(a, b).astype(np.float32)
+    # The product in f32, which takes half the time, has the same bits.
+    product: F32 = a @ b
+    return product
 
 
 def gamma(k: int, unit: float = U32) -> float:
@@ -62,6 +64,20 @@ def componentwise_bound(a: F32, b: F32) -> F64:
     return bound
 
 
+def is_clearly_within(error: F64, a: F32, b: F32) -> bool:
+    """Whether each |error| is at most slightly less than its `componentwise_bound`; takes half the time of that.
+
+    Computed in f32. When it is true, every element is within the bound; when it is false, the bound must be asked.
+    The sums are at most 1 + γ_k times too large, and the least by which underflow makes them larger is smaller than
+    the term for underflow in the bound, which is left out here.
+    """
+    unit = gamma(a.shape[1])
+    with np.errstate(all="ignore"):
+        size = np.abs(a) @ np.abs(b)
+        size *= np.float32(unit * (1 - 4 * unit))
+    return bool(size.max(initial=0) < np.inf and (np.abs(error) <= size).all())
+
+
 def rms_unit(a: F32, b: F32, product: F64) -> F64:
     """u·sqrt(k·(Σt² + (Σt)²)) per element of C, where t are its k products: the scale of an f32 sum's typical error.
 
@@ -71,6 +87,31 @@ def rms_unit(a: F32, b: F32, product: F64) -> F64:
     """
     squares = np.square(a, dtype=np.float64) @ np.square(b, dtype=np.float64)
     unit: F64 = U32 * np.sqrt(a.shape[1] * (squares + product**2))
+    return unit
+
+
+# Least sum of squares, of operands scaled to at most 1, beside which those lost to underflow do not count.
+LEAST_SQUARES = np.float32(2.0**-100)
+
+
+def quick_rms_unit(a: F32, b: F32, product: F64) -> F64 | None:
+    """`rms_unit` with a relative error of at most γ_(k+4), in half the time; None where that is not certain.
+
+    The squares are multiplied in f32, of A and B scaled by powers of two so that the largest element is at most 1.
+    """
+    k = a.shape[1]
+    scales = [2.0 ** -int(np.frexp(np.abs(x).max(initial=0))[1]) for x in (a, b)]
+    with np.errstate(all="ignore"):
+        x, y = (np.square(matrix * np.float32(scale)) for matrix, scale in zip((a, b), scales, strict=True))
+        squares = x @ y
+        if not squares.min(initial=1) >= LEAST_SQUARES:
+            return None
+        unit: F64 = squares.astype(np.float64)
+        unit /= (scales[0] * scales[1]) ** 2
+        unit += np.square(product)
+        unit *= k
+        np.sqrt(unit, out=unit)
+        unit *= U32
     return unit
 
 

@@ -50,7 +50,14 @@ class GemmUpdate:
             size = float(self._size().max(initial=0))
         if not size <= limit:
             raise ValueError(f"not exact in f32: a partial sum may reach {size:.0f}")
-        return self.wanted().astype(np.float32)
+        with np.errstate(all="ignore"):
+            want = np.zeros((self.a.shape[0], self.b.shape[1]), np.float32)
+            if alpha:
+                want += np.float32(self.form.alpha) * (self.a @ self.b)
+            if beta:
+                assert self.c is not None
+                want += np.float32(self.form.beta) * self.c
+        return want
 
     def bound(self, levels: int = 0) -> F64:
         """The error allowed in each element: γ_(k+3)·(|alpha|·|A|·|B| + |beta|·|C|), and a term for underflow.

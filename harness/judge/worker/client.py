@@ -106,8 +106,10 @@ class Worker:
         Without `forms`, matrices are contiguous; with them, each takes the memory from its lowest to its highest
         element. Raises HarnessFaultError when they do not fit the capacity.
         """
-        given = [CallForm.contiguous(s) for s in shapes] if forms is None else forms
-        spans = [form.spans(s) for form, s in zip(given, shapes, strict=True)]
+        if forms is None:
+            spans = [(m * k, k * n, m * n) for m, k, n in shapes]
+        else:
+            spans = [form.spans(s) for form, s in zip(forms, shapes, strict=True)]
         sizes = ([4 * a for a, _, _ in spans], [4 * b for _, b, _ in spans], [4 * c for _, _, c in spans])
         apart = [(index, index) for index in range(len(shapes))]
         return self._lay_out(shapes, sizes, apart, placement, forms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 
 from harness.judge.worker.calls import WorkerLimits
 from harness.shapes import Shape
@@ -52,6 +53,7 @@ def time_limit_s(shape: Shape, calls: int = 1) -> float:
     return FIRST_S + HEADROOM * calls * slow_s(shape)
 
 
+@lru_cache(maxsize=1024)
 def slow_s(shape: Shape) -> float:
     """Seconds that a slow honest kernel takes: the naive loop, or a scheme that pads to a square with a power of two as
     edge.

@@ -15,7 +15,7 @@ import numpy as np
 from harness.errors import HarnessFaultError
 from harness.judge.worker.calls import F32, Layout, Placement, Slot
 from harness.judge.worker.process import dup_high
-from harness.operation.forms import CallForm, Strides
+from harness.operation.forms import Strides
 from harness.shapes import Shape
 
 PAGE = mmap.PAGESIZE
@@ -65,14 +65,11 @@ class PlacedSlot(Slot):
     layout: int
     b_in_a: bool = field(default=False, kw_only=True)
 
-    @property
-    def placed_form(self) -> CallForm:
-        """Its form, also where it is the contiguous one."""
-        return self.form or CallForm.contiguous(self.shape)
-
     def extents(self) -> list[tuple[int, int]]:
         """First byte and number of bytes of A, B and C in their regions, gaps included."""
-        (m, k, n), form = self.shape, self.placed_form
+        (m, k, n), form = self.shape, self.form
+        if form is None:
+            return list(zip(self.offsets, (4 * m * k, 4 * k * n, 4 * m * n), strict=True))
         matrices = zip(self.offsets, (form.a, form.b, form.c), ((m, k), (k, n), (m, n)), strict=True)
         return [(at - 4 * strides.first(*size), 4 * strides.span(*size)) for at, strides, size in matrices]
 
@@ -108,7 +105,7 @@ class Region:
     def view(self, offset: int, rows: int, cols: int, strides: Strides | None = None) -> F32:
         """A writable matrix in this region; `offset` is that of its element [0, 0]. Without strides it is row-major."""
         if strides is None or not rows or not cols:
-            return self.block(offset, rows * cols).reshape(rows, cols)
+            return np.ndarray((rows, cols), np.float32, self.memory, offset)
         steps = (4 * strides.row, 4 * strides.col)
         return np.ndarray((rows, cols), np.float32, self.memory, offset, steps)
 
