@@ -143,7 +143,7 @@ def summary(s: Schedule) -> list[str]:
 
 def knob_lines(s: Schedule) -> list[str]:
     """The knobs that this schedule uses as "name = value", wrapped, and a last line with its key."""
-    values = s.model_dump(mode="json", exclude={"bilinear"}, exclude_defaults=False)
+    values = s.model_dump(mode="json", exclude={"bilinear", "paths"}, exclude_defaults=False)
     shown = [f"{name} = {value}" for name, value in values.items() if name in s.used]
     return [*textwrap.wrap("Schedule: " + ", ".join(shown) + ".", 100), f"Key: {s.key()}."]
 

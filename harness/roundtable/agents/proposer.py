@@ -113,13 +113,16 @@ class ProposerAgent(BaseMatMulAgent):
             return listed[able[0] if able else 0], []
         began_s = time.monotonic()
         with interruptible():
-            timed = screen([self._rendered(proposals[i]) for i in able])
+            timed = screen([self._rendered(proposals[i]) for i in able], listed[0].shapes)
         ratios = dict(zip(able, timed, strict=True))
         chosen = max(able, key=lambda i: ratios[i] or 0.0)
         told = ", ".join("wrong" if ratio is None else f"{ratio:.3f}" for ratio in timed)
         seconds = time.monotonic() - began_s
         self.table.say(f"proposer: {turn}: {len(able)} schedules timed briefly in {seconds:.0f} s: {told}")
-        others = [Screened(schedule=listed[i].schedule, ratio=ratios[i]) for i in able if i != chosen]
+        where = [str(shape) for shape in listed[0].shapes]
+        others = [
+            Screened(schedule=listed[i].schedule, ratio=ratios[i], shapes=where) for i in able if i != chosen
+        ]
         return listed[chosen], others
 
     def _rendered(self, proposal: JsonObject) -> RenderedKernel:

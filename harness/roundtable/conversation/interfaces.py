@@ -51,9 +51,9 @@ class RenderedKernel:
     scheme: JsonObject | None = None
 
 
-# Times kernels briefly: the ratio to BLAS of each, None for one that does not compile or is wrong. Blocks, because it
-# needs the machine for itself.
-Screen: TypeAlias = Callable[[Sequence[RenderedKernel]], Sequence[float | None]]
+# Times kernels briefly at the given shapes (none: at those of the suite): the ratio to BLAS of each, None for one that
+# does not compile or is wrong. Blocks, because it needs the machine for itself.
+Screen: TypeAlias = Callable[[Sequence[RenderedKernel], Sequence[Shape]], Sequence[float | None]]
 
 
 class RememberedKernel(Protocol):
