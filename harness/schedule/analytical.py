@@ -13,7 +13,7 @@ from typing import Any, cast
 from harness.candidate import ThreadClass
 from harness.machine import Machine
 from harness.schedule.families import FAMILIES
-from harness.schedule.model import Region, Schedule
+from harness.schedule.model import Schedule, ShapeRegion
 from harness.schedule.vector_units import Isa
 
 _LINE_BYTES = 64
@@ -109,7 +109,7 @@ def for_sums(machine: Machine, schedule: Schedule) -> Schedule:
     return Schedule.model_validate(schedule.model_dump() | blocks)
 
 
-def for_region(machine: Machine, schedule: Schedule, region: Region) -> Schedule:
+def for_region(machine: Machine, schedule: Schedule, region: ShapeRegion) -> Schedule:
     """`schedule` for the shapes of one region, before anything is measured.
 
     With few rows each packed element of B is used a few times only, so the packed block stays in a fifth of L2 and A is

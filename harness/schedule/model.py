@@ -17,8 +17,8 @@ from harness.schedule.vector_units import UNITS, Isa, tile_registers
 from harness.shapes import Shape
 
 # The regions of shapes that may have a code path of their own, in the order in which a kernel asks for them.
-Region = Literal["small", "few_rows", "shallow", "few_columns"]
-REGIONS: tuple[Region, ...] = get_args(Region)
+ShapeRegion = Literal["small", "few_rows", "shallow", "few_columns"]
+REGIONS: tuple[ShapeRegion, ...] = get_args(ShapeRegion)
 # The code path of the shapes in no region.
 GENERAL = "general"
 Packing = Literal["none", "strip", "panel"]
@@ -56,7 +56,7 @@ class ShapePath(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    region: Region
+    region: ShapeRegion
     most: int = Field(ge=1, le=16384, description="the border: the largest extent in the region, in elements")
     schedule: Schedule
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.schedule import portfolio, recursive
+from harness.schedule import by_shape, recursive
 from harness.schedule.model import Schedule
 from harness.schedule.rust_source import render_classical
 
@@ -15,7 +15,7 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
     """
     s = schedule.normalise()
     if s.paths:
-        return portfolio.render_paths(s, title, notes)
+        return by_shape.render_paths(s, title, notes)
     return (
         render_classical(s, title, notes)
         if s.bilinear is None

@@ -11,7 +11,7 @@ from harness.errors import UserError
 from harness.machine import Machine
 from harness.schedule.analytical import first, for_region, for_sums
 from harness.schedule.families import FAMILIES
-from harness.schedule.model import GENERAL, REGIONS, Packing, Region, Schedule, ShapePath, knob_distance
+from harness.schedule.model import GENERAL, REGIONS, Packing, Schedule, ShapePath, ShapeRegion, knob_distance
 from harness.shapes import Shape
 
 Choice = str | int | bool
@@ -23,7 +23,7 @@ _CUTOFFS = (256, 384, 512, 768, 1024, 1536, 2048, 4096)
 _FIRST_CUTOFF = 768
 # The borders worth trying of each region. The search begins with the widest; a narrower one hands shapes to the next
 # code path.
-_BORDERS: dict[Region, tuple[int, ...]] = {
+_BORDERS: dict[ShapeRegion, tuple[int, ...]] = {
     "small": (96, 128, 192),
     "few_rows": (16, 32, 64, 128),
     "shallow": (8, 16, 32, 64),

@@ -29,7 +29,7 @@ def render_paths(s: Schedule, title: str, notes: str = "") -> str:
     modules = {
         name: render_classical(part.normalise(), f"The code path {name}.") for name, part in s.parts.items()
     }
-    return fill("portfolio.rs.j2", values | {"paths": paths, "modules": modules})
+    return fill("by_shape.rs.j2", values | {"paths": paths, "modules": modules})
 
 
 def _described(path: ShapePath) -> dict[str, str | int]:
