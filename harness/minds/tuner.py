@@ -140,10 +140,11 @@ def _region_flips(
     in_place: dict[str, Choice] = {"pack_b": "none", "kc": 16, "resident": "a", "pack_a": "strip"}
     usable = all(choice in knobs[name].choices for name, choice in in_place.items())
     return [
+        (_other(knobs.get("tile"), base, 0), "another register tile"),
+        (_shift(knobs.get("nc"), base, 1), "a wider packed block of B"),
+        (_other(knobs.get("prefetch_next"), base, 0), "the next block of B prefetched or not"),
         (_other(knobs.get("resident"), base, 0), "the other panel stays in L1"),
         (in_place if usable else {}, "B is read in place, sixteen rows at a time"),
-        (_shift(knobs.get("nc"), base, 1), "a wider packed block of B"),
-        (_other(knobs.get("tile"), base, 0), "another register tile"),
     ]
 
 

@@ -89,12 +89,13 @@ class ScheduleAdapter:
         """See ScheduleInterface; an invalid schedule gets a key that no other schedule has."""
         return Schedule.model_validate(schedule).key()
 
-    def render(self, proposal: JsonObject) -> str:
+    def render(self, proposal: JsonObject, shapes: Sequence[Shape] = ()) -> str:
         """See ScheduleInterface."""
         from harness.schedule.render import render
 
         notes = "\n".join(str(proposal[key]) for key in ("expected_effect", "why") if proposal.get(key))
-        return render(Schedule.model_validate(proposal["schedule"]), str(proposal["algorithm"]), notes)
+        schedule = Schedule.model_validate(proposal["schedule"]).at(shapes)
+        return render(schedule, str(proposal["algorithm"]), notes)
 
     def objections(self, proposal: JsonObject) -> list[str]:
         """See ScheduleInterface; harness.schedule.feasible does the checks."""

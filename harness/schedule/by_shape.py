@@ -17,8 +17,14 @@ _BORDERS = {
 
 
 def render_paths(s: Schedule, title: str, notes: str = "") -> str:
-    """The source of kernel.rs for a normalised schedule with paths; each module is a whole kernel for its region."""
-    paths = [_described(path) for path in s.paths or ()]
+    """The source of kernel.rs for a normalised schedule with paths; each module is a whole kernel for its region.
+
+    Regions with equal schedules share one module, that of the general path if it is one of them.
+    """
+    owners: dict[str, str] = {}
+    for name in (GENERAL, *s.parts):
+        owners.setdefault(s.parts[name].key(), name)
+    paths = [_described(path) | {"module": owners[path.schedule.key()]} for path in s.paths or ()]
     values = context(s.parts[GENERAL], title, notes)
     # `context` put the summary of the general path first and the notes after it. Only the summary is replaced.
     values["summary"] = [
@@ -27,7 +33,9 @@ def render_paths(s: Schedule, title: str, notes: str = "") -> str:
     ]
     values["knobs"] = [f"Key: {s.key()}."]
     modules = {
-        name: render_classical(part.normalise(), f"The code path {name}.") for name, part in s.parts.items()
+        name: render_classical(part.normalise(), f"The code path {name}.")
+        for name, part in s.parts.items()
+        if name in owners.values()
     }
     return fill("by_shape.rs.j2", values | {"paths": paths, "modules": modules})
 
@@ -35,7 +43,7 @@ def render_paths(s: Schedule, title: str, notes: str = "") -> str:
 def _described(path: ShapePath) -> dict[str, str | int]:
     name = path.region.upper()
     holds, condition = (text.format(name=name) for text in _BORDERS[path.region])
-    return {"module": path.region, "constant": name, "most": path.most, "holds": holds, "if": condition}
+    return {"region": path.region, "constant": name, "most": path.most, "holds": holds, "if": condition}
 
 
 def _summary(s: Schedule) -> list[str]:

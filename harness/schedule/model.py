@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +22,8 @@ ShapeRegion = Literal["small", "few_rows", "shallow", "few_columns"]
 REGIONS: tuple[ShapeRegion, ...] = get_args(ShapeRegion)
 # The code path of the shapes in no region.
 GENERAL = "general"
+# Keys are kept in records, so these do not change the keys of schedules that leave them at their defaults.
+_NEWER_KNOBS = ("prefetch_next", "paths")
 Packing = Literal["none", "strip", "panel"]
 
 # Limit on the packing buffers of one thread.
@@ -109,6 +112,10 @@ class Schedule(BaseModel):
         default=0, ge=0, le=64, description="prefetch distance for B in k-steps, 0 is off"
     )
     prefetch_c: bool = Field(default=True, description="prefetch the tile of C before the k-loop")
+    prefetch_next: bool = Field(
+        default=False,
+        description="prefetch the next block of B into L2 while one is multiplied; only with pack_b = panel",
+    )
     edges: Literal["mask", "tile"] = Field(
         default="mask",
         description="columns beyond the last full vector: masked loads and stores, or a copy of the tile",
@@ -259,6 +266,11 @@ class Schedule(BaseModel):
         """The name of the code path that multiplies a shape: a region, or general."""
         return next((path.region for path in self.paths or () if path.holds(shape)), GENERAL)
 
+    def at(self, shapes: Sequence[Shape]) -> Schedule:
+        """The code path that multiplies all of these shapes, or the whole schedule where several do."""
+        names = {self.path_of(shape) for shape in shapes}
+        return self.parts[names.pop()] if len(names) == 1 else self
+
     def border(self, region: str) -> int | None:
         """`most` of the code path of a region; None without one."""
         return next((path.most for path in self.paths or () if path.region == region), None)
@@ -291,7 +303,9 @@ class Schedule(BaseModel):
             # Each strip is used up, down the column, right after packing.
             used -= {"nc", "resident"}
         if self.isa == "neon":  # stable Rust has no NEON prefetch, and NEON has no masks
-            used -= {"prefetch_a", "prefetch_b", "prefetch_c", "edges"}
+            used -= {"prefetch_a", "prefetch_b", "prefetch_c", "prefetch_next", "edges"}
+        if self.pack_b != "panel":
+            used -= {"prefetch_next"}
         if self.bilinear is not None:  # sums of blocks are always packed
             used |= {"kc", "mc", "nc"}
         return used if self.pack_a == "panel" else used - {"prefetch_a"}
@@ -299,9 +313,10 @@ class Schedule(BaseModel):
     def key(self) -> str:
         """Sixteen hexadecimal digits that identify the kernel: schedules with equal keys render the same code."""
         plain = self.normalise().model_dump(mode="json")
-        if plain["paths"] is None:
-            # Keys are kept in records: those of schedules with one code path must not change.
-            del plain["paths"]
+        for name in _NEWER_KNOBS:
+            for one in [plain, *(path["schedule"] for path in plain["paths"] or ())]:
+                if one[name] == Schedule.model_fields[name].default:
+                    del one[name]
         text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -84,6 +84,7 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "a_floats": _a_floats(s),
         "b_floats": _b_floats(s, padded),
         "b_floats_safe": _b_floats(s, True),
+        "prefetches_next": s.prefetch_next,
         "prefetches_c": s.prefetch_c and s.isa != "neon",
         "prefetches": s.isa != "neon" and (s.prefetch_b > 0 or s.prefetch_a > 0),
         "prefetch_lines": _prefetch_lines(s),

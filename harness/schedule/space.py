@@ -210,6 +210,8 @@ def _region_knobs(whole: Space, region: str) -> tuple[Knob, ...]:
             own.append(Knob("pack_b", (*knob.choices, _REGION_PACK_B)))
         else:
             own.append(knob)
+    if "prefetch_next" in whole.base.used:
+        own.append(Knob("prefetch_next", (False, True)))
     return tuple(own)
 
 

@@ -147,6 +147,12 @@ def test_the_rendered_borders_are_named_constants_and_every_path_is_a_module() -
     assert source.startswith("//! by shape\n")
 
 
+def test_regions_with_equal_schedules_share_a_module() -> None:
+    source = render(with_paths(("small", 64, {}), ("few_rows", 8, {"kc": 128}), ("shallow", 8, {})), "x")
+    assert re.findall(r"^mod (\w+) \{", source, re.MULTILINE) == ["few_rows", "general"]
+    assert source.count("general::matmul(m, k, n, a, b, c)") == 3
+
+
 @pytest.mark.parametrize("family", ["packed", "packed_intrinsics"])
 @pytest.mark.parametrize("threads", [1, "all"])
 def test_kernels_with_paths_build_without_a_warning_and_are_right_on_both_sides_of_every_border(
@@ -156,7 +162,7 @@ def test_kernels_with_paths_build_without_a_warning_and_are_right_on_both_sides_
     if family == "packed_intrinsics" and here.vector == "portable":
         pytest.skip("this machine has no vector unit that the templates know")
     base = first(here, threads, family=family).model_dump() | {"parallel_edge": 8, "direct_edge": 20}
-    own = ({"kc": 32}, {"resident": "a"}, {"pack_a": "panel"}, {"nc": 96})
+    own = ({"kc": 32, "prefetch_next": True}, {"resident": "a"}, {"pack_a": "panel"}, {"nc": 96})
     schedule = Schedule.model_validate(
         base
         | {

@@ -164,8 +164,10 @@ class ScheduleInterface(Protocol):
         """Equal for two schedules exactly if they give the same kernel."""
         ...
 
-    def render(self, proposal: JsonObject) -> str:
-        """kernel.rs for a proposal; raises UserError when there is no template for it."""
+    def render(self, proposal: JsonObject, shapes: Sequence[Shape] = ()) -> str:
+        """kernel.rs for a proposal, or the code path alone that multiplies all of `shapes`; raises UserError when there
+        is no template for it.
+        """
         ...
 
     def objections(self, proposal: JsonObject) -> list[str]:
