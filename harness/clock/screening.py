@@ -25,8 +25,11 @@ KEPT_SHARE = 0.5
 ROUND_SHARE = 0.5
 
 
-def screen(kernels: Sequence[Rival], thread_class: str, session: ClockSession) -> list[float | None]:
-    """t_blas / t_candidate of each kernel, geometric mean over the suite; None where an output was wrong.
+def screen(
+    kernels: Sequence[Rival], thread_class: str, session: ClockSession, wanted: Sequence[Shape] = ()
+) -> list[float | None]:
+    """t_blas / t_candidate of each kernel, geometric mean over the suite, or over the `wanted` ones of its shapes; None
+    where an output was wrong.
 
     Of a suite whose large shapes would take more than the time for a round, only the smaller shapes are timed. A kernel
     that is left out early has a ratio of one process pair (a few percent off), the last ones of all rounds. Nothing is
@@ -40,7 +43,7 @@ def screen(kernels: Sequence[Rival], thread_class: str, session: ClockSession) -
     seen: dict[int, list[tuple[float, int]]] = {index: [] for index in alive}
     with session.alone(threads):
         suite = session.suite_of(kernels[0].program)
-        shapes = affordable(session, threads, suite)
+        shapes = affordable(session, threads, tuple(wanted) or suite)
         for processes in ROUNDS:
             for index in alive:
                 centre = _timed(kernels[index], processes, threads, shapes, session)

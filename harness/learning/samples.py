@@ -138,7 +138,13 @@ def groups_of(decided: Sequence[Decided]) -> list[Group]:
     """The groups with enough kernels. Schedules with another scheme or with knobs outside of the lane are left out."""
     found = []
     apart = _by(
-        [one for one in decided if one.schedule.bilinear is None and FAMILIES[one.schedule.family].tiled],
+        [
+            one
+            for one in decided
+            if one.schedule.bilinear is None
+            and one.schedule.paths is None
+            and FAMILIES[one.schedule.family].tiled
+        ],
         lambda one: (one.machine.fingerprint, one.threads, one.shapes, one.schedule.family, one.schedule.isa),
     )
     for members in apart:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from harness.minds.known_trials import ANALYTICAL, KnownTrials, lane_order, tuned
+from harness.minds.known_trials import ANALYTICAL, KnownTrials, tuned
 from harness.minds.protocol import Hint, Trial, Tuned
 from harness.schedule.model import Schedule
 from harness.schedule.space import Space
@@ -34,7 +34,7 @@ class HistogramTuner:
         """See Tuner. The first schedule of a lane is the analytical model's; hints of other machines are not used."""
         known = KnownTrials(trials)
         rng = random.Random(f"{self._seed}/{generation}/{slot}/{len(known.schedules)}")
-        for lane in lane_order(self._lanes, generation, slot):
+        for lane in known.lanes_in_turn(self._lanes, generation, slot):
             if found := self._in_lane(lane, known, count, rng):
                 return found
         return []
@@ -42,22 +42,22 @@ class HistogramTuner:
     def _in_lane(self, lane: Space, known: KnownTrials, count: int, rng: random.Random) -> list[Tuned]:
         """Up to `count` schedules of one lane that are not known."""
         found: list[Tuned] = []
-        taken = set(known.keys)
+        taken = known.keys_in(lane)
         ranked = [schedule for _, schedule in known.ranked(lane)]
         fast = ranked[: (len(ranked) + 1) // 2]
         first = lane.base.normalise()
-        if first.key() not in taken:
-            found.append(tuned(first, None, ANALYTICAL))
-            taken.add(first.key())
+        if lane.key(first) not in taken:
+            found.append(tuned(first, None, ANALYTICAL, lane))
+            taken.add(lane.key(first))
         weights = knob_weights(lane, fast)
         why = f"drawn from histograms over the {len(fast)} fastest schedules" if fast else "a random schedule"
         for _ in range(_DRAWS):
             if len(found) >= count:
                 break
             drawn = _drawn(lane, weights, rng)
-            if drawn is not None and drawn.key() not in taken:
-                taken.add(drawn.key())
-                found.append(tuned(drawn, known.nearest_name(drawn) if fast else None, why))
+            if drawn is not None and lane.key(drawn) not in taken:
+                taken.add(lane.key(drawn))
+                found.append(tuned(drawn, known.nearest_name(drawn) if fast else None, why, lane))
         return found
 
 

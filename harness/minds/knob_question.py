@@ -19,7 +19,8 @@ class NotAChoiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KnobQuestion:
-    """The lane, its knobs with the choices in the order in which they are shown, and the keys of known schedules.
+    """The lane, its knobs with the choices in the order in which they are shown, and the keys (`Space.key`) of known
+    schedules.
 
     `lead` is the beginning of the answer, which is put into the model's mouth. Picks are indices into the choices, one
     for each knob in the order of `knobs`.
@@ -46,7 +47,7 @@ class KnobQuestion:
     def is_new(self, picks: Sequence[int]) -> bool:
         """Whether the picks are a valid schedule that is not known."""
         schedule = self.schedule(picks)
-        return schedule is not None and schedule.key() not in self.known
+        return schedule is not None and self.lane.key(schedule) not in self.known
 
     def picks_of(self, schedule: Schedule) -> tuple[int, ...]:
         """The picks nearest to a schedule."""

@@ -10,6 +10,7 @@ from harness.durable import JsonObject
 from harness.errors import UserError
 from harness.minds.knob_question import KnobQuestion
 from harness.settings import AnswerProtocol
+from harness.shapes import Shape
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -20,6 +21,8 @@ class Trial:
 
     `conclusive` is False when the timing could not be trusted: the schedule is not tried again, and nothing is learned
     from it. `judged` is False for a schedule that was only timed briefly: it is learned from, but is no parent.
+    `by_shape` has the ratio at each timed shape, by the shape's text. It is empty where only the mean is known; what
+    was timed at some shapes only has the mean over these at each, and as `ratio`.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Trial:
     ratio: float | None
     conclusive: bool = True
     judged: bool = True
+    by_shape: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,14 @@ class Hint:
 class Tuned:
     """A schedule to try next: the trial that it is derived from (None for the analytical model) and a one-line
     reason.
+
+    `shapes` are those at which it differs from the best so far, and at which it is timed briefly; empty for all.
     """
 
     schedule: JsonObject
     parent: str | None
     why: str
+    shapes: tuple[Shape, ...] = ()
 
 
 @runtime_checkable

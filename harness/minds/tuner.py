@@ -6,6 +6,9 @@ Order of schedules, per lane (a lane is one search space: the fastest family, sa
 2. A short plan of single and double steps away from it, in the order of what usually pays off.
 3. From then on alternately a step away from the best kernel, and Optuna's tree-structured Parzen estimator.
 
+A kernel that chooses its code path by shape has a lane for each region of shapes. They take turns: a generation changes
+the path of one region, is timed briefly at the shapes of that region, and keeps the fastest paths of the others.
+
 A shortlist is the next schedules in that order; schedules that were only timed briefly count like judged ones.
 """
 
@@ -15,7 +18,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.minds.known_trials import ANALYTICAL, KnownTrials, belongs, lane_order, ratio_of, tuned
+from harness.minds.known_trials import ANALYTICAL, KnownTrials, belongs, ratio_of, tuned
 from harness.minds.protocol import Hint, Trial, Tuned
 from harness.schedule.model import Schedule
 from harness.schedule.space import Choice, Knob, Space
@@ -47,40 +50,46 @@ class BuiltinTuner:
         """
         known = KnownTrials(trials, hints)
         found: list[Tuned] = []
-        for lane in lane_order(self._lanes, generation, slot):
+        for lane in known.lanes_in_turn(self._lanes, generation, slot):
             start = len(known.schedules) + slot
+            taken = known.keys_in(lane)
             while len(found) < count:
-                one = self._in_lane(lane, known, start + len(found), len(found))
+                one = self._in_lane(lane, known, taken, start + len(found), len(found))
                 if one is None:
                     break
                 found.append(one)
-                known.keys.add(Schedule.model_validate(one.schedule).key())
+                schedule = Schedule.model_validate(one.schedule)
+                known.keys.add(schedule.key())
+                taken.add(lane.key(schedule))
             if found:
                 break
         return found
 
-    def _in_lane(self, lane: Space, known: KnownTrials, count: int, listed: int) -> Tuned | None:
-        """The next schedule of a lane after `listed` others of the same shortlist; `count` varies the random
-        choices.
+    def _in_lane(
+        self, lane: Space, known: KnownTrials, taken: set[str], count: int, listed: int
+    ) -> Tuned | None:
+        """The next schedule of a lane, with a key that is not taken, after `listed` others of the same shortlist;
+        `count` varies the random choices.
         """
         rng = random.Random(f"{self._seed}/{count}")
         here = known.in_lane(lane)
+        if lane.region and here and lane.base.key() not in known.keys:
+            return tuned(lane.base, known.nearest_name(lane.base), "the fastest paths of all regions", lane)
         if len(here) + listed < PLANNED:
             planned = _random_points(lane, rng) if self._random_start else _plan(lane, known.hints)
             for schedule, why in planned:
-                if schedule.key() not in known.keys:
-                    return tuned(schedule, known.nearest_name(schedule) if here else None, why)
+                if lane.key(schedule) not in taken:
+                    return tuned(schedule, known.nearest_name(schedule) if here else None, why, lane)
         best = max((pair for pair in here if pair[0].ratio is not None), key=ratio_of, default=None)
         if best is not None and (len(here) + listed) % 2:
             for schedule, why in _steps(lane, best[1], rng):
-                if schedule.key() not in known.keys:
+                if lane.key(schedule) not in taken:
                     parent = best[0].name if best[0].judged else known.nearest_name(schedule)
-                    return tuned(schedule, parent, f"a step from the best schedule so far: {why}")
-        sampled = _sample(lane, here, known.keys, rng.randrange(1 << 31))
+                    return tuned(schedule, parent, f"a step from the best schedule so far: {why}", lane)
+        sampled = _sample(lane, here, taken, rng.randrange(1 << 31))
         if sampled is not None:
-            return tuned(
-                sampled, known.nearest_name(sampled), f"Parzen estimator over {len(here)} timed schedules"
-            )
+            why = f"Parzen estimator over {len(here)} timed schedules"
+            return tuned(sampled, known.nearest_name(sampled), why, lane)
         return None
 
 
@@ -96,13 +105,14 @@ def _plan(lane: Space, hints: Sequence[tuple[Schedule, str]]) -> Iterator[tuple[
     yield from (
         (schedule, f"among the fastest on {machine}")
         for schedule, machine in hints
-        if belongs(lane, schedule)
+        if belongs(lane, schedule) and not lane.region
     )
     knobs = {knob.name: knob for knob in lane.knobs}
     deeper = _shift(knobs.get("kc"), base, 2)
     tile = _other(knobs.get("tile"), base, 0)
     second = _other(knobs.get("tile"), base, 1)
     flips = [
+        *_region_flips(lane, knobs, base),
         (deeper, "deeper blocks: C is updated less often"),
         (tile, "the next best register tile"),
         (_shift(knobs.get("direct_edge"), base, 1), "no packing up to a larger size"),
@@ -119,6 +129,23 @@ def _plan(lane: Space, hints: Sequence[tuple[Schedule, str]]) -> Iterator[tuple[
     for change, why in flips:
         if change:
             yield lane.build(base | change), why
+
+
+def _region_flips(
+    lane: Space, knobs: dict[str, Knob], base: dict[str, Choice]
+) -> list[tuple[dict[str, Choice], str]]:
+    """What pays first at elongated shapes: how B is read, and in which direction C is written."""
+    if not lane.region:
+        return []
+    in_place: dict[str, Choice] = {"pack_b": "none", "kc": 16, "resident": "a", "pack_a": "strip"}
+    usable = all(choice in knobs[name].choices for name, choice in in_place.items())
+    return [
+        (_other(knobs.get("tile"), base, 0), "another register tile"),
+        (_shift(knobs.get("nc"), base, 1), "a wider packed block of B"),
+        (_other(knobs.get("prefetch_next"), base, 0), "the next block of B prefetched or not"),
+        (_other(knobs.get("resident"), base, 0), "the other panel stays in L1"),
+        (in_place if usable else {}, "B is read in place, sixteen rows at a time"),
+    ]
 
 
 def _random_points(lane: Space, rng: random.Random) -> Iterator[tuple[Schedule, str]]:
@@ -179,7 +206,7 @@ def _sample(lane: Space, here: list[tuple[Trial, Schedule]], tried: set[str], se
         asked = study.ask(distributions)
         choices = {knob.name: _decode(knob, asked.params[knob.name]) for knob in lane.knobs}
         schedule = lane.build(choices)
-        if schedule.key() not in tried:
+        if lane.key(schedule) not in tried:
             return schedule
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
     return None

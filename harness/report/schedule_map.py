@@ -62,6 +62,9 @@ def knobs_of(schedule: Any) -> dict[str, str]:
     """
     if not isinstance(schedule, dict):
         return {}
+    paths = schedule.get("paths")
+    if isinstance(paths, (list, tuple)):
+        return _by_region(schedule, paths)
     inner = schedule.get("bilinear")
     recursion = inner if isinstance(inner, dict) else {}
     family = str(recursion.get("inner") or schedule.get("family") or "")
@@ -77,6 +80,16 @@ def knobs_of(schedule: Any) -> dict[str, str]:
     }
 
 
+def _by_region(schedule: dict[str, Any], paths: Sequence[Any]) -> dict[str, str]:
+    """The knobs of all code paths; the region stands before the names of its own."""
+    flat = knobs_of({name: value for name, value in schedule.items() if name != "paths"})
+    for path in paths:
+        if isinstance(path, dict):
+            own = {"most": _value(str(path.get("most")))} | knobs_of(path.get("schedule"))
+            flat |= {one_line(f"{path.get('region')}.{name}", 40): value for name, value in own.items()}
+    return flat
+
+
 def _value(value: str | float) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else one_line(str(value), 20)
 
@@ -89,7 +102,10 @@ def tried(story: RunStory) -> list[TriedSchedule]:
         if kernel.how != WHOLE_FILE and (knobs := knobs_of(kernel.proposal.get("schedule")))
     ]
     brief = [
-        TriedSchedule(knobs, one.ratio, None) for one in story.screened if (knobs := knobs_of(one.schedule))
+        TriedSchedule(knobs, one.ratio, None)
+        for one in story.screened
+        # What was timed at some of the shapes cannot be compared.
+        if not one.shapes and (knobs := knobs_of(one.schedule))
     ]
     return judged + brief
 

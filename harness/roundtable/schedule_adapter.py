@@ -17,7 +17,7 @@ from harness.operation.operations import OperationName
 from harness.roundtable.runlog.candidate_folders import without_none
 from harness.schedule.families import FAMILIES
 from harness.schedule.model import Proposal, Schedule
-from harness.schedule.space import Space, recursive_space, space
+from harness.schedule.space import Space, path_spaces, recursive_space, space
 from harness.shapes import Shape
 
 # The first experiment ran out of memory at 1024³.
@@ -48,8 +48,8 @@ class ScheduleAdapter:
         self.shapes = tuple(shapes)
 
     def lanes(self) -> list[Space]:
-        """The search spaces: those of fast schemes, if one was named or half of the shapes are large; the fastest
-        family; those of other tiers and vector units.
+        """The search spaces: those of fast schemes, if one was named or half of the shapes are large, else those of
+        code paths by shape, if some shapes are elongated; the fastest family; those of other tiers and vector units.
         """
         if self.operation is OperationName.SGEMM:
             return self._strided_lanes()
@@ -58,7 +58,9 @@ class ScheduleAdapter:
             found.append(space(self.machine, self.threads, family="packed"))
         if found[0].base.isa == "avx512":
             found.append(space(self.machine, self.threads, family="packed_intrinsics", isa="avx2"))
-        lanes = [*self._fast_lanes(), *found]
+        own = "packed" if self.safe_only else None
+        special = self._fast_lanes() or path_spaces(self.machine, self.threads, self.shapes, own)
+        lanes = [*special, *found]
         return [lane for lane in lanes if not (self.safe_only and lane.base.tier == "unsafe")]
 
     def _strided_lanes(self) -> list[Space]:
@@ -87,12 +89,13 @@ class ScheduleAdapter:
         """See ScheduleInterface; an invalid schedule gets a key that no other schedule has."""
         return Schedule.model_validate(schedule).key()
 
-    def render(self, proposal: JsonObject) -> str:
+    def render(self, proposal: JsonObject, shapes: Sequence[Shape] = ()) -> str:
         """See ScheduleInterface."""
         from harness.schedule.render import render
 
         notes = "\n".join(str(proposal[key]) for key in ("expected_effect", "why") if proposal.get(key))
-        return render(Schedule.model_validate(proposal["schedule"]), str(proposal["algorithm"]), notes)
+        schedule = Schedule.model_validate(proposal["schedule"]).at(shapes)
+        return render(schedule, str(proposal["algorithm"]), notes)
 
     def objections(self, proposal: JsonObject) -> list[str]:
         """See ScheduleInterface; harness.schedule.feasible does the checks."""

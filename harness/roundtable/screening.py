@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from harness.roundtable.conversation.interfaces import RenderedKernel
+from harness.shapes import Shape
 
 if TYPE_CHECKING:
     from harness.clock.worker_pair import Rival
@@ -20,13 +21,13 @@ class Screening:
     def __init__(self, shared: SharedTools) -> None:
         self.shared = shared
 
-    def __call__(self, kernels: Sequence[RenderedKernel]) -> list[float | None]:
+    def __call__(self, kernels: Sequence[RenderedKernel], shapes: Sequence[Shape] = ()) -> list[float | None]:
         from harness.clock.screening import screen
 
         with ThreadPoolExecutor(len(self.shared.machine.cores), thread_name_prefix="compile") as pool:
             built = list(pool.map(self._compiled, kernels))
         usable = [one for one in built if one is not None]
-        ratios = iter(screen(usable, self.shared.settings.threads or "1", self.shared.clock))
+        ratios = iter(screen(usable, self.shared.settings.threads or "1", self.shared.clock, shapes))
         return [None if one is None else next(ratios) for one in built]
 
     def _compiled(self, kernel: RenderedKernel) -> Rival | None:

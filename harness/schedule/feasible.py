@@ -82,6 +82,9 @@ def check(
     is the judge's lowest limit, 512 MiB plus eight times A + B + C, for each shape.
     """
     schedule = subject.schedule if isinstance(subject, Proposal) else subject
+    if schedule.paths:
+        found = _parts(schedule, machine, shapes, threads, memory_bytes)
+        return sorted(found, key=lambda objection: objection.severity is Severity.ADVICE)
     found = [
         *_unit(schedule, machine),
         *_tile(schedule),
@@ -107,6 +110,13 @@ def facts(subject: Proposal | Schedule, machine: Machine, shapes: Sequence[Shape
     Raises UserError if the scheme of a bilinear proposal cannot be read or is refuted.
     """
     schedule = subject.schedule if isinstance(subject, Proposal) else subject
+    if schedule.paths:
+        held = _held(schedule, shapes)
+        return [
+            f"{name}: {fact}"
+            for name, part in schedule.parts.items()
+            for fact in facts(part, machine, held[name])
+        ]
     proved = []
     if schedule.bilinear is not None:
         scheme = recursive.scheme_of(schedule.bilinear)
@@ -125,6 +135,27 @@ def facts(subject: Proposal | Schedule, machine: Machine, shapes: Sequence[Shape
     return [
         *proved,
         *(f"advice: {o}" for o in check(subject, machine, shapes) if o.severity is Severity.ADVICE),
+    ]
+
+
+def _held(s: Schedule, shapes: Sequence[Shape]) -> dict[str, list[Shape]]:
+    """The shapes that each code path multiplies."""
+    return {name: [shape for shape in shapes if s.path_of(shape) == name] for name in s.parts}
+
+
+def _parts(
+    s: Schedule,
+    machine: Machine,
+    shapes: Sequence[Shape],
+    threads: ThreadClass | None,
+    memory_bytes: int | None,
+) -> list[Objection]:
+    """The objections to each code path at the shapes that it multiplies."""
+    held = _held(s, shapes)
+    return [
+        Objection(one.severity, one.about, f"path {name}: {one.text}")
+        for name, part in s.parts.items()
+        for one in check(part, machine, held[name], threads, memory_bytes)
     ]
 
 

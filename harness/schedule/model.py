@@ -5,15 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from harness.candidate import ThreadClass, Tier
 from harness.schedule.families import FAMILIES, Family
 from harness.schedule.loops import Loop
 from harness.schedule.vector_units import UNITS, Isa, tile_registers
+from harness.shapes import Shape
 
+# The regions of shapes that may have a code path of their own, in the order in which a kernel asks for them.
+ShapeRegion = Literal["small", "few_rows", "shallow", "few_columns"]
+REGIONS: tuple[ShapeRegion, ...] = get_args(ShapeRegion)
+# The code path of the shapes in no region.
+GENERAL = "general"
+# Keys are kept in records, so these do not change the keys of schedules that leave them at their defaults.
+_NEWER_KNOBS = ("prefetch_next", "paths")
 Packing = Literal["none", "strip", "panel"]
 
 # Limit on the packing buffers of one thread.
@@ -40,6 +50,25 @@ class Bilinear(BaseModel):
         default=1024, ge=32, le=16384, description="recurse only while m, k and n are all at least this"
     )
     inner: Literal["packed", "packed_intrinsics"] = "packed_intrinsics"
+
+
+class ShapePath(BaseModel):
+    """A code path for one region of shapes: `most` bounds m for few_rows, k for shallow and n for few_columns; a
+    product is small while m*k*n <= most^3.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    region: ShapeRegion
+    most: int = Field(ge=1, le=16384, description="the border: the largest extent in the region, in elements")
+    schedule: Schedule
+
+    def holds(self, shape: Shape) -> bool:
+        """Whether the shape is in the region."""
+        m, k, n = shape[:3]
+        if self.region == "small":
+            return m * k * n <= self.most**3
+        return {"few_rows": m, "shallow": k, "few_columns": n}[self.region] <= self.most
 
 
 class Schedule(BaseModel):
@@ -83,6 +112,10 @@ class Schedule(BaseModel):
         default=0, ge=0, le=64, description="prefetch distance for B in k-steps, 0 is off"
     )
     prefetch_c: bool = Field(default=True, description="prefetch the tile of C before the k-loop")
+    prefetch_next: bool = Field(
+        default=False,
+        description="prefetch the next block of B into L2 while one is multiplied; only with pack_b = panel",
+    )
     edges: Literal["mask", "tile"] = Field(
         default="mask",
         description="columns beyond the last full vector: masked loads and stores, or a copy of the tile",
@@ -104,6 +137,12 @@ class Schedule(BaseModel):
         default="thread_local", description="where packing buffers live"
     )
     bilinear: Bilinear | None = Field(default=None, description="only for family bilinear")
+    # Not in the JSON schema: it would be recursive, and grammars of language models are not.
+    paths: SkipJsonSchema[tuple[ShapePath, ...] | None] = Field(
+        default=None,
+        max_length=len(REGIONS),
+        description="code paths for regions of shapes, in the order of REGIONS; the other knobs describe the rest",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Schedule:
@@ -122,6 +161,7 @@ class Schedule(BaseModel):
         if self.tiled:
             self._check_tile()
             self._check_scratch()
+        self._check_paths()
         return self
 
     def _check_tile(self) -> None:
@@ -140,6 +180,20 @@ class Schedule(BaseModel):
                 if largest > 0
                 else f"nr = {self.nr} is too wide for the {registers} vector registers of {self.isa}; use {2 * lanes}"
             )
+
+    def _check_paths(self) -> None:
+        regions = [path.region for path in self.paths or ()]
+        if regions != [region for region in REGIONS if region in regions]:
+            raise ValueError(f"paths: each region once, in the order {', '.join(REGIONS)}")
+        if self.paths and (self.bilinear is not None or FAMILIES[self.family].has_strides):
+            raise ValueError(f"paths: kernels of family {self.family} have one code path")
+        for path in self.paths or ():
+            part = path.schedule
+            if part.paths or (part.family, part.isa, part.threads) != (self.family, self.isa, self.threads):
+                raise ValueError(
+                    f"paths: {path.region} must have family {self.family}, isa {self.isa} and threads {self.threads} "
+                    "like the rest, and no paths of its own"
+                )
 
     def _check_scratch(self) -> None:
         if self.scratch_bytes > MAX_SCRATCH_BYTES:
@@ -170,14 +224,14 @@ class Schedule(BaseModel):
 
     @property
     def scratch_bytes(self) -> int:
-        """Upper bound on the packing buffers of one thread, in bytes."""
+        """Upper bound on the packing buffers of one thread, those of all code paths together, in bytes."""
         a = 0 if self.pack_a == "none" else (self.mc + self.mr) * (self.kc + 16)
         b = (
             0
             if self.pack_b == "none"
             else (self.nr if self.pack_b == "strip" else self.nc + self.nr) * self.kc
         )
-        return 4 * (a + b)
+        return 4 * (a + b) + sum(path.schedule.scratch_bytes for path in self.paths or ())
 
     @property
     def tier(self) -> Tier:
@@ -197,7 +251,41 @@ class Schedule(BaseModel):
             values["mc"] = max(self.mr, self.mc // self.mr * self.mr)
         if "nr" in used and "nc" in used:
             values["nc"] = max(self.nr, self.nc // self.nr * self.nr)
-        return Schedule.model_validate(values)
+        paths = tuple(
+            path.model_copy(update={"schedule": path.schedule.normalise()}) for path in self.paths or ()
+        )
+        return Schedule.model_validate(values | {"paths": paths or None})
+
+    @property
+    def parts(self) -> dict[str, Schedule]:
+        """The schedule of each code path by its region, in the order in which the kernel asks for them."""
+        general = self.model_copy(update={"paths": None})
+        return {path.region: path.schedule for path in self.paths or ()} | {GENERAL: general}
+
+    def path_of(self, shape: Shape) -> str:
+        """The name of the code path that multiplies a shape: a region, or general."""
+        return next((path.region for path in self.paths or () if path.holds(shape)), GENERAL)
+
+    def at(self, shapes: Sequence[Shape]) -> Schedule:
+        """The code path that multiplies all of these shapes, or the whole schedule where several do."""
+        names = {self.path_of(shape) for shape in shapes}
+        return self.parts[names.pop()] if len(names) == 1 else self
+
+    def border(self, region: str) -> int | None:
+        """`most` of the code path of a region; None without one."""
+        return next((path.most for path in self.paths or () if path.region == region), None)
+
+    def with_part(self, region: str, part: Schedule, most: int | None = None) -> Schedule:
+        """The schedule with another code path in one region, or for the rest; with another border, if one is given."""
+        if region == GENERAL:
+            return Schedule.model_validate(part.model_dump() | {"paths": self.model_dump()["paths"]})
+        paths = [
+            path.model_copy(update={"schedule": part, "most": most or path.most})
+            if path.region == region
+            else path
+            for path in self.paths or ()
+        ]
+        return Schedule.model_validate(self.model_dump() | {"paths": [path.model_dump() for path in paths]})
 
     @property
     def used(self) -> set[str]:
@@ -215,14 +303,21 @@ class Schedule(BaseModel):
             # Each strip is used up, down the column, right after packing.
             used -= {"nc", "resident"}
         if self.isa == "neon":  # stable Rust has no NEON prefetch, and NEON has no masks
-            used -= {"prefetch_a", "prefetch_b", "prefetch_c", "edges"}
+            used -= {"prefetch_a", "prefetch_b", "prefetch_c", "prefetch_next", "edges"}
+        if self.pack_b != "panel":
+            used -= {"prefetch_next"}
         if self.bilinear is not None:  # sums of blocks are always packed
             used |= {"kc", "mc", "nc"}
         return used if self.pack_a == "panel" else used - {"prefetch_a"}
 
     def key(self) -> str:
         """Sixteen hexadecimal digits that identify the kernel: schedules with equal keys render the same code."""
-        text = json.dumps(self.normalise().model_dump(mode="json"), sort_keys=True)
+        plain = self.normalise().model_dump(mode="json")
+        for name in _NEWER_KNOBS:
+            for one in [plain, *(path["schedule"] for path in plain["paths"] or ())]:
+                if one[name] == Schedule.model_fields[name].default:
+                    del one[name]
+        text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def distance(self, other: Schedule) -> float:
@@ -230,13 +325,22 @@ class Schedule(BaseModel):
 
         Each numeric knob that differs adds |log2 ratio| (of the values plus 1), any other knob adds 1.
         """
-        mine, theirs = self.normalise().model_dump(mode="json"), other.normalise().model_dump(mode="json")
-        return sum(knob_distance(mine[name], theirs[name]) for name in mine)
+        return sum(knob_distance(mine, theirs) for mine, theirs in self.differences(other).values())
 
     def differences(self, other: Schedule) -> dict[str, tuple[Any, Any]]:
-        """The knobs that differ after `normalise`, as {name: (value here, value in other)}."""
-        mine, theirs = self.normalise().model_dump(mode="json"), other.normalise().model_dump(mode="json")
-        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+        """The knobs that differ after `normalise`, as {name: (value here, value in other)}; those of another code path
+        have its region before their name, as in "few_rows.kc".
+        """
+        mine, theirs = self.normalise()._flat(), other.normalise()._flat()
+        both = {name: (mine.get(name), theirs.get(name)) for name in mine | theirs}
+        return {name: pair for name, pair in both.items() if pair[0] != pair[1]}
+
+    def _flat(self) -> dict[str, Any]:
+        values = self.model_dump(mode="json", exclude={"paths"})
+        for path in self.paths or ():
+            knobs = {"most": path.most} | path.schedule._flat()
+            values |= {f"{path.region}.{name}": value for name, value in knobs.items()}
+        return values
 
 
 def knob_distance(mine: Any, theirs: Any) -> float:

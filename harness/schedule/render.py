@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.schedule import recursive
+from harness.schedule import by_shape, recursive
 from harness.schedule.model import Schedule
 from harness.schedule.rust_source import render_classical
 
@@ -14,6 +14,8 @@ def render(schedule: Schedule, title: str, notes: str = "") -> str:
     UserError for a bilinear schedule whose scheme is unknown, refuted or not exact in f32.
     """
     s = schedule.normalise()
+    if s.paths:
+        return by_shape.render_paths(s, title, notes)
     return (
         render_classical(s, title, notes)
         if s.bilinear is None

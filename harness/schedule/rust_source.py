@@ -84,6 +84,7 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "a_floats": _a_floats(s),
         "b_floats": _b_floats(s, padded),
         "b_floats_safe": _b_floats(s, True),
+        "prefetches_next": s.prefetch_next,
         "prefetches_c": s.prefetch_c and s.isa != "neon",
         "prefetches": s.isa != "neon" and (s.prefetch_b > 0 or s.prefetch_a > 0),
         "prefetch_lines": _prefetch_lines(s),
@@ -143,7 +144,7 @@ def summary(s: Schedule) -> list[str]:
 
 def knob_lines(s: Schedule) -> list[str]:
     """The knobs that this schedule uses as "name = value", wrapped, and a last line with its key."""
-    values = s.model_dump(mode="json", exclude={"bilinear"}, exclude_defaults=False)
+    values = s.model_dump(mode="json", exclude={"bilinear", "paths"}, exclude_defaults=False)
     shown = [f"{name} = {value}" for name, value in values.items() if name in s.used]
     return [*textwrap.wrap("Schedule: " + ", ".join(shown) + ".", 100), f"Key: {s.key()}."]
 

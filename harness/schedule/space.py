@@ -9,9 +9,9 @@ from typing import Any, get_args
 from harness.candidate import ThreadClass
 from harness.errors import UserError
 from harness.machine import Machine
-from harness.schedule.analytical import first, for_sums
+from harness.schedule.analytical import first, for_region, for_sums
 from harness.schedule.families import FAMILIES
-from harness.schedule.model import Packing, Schedule, knob_distance
+from harness.schedule.model import GENERAL, REGIONS, Packing, Schedule, ShapePath, ShapeRegion, knob_distance
 from harness.shapes import Shape
 
 Choice = str | int | bool
@@ -21,12 +21,22 @@ _CUTOFFS = (256, 384, 512, 768, 1024, 1536, 2048, 4096)
 # The cut-off to try first. On a Zen 3 core, Strassen's scheme was 7 % faster than the classical kernel at 1024^3 (one
 # level), 11 % at 2048^3 (two), and 1 % slower at 512^3.
 _FIRST_CUTOFF = 768
+# The borders worth trying of each region. The search begins with the widest; a narrower one hands shapes to the next
+# code path.
+_BORDERS: dict[ShapeRegion, tuple[int, ...]] = {
+    "small": (96, 128, 192),
+    "few_rows": (16, 32, 64, 128),
+    "shallow": (8, 16, 32, 64),
+    "few_columns": (8, 16, 32, 64),
+}
+# What elongated shapes need besides the usual choices: blocks of few rows of B, and B read in place.
+_REGION_KC, _REGION_PACK_B = (16, 64), "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One dimension of the search and its ordered choices: a field of Schedule, "tile" for mr and nr together, or
-    "scheme", "levels" or "cutoff" of its recursion.
+    """One dimension of the search and its ordered choices: a field of Schedule, "tile" for mr and nr together,
+    "scheme", "levels" or "cutoff" of its recursion, or "most", the border of a region.
     """
 
     name: str
@@ -35,10 +45,27 @@ class Knob:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """A base schedule and the knobs to vary; every combination of choices is a valid Schedule."""
+    """A base schedule and the knobs to vary; every combination of choices is a valid Schedule.
+
+    Where `base` has paths, the knobs are those of one of them, by its `region` (or "general"), and `shapes` are the
+    timed shapes in that region. The other paths stay as they are.
+    """
 
     base: Schedule
     knobs: tuple[Knob, ...]
+    region: str = ""
+    shapes: tuple[Shape, ...] = ()
+
+    def part(self, schedule: Schedule) -> Schedule:
+        """The schedule of this space's code path in `schedule`, which may have none of its own for the region."""
+        parts = schedule.parts
+        return parts.get(self.region, parts[GENERAL])
+
+    def key(self, schedule: Schedule) -> str:
+        """Identifies what this space varies: the kernel, or the code path of the region with its border."""
+        if not self.region:
+            return schedule.key()
+        return f"{self.part(schedule).key()} {schedule.border(self.region)}"
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -54,16 +81,22 @@ class Space:
         if unknown:
             allowed = ", ".join(knob.name for knob in self.knobs)
             raise ValueError(f"unknown knob {', '.join(sorted(unknown))}; this space has {allowed}")
-        values: dict[str, Any] = self.base.model_dump()
+        values: dict[str, Any] = self.part(self.base).model_dump()
+        most = None
         for name, choice in choices.items():
             if name == "tile":
                 mr, _, nr = str(choice).partition("x")
                 values |= {"mr": int(mr), "nr": int(nr)}
             elif name in _RECURSION:
                 values["bilinear"] = values["bilinear"] | {name: choice}
+            elif name == "most":
+                most = int(choice)
             else:
                 values[name] = choice
-        return Schedule.model_validate(values).normalise()
+        built = Schedule.model_validate(values)
+        if self.region:
+            built = self.base.with_part(self.region, built, most)
+        return built.normalise()
 
     def built(self, choices: dict[str, Choice]) -> Schedule | None:
         """The schedule of these choices; None for a combination that Schedule refuses."""
@@ -74,12 +107,19 @@ class Space:
 
     def choices_of(self, schedule: Schedule) -> dict[str, Choice]:
         """For each knob the choice nearest to the value in `schedule`, so that a sampler can start from it."""
-        return {knob.name: _nearest(knob, schedule) for knob in self.knobs}
+        border = schedule.border(self.region) or self.base.border(self.region)
+        part = self.part(schedule)
+        return {knob.name: _nearest(knob, part, border) for knob in self.knobs}
 
 
-def _nearest(knob: Knob, schedule: Schedule) -> Choice:
-    source = schedule.bilinear if knob.name in _RECURSION else schedule
-    value: Choice = schedule.tile if knob.name == "tile" else getattr(source, knob.name)
+def _nearest(knob: Knob, schedule: Schedule, border: int | None) -> Choice:
+    value: Choice
+    if knob.name == "most":
+        value = border or 0
+    elif knob.name == "tile":
+        value = schedule.tile
+    else:
+        value = getattr(schedule.bilinear if knob.name in _RECURSION else schedule, knob.name)
     if value in knob.choices:
         return value
     if isinstance(value, int):
@@ -131,6 +171,48 @@ def space(
         knobs += [Knob("split", ("grid", "rows", "cols"))] if FAMILIES[chosen].needs_unsafe else []
     used = FAMILIES[chosen].knobs | {"tile"}
     return Space(base=base, knobs=tuple(knob for knob in knobs if knob.name in used))
+
+
+def path_spaces(
+    machine: Machine, threads: ThreadClass, shapes: Sequence[Shape], family: str | None = None
+) -> list[Space]:
+    """One search space for each code path of a kernel that chooses its path by shape, that of most shapes first.
+
+    A path for each region that has timed shapes. Empty where one path is enough: when all shapes are in one region, or
+    none has few rows, few columns or little depth.
+    """
+    whole = space(machine, threads, family)
+    if not whole.base.tiled:
+        return []
+    paths = [
+        ShapePath(region=region, most=_BORDERS[region][-1], schedule=for_region(machine, whole.base, region))
+        for region in REGIONS
+    ]
+    everything = whole.base.model_copy(update={"paths": tuple(paths)})
+    held: dict[str, list[Shape]] = {}
+    for shape in shapes:
+        held.setdefault(everything.path_of(shape), []).append(shape)
+    if len(held) < 2 or not set(held) - {"small", GENERAL}:
+        return []
+    used = tuple(path for path in paths if path.region in held)
+    base = whole.base.model_copy(update={"paths": used}).normalise()
+    ordered = sorted(held, key=lambda region: -len(held[region]))
+    return [Space(base, _region_knobs(whole, region), region, tuple(held[region])) for region in ordered]
+
+
+def _region_knobs(whole: Space, region: str) -> tuple[Knob, ...]:
+    """The border of the region first, then the knobs of its code path."""
+    own = [Knob("most", choices) for name, choices in _BORDERS.items() if name == region]
+    for knob in whole.knobs:
+        if knob.name == "kc":
+            own.append(Knob("kc", (*_REGION_KC, *knob.choices)))
+        elif knob.name == "pack_b" and whole.base.tier == "unsafe":
+            own.append(Knob("pack_b", (*knob.choices, _REGION_PACK_B)))
+        else:
+            own.append(knob)
+    if "prefetch_next" in whole.base.used:
+        own.append(Knob("prefetch_next", (False, True)))
+    return tuple(own)
 
 
 def recursive_space(

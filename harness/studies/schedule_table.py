@@ -133,7 +133,8 @@ class TableMaker:
         self.path, self.say, self.busy = path, say, busy
         self.shared = SharedTools(settings, say)
         self.shared.make_ready("in nothing that is kept")
-        lanes = ScheduleAdapter(self.shared.machine, 1, self.shared.clock.suite).lanes()
+        every = ScheduleAdapter(self.shared.machine, 1, self.shared.clock.suite).lanes()
+        lanes = [lane for lane in every if not lane.region]
         assert settings.seed is not None
         self.sampler = Sampler(lanes, settings.seed)
         self.table = read_table(path) if path.exists() else MeasuredTable((), {}, ())

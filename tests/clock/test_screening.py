@@ -99,3 +99,14 @@ def test_of_a_suite_with_large_shapes_the_small_ones_are_timed() -> None:
     every = (large, small, medium)
     assert screening.affordable(session, 1, every) == (small, medium)  # type: ignore[arg-type]
     assert screening.affordable(session, 1, (large,)) == (large,)  # type: ignore[arg-type]
+
+
+def test_only_the_wanted_shapes_are_timed() -> None:
+    class Noting(SimulatedSession):
+        def race(self, plan: Plan, program: Any, threads: int, levels: SchemeLevels) -> Any:
+            seen.extend(plan.shapes)
+            return super().race(plan, program, threads, levels)
+
+    seen: list[Shape] = []
+    screen([Rival("", (0, 1.0))], "1", Noting(), [Shape(8, 64, 64)])  # type: ignore[arg-type]
+    assert set(seen) == {Shape(8, 64, 64)}

@@ -146,6 +146,29 @@ def test_a_shortlist_is_timed_in_the_sandbox_and_its_fastest_is_judged(project: 
     assert len(list((project.path / "candidates").glob("gen-*"))) == 2
 
 
+@pytest.mark.slow
+def test_elongated_shapes_are_tuned_region_by_region_in_one_kernel(project: pytest.Pytester) -> None:
+    suite = ("--suite", "8x1024x1024,1024x8x1024,256x256x256")
+    arguments = (*suite, "--shortlist", "2", "--generate", "2", "--seed", "7", *TRUSTED)
+    result = project.runpytest_subprocess(*QUICK, *arguments)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    (run,) = (project.path / "results" / "local").glob("*/journal.jsonl")
+    contents = [line["message"]["content"] for line in lines_of(run) if "message" in line]
+    screened = [one for content in contents if content["kind"] == "proposed" for one in content["screened"]]
+    assert [one["shapes"] for one in screened] == [["8x1024x1024"], ["1024x8x1024"]]
+    for folder in (project.path / "candidates").glob("gen-*"):
+        source = (folder / "kernel.rs").read_text(encoding="utf-8")
+        assert all(f"mod {path} {{" in source for path in ("few_rows", "shallow", "general"))
+        schedule = (load(folder).manifest.proposal or {})["schedule"]
+        assert [path["region"] for path in schedule["paths"]] == ["few_rows", "shallow"]
+    page = (project.path / "results" / "local" / "report.html").read_text()
+    assert "few_rows" in page
+    again = project.runpytest_subprocess(
+        *QUICK, *suite, "--replay", str(run.parent / "transcript.jsonl"), *TRUSTED
+    )
+    assert again.ret == pytest.ExitCode.OK, again.stdout.str()
+
+
 @pytest.mark.together
 def test_the_same_seed_from_an_empty_memory_writes_the_same_first_kernel(project: pytest.Pytester) -> None:
     sources = []

@@ -11,6 +11,7 @@ import pytest
 
 from harness.memory.kernels import open_memory
 from harness.roundtable.conversation.interfaces import RenderedKernel
+from harness.shapes import Shape
 from tests.roundtable.support import Scene, by_schedule
 
 
@@ -26,7 +27,7 @@ class ByDepth:
     def __init__(self) -> None:
         self.rounds: list[list[int]] = []
 
-    def __call__(self, kernels: Sequence[RenderedKernel]) -> list[float | None]:
+    def __call__(self, kernels: Sequence[RenderedKernel], shapes: Sequence[Shape]) -> list[float | None]:
         depths = [
             int(found[1]) if (found := re.search(r"kc = (\d+)", source)) else 0
             for source in (kernel.source for kernel in kernels)
@@ -68,7 +69,7 @@ def test_one_schedule_is_proposed_without_timing(scene: Scene) -> None:
 
 
 def test_a_kernel_that_cannot_be_timed_is_never_chosen_before_one_that_can(scene: Scene) -> None:
-    def all_but_the_last(kernels: Sequence[RenderedKernel]) -> list[float | None]:
+    def all_but_the_last(kernels: Sequence[RenderedKernel], shapes: Sequence[Shape]) -> list[float | None]:
         return [None] * (len(kernels) - 1) + [0.5]
 
     scene.run(generate=1, screen=all_but_the_last, shortlist=4)
@@ -77,7 +78,7 @@ def test_a_kernel_that_cannot_be_timed_is_never_chosen_before_one_that_can(scene
 
 
 def test_ctrl_c_while_timing_ends_the_run_and_resume_goes_on(scene: Scene) -> None:
-    def interrupted(kernels: Sequence[RenderedKernel]) -> list[float | None]:
+    def interrupted(kernels: Sequence[RenderedKernel], shapes: Sequence[Shape]) -> list[float | None]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -44,8 +44,9 @@ class Entry:
             return Niche(f"free: {self.algorithm}"[:60], "any", threads, self.tier)
         family = str(self.schedule.get("family", "?"))
         scheme = (self.schedule.get("bilinear") or {}).get("scheme")
+        by_shape = " by shape" if self.schedule.get("paths") else ""
         return Niche(
-            f"{family} {scheme}" if scheme else family,
+            f"{family} {scheme}" if scheme else f"{family}{by_shape}",
             str(self.schedule.get("isa", "portable")),
             threads,
             self.tier,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from harness.machine import Machine
 from harness.minds.knob_question import KnobQuestion, NotAChoiceError
-from harness.minds.known_trials import KnownTrials, lane_order, plain, ratio_of
+from harness.minds.known_trials import KnownTrials, plain, ratio_of
 from harness.minds.protocol import LanguageMind, NoAnswerError
 from harness.roundtable.agents import context, prompt, thinking
 from harness.roundtable.agents.prompt import Part
@@ -44,15 +44,17 @@ def lead_of(wanted: float) -> str:
 async def ask(table: Table, mind: LanguageMind, message: ProposeRequest, where: str) -> Proposed | SentBack:
     """Ask the model once; an answer that is no schedule of the lane becomes a SentBack that says why."""
     known = KnownTrials(context.tried(table))
-    lane = lane_order(table.schedules.lanes(), message.turn.generation, message.turn.slot)[0]
+    lane = known.lanes_in_turn(table.schedules.lanes(), message.turn.generation, message.turn.slot)[0]
     ranked = known.ranked(lane)
     best = next((trial for trial, _ in ranked if trial.judged), None)
     wanted = wanted_after([ratio_of(pair) for pair in ranked])
-    knobs = KnobQuestion.of(lane, frozenset(known.keys), table.seed, lead_of(wanted))
+    knobs = KnobQuestion.of(lane, frozenset(known.keys_in(lane)), table.seed, lead_of(wanted))
     lettered = mind.protocol is AnswerProtocol.LETTERS and knobs.fits_letters
     system = system_text(lettered)
     shown = [(ratio_of(pair), pair[1]) for pair in ranked]
-    parts = question_parts(table.machine, table.threads, table.schedules.shapes, knobs, shown, lettered)
+    parts = question_parts(
+        table.machine, table.threads, lane.shapes or table.schedules.shapes, knobs, shown, lettered
+    )
     heat = min(_HOTTEST, _TEMPERATURE + _HOTTER * message.attempt)
     try:
         asked = await thinking.ask(

@@ -93,9 +93,14 @@ def trials(table: Table) -> list[Trial]:
     for attempt in attempts(table):
         proposal = attempt.coded.manifest.get("proposal") or {}
         if attempt.coded.how == TEMPLATE and "schedule" in proposal:
-            ratio = attempt.verdict.score.claimed.ratio if isinstance(attempt.verdict, Accepted) else None
-            told = not isinstance(attempt.verdict, Inconclusive | HarnessError)
-            found[attempt.coded.candidate] = Trial(attempt.coded.candidate, proposal["schedule"], ratio, told)
+            score = attempt.verdict.score if isinstance(attempt.verdict, Accepted) else None
+            found[attempt.coded.candidate] = Trial(
+                attempt.coded.candidate,
+                proposal["schedule"],
+                score.claimed.ratio if score is not None else None,
+                conclusive=not isinstance(attempt.verdict, Inconclusive | HarnessError),
+                by_shape={str(one.shape): one.ratio for one in score.per_shape} if score is not None else {},
+            )
     return [*found.values(), *_screened(table, {table.schedules.key(one.schedule) for one in found.values()})]
 
 
@@ -148,5 +153,8 @@ def _screened(table: Table, judged: set[str]) -> list[Trial]:
             for one in message.content.screened:
                 key = table.schedules.key(one.schedule)
                 if key not in judged:
-                    found[key] = Trial(f"screened {key}", one.schedule, one.ratio, judged=False)
+                    ratios = {} if one.ratio is None else dict.fromkeys(one.shapes, one.ratio)
+                    found[key] = Trial(
+                        f"screened {key}", one.schedule, one.ratio, judged=False, by_shape=ratios
+                    )
     return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 from autogen_core import MessageContext, message_handler
@@ -25,6 +26,7 @@ from harness.roundtable.conversation.messages import (
 )
 from harness.roundtable.runlog import transcript
 from harness.settings import AnswerProtocol
+from harness.shapes import Shape
 from harness.verdict import one_line
 
 _RELATED = 3
@@ -113,18 +115,23 @@ class ProposerAgent(BaseMatMulAgent):
             return listed[able[0] if able else 0], []
         began_s = time.monotonic()
         with interruptible():
-            timed = screen([self._rendered(proposals[i]) for i in able])
+            shapes = listed[0].shapes
+            timed = screen([self._rendered(proposals[i], shapes) for i in able], shapes)
         ratios = dict(zip(able, timed, strict=True))
         chosen = max(able, key=lambda i: ratios[i] or 0.0)
         told = ", ".join("wrong" if ratio is None else f"{ratio:.3f}" for ratio in timed)
         seconds = time.monotonic() - began_s
         self.table.say(f"proposer: {turn}: {len(able)} schedules timed briefly in {seconds:.0f} s: {told}")
-        others = [Screened(schedule=listed[i].schedule, ratio=ratios[i]) for i in able if i != chosen]
+        where = [str(shape) for shape in listed[0].shapes]
+        others = [
+            Screened(schedule=listed[i].schedule, ratio=ratios[i], shapes=where) for i in able if i != chosen
+        ]
         return listed[chosen], others
 
-    def _rendered(self, proposal: JsonObject) -> RenderedKernel:
+    def _rendered(self, proposal: JsonObject, shapes: Sequence[Shape]) -> RenderedKernel:
+        """The kernel to time at these shapes; of one with paths only what multiplies them, which compiles faster."""
         schedules = self.table.schedules
-        source, tier = schedules.render(proposal), schedules.tier(proposal)
+        source, tier = schedules.render(proposal, shapes), schedules.tier(proposal)
         return RenderedKernel(source, tier, schedules.declared_scheme(proposal))
 
     def _related(self, why: str) -> list[str]:

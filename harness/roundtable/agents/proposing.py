@@ -30,6 +30,10 @@ def title(schedule: JsonObject) -> str:
         return f"{bilinear['scheme']} x{bilinear.get('levels', 1)} over {bilinear.get('inner', 'packed')}"
     if family not in ("packed", "packed_intrinsics", "strided", "strided_intrinsics"):
         return family
+    paths = schedule.get("paths")
+    if paths:
+        tiles = [f"{path['region']} {path['schedule']['mr']}x{path['schedule']['nr']}" for path in paths]
+        return f"{family} {schedule.get('isa', 'portable')} by shape: {', '.join(tiles)}"[:80]
     return f"{family} {schedule.get('isa', 'portable')} {schedule['mr']}x{schedule['nr']} kc{schedule['kc']}"
 
 

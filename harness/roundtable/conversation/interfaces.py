@@ -51,9 +51,9 @@ class RenderedKernel:
     scheme: JsonObject | None = None
 
 
-# Times kernels briefly: the ratio to BLAS of each, None for one that does not compile or is wrong. Blocks, because it
-# needs the machine for itself.
-Screen: TypeAlias = Callable[[Sequence[RenderedKernel]], Sequence[float | None]]
+# Times kernels briefly at the given shapes (none: at those of the suite): the ratio to BLAS of each, None for one that
+# does not compile or is wrong. Blocks, because it needs the machine for itself.
+Screen: TypeAlias = Callable[[Sequence[RenderedKernel], Sequence[Shape]], Sequence[float | None]]
 
 
 class RememberedKernel(Protocol):
@@ -164,8 +164,10 @@ class ScheduleInterface(Protocol):
         """Equal for two schedules exactly if they give the same kernel."""
         ...
 
-    def render(self, proposal: JsonObject) -> str:
-        """kernel.rs for a proposal; raises UserError when there is no template for it."""
+    def render(self, proposal: JsonObject, shapes: Sequence[Shape] = ()) -> str:
+        """kernel.rs for a proposal, or the code path alone that multiplies all of `shapes`; raises UserError when there
+        is no template for it.
+        """
         ...
 
     def objections(self, proposal: JsonObject) -> list[str]:

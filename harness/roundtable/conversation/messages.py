@@ -101,10 +101,14 @@ class Failed(Message):
 
 
 class Screened(Message):
-    """A schedule that was timed briefly and not judged; `ratio` to BLAS is None when it was wrong."""
+    """A schedule that was timed briefly and not judged; `ratio` to BLAS is None when it was wrong.
+
+    `shapes` are the texts of the shapes where it was timed; empty for those of the suite.
+    """
 
     schedule: dict[str, Any]
     ratio: float | None
+    shapes: list[str] = Field(default_factory=list)
 
 
 class Proposed(Message):
