@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.durable import JsonLines, JsonObject, read_lines
 from harness.errors import UserError
-from harness.minds.adapter import fitting
+from harness.minds.adapter import AdapterManifest, fitting, read_manifest
 from harness.minds.catalogue import packaged_smollm2
 from harness.minds.histograms import HistogramTuner
 from harness.minds.measured_table import MeasuredTable, read_table
@@ -109,8 +109,9 @@ def compare(plan: OfflinePlan, say: Callable[[str], None]) -> Iterator[tuple[lis
         raise UserError(f"--left-out {plan.suite}: the table has {', '.join(known) or 'no suite'}")
     world = world_of(table, table.sessions[-1].fingerprint, plan.suite)
     others = [suite for suite in known if suite != plan.suite]
+    adapters = _adapters(plan, world)
     found = arms(world, plan, others)
-    told = facts(table, world, plan, others)
+    told = facts(table, world, plan, others) | adapters
     about = {"rows": len(world.rows), "judged": plan.judged, "suite": plan.suite}
     done = {(one.arm, one.seed): one for one in _read(plan.results / RUNS, about)}
 
@@ -154,6 +155,31 @@ def _read(path: Path, about: JsonObject) -> list[OfflineRun]:
             except (KeyError, TypeError, ValueError):
                 raise UserError(f"{path}: not of this version; move it away") from None
     return found
+
+
+def _adapters(plan: OfflinePlan, world: TableWorld) -> JsonObject:
+    """What the adapters learned, for the facts. Raises UserError when one has learned schedules of the environment."""
+    named = {"trained adapter": plan.adapter, "control, on shuffled ratios": plan.control}
+    known = {schedule.key() for schedule, _ in world.rows}
+    told: JsonObject = {}
+    for name, folder in named.items():
+        if folder is None:
+            continue
+        manifest = read_manifest(folder)
+        if learned := known & set(manifest.keys):
+            raise UserError(
+                f"{folder}: learned from {len(learned)} schedules of the environment; train it with --half and "
+                "--without-runs"
+            )
+        told[name] = _learned(manifest)
+    return told
+
+
+def _learned(manifest: AdapterManifest) -> str:
+    text = f"{len(manifest.keys)} schedules, {manifest.steps} steps"
+    if manifest.loss_before is not None and manifest.loss_after is not None:
+        text += f", validation loss {manifest.loss_before:.3f} to {manifest.loss_after:.3f} nats per letter"
+    return f"{text}, {manifest.distinct_of_50} of 50 draws different"
 
 
 def facts(table: MeasuredTable, world: TableWorld, plan: OfflinePlan, others: Sequence[str]) -> JsonObject:

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.errors import UserError
+from harness.minds.adapter import AdapterManifest, write_manifest
 from harness.minds.measured_table import is_environment, read_table
 from harness.studies import offline_comparison
 from harness.studies.compare_minds import main
@@ -167,3 +169,35 @@ def test_a_table_that_is_too_small_is_one_line(tmp_path: Path, capsys: pytest.Ca
     small = write_table(tmp_path / "t.jsonl", 8)
     assert main(["--table", str(small), "--results", str(tmp_path)]) == 2
     assert "too few for an environment" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("without_model")
+def test_the_page_says_what_an_adapter_learned_and_one_of_the_environment_is_refused(
+    path: Path, world: TableWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = AdapterManifest(
+        base="m.gguf",
+        base_hash="0",
+        weights_hash="0",
+        round=1,
+        seed=1,
+        steps=30,
+        data_hash="0",
+        keys=tuple(row.key for row in world.rest[:7]),
+        loss_before=1.5,
+        loss_after=1.25,
+        distinct_of_50=49,
+        distinct_before=50,
+        copies=0,
+    )
+    write_manifest(tmp_path / "trained", manifest)
+    asked = ["--table", str(path), "--results", str(tmp_path), "--seeds", "2", "--judged", "2"]
+    assert main([*asked, "--adapter", str(tmp_path / "trained")]) == 0
+    told = (
+        "- trained adapter: 7 schedules, 30 steps, validation loss 1.500 to 1.250 nats per letter, 49 of 50"
+    )
+    assert told in capsys.readouterr().out
+    inside = world.rows[0][0].key()
+    write_manifest(tmp_path / "control", replace(manifest, keys=(inside,)))
+    assert main([*asked, "--control", str(tmp_path / "control")]) == 2
+    assert "learned from 1 schedules of the environment; train it with --half" in capsys.readouterr().out
