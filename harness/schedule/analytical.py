@@ -114,9 +114,10 @@ def for_region(machine: Machine, schedule: Schedule, region: ShapeRegion) -> Sch
 
     With few rows each packed element of B is used a few times only, so reading B is the work: its packed block takes a
     seventh of L2, the next block is prefetched meanwhile, and A is read in place. With little depth the work is writing
-    C: its rows are written from left to right. Measured on a Zen 3 core against OpenBLAS, by turns on a busy machine,
-    each beside the blocks for large squares: at 64x768x2304 1.05 and 0.92, at 8x1024x1024 1.1 and 0.63, at 1024x8x1024
-    2.1 and 1.5, at 768x16x50257 1.19 and 0.49.
+    C: its rows are written from left to right. Ratios to OpenBLAS on a Zen 3 core, of the least times of calls by turns
+    on a busy machine, each beside candidates/run6 with its blocks for large squares: at 64x768x2304 1.01 and 0.91,
+    at 8x1024x1024 1.00 and 0.63 (0.98 and 0.89 in another run), at 1024x8x1024 2.05 and 1.54, at 768x16x50257 1.19 and
+    0.49.
     """
     changes: dict[str, Any] = {}
     if region == "few_rows":
