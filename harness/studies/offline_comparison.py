@@ -210,7 +210,10 @@ def rows_of(runs: Sequence[OfflineRun]) -> list[list[str]]:
     for run in runs:
         by_arm.setdefault(run.arm, {})[run.seed] = run
     reference = by_arm[RANDOM]
-    intervals = {name: difference(own, reference) for name, own in by_arm.items() if name != RANDOM}
+    # One run says nothing about the spread.
+    intervals = {
+        name: difference(own, reference) for name, own in by_arm.items() if name != RANDOM and len(own) > 1
+    }
     adjusted = holm({name: found[3] for name, found in intervals.items()})
     rows = []
     for name, own in by_arm.items():

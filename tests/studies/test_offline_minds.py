@@ -144,6 +144,8 @@ def test_differences_are_paired_by_seed_and_p_values_are_adjusted() -> None:
     assert rows["better"][0] == "10"
     assert rows["better"][2].startswith("-5.0")
     assert rows["random schedules"][2] == "-"
+    once = {row[0]: row[1:] for row in rows_of([*reference.values(), better[1]])}
+    assert once["better"][2:4] == ["-", "-"]
 
 
 @pytest.mark.parametrize(
