@@ -107,6 +107,10 @@ def _run_gate(examination: Examination, gate: Gate) -> Examined | Rejection:
     """Run the gate's oracles; the first objection in their order is shrunk and returned."""
     start = time.monotonic()
     oracles = at_gate(examination, gate)
+    reports = any(oracle.reports_remarks for oracle in oracles)
+    # What is known from earlier gates comes first: a changed input would show as a wrong product in the next call.
+    if examination.remarks and reports:
+        return examination.remarks[0]
     with KernelRunner(examination, gate) as runner:
         for group in _groups(oracles):
             if not _applies(group[0], examination):
@@ -114,7 +118,7 @@ def _run_gate(examination: Examination, gate: Gate) -> Examined | Rejection:
             found = first_objection(runner, group, _first_failure)
             if found is not None:
                 return _rejected(runner, *found)
-        if examination.remarks and any(oracle.reports_remarks for oracle in oracles):
+        if examination.remarks and reports:
             return examination.remarks[0]
         return _examined(runner, start)
 

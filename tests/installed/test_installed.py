@@ -60,7 +60,7 @@ def test_it_installs_one_package(installed: Path) -> None:
     assert (inside / "harness" / "host" / "Cargo.lock").is_file()
     for name in ("page.css", "chart.css", "page.js", "live.js"):
         assert (inside / "harness" / "report" / name).is_file()
-    assert (inside / "harness" / "faults" / "kernels" / "rows.rs").is_file()
+    assert (inside / "harness" / "trials" / "kernels" / "rows.rs").is_file()
     assert (inside / "harness" / "faults" / "faults.toml").is_file()
     assert (inside / "reference" / "naive" / "kernel.rs").is_file()
 

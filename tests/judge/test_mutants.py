@@ -36,8 +36,9 @@ def judge(examination: Examination) -> Rejection | None:
     return None
 
 
-# Oracles whose shapes are no fixed list either.
+# Oracles whose shapes are no fixed list either, or are timed ones as well.
 ALSO_UNLISTED = {
+    "timed-shapes": ("crossed-operands",),
     "drawn": ("dirty-scratch", "permutations", "same-slice", "large-calls", "call-count"),
     "reals-everywhere": ("practical-larger",),
 }
