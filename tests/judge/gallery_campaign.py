@@ -121,8 +121,8 @@ if __name__ == "__main__":
     kernels = campaign(sys.argv[2:])
     if sys.argv[2:]:
         kept = json.loads((results / "judge-gallery.json").read_text(encoding="utf-8"))
-        again = {one.kernel: one for one in kernels}
-        kernels = [again.get(one["kernel"]) or Judged(**one) for one in kept]
+        known = {one["kernel"]: Judged(**one) for one in kept} | {one.kernel: one for one in kernels}
+        kernels = [known[name] for name in sorted(known)]
     plain = json.dumps([asdict(one) for one in kernels], indent=1) + "\n"
     (results / "judge-gallery.json").write_text(plain, encoding="utf-8")
     (results / "judge-gallery.md").write_text(page(kernels, machine.read().description), encoding="utf-8")
