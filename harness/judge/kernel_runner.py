@@ -167,6 +167,13 @@ class KernelRunner:
             return CallForm.contiguous(shape)
         return arrangements.drawn(shape, seed, negative=examination.tier == "unsafe")
 
+    def layout(
+        self, shape: Shape, a_count: int, b_count: int, pairs: Sequence[tuple[int, int]], seed: int
+    ) -> Layout:
+        """Products of `pairs` of some A and B for `at_shared_addresses`, in the arrangement of the seed."""
+        form = self.form(shape, seed) if self.examination.operation.has_forms else None
+        return Layout(shape, a_count, b_count, tuple(pairs), form)
+
     def shared_product(
         self, a: F32, n: int, skip: int, seed: int, form: CallForm | None = None
     ) -> tuple[F32, F32]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 
 from harness.schedule.model import GENERAL, Schedule, ShapePath
-from harness.schedule.rust_source import context, fill, render_classical, summary
+from harness.schedule.rust_source import context, fill, render_classical
 
 # For each region: what it holds, and when a shape is in it.
 _BORDERS = {
@@ -21,20 +22,15 @@ def render_paths(s: Schedule, title: str, notes: str = "") -> str:
 
     Regions with equal schedules share one module, that of the general path if it is one of them.
     """
+    parts = s.parts
     owners: dict[str, str] = {}
-    for name in (GENERAL, *s.parts):
-        owners.setdefault(s.parts[name].key(), name)
+    for name in (GENERAL, *parts):
+        owners.setdefault(parts[name].key(), name)
     paths = [_described(path) | {"module": owners[path.schedule.key()]} for path in s.paths or ()]
-    values = context(s.parts[GENERAL], title, notes)
-    # `context` put the summary of the general path first and the notes after it. Only the summary is replaced.
-    values["summary"] = [
-        *_summary(s),
-        *values["summary"][len(summary(s)) :],
-    ]
-    values["knobs"] = [f"Key: {s.key()}."]
+    values = context(parts[GENERAL], title, notes, _summary(parts, paths)) | {"knobs": [f"Key: {s.key()}."]}
     modules = {
         name: render_classical(part.normalise(), f"The code path {name}.")
-        for name, part in s.parts.items()
+        for name, part in parts.items()
         if name in owners.values()
     }
     return fill("by_shape.rs.j2", values | {"paths": paths, "modules": modules})
@@ -46,11 +42,11 @@ def _described(path: ShapePath) -> dict[str, str | int]:
     return {"region": path.region, "constant": name, "most": path.most, "holds": holds, "if": condition}
 
 
-def _summary(s: Schedule) -> list[str]:
+def _summary(parts: Mapping[str, Schedule], paths: Sequence[Mapping[str, str | int]]) -> list[str]:
+    holds = {path["region"]: path["holds"] for path in paths}
     lines = ["The code path is chosen by shape, by the first border that holds:"]
-    for name, part in s.parts.items():
-        border = next((path for path in s.paths or () if path.region == name), None)
-        where = "all other shapes" if border is None else str(_described(border)["holds"])
+    for name, part in parts.items():
         tile = f"tile {part.tile}, KC = {part.kc}" if part.tiled else f"family {part.family}"
-        lines += textwrap.wrap(f"- {name}: {where}; {tile}.", 100, subsequent_indent="  ")
+        line = f"- {name}: {holds.get(name, 'all other shapes')}; {tile}."
+        lines += textwrap.wrap(line, 100, subsequent_indent="  ")
     return lines

@@ -14,7 +14,7 @@ from harness.schedule.bilinear import schemes, symbolic
 from harness.schedule.bilinear.scheme import CoefficientRow, Refutation, Scheme, prove
 from harness.schedule.bilinear.scheme_cost import growth, rms_growth, traffic_blocks
 from harness.schedule.model import Bilinear, Schedule
-from harness.schedule.rust_source import context, fill, render_classical, summary
+from harness.schedule.rust_source import context, fill, render_classical
 from harness.shapes import Shape
 
 # f32 holds every integer up to 2^24 exactly, and such an integer over a power of two.
@@ -109,13 +109,7 @@ def render_recursion(schedule: Schedule, title: str, notes: str = "") -> str:
     inner = render_classical(
         inner_schedule(schedule).normalise(), f"The inner kernel of {title}", exports_tile=True
     )
-    values = context(schedule, title, notes)
-    # `context` put the packed kernel's summary first and the notes, made safe for a comment, after it. Only the summary
-    # is replaced.
-    values["summary"] = [
-        *_scheme_summary(scheme, schedule.bilinear),
-        *values["summary"][len(summary(schedule)) :],
-    ]
+    values = context(schedule, title, notes, _scheme_summary(scheme, schedule.bilinear))
     return fill(
         "bilinear.rs.j2",
         values | _tables(scheme) | {"b": schedule.bilinear, "inner": inner, "safe": schedule.tier == "safe"},

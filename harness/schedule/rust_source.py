@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +57,11 @@ def fill(template: str, values: dict[str, Any]) -> str:
     return tidy(_environment().get_template(template).render(values))
 
 
-def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
-    """The variables of the templates; only here is decided which parts of a template a schedule needs."""
+def context(s: Schedule, title: str, notes: str = "", about: Sequence[str] | None = None) -> dict[str, Any]:
+    """The variables of the templates; only here is decided which parts of a template a schedule needs.
+
+    `about` are the lines of the header that describe the kernel, in place of `summary`.
+    """
     unit = UNITS[s.isa]
     packs_a, packs_b = s.pack_a != "none", s.pack_b != "none"
     is_sgemm = FAMILIES[s.kernel].has_strides
@@ -69,7 +73,10 @@ def context(s: Schedule, title: str, notes: str = "") -> dict[str, Any]:
         "only_exact": False,
         "contract": _CONTRACTS[is_sgemm],
         "title": _comment(title)[0],
-        "summary": [*summary(s), *(["", *_comment(notes)] if notes.strip() else [])],
+        "summary": [
+            *(summary(s) if about is None else about),
+            *(["", *_comment(notes)] if notes.strip() else []),
+        ],
         "knobs": knob_lines(s),
         "threaded": s.threads == "all",
         "features": unit.target_feature,

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness import machine
+from harness.candidate import Candidate
 from harness.pipeline import Inspection, SharedTools
 from harness.verdict import Gate, describe, name
 from tests.conftest import shared_tools_in
@@ -39,22 +40,25 @@ class Judged:
     clock_s: float
 
 
-def judged(path: Path, shared: SharedTools) -> Judged:
-    """Judge one kernel of the gallery at every gate; expectations are not looked at."""
-    candidate, _ = read(path)
+def timed(candidate: Candidate, shared: SharedTools, last: Gate) -> tuple[Inspection, float]:
+    """A candidate judged up to a gate, and the seconds from the end of compilation to its verdict."""
     inspection = Inspection(candidate, shared)
     inspection.through(Gate.COMPILE)
     began = time.monotonic()
-    inspection.through(Gate.CLOCK)
-    seconds = time.monotonic() - began
+    inspection.through(last)
+    return inspection, round(time.monotonic() - began, 2)
+
+
+def judged(path: Path, shared: SharedTools) -> Judged:
+    """Judge one kernel of the gallery at every gate; expectations are not looked at."""
+    candidate, _ = read(path)
+    inspection, seconds = timed(candidate, shared, Gate.CLOCK)
     verdict = inspection.verdict
     assert verdict is not None
     gate = "" if inspection.rejection is None else str(inspection.rejection.at.gate)
     clock_s = inspection.passed[Gate.CLOCK].seconds if Gate.CLOCK in inspection.passed else 0.0
     honest = path.stem.startswith("honest")
-    return Judged(
-        path.stem, honest, name(verdict), gate, describe(verdict), round(seconds, 2), round(clock_s, 2)
-    )
+    return Judged(path.stem, honest, name(verdict), gate, describe(verdict), seconds, round(clock_s, 2))
 
 
 def campaign(names: Sequence[str]) -> list[Judged]:

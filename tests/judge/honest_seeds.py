@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,13 +22,13 @@ from harness import machine
 from harness.candidate import Candidate, load
 from harness.durable import write_whole
 from harness.judge.examination import secret_seed
-from harness.pipeline import Inspection
 from harness.places import ROOT
 from harness.settings import Profile
 from harness.verdict import Gate, HarnessError, Inconclusive, describe
 from harness.verdict import name as verdict_name
 from tests.conftest import shared_tools_in
 from tests.gallery.test_gallery import GALLERY, read
+from tests.judge.gallery_campaign import timed
 
 FILE = "judge-honest-seeds"
 
@@ -46,9 +45,10 @@ class Judged:
 
 
 def honest_kernels(names: Sequence[str]) -> list[Candidate]:
-    """The honest kernels of the gallery, the reference and candidates/, or those of the given names."""
+    """The honest kernels of the gallery and the accepted ones of candidates/, or those of the given names."""
     found = [read(path)[0] for path in sorted(GALLERY.glob("honest_*.rs"))]
-    found += [load(path.parent) for path in sorted((ROOT / "candidates").glob("*/kernel.rs"))]
+    others = [load(path.parent) for path in sorted((ROOT / "candidates").glob("*/kernel.rs"))]
+    found += [one for one in others if one.manifest.expect == "accepted"]
     return [one for one in found if not names or one.name in names]
 
 
@@ -56,11 +56,7 @@ def judged(candidate: Candidate, seed: int) -> Judged:
     """Judge one kernel at every gate before the clock."""
     with TemporaryDirectory() as scratch:
         shared = shared_tools_in(Path(scratch), profile=Profile.QUICK, seed=seed)
-        inspection = Inspection(candidate, shared)
-        inspection.through(Gate.COMPILE)
-        began = time.monotonic()
-        inspection.through(Gate.CONDUCT)
-        seconds = round(time.monotonic() - began, 2)
+        inspection, seconds = timed(candidate, shared, Gate.CONDUCT)
         if inspection.rejection is None:
             return Judged(candidate.name, seed, "passed", "", seconds)
         rejection = inspection.rejection

@@ -142,6 +142,7 @@ def test_the_title_names_the_regions_and_the_adapter_treats_paths_like_any_sched
     schedule = REGIONAL[0].base.model_dump(mode="json", exclude_none=True)
     read = ADAPTER.read_proposal({"algorithm": title(schedule), "schedule": schedule})
     assert read["algorithm"].startswith("packed_intrinsics avx2 by shape: small 6x16, few_rows 6x16")
+    assert read["algorithm"].endswith("shallow 6x16, …")
     assert ADAPTER.objections(read) == []
     assert ADAPTER.key(read["schedule"]) == REGIONAL[0].base.key()
     assert ADAPTER.tier(read) == "unsafe"

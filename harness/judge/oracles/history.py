@@ -17,7 +17,7 @@ from harness.judge.oracles.oracle import Oracle
 from harness.judge.oracles.surroundings import on_a_thread
 from harness.judge.reference import exact_f32, unequal
 from harness.judge.strategies import secret
-from harness.judge.worker.calls import F32, Layout, Placement
+from harness.judge.worker.calls import F32, Placement
 from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Counterexample, Gate
@@ -89,8 +89,7 @@ def other_outputs(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
         if not whole:
             spot = int(rng.integers(b.size))
             changed.flat[spot] = 1 - changed.flat[spot]
-        form = runner.form(shape, seed) if runner.examination.operation.has_forms else None
-        layout = Layout(shape, 1, 1, ((0, 0), (0, 0)), form)
+        layout = runner.layout(shape, 1, 1, ((0, 0), (0, 0)), seed)
         turns = [(a[None], y[None], slice(number, number + 1)) for number, y in enumerate((b, changed))]
         for got, y in zip(runner.at_shared_addresses(layout, turns, seed), (b, changed), strict=True):
             wrong = unequal(got, exact_f32(a, y), "B changed in place before a product into another C")
@@ -108,9 +107,8 @@ def crossed_operands(runner: KernelRunner, shape: Shape, seed: int) -> Counterex
     """
     rng = generator(seed)
     runner.close()
-    form = runner.form(shape, seed) if runner.examination.operation.has_forms else None
     pairs = [(i, j) for i in range(CROSSED) for j in range(CROSSED)]
-    layout = Layout(shape, CROSSED, CROSSED, tuple(pairs), form).shuffled(rng)
+    layout = runner.layout(shape, CROSSED, CROSSED, pairs, seed).shuffled(rng)
     a, b = (
         np.stack(side) for side in zip(*(small_integers(rng, shape) for _ in range(CROSSED)), strict=True)
     )

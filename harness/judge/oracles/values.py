@@ -158,12 +158,18 @@ def rounding(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
         return None
     unit = rms_unit(a, b, want)
     error = (got - want) / np.maximum(unit, np.finfo(np.float64).tiny)
-    mean, bias = float(np.sqrt(np.mean(error**2))), float(abs(np.mean(error * np.sign(want))))
+    mean, bias = _mean_and_bias(error, want)
     most_mean, most_bias = _limits(error.size)
     if mean <= most_mean and bias <= most_bias:
         return None
     problem = f"mean error {mean:.1f} times the limit" if mean > 1 else f"bias of {bias:.2f} of the limit"
     return worst_element(got, error, want, f"{problem} on {name}")
+
+
+def _mean_and_bias(error: F64, want: F64) -> tuple[float, float]:
+    """The root mean square of the errors, and the magnitude of their mean in the direction of the results."""
+    mean = float(np.sqrt(np.vdot(error, error) / error.size))
+    return mean, float(abs(np.vdot(error, np.sign(want)))) / error.size
 
 
 def _limits(elements: int) -> tuple[float, float]:
@@ -178,8 +184,7 @@ def _is_clearly_round(got: F32, want: F64, a: F32, b: F32) -> bool:
         return False
     error = np.subtract(got, want, dtype=np.float64)
     error /= unit
-    mean = float(np.sqrt(np.vdot(error, error) / error.size))
-    bias = float(abs(np.vdot(error, np.sign(want)))) / error.size
+    mean, bias = _mean_and_bias(error, want)
     slack = 2 * gamma(a.shape[1] + 4)
     most_mean, most_bias = _limits(error.size)
     return mean * (1 + slack) <= most_mean and bias + slack * mean <= most_bias

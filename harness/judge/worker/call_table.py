@@ -20,23 +20,17 @@ def call_words(slot: PlacedSlot, abi: Abi) -> tuple[int, ...]:
     Raises HarnessFaultError for a form that a program of this ABI cannot be called in.
     """
     x, y, z = slot.offsets
+    where = (*slot.shape, x, y | SHARED_BIT if slot.b_in_a else y, z)
     if slot.form is None:
-        (_, k, n) = slot.shape
-        return (*slot.shape, x, y | SHARED_BIT if slot.b_in_a else y, z, k, 1, n, 1, n, 1, _PLAIN)
+        _, k, n = slot.shape
+        return (*where, k, 1, n, 1, n, 1, _PLAIN)
     form = slot.form
     if abi is Abi.KERNEL and form != form.contiguous(slot.shape):
         raise HarnessFaultError("a matmul kernel has contiguous operands, alpha 1 and beta 0")
     if abi in (Abi.CBLAS32, Abi.CBLAS64) and not form.is_known_to_blas(slot.shape):
         raise HarnessFaultError(f"no BLAS knows the strides of {form} at {slot.shape}")
     strides = (stride & _WORD for matrix in (form.a, form.b, form.c) for stride in matrix)
-    return (
-        *slot.shape,
-        x,
-        y | SHARED_BIT if slot.b_in_a else y,
-        z,
-        *strides,
-        _scalars(form.alpha, form.beta),
-    )
+    return (*where, *strides, _scalars(form.alpha, form.beta))
 
 
 def _scalars(alpha: float, beta: float) -> int:

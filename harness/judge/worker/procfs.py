@@ -69,12 +69,9 @@ def waited_ns(before: dict[str, int], after: dict[str, int]) -> int:
 
     Parent and worker take turns, so their waits add up; the threads of the worker wait at the same time.
     """
-    return after.get("", 0) - before.get("", 0) + longest_wait_ns(before, after)
-
-
-def longest_wait_ns(before: dict[str, int], after: dict[str, int]) -> int:
-    """Nanoseconds lost between two `waits` by the worker's thread that waited longest."""
-    return max((waited - before.get(name, 0) for name, waited in after.items() if name), default=0)
+    lost = {name: waited - before.get(name, 0) for name, waited in after.items()}
+    own = lost.pop("", 0)
+    return own + max(lost.values(), default=0)
 
 
 def is_ready(pid: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 from harness.durable import JsonObject
@@ -33,7 +34,8 @@ def title(schedule: JsonObject) -> str:
     paths = schedule.get("paths")
     if paths:
         tiles = [f"{path['region']} {path['schedule']['mr']}x{path['schedule']['nr']}" for path in paths]
-        return f"{family} {schedule.get('isa', 'portable')} by shape: {', '.join(tiles)}"[:80]
+        text = f"{family} {schedule.get('isa', 'portable')} by shape: {', '.join(tiles)}"
+        return textwrap.shorten(text, 80, placeholder=" …")
     return f"{family} {schedule.get('isa', 'portable')} {schedule['mr']}x{schedule['nr']} kc{schedule['kc']}"
 
 
