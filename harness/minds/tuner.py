@@ -121,6 +121,7 @@ def _plan(lane: Space, hints: Sequence[tuple[Schedule, str]]) -> Iterator[tuple[
         (_shift(knobs.get("unroll"), base, 1), "a longer innermost loop body"),
         (second, "another register tile"),
         (_other(knobs.get("pack_a"), base, 0), "another way to pack A"),
+        (_other(knobs.get("fuse_b"), base, 0), "B packed before or while it is first multiplied"),
         (_shift(knobs.get("nc"), base, -1), "a narrower packed block of B"),
         (_shift(knobs.get("cutoff"), base, -2), "recursion from half the size on"),
         (_other(knobs.get("scheme"), base, 0), "another scheme"),

@@ -71,6 +71,9 @@ def first(
         # Measured where the strip of B stays: reading A in place was 0.5 % faster over the suite odd, level on default.
         "pack_a": "none" if strip_stays else "strip",
         "pack_b": "panel",
+        # Ignored by the families that have no such choice.
+        "fuse_b": True,
+        "late_c": True,
         "direct_edge": direct_edge(machine, unit),
         "thin": True,
         "threads": threads,

@@ -23,7 +23,7 @@ REGIONS: tuple[ShapeRegion, ...] = get_args(ShapeRegion)
 # The code path of the shapes in no region.
 GENERAL = "general"
 # Keys are kept in records, so these do not change the keys of schedules that leave them at their defaults.
-_NEWER_KNOBS = ("prefetch_next", "paths")
+_NEWER_KNOBS = ("prefetch_next", "fuse_b", "late_c", "paths")
 Packing = Literal["none", "strip", "panel"]
 
 # Limit on the packing buffers of one thread.
@@ -115,6 +115,14 @@ class Schedule(BaseModel):
     prefetch_next: bool = Field(
         default=False,
         description="prefetch the next block of B into L2 while one is multiplied; only with pack_b = panel",
+    )
+    fuse_b: bool = Field(
+        default=False,
+        description="the first tile of each strip of B packs it while multiplying; only with pack_b = panel, for sgemm "
+        "with strip",
+    )
+    late_c: bool = Field(
+        default=False, description="when adding to C, read it after the k-loop and not before"
     )
     edges: Literal["mask", "tile"] = Field(
         default="mask",
@@ -296,7 +304,7 @@ class Schedule(BaseModel):
         if not self.tiled:
             return used
         if self.pack_a == "none" and self.pack_b == "none":
-            used -= {"direct_edge", "kc", "mc", "nc"}
+            used -= {"direct_edge", "kc", "mc", "nc", "late_c"}
             masked = self.kernel == "packed_intrinsics" and self.edges == "mask" and self.isa != "neon"
             used -= {"scratch"} if masked else set()
         if self.pack_b == "strip" and not FAMILIES[self.kernel].has_strides:
@@ -306,8 +314,10 @@ class Schedule(BaseModel):
             used -= {"prefetch_a", "prefetch_b", "prefetch_c", "prefetch_next", "edges"}
         if self.pack_b != "panel":
             used -= {"prefetch_next"}
+        if self.pack_b != ("strip" if FAMILIES[self.kernel].has_strides else "panel"):
+            used -= {"fuse_b"}
         if self.bilinear is not None:  # sums of blocks are always packed
-            used |= {"kc", "mc", "nc"}
+            used = (used | {"kc", "mc", "nc"}) - {"fuse_b"}
         return used if self.pack_a == "panel" else used - {"prefetch_a"}
 
     def key(self) -> str:

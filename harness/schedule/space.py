@@ -164,6 +164,8 @@ def space(
             Knob("prefetch_b", (0, 8, 16)),
             Knob("prefetch_a", (0, 8)),
             Knob("prefetch_c", (True, False)),
+            Knob("fuse_b", (True, False)),
+            Knob("late_c", (True, False)),
             Knob("thin", (True, False)),
         ]
     if threads == "all":

@@ -73,10 +73,10 @@ def test_seeds_give_the_letter_a_to_different_choices() -> None:
 @pytest.mark.parametrize(
     ("answer", "lettered", "reason"),
     [
-        ("", True, "0 choices for 13"),
-        (" ".join("A" * 12), True, "12 choices for 13"),
-        (" ".join("Z" * 13), True, "tile is 'Z'; allowed: A, B"),
-        (" ".join("A" * 13), False, "tile is 'A'; allowed: .*6x16"),
+        ("", True, "0 choices for 15"),
+        (" ".join("A" * 12), True, "12 choices for 15"),
+        (" ".join("Z" * 15), True, "tile is 'Z'; allowed: A, B"),
+        (" ".join("A" * 15), False, "tile is 'A'; allowed: .*6x16"),
     ],
 )
 def test_what_is_no_choice_for_every_knob_is_told(answer: str, lettered: bool, reason: str) -> None:

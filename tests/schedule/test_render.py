@@ -18,11 +18,12 @@ from harness.schedule.render import render
 from harness.schedule.rust_source import tidy
 from harness.schedule.space import space
 from harness.shapes import Shape
-from tests.schedule.support import build, check_shapes, fill, hosted, run
+from tests.schedule.support import F32, build, check_shapes, fill, hosted, run
 from tests.schedule.test_model import drawn
 
 HERE = machine.read()
 UNITS = {"avx512": ["avx512", "avx2"], "avx2": ["avx2"], "neon": ["neon"]}.get(HERE.vector, [])
+needs_unit = pytest.mark.skipif(not UNITS, reason="this machine has no vector unit that the templates know")
 SMALL = [Shape(m, k, n) for m in (0, 1, 5) for k in (0, 1, 3) for n in (0, 1, 7, 17)]
 RAGGED = [
     Shape(13, 17, 31), Shape(64, 64, 64), Shape(127, 127, 127), Shape(29, 1, 95), Shape(1, 513, 129),
@@ -38,6 +39,7 @@ def random_schedule(seed: int) -> Schedule:
     chosen = space(HERE, rng.choice([1, "all"]), family=family, isa=isa)
     schedule = chosen.build({knob.name: rng.choice(knob.choices) for knob in chosen.knobs})
     changes = {"edges": rng.choice(["mask", "tile"]), "scratch": rng.choice(["thread_local", "vec"])}
+    changes |= {name: rng.random() < 0.5 for name in ("fuse_b", "late_c")}
     blocks = {"pack_b": "none"} if rng.random() < 0.3 else {}
     return Schedule.model_validate(schedule.model_dump() | changes | blocks).normalise()
 
@@ -123,7 +125,7 @@ THIN = [
 ]  # fmt: skip
 
 
-@pytest.mark.skipif(not UNITS, reason="this machine has no vector unit that the templates know")
+@needs_unit
 @pytest.mark.parametrize("isa", UNITS)
 @pytest.mark.parametrize("edges", ["mask", "tile"])
 @pytest.mark.parametrize("pack_a", ["strip", "panel", "none"])
@@ -139,10 +141,13 @@ def test_thin_products_have_loops_of_their_own_and_are_right(isa: str, edges: st
 
 @pytest.mark.parametrize("family", ["packed", "packed_intrinsics"])
 def test_each_element_is_summed_in_the_order_of_k_for_any_blocking(family: str) -> None:
-    """Schedules with different blocks, packing and split agree bit for bit; scaling rows by powers of two is exact."""
+    """Where C is read before the loop, schedules with different blocks, packing and split agree bit for bit; scaling
+    rows by powers of two is exact.
+    """
     if family == "packed_intrinsics" and not UNITS:
         pytest.skip("this machine has no vector unit that the templates know")
-    one = analytical.first(HERE, family=family)
+    first = analytical.first(HERE, family=family)
+    one = first.model_copy(update={"late_c": False}).normalise()
     other = one.model_dump() | {
         "mr": 3, "kc": 33, "mc": 7, "nc": one.nr, "resident": "b", "pack_a": "panel", "direct_edge": 0,
         "threads": "all", "parallel_edge": 0, "split": "grid", "tasks_per_thread": 2,
@@ -163,6 +168,62 @@ def test_each_element_is_summed_in_the_order_of_k_for_any_blocking(family: str) 
             assert np.array_equal(slots[0].c, plain * rows[:, None])
             results.append(plain)
     assert np.array_equal(results[0], results[1])
+
+
+def product(schedule: Schedule, a: F32, b: F32) -> F32:
+    """A times B by the rendered kernel of the schedule, on one thread."""
+    library = build(render(schedule, "product"), schedule.tier)
+    shape = Shape(a.shape[0], a.shape[1], b.shape[1])
+    with hosted(library, [shape]) as worker:
+        slots = worker.slots([shape], Placement.ALIGNED)
+        slots[0].a[:], slots[0].b[:], slots[0].c[:] = a, b, np.nan
+        run(worker, slots)
+        return slots[0].c.copy()
+
+
+@needs_unit
+@pytest.mark.parametrize("edges", ["mask", "tile"])
+@pytest.mark.parametrize("resident", ["a", "b"])
+def test_a_strip_that_its_first_tile_packs_gives_the_same_bits(resident: str, edges: str) -> None:
+    blocks = {"kc": 33, "mc": 24, "nc": 96, "resident": resident, "edges": edges, "direct_edge": 0}
+    apart = Schedule.model_validate(analytical.first(HERE).model_dump() | blocks | {"fuse_b": False})
+    fused = apart.model_copy(update={"fuse_b": True})
+    assert fused.key() != apart.key()
+    rng = np.random.default_rng(3)
+    for m, k, n in ((61, 70, 203), (5, 33, 96), (25, 100, 97)):
+        a, b = rng.standard_normal((m, k), np.float32), rng.standard_normal((k, n), np.float32)
+        assert np.array_equal(product(fused, a, b), product(apart, a, b))
+    check_shapes(build(render(fused, "fused"), "unsafe"), SMALL + RAGGED)
+
+
+@needs_unit
+@pytest.mark.parametrize("edges", ["mask", "tile"])
+def test_where_c_is_read_late_the_sums_of_the_blocks_of_k_are_added(edges: str) -> None:
+    early = Schedule.model_validate(
+        analytical.first(HERE).model_dump()
+        | {"kc": 40, "edges": edges, "direct_edge": 0, "pack_b": "panel", "late_c": False}
+    )
+    late = early.model_copy(update={"late_c": True})
+    rng = np.random.default_rng(4)
+    a, b = rng.standard_normal((31, 120), np.float32), rng.standard_normal((120, 67), np.float32)
+    in_order = sum(
+        (product(early, np.ascontiguousarray(a[:, p : p + 40]), b[p : p + 40]) for p in (40, 80)),
+        start=product(early, np.ascontiguousarray(a[:, :40]), b[:40]),
+    )
+    assert np.array_equal(product(late, a, b), in_order)
+    assert not np.array_equal(product(early, a, b), in_order)
+    check_shapes(build(render(late, "late"), "unsafe"), SMALL + RAGGED)
+
+
+@needs_unit
+@pytest.mark.parametrize("mr", [1, 2, 3, 4, 5, 6, 7, 8, 11, 14])
+def test_micro_panels_of_a_of_any_height_are_packed_right(mr: int) -> None:
+    lanes = analytical.first(HERE).lanes
+    nr = lanes if mr > 4 else 2 * lanes
+    plain = analytical.first(HERE).model_dump() | {"mr": mr, "nr": nr, "mc": 3 * mr + 1}
+    plain |= {"kc": 43, "nc": 4 * nr, "pack_a": "panel", "pack_b": "panel", "direct_edge": 0}
+    schedule = Schedule.model_validate(plain)
+    check_shapes(build(render(schedule, "panels"), "unsafe"), SMALL + RAGGED)
 
 
 @pytest.mark.parametrize("family", ["packed", "packed_intrinsics", "blocked"])

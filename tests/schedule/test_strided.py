@@ -130,6 +130,17 @@ def test_random_points_of_the_space_build_without_a_warning_and_are_right(seed: 
     check(schedule, range(7 * seed, 7 * seed + 7))
 
 
+@needs_unit
+@pytest.mark.parametrize("mr", [1, 3, 4, 6, 13])
+@pytest.mark.parametrize("edges", ["mask", "tile"])
+def test_a_strip_that_its_first_tile_packs_and_panels_of_any_height_are_right(mr: int, edges: str) -> None:
+    lanes = 8 if HERE.vector in ("avx2", "avx512") else 4
+    plain = analytical.first(HERE, family="strided_intrinsics", isa=UNITS[-1]).model_dump()
+    plain |= {"mr": mr, "nr": lanes * (2 if mr < 6 else 1), "mc": 96, "kc": 40, "edges": edges}
+    plain |= {"pack_a": "panel", "pack_b": "strip", "fuse_b": True, "direct_edge": 0}
+    check(Schedule.model_validate(plain).normalise(), range(100 * mr, 100 * mr + 12))
+
+
 def test_a_kernel_of_sgemm_must_be_able_to_pack_b() -> None:
     with pytest.raises(ValueError, match="strip or panel"):
         Schedule(family="strided_intrinsics", isa="avx2", mr=6, nr=16, pack_b="none")
