@@ -58,7 +58,10 @@ FAMILIES: dict[str, KernelFamily] = {
         },
     ),
     "packed_intrinsics": KernelFamily(
-        _BLOCKING | _THREADING | _PREFETCHING | {"prefetch_next", "fuse_b", "late_c", "unroll", "edges", "thin"},
+        _BLOCKING
+        | _THREADING
+        | _PREFETCHING
+        | {"prefetch_next", "fuse_b", "late_c", "unroll", "edges", "thin"},
         # All of these leave registers for one row of B and one broadcast element of A.
         {
             "avx512": ("12x32", "6x64", "8x48", "14x32", "9x48", "10x32", "8x32", "13x32", "6x48"),
