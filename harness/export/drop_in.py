@@ -134,7 +134,7 @@ class DropIn:
             },
             # A workspace of its own, wherever the folder lies. The original is somebody else's: clippy leaves it alone.
             "workspace": {"exclude": ["original"]},
-            "lib": {"bench": False},
+            "lib": {"test": False, "bench": False},
             "features": self._features(),
             "dependencies": {
                 ORIGINAL: {"path": "original", "default-features": False},
