@@ -17,8 +17,11 @@ SOURCES := harness reference tests conftest.py
 # The test build of llama.cpp must run wherever this .venv is carried to; your own build should use your CPU in full.
 export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 
+# Images for containers often switch Python's bytecode off; then each of some hundred sessions compiles the harness again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One BLAS thread each: two processes with two spinning threads each take three times as long on two cores.
-PARALLEL := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+PARALLEL := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .PHONY: evolve evolve-llm test test-aarch64 quick bench check install lint hooks clean
 

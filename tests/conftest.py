@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,10 @@ def shared_tools_in(root: Path, say: Announce = lambda line: None, **changes: An
     return SharedTools(replace(plain, **changes), say)
 
 
+# For Cargo in tests: debug information and incremental builds take a third of the CPU time, and nothing here uses them.
+LEAN_CARGO = {"CARGO_INCREMENTAL": "0", "CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
+
+
 # The secret seed where real kernels are judged in-process: the same data in every run, so that no verdict is a matter
 # of chance. `tests/judge/gallery_campaign.py` draws other seeds.
 SEED = 20261130
@@ -68,7 +74,16 @@ FRONT_DOOR = ROOT / "tests" / "front_door"
 TIMED = (FRONT_DOOR, ROOT / "tests" / "clock")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark the tests, let pytest deselect by marks, and order the rest for the workers of pytest-xdist."""
+    mark_items(items)
+    yield
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = slow_ones_first(items, workers) if workers > 1 else items
+
+
+def mark_items(items: list[pytest.Item]) -> None:
     """Mark the tests that need the machine for themselves, and the further cases of parametrised front-door tests."""
     seen: set[tuple[Path, str]] = set()
     for item in items:
@@ -80,6 +95,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if (item.path, name) in seen:
                 item.add_marker("extra")
             seen.add((item.path, name))
+
+
+def slow_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The tests in an order of which each worker gets one part: its share of the slow tests, then its share of the
+    others. So the last tests of a session are short, and no worker waits long for another one.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+
+    def share(of: list[pytest.Item], worker: int) -> list[pytest.Item]:
+        return of[len(of) * worker // workers : len(of) * (worker + 1) // workers]
+
+    return [item for worker in range(workers) for half in (slow, quick) for item in share(half, worker)]
 
 
 # Plugins of packages that the project needs, but not as plugins. That of Hypothesis imports all of Hypothesis at the

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from harness.caches import default_cache
 from harness.candidate import ThreadClass
 from harness.compile.crates import EXTERNS_CRATE, HOST_CRATE, cargo_environment
 from harness.compile.toolchain import find
@@ -21,6 +22,7 @@ from harness.judge.worker.limits import time_limit_s
 from harness.machine import read
 from harness.operation.operations import MATMUL, Operation
 from harness.settings import Profile, Settings
+from tests.conftest import LEAN_CARGO
 
 TARGET = "aarch64-unknown-linux-gnu"
 LINKER, EMULATOR, LOADER = "aarch64-linux-gnu-gcc", "qemu-aarch64-static", Path("/lib/ld-linux-aarch64.so.1")
@@ -52,11 +54,15 @@ def missing() -> str:
 def cargo(folder: Path, target: Path, *arguments: str) -> str:
     """Run Cargo for aarch64 with the emulator as runner; returns its output. Fails the test when Cargo fails."""
     own = f"CARGO_TARGET_{TARGET.upper().replace('-', '_')}"
-    environment = cargo_environment(find(), []) | {
-        "RUSTC": str(compiler()),
-        f"{own}_LINKER": LINKER,
-        f"{own}_RUNNER": EMULATOR,
-    }
+    environment = (
+        cargo_environment(find(), [])
+        | LEAN_CARGO
+        | {
+            "RUSTC": str(compiler()),
+            f"{own}_LINKER": LINKER,
+            f"{own}_RUNNER": EMULATOR,
+        }
+    )
     done = subprocess.run(
         [str(find().cargo), *arguments, "--target", TARGET, "--target-dir", str(target)],
         cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
@@ -67,10 +73,13 @@ def cargo(folder: Path, target: Path, *arguments: str) -> str:
 
 
 def host(folder: Path) -> Path:
-    """The host for aarch64, behind a script that starts it in the emulator. `folder` keeps the build."""
-    cargo(HOST_CRATE, folder / "target", "build", "--release", "--locked")
+    """The host for aarch64, behind a script in `folder` that starts it in the emulator. The cache keeps the build:
+    Cargo locks it and builds again what has changed.
+    """
+    target = default_cache() / "tests" / "aarch64"
+    cargo(HOST_CRATE, target, "build", "--release", "--locked")
     script = folder / "emulated-host"
-    built = folder / "target" / TARGET / "release" / "roundtable-host"
+    built = target / TARGET / "release" / "roundtable-host"
     script.write_text(f'#!/bin/sh\nexec {shutil.which(EMULATOR)} {built} "$@"\n', encoding="utf-8")
     script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return script

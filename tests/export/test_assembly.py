@@ -17,7 +17,7 @@ from harness.errors import HarnessFaultError, UserError
 from harness.export.assembly import CratePlan
 from harness.export.folder import write
 from harness.export.taking_home import check
-from tests.conftest import NAIVE, ROOT
+from tests.conftest import LEAN_CARGO, NAIVE, ROOT
 from tests.export.fakes import plan, taken
 from tests.export.sgemm_sources import NAIVE_SGEMM, SAFE_SGEMM
 from tests.export.test_source_text import of_candidate
@@ -31,7 +31,7 @@ def cargo(folder: Path, *arguments: str, **environment: str) -> str:
     done = subprocess.run(
         [str(find().cargo), *arguments],
         cwd=folder,
-        env=os.environ | environment | {"CARGO_NET_OFFLINE": "true"},
+        env=os.environ | LEAN_CARGO | environment | {"CARGO_NET_OFFLINE": "true"},
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -16,7 +16,7 @@ from harness.export.__main__ import main
 from harness.export.judging import RefusedError, judge
 from harness.pipeline import Inspection
 from harness.verdict import Accepted, At, Counterexample, Gate, Inconclusive, Wrong
-from tests.conftest import NAIVE, ROOT, shared_tools_in
+from tests.conftest import LEAN_CARGO, NAIVE, ROOT, shared_tools_in
 from tests.export.fakes import accepted
 
 CLAIM = """
@@ -196,7 +196,7 @@ def test_from_a_candidate_to_a_program_that_uses_it(tmp_path: Path) -> None:
     assert "fallback: every CPU" in done.stdout
     again = export([str(ROOT / "candidates" / "run5"), "--to", str(crate), "--name", "fn"])
     assert again.returncode == 2
-    environment = os.environ | {"CARGO_NET_OFFLINE": "true"}
+    environment = os.environ | LEAN_CARGO | {"CARGO_NET_OFFLINE": "true"}
     subprocess.run(["cargo", "test", "--quiet"], cwd=crate, env=environment, check=True, timeout=600)
     (program / "src").mkdir(parents=True)
     (program / "src" / "main.rs").write_text(PROGRAM, encoding="utf-8")

@@ -19,7 +19,7 @@ from harness.export.__main__ import main
 from harness.export.drop_in import EVOLVED, DropIn
 from harness.export.folder import write
 from harness.export.original import OriginalCrate, fetch, read, require_version, version_in_lock
-from tests.conftest import ROOT
+from tests.conftest import LEAN_CARGO, ROOT
 from tests.export.fakes import plan, taken
 from tests.export.sgemm_sources import NAIVE_SGEMM
 from tests.export.test_assembly import RAYON
@@ -259,7 +259,7 @@ def test_the_originals_suite_and_every_layout_pass_on_the_replacement(
 
 def cargo_with_network(folder: Path, *arguments: str, **environment: str) -> str:
     done = subprocess.run(
-        [str(find().cargo), *arguments], cwd=folder, env=cargo_environment(find(), []) | environment,
+        [str(find().cargo), *arguments], cwd=folder, env=cargo_environment(find(), []) | LEAN_CARGO | environment,
         capture_output=True, encoding="utf-8", check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

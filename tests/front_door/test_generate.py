@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from harness.candidate import load
-from tests.front_door.test_gate import SHORT_CONTROL, TRUSTED, UNJUDGED
+from tests.front_door.test_gate import SETTLED, SHORT_CONTROL, TRUSTED, UNJUDGED
 
 # Whole sessions, or timings.
 pytestmark = pytest.mark.slow
@@ -77,12 +77,13 @@ def hosts_below(session: int) -> list[int]:
     return found
 
 
+@pytest.mark.together
 def test_a_run_for_safe_rust_leaves_a_safe_kernel_and_runs_no_test_of_the_project(
     project: pytest.Pytester,
 ) -> None:
     (project.path / "tests").mkdir()
     (project.path / "tests" / "test_own.py").write_text("def test_own():\n    raise SystemExit('ran')\n")
-    result = project.runpytest_subprocess(*QUICK, "--generate", "1", "--tier", "safe")
+    result = project.runpytest_subprocess(*QUICK, *SETTLED, "--generate", "1", "--tier", "safe")
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=7)
     (folder,) = (project.path / "candidates").glob("gen-*")
@@ -183,6 +184,7 @@ def test_the_same_seed_from_an_empty_memory_writes_the_same_first_kernel(project
     assert strip[0] == strip[1]
 
 
+@pytest.mark.together
 def test_ctrl_c_before_the_first_verdict_leaves_a_page_of_the_run(project: pytest.Pytester) -> None:
     process = start(project, "--generate", "2", "--seed", "5")
     candidates = project.path / "candidates"
@@ -197,8 +199,9 @@ def test_ctrl_c_before_the_first_verdict_leaves_a_page_of_the_run(project: pytes
     assert "not finished" in (project.path / "results" / "local" / "report.html").read_text()
 
 
+@pytest.mark.together
 def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> None:
-    process = start(project, "--generate", "3", "--seed", "5")
+    process = start(project, "--generate", "3", "--seed", "5", *SETTLED)
     records = project.path / "results" / "local" / "records"
     try:
         wait_for(lambda: records.exists() and any(records.iterdir()), "verdict")
@@ -223,6 +226,7 @@ def test_ctrl_c_loses_nothing_and_resume_continues(project: pytest.Pytester) -> 
     assert page.read_text().count('<details class="kernel"') == 3, "the kernels before the interruption, too"
 
 
+@pytest.mark.together
 def test_a_second_ctrl_c_ends_at_once_without_a_traceback(project: pytest.Pytester) -> None:
     process = start(project, "--generate", "3")
     try:
@@ -240,6 +244,7 @@ def test_a_second_ctrl_c_ends_at_once_without_a_traceback(project: pytest.Pytest
     wait_for(lambda: not hosts_below(process.pid), "end of all workers", 60)
 
 
+@pytest.mark.together
 def test_a_killed_run_leaves_no_process_and_the_next_one_works(project: pytest.Pytester) -> None:
     process = start(project, "--generate", "3")
     wait_for(lambda: list((project.path / "candidates").glob("gen-*")), "candidate")
@@ -252,6 +257,7 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_works(project: pytest.P
     assert after.ret == pytest.ExitCode.OK
 
 
+@pytest.mark.together
 def test_a_second_run_at_the_same_time_is_refused(project: pytest.Pytester) -> None:
     process = start(project, "--generate", "2")
     try:

@@ -197,6 +197,7 @@ def test_the_page_answers_while_the_run_goes_on_and_nothing_runs_afterwards(proj
 
 
 @pytest.mark.slow
+@pytest.mark.together
 def test_ctrl_c_ends_the_live_view_too(project: pytest.Pytester) -> None:
     process = start(project, "--generate", "3", "--live", "-q")
     try:

@@ -12,11 +12,11 @@ import pytest
 
 from harness.candidate import load
 from tests.conftest import ROOT
-from tests.front_door.test_gate import UNJUDGED
+from tests.front_door.test_gate import SETTLED, UNJUDGED
 from tests.front_door.test_generate import QUICK
 
-# Whole sessions, or timings.
-pytestmark = pytest.mark.slow
+# Whole sessions, none of which takes timings.
+pytestmark = [pytest.mark.slow, pytest.mark.together]
 
 
 def generate(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -43,7 +43,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_gguf.write(tmp_path_factory.mktemp("models") / "elsewhere.gguf")
 
 
-@pytest.mark.together
 def test_a_local_model_evolves_in_process_and_its_transcript_replays_without_it(
     project: pytest.Pytester, tiny: Path, tmp_path: Path
 ) -> None:
@@ -69,7 +68,7 @@ def test_a_local_server_evolves(project: pytest.Pytester, tiny: Path) -> None:
     try:
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        result = generate(project, "1", "--model", f"http://127.0.0.1:{port}/v1")
+        result = generate(project, "1", "--model", f"http://127.0.0.1:{port}/v1", *SETTLED)
     finally:
         server.kill()
         server.wait()
@@ -78,7 +77,6 @@ def test_a_local_server_evolves(project: pytest.Pytester, tiny: Path) -> None:
     assert (run / "transcript.jsonl").read_text().strip()
 
 
-@pytest.mark.together
 def test_a_server_that_sends_no_answer_is_replaced_by_the_tuner(project: pytest.Pytester) -> None:
     pytest.importorskip("autogen_ext")
     from tests.minds.odd_server import HTML, LOADING, NO_CHOICES, odd_server, streaming
@@ -93,7 +91,6 @@ def test_a_server_that_sends_no_answer_is_replaced_by_the_tuner(project: pytest.
     assert server.asked[-1]["response_format"]["type"] == "json_schema"
 
 
-@pytest.mark.together
 @pytest.mark.parametrize(
     ("model", "words"),
     [
@@ -115,7 +112,6 @@ def test_a_model_that_cannot_be_loaded_is_reported_in_one_line(
     assert "INTERNALERROR" not in text
 
 
-@pytest.mark.together
 def test_a_model_outside_the_project_gets_no_results_folder_beside_it(
     project: pytest.Pytester, tmp_path: Path
 ) -> None:

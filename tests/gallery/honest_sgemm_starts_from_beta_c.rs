@@ -10,16 +10,21 @@ pub unsafe fn sgemm(
     m: usize, k: usize, n: usize, alpha: f32, a: *const f32, rsa: isize, csa: isize, b: *const f32, rsb: isize, csb: isize,
     beta: f32, c: *mut f32, rsc: isize, csc: isize,
 ) {
+    let mut sums = vec![0.0f32; n];
     for i in 0..m as isize {
-        for j in 0..n as isize {
-            let at = c.offset(i * rsc + j * csc);
-            let mut sum = if beta == 0.0 { 0.0 } else { beta * *at };
-            if alpha != 0.0 {
-                for p in 0..k as isize {
-                    sum += alpha * *a.offset(i * rsa + p * csa) * *b.offset(p * rsb + j * csb);
+        for (j, sum) in sums.iter_mut().enumerate() {
+            *sum = if beta == 0.0 { 0.0 } else { beta * *c.offset(i * rsc + j as isize * csc) };
+        }
+        if alpha != 0.0 {
+            for p in 0..k as isize {
+                let (x, row) = (alpha * *a.offset(i * rsa + p * csa), b.offset(p * rsb));
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    *sum += x * *row.offset(j as isize * csb);
                 }
             }
-            *at = sum;
+        }
+        for (j, sum) in sums.iter().enumerate() {
+            *c.offset(i * rsc + j as isize * csc) = *sum;
         }
     }
 }

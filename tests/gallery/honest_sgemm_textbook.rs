@@ -10,17 +10,21 @@ pub unsafe fn sgemm(
     m: usize, k: usize, n: usize, alpha: f32, a: *const f32, rsa: isize, csa: isize, b: *const f32, rsb: isize, csb: isize,
     beta: f32, c: *mut f32, rsc: isize, csc: isize,
 ) {
+    let mut sums = vec![0.0f32; n];
     for i in 0..m as isize {
-        for j in 0..n as isize {
-            let mut sum = 0.0f32;
-            if alpha != 0.0 {
-                for p in 0..k as isize {
-                    sum += *a.offset(i * rsa + p * csa) * *b.offset(p * rsb + j * csb);
+        sums.fill(0.0);
+        if alpha != 0.0 {
+            for p in 0..k as isize {
+                let (x, row) = (*a.offset(i * rsa + p * csa), b.offset(p * rsb));
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    *sum += x * *row.offset(j as isize * csb);
                 }
-                sum *= alpha;
             }
-            let at = c.offset(i * rsc + j * csc);
-            *at = if beta == 0.0 { sum } else { sum + beta * *at };
+            sums.iter_mut().for_each(|sum| *sum *= alpha);
+        }
+        for (j, sum) in sums.iter().enumerate() {
+            let at = c.offset(i * rsc + j as isize * csc);
+            *at = if beta == 0.0 { *sum } else { sum + beta * *at };
         }
     }
 }

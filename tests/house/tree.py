@@ -78,13 +78,21 @@ def pages() -> list[Path]:
     return [*readmes, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def prose() -> Iterator[Prose]:
+@lru_cache(maxsize=1)
+def prose() -> tuple[Prose, ...]:
     """Every docstring and comment of Python, Rust, template and TOML files, and every line of the pages."""
+    return (*_prose_of_python(), *_prose_of_other_files())
+
+
+def _prose_of_python() -> Iterator[Prose]:
     for path in source_files(".py"):
         yield from _docstrings(path)
         for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
             if token.type == tokenize.COMMENT:
                 yield Prose(path, token.start[0], token.string)
+
+
+def _prose_of_other_files() -> Iterator[Prose]:
     marks = {".rs": "//", ".j2": "//", ".toml": "#"}
     toml = [ROOT / "pyproject.toml", *sorted((ROOT / "corpus").glob("*.toml"))]
     for path in [*source_files(*marks), *toml, *pages()]:

@@ -66,6 +66,7 @@ def test_fast_schemes_get_their_own_tier(levels: int, smallest: int) -> None:
     assert judge(examination) == "normwise"
 
 
+@pytest.mark.slow
 def test_a_fast_scheme_is_held_componentwise_where_it_mixes_nothing() -> None:
     examination = examination_for(strassen(2, 300), timed_shapes=(Shape(256, 256, 256),))
     assert judge(examination) == "normwise"

@@ -14,7 +14,6 @@ from harness.minds.adapter import WEIGHTS
 from harness.minds.letters import LetterLogits
 from tests.minds import tiny_gguf
 
-pytest.importorskip("peft")
 pytest.importorskip("gguf")
 pytest.importorskip("llama_cpp")
 
@@ -39,6 +38,8 @@ def questions(count: int = 4) -> list[LetterQuestion]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Not at the top: it imports torch, six seconds of CPU time for every process that only collects this file.
+    pytest.importorskip("peft")
     return tiny_gguf.write(tmp_path_factory.mktemp("model") / "tiny.gguf", letters=True)
 
 

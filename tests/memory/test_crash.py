@@ -10,6 +10,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
+
 from harness.memory.kernels import open_memory
 from tests.conftest import ROOT
 
@@ -40,6 +42,7 @@ def start(script: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_nothing_recorded(tmp_path: Path) -> None:
     pause = random.Random(20261122)
     said = -1

@@ -82,6 +82,7 @@ def test_regions_take_turns_and_a_shortlist_differs_in_one_of_them_only(tuner: t
     evolve(tuner(ADAPTER.lanes(), 3), 9, 5, check)  # type: ignore[call-arg]
 
 
+@pytest.mark.slow
 def test_the_paths_of_all_regions_improve_and_are_joined_in_one_kernel() -> None:
     trials = evolve(BuiltinTuner(ADAPTER.lanes(), 1), 16, 6)
     best = max((trial for trial in trials if trial.judged), key=lambda trial: trial.ratio or 0.0)

@@ -22,7 +22,9 @@ def test_a_mind_that_computes_has_no_seconds() -> None:
     assert "| -" in table([row])
 
 
-@pytest.mark.parametrize(("protocol", "valid"), [("letters", 4), ("full", None)])
+@pytest.mark.parametrize(
+    ("protocol", "valid"), [("letters", 4), pytest.param("full", None, marks=pytest.mark.slow)]
+)
 def test_a_model_is_counted_by_its_own_answers(tmp_path: Path, protocol: str, valid: int | None) -> None:
     pytest.importorskip("gguf")
     pytest.importorskip("llama_cpp")
