@@ -73,10 +73,21 @@ def judged_before_the_clock(path: Path, shared: SharedTools) -> tuple[Inspection
 HOSTILE = [path for path in KERNELS if not path.stem.startswith("honest_")]
 # Wrong at so few sizes that the quick profile, with fewer shapes, may miss them.
 RARE = {
+    "bf16_where_all_exceed_1024",
+    "bf16_where_c_is_wide_and_k_is_one_block",
+    "eighteen_bits_where_k_exceeds_2400",
+    "flushes_results_where_k_is_long_and_c_small",
+    "leaks_at_calls_of_420_to_880",
+    "mistakes_one_slice_for_a_square_beyond_400",
+    "scratch_found_by_number_of_products_when_large",
+    "skips_zeros_between_72_and_124",
+    "skips_zeros_where_all_exceed_900",
+    "static_scratch_without_a_lock_beyond_700",
     "twenty_two_bits_between_346_and_504",
     "wrong_at_multiples_of_96",
     "wrong_at_one_extent",
     "wrong_where_k_is_2048_to_4096",
+    "wrong_where_only_n_is_long",
 }
 # Only many large calls in one process show these; on a slow machine the quick profile has too few.
 MANY_LARGE_CALLS = {

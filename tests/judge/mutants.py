@@ -347,6 +347,12 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "edges": spoil(lambda a, b: shape_of(a, b) == (31, 33, 32) and small_whole(a)),
     "elongated": spoil(lambda a, b: a.shape[1] > 1100 and max(len(a), b.shape[1]) < 24 and small_whole(a)),
     "extents": spoil(lambda a, b: len(a) == 43 and max(b.shape) < 20 and small_whole(a)),
+    "regions": spoil(
+        lambda a, b: (
+            600 <= max(len(a), b.shape[1]) <= 900 and min(shape_of(a, b)) < 300 and without_runs(a, b)
+        )
+    ),
+    "relatives": spoil(lambda a, b: len(a) > 300 and np.count_nonzero(b) == 1),
     "medium": spoil(lambda a, b: a.shape[1] == 768 and small_whole(a)),
     "placements": spoil(
         lambda a, b: (
