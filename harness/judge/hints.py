@@ -27,7 +27,9 @@ def with_hint(runner: KernelRunner, rejection: Rejection) -> Rejection:
     """The same rejection, with a hint in its text when the mistake is a common one."""
     if not isinstance(rejection, Wrong | Panic | Crash):
         return rejection
-    found = ADDS if _adds(runner) else ORDER if _swaps(runner) else SUBTRACTS if _subtracts(rejection) else None
+    found = (
+        ADDS if _adds(runner) else ORDER if _swaps(runner) else SUBTRACTS if _subtracts(rejection) else None
+    )
     if found is None:
         return rejection
     match rejection:

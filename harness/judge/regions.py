@@ -66,8 +66,9 @@ def other_moderate(examination: Examination) -> Iterator[Shape]:
 
 def _moderate(examination: Examination, which: int) -> Iterator[Shape]:
     draw = random.Random(examination.seed)
-    for axis in range(3):
-        alone, others = ((MODERATE, LONG), (LONGER, MODERATE))[draw.randrange(2) ^ which]
+    kinds = [draw.randrange(2) ^ which for _ in range(3)]
+    for axis, kind in enumerate(kinds):
+        alone, others = ((MODERATE, LONG), (LONGER, MODERATE))[kind]
         extents = [draw.randint(*others) for _ in range(3)]
         extents[axis] = draw.randint(*alone)
         yield Shape(*extents)
