@@ -1,6 +1,6 @@
 //! Skips zeros of A where every extent exceeds 900, so that NaN in B is lost.
 //!
-//! expect: Wrong values
+//! expect: Wrong values|conduct
 //! threads: 1
 //! tier: safe
 

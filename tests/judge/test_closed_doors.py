@@ -17,11 +17,15 @@ from tests.gallery.test_gallery import GALLERY, read
 
 pytestmark = pytest.mark.slow
 
+# Wrong where every extent exceeds 900, so that a larger shape must be timed.
+BEYOND_900 = ("skips_zeros_where_all_exceed_900", "fast_scheme_of_seventeen_bits_beyond_900")
+
 
 def objection(kernel: str, oracle: str, shared: SharedTools, *disabled: str) -> Rejection | None:
     """What a single oracle says of a kernel of the gallery, at the default profile and suite."""
     candidate, _ = read(Path(GALLERY, f"{kernel}.rs"))
-    settings = replace(shared.settings, profile=Profile.DEFAULT, suite="64x64x64,512x512x512")
+    suite = "64x64x64,512x512x512" + ",1024x1024x1024" * (kernel in BEYOND_900)
+    settings = replace(shared.settings, profile=Profile.DEFAULT, suite=suite)
     inspection = Inspection(candidate, SharedTools(settings, say=lambda line: None))
     inspection.through(Gate.AUDIT)
     assert inspection.rejection is None
@@ -56,7 +60,11 @@ def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
     ("kernel", "oracle", "others"),
     [
         ("twenty_two_bits_on_ragged_large", "resolution", ("graded", "rounding", "wide-mantissa")),
-        ("twenty_two_bits_between_346_and_504", "special-mixture", ("graded", "rounding", "reals-everywhere")),
+        (
+            "twenty_two_bits_between_346_and_504",
+            "special-mixture",
+            ("graded", "rounding", "reals-everywhere"),
+        ),
         ("bf16_where_c_is_wide_and_k_is_one_block", "special-mixture", ("graded", "rounding", "resolution")),
         ("eighteen_bits_where_k_exceeds_2400", "graded", ("reals-everywhere", "rounding", "resolution")),
         ("wrong_where_only_n_is_long", "regions", ("medium", "near-timed", "timed-shapes", "elongated")),
@@ -70,6 +78,11 @@ def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
             "scratch_found_by_number_of_products_when_large",
             "permutations",
             ("dirty-scratch", "large-calls", "other-outputs"),
+        ),
+        (
+            "fast_scheme_of_seventeen_bits_beyond_900",
+            "resolution-mixed",
+            ("mean-square", "normwise", "resolution"),
         ),
         ("mistakes_one_slice_for_a_square_beyond_400", "same-slice", ("relatives", "large-calls")),
         (
