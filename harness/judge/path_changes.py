@@ -106,10 +106,10 @@ def at_some_scales(examination: Examination) -> Iterator[Shape]:
 
 
 def at_every_scale(examination: Examination) -> Iterator[Shape]:
-    """The shapes of `at_some_scales` and of `beyond_and_timed`, and the timed shapes above 560³."""
+    """The timed shapes above 560³, and the shapes of `at_some_scales` and of `beyond_and_timed`."""
+    yield from _larger(examination)
     yield from at_some_scales(examination)
     yield from beyond_and_timed(examination)
-    yield from _larger(examination)
 
 
 def _larger(examination: Examination) -> Iterator[Shape]:

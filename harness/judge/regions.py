@@ -20,6 +20,9 @@ RANGES = ((2, 23), (24, 66), (67, 126), (131, 260), (261, 520), (521, 900), (102
 MOST_FLOPS = 2 * 200**3
 # Ranges in which all three extents lie together; both are cheap.
 TOGETHER = ((24, 66), (67, 126), (67, 126))
+# Few rows, columns or terms, and the ranges of the other two extents, of which each meets one along every axis: kernels
+# often have a path of their own there.
+FEW, BESIDE_FEW = (2, 23), ((131, 260), (261, 520), (521, 900))
 # Two long extents beside a moderate one, and one long extent beside two moderate ones, along every axis.
 LONG, LONGER, MODERATE = (561, 700), (561, 1000), (105, 300)
 # Least extent of a shape that has room for rows and columns with a meaning of their own.
@@ -29,7 +32,7 @@ QUICK = 12
 
 
 def regions(examination: Examination) -> Iterator[Shape]:
-    """Some fifty secret shapes, in a secret order: any two ranges meet along any two axes, except for large ones
+    """Some sixty secret shapes, in a secret order: any two ranges meet along any two axes, except for large ones
     whose product is too long. The quick profile keeps QUICK of them.
     """
     yield from _regions(examination, random.Random(examination.seed))
@@ -44,6 +47,11 @@ def _regions(examination: Examination, draw: random.Random) -> Iterator[Shape]:
     """A Latin square of ranges: rows are those of m, columns those of k, entries those of n, each in a secret order."""
     rows, columns, entries = (draw.sample(RANGES, len(RANGES)) for _ in range(3))
     shapes = [Shape(*(draw.randint(*span) for _ in range(3))) for span in TOGETHER]
+    for axis in range(3):
+        for pair in zip(BESIDE_FEW, draw.sample(BESIDE_FEW, len(BESIDE_FEW)), strict=True):
+            extents = [draw.randint(*span) for span in pair]
+            extents.insert(axis, draw.randint(*FEW))
+            shapes.append(Shape(*extents))
     for i, j in itertools.product(range(len(RANGES)), repeat=2):
         spans = rows[i], columns[j], entries[(i + j) % len(RANGES)]
         extents = [draw.randint(*span) for span in spans]

@@ -27,6 +27,14 @@ def test_any_two_short_ranges_meet_along_any_two_axes(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
+def test_few_rows_columns_or_terms_meet_two_moderate_extents(seed: int) -> None:
+    shapes = list(regions.regions(examination(seed)))
+    for axis in range(3):
+        others = [(s[axis - 1], s[axis - 2]) for s in shapes if s[axis] <= regions.FEW[1]]
+        assert any(min(pair) >= 131 and max(pair) <= 520 for pair in others)
+
+
+@pytest.mark.parametrize("seed", range(20))
 def test_two_plans_together_have_one_and_two_long_extents_along_every_axis(seed: int) -> None:
     plans = (regions.moderate, regions.other_moderate)
     shapes = [shape for plan in plans for shape in plan(examination(seed))]
