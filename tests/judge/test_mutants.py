@@ -43,7 +43,6 @@ ALSO_UNLISTED = {
     "wide-mantissa": ("large-calls",),
     "reals-everywhere": ("practical-larger", "resolution"),
     "special-mixture": ("large-calls",),
-    "pattern-mixture": ("relatives",),
 }
 
 
