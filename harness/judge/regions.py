@@ -16,7 +16,7 @@ from harness.shapes import Shape
 
 # Ranges of an extent; kernels treat all extents of one alike, more often than not.
 RANGES = ((2, 23), (24, 66), (67, 126), (131, 260), (261, 520), (521, 900), (1025, 1400))
-# A larger shape is shortened along one secret extent, so that the whole plan is some 0.4 GFLOP.
+# A larger shape is shortened along one secret extent, so that each plan is some 0.25 GFLOP.
 MOST_FLOPS = 2 * 200**3
 # Ranges in which all three extents lie together; both are cheap.
 TOGETHER = ((24, 66), (67, 126), (67, 126))
@@ -32,20 +32,24 @@ QUICK = 12
 
 
 def regions(examination: Examination) -> Iterator[Shape]:
-    """Some sixty secret shapes, in a secret order: any two ranges meet along any two axes, except for large ones
-    whose product is too long. The quick profile keeps QUICK of them.
+    """Some forty secret shapes, in a secret order; with `other_regions`, any two ranges meet along any two axes, except
+    for large ones whose product is too long. The quick profile keeps QUICK of them.
     """
-    yield from _regions(examination, random.Random(examination.seed))
+    yield from _regions(examination, 0)
 
 
 def other_regions(examination: Examination) -> Iterator[Shape]:
-    """The same with other shapes, so that two oracles look at twice as many."""
-    yield from _regions(examination, random.Random(examination.seed + 1))
+    """The cells of the Latin square that `regions` leaves out, and other shapes with few rows, columns or terms."""
+    yield from _regions(examination, 1)
 
 
-def _regions(examination: Examination, draw: random.Random) -> Iterator[Shape]:
-    """A Latin square of ranges: rows are those of m, columns those of k, entries those of n, each in a secret order."""
-    rows, columns, entries = (draw.sample(RANGES, len(RANGES)) for _ in range(3))
+def _regions(examination: Examination, which: int) -> Iterator[Shape]:
+    """Half of a Latin square of ranges: rows are those of m, columns those of k, entries those of n, each in a secret
+    order.
+    """
+    secret = random.Random(examination.seed)
+    rows, columns, entries = (secret.sample(RANGES, len(RANGES)) for _ in range(3))
+    draw = random.Random(examination.seed + which)
     shapes = [Shape(*(draw.randint(*span) for _ in range(3))) for span in TOGETHER]
     for axis in range(3):
         for pair in zip(BESIDE_FEW, draw.sample(BESIDE_FEW, len(BESIDE_FEW)), strict=True):
@@ -53,13 +57,18 @@ def _regions(examination: Examination, draw: random.Random) -> Iterator[Shape]:
             extents.insert(axis, draw.randint(*FEW))
             shapes.append(Shape(*extents))
     for i, j in itertools.product(range(len(RANGES)), repeat=2):
-        spans = rows[i], columns[j], entries[(i + j) % len(RANGES)]
-        extents = [draw.randint(*span) for span in spans]
-        axis = draw.randrange(3)
-        extents[axis] = max(2, min(extents[axis], MOST_FLOPS // (2 * extents[axis - 1] * extents[axis - 2])))
-        shapes.append(Shape(*extents))
+        if (i + j) % 2 == which:
+            spans = rows[i], columns[j], entries[(i + j) % len(RANGES)]
+            shapes.append(_shortened([draw.randint(*span) for span in spans], draw))
     draw.shuffle(shapes)
     yield from shapes if examination.profile is not Profile.QUICK else shapes[:QUICK]
+
+
+def _shortened(extents: list[int], draw: random.Random) -> Shape:
+    """The shape, shortened along one secret extent where it has more than MOST_FLOPS."""
+    axis = draw.randrange(3)
+    extents[axis] = max(2, min(extents[axis], MOST_FLOPS // (2 * extents[axis - 1] * extents[axis - 2])))
+    return Shape(*extents)
 
 
 def moderate(examination: Examination) -> Iterator[Shape]:

@@ -18,7 +18,8 @@ def examination(seed: int, profile: Profile = Profile.DEFAULT) -> Examination:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_any_two_short_ranges_meet_along_any_two_axes(seed: int) -> None:
-    shapes = list(regions.regions(examination(seed)))
+    plans = (regions.regions, regions.other_regions)
+    shapes = [shape for plan in plans for shape in plan(examination(seed))]
     short = [span for span in regions.RANGES if span[1] <= 130]
     for axis, one, other in itertools.product(range(3), short, short):
         met = [s for s in shapes if one[0] <= s[axis] <= one[1] and other[0] <= s[axis - 1] <= other[1]]
