@@ -347,7 +347,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "edges": spoil(lambda a, b: shape_of(a, b) == (31, 33, 32) and small_whole(a)),
     "elongated": spoil(lambda a, b: len(b) > 1500 and 9 < max(len(a), len(b.T)) < 24 and small_whole(a)),
     "extents": spoil(lambda a, b: len(a) == 43 and max(b.shape) < 20 and small_whole(a)),
-    "regions": spoil(lambda a, b: 600 <= len(b.T) <= 900 and len(a) < 300 and without_runs(a, b)),
+    "regions": spoil(lambda a, b: 600 <= len(b.T) <= 900 and len(a) < 300 and small_whole(a)),
     "relatives": spoil(lambda a, b: len(a) > 300 and np.count_nonzero(b) == 1),
     "medium": spoil(lambda a, b: a.shape[1] == 768 and small_whole(a)),
     "placements": spoil(

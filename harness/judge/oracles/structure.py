@@ -162,7 +162,7 @@ def relatives(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample |
     a, b = small_integers(rng, shape)
     spots = [(0, int(rng.integers(shape.k)) // 2), (int(rng.integers(1, shape.m)), 0)]
     named = [("B nearly the transpose of A", (a, _but_one(a).T.copy())), ("B nearly A", (a, _but_one(a)))]
-    for name in ("a triangle", "a band", "all zeros"):
+    for name in ("a triangle", "all zeros"):
         for spot, transposed in zip(spots, (True, False), strict=True):
             x = _structured(rng, a.T if transposed else a)[name]
             x = x.T.copy() if transposed else x
