@@ -13,6 +13,11 @@ from harness.shapes import Shape
 from harness.verdict import Crash, Panic, Rejection, Wrong
 
 ADDS = "it adds A·B to what C held before; C must be overwritten"
+# A compensated sum (Kahan, Neumaier) subtracts an infinite sum from itself.
+SUBTRACTS = (
+    "NaN where infinity is due; a compensated sum takes its correction only while the sum is finite, "
+    "or reaches over all of k"
+)
 ORDER = "it is right where k equals n only; the order of the arguments is (m, k, n, a, b, c)"
 # Shapes where k and n differ, and where they are equal.
 DIFFERENT, EQUAL = (Shape(3, 4, 6), Shape(3, 6, 4)), (Shape(3, 4, 4), Shape(5, 6, 6))
@@ -22,7 +27,9 @@ def with_hint(runner: KernelRunner, rejection: Rejection) -> Rejection:
     """The same rejection, with a hint in its text when the mistake is a common one."""
     if not isinstance(rejection, Wrong | Panic | Crash):
         return rejection
-    found = ADDS if _adds(runner) else ORDER if _swaps(runner) else None
+    found = (
+        ADDS if _adds(runner) else ORDER if _swaps(runner) else SUBTRACTS if _subtracts(rejection) else None
+    )
     if found is None:
         return rejection
     match rejection:
@@ -43,6 +50,14 @@ def _adds(runner: KernelRunner) -> bool:
         return bool((runner.product_onto(a, b, former) == former + exact_f32(a, b)).all())
     except Rejected:
         return False
+
+
+def _subtracts(rejection: Rejection) -> bool:
+    """Whether an element is NaN that should be an infinity."""
+    if not isinstance(rejection, Wrong):
+        return False
+    wrong = rejection.counterexample
+    return wrong.got.startswith("nan") and wrong.expected.endswith("inf")
 
 
 def _swaps(runner: KernelRunner) -> bool:

@@ -169,3 +169,20 @@ WHOLE = 3
 def powers_of_two(rng: Generator, count: int, reach: int) -> F32:
     """`count` powers of two with exponents in −reach … reach."""
     return np.ldexp(np.float32(1), rng.integers(-reach, reach, count, endpoint=True)).astype(np.float32)
+
+
+def filling(rng: Generator, rows: int, k: int, limit: int = EXACT_LIMIT) -> F32:
+    """Integers (rows×k) as large as possible while the magnitudes of each row sum to at most `limit`.
+
+    Every second row has about three non-zero elements, which leaves each of them more than 20 bits for any k.
+    """
+    x = whole(rng, rows, k, limit)
+    kept = rng.random((rows, k), np.float32) < 3 / max(k, 1)
+    kept[1::2] = True
+    if k:
+        kept[np.arange(rows), rng.integers(0, k, rows)] = True
+    x *= kept
+    sums = np.abs(x).sum(axis=1, keepdims=True, dtype=np.float64)
+    # Rounds towards zero, so that the sums can only shrink.
+    filled: F32 = np.trunc(x * np.minimum(1, limit / np.maximum(sums, 1))).astype(np.float32)
+    return filled

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from harness.judge import strategies
+from harness.judge import regions, strategies
 from harness.judge.examination import Examination
 from harness.settings import Profile
 from harness.shapes import Shape
@@ -23,6 +23,8 @@ BEYOND_2048 = (2050, 2300)
 BESIDE_2048 = (40, 64)
 # A short extent beside two long ones.
 SHORT = (40, 100)
+# From this k on, sums in f32 may hide a shortened mantissa.
+LONG_K = 130
 # Up to this size, a shape is checked as a whole with every kind of data.
 PATTERN_FLOPS = 2 * 560**3
 # Shapes of at most this many flops (64³) count as small.
@@ -65,13 +67,14 @@ def small_everywhere(examination: Examination) -> Iterator[Shape]:
 
 
 def everywhere(examination: Examination) -> Iterator[Shape]:
-    """Every larger planned shape: medium, beyond path changes, neighbours of timed shapes, elongated ones.
+    """Every larger planned shape: medium, narrow, beyond path changes, neighbours of timed shapes, elongated ones.
 
     In a random order, so that a slow kernel, whose list is cut short, cannot know which are left out. Elongated shapes
     are anywhere among the others, shortest first.
     """
     draw = random.Random(examination.seed)
-    plans = (strategies.medium, beyond, strategies.near_timed, strategies.elongated)
+    between = (strategies.medium, regions.narrow, regions.moderate)
+    plans = (*between, beyond, strategies.near_timed, strategies.elongated)
     shapes = [shape for plan in plans for shape in plan(examination)]
     draw.shuffle(shapes)
     long = iter(sorted(filter(strategies.is_elongated, shapes), key=max))
@@ -83,6 +86,46 @@ def beyond_and_timed(examination: Examination) -> Iterator[Shape]:
     yield from beyond(examination)
     for plan in (strategies.near_timed, strategies.timed):
         yield from (shape for shape in plan(examination) if shape.flops <= PATTERN_FLOPS)
+
+
+def every_size(examination: Examination) -> Iterator[Shape]:
+    """The timed shapes above 560³, the shapes of `beyond_and_timed`, and those of every region."""
+    yield from _larger(examination)
+    yield from beyond_and_timed(examination)
+    if examination.profile is not Profile.QUICK:
+        yield from regions.other_moderate(examination)
+    yield from regions.other_regions(examination)
+
+
+def at_some_scales(examination: Examination) -> Iterator[Shape]:
+    """Secret shapes of each scale up to 540³, and the timed ones up to 256³."""
+    draw = random.Random(examination.seed)
+    for span in ((67, 126), (131, 250), (301, 345), (505, 540)):
+        yield strategies.secret(draw, *span)
+    yield from (shape for shape in strategies.timed(examination) if shape.flops <= strategies.SQUARE_FLOPS)
+
+
+def at_every_scale(examination: Examination) -> Iterator[Shape]:
+    """The timed shapes above 560³, and the shapes of `at_some_scales` and of `beyond_and_timed`."""
+    yield from _larger(examination)
+    yield from at_some_scales(examination)
+    yield from beyond_and_timed(examination)
+
+
+def _larger(examination: Examination) -> Iterator[Shape]:
+    """The timed shapes above 560³, as far as they are checked as a whole."""
+    yield from (shape for shape in strategies.timed(examination) if shape.flops > PATTERN_FLOPS)
+
+
+def precise_and_long(examination: Examination) -> Iterator[Shape]:
+    """The shapes of `precise_and_large` up to 560³, and shapes of every length of k for which `every_size` has no room.
+
+    Where k is short, the bounds of reals are tight enough to see any shortened mantissa.
+    """
+    yield from (shape for shape in strategies.precise_and_large(examination) if shape.flops <= PATTERN_FLOPS)
+    plans = (strategies.elongated, regions.other_regions)
+    others = (shape for plan in plans for shape in plan(examination))
+    yield from (shape for shape in others if min(shape) < regions.LEAST_ROOM and shape.k > LONG_K)
 
 
 def mixed_and(

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from harness.judge import regions
 from harness.judge.examination import Examination
 from harness.settings import Profile
 from harness.shapes import Shape
@@ -304,7 +305,8 @@ def thick_elongated(examination: Examination) -> Iterator[Shape]:
 
 def special(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
     """Shapes for special values: small ones, each six times, because the seed selects the kind of value. Among them a
-    product with a row, one with a column and an outer product, for which kernels often have paths of their own.
+    product with a row, one with a column and an outer product, for which kernels often have paths of their own, and,
+    where `kinds` are asked for one by one, secret ones with a few rows, a few columns or a few terms.
 
     Then, for each of `kinds` kinds, a secret ragged shape, one with a deep k, and a timed one of up to 256³: a kernel
     may treat such values differently from some size on. No extent is 0. Deep means up to 512: beyond that, a fast
@@ -316,6 +318,7 @@ def special(kinds: int) -> Callable[[Examination], Iterator[Shape]]:
         shapes += [Shape(1, 37, 43), Shape(43, 37, 1), Shape(37, 1, 43)]
         if examination.profile is not Profile.QUICK:
             shapes += [Shape(40, 24, 65), Shape(70, 66, 34)]
+        shapes += regions.thin(examination) if kinds > 1 else ()
         for shape in shapes:
             yield from itertools.repeat(shape, 6 if examination.profile is not Profile.THOROUGH else 24)
         yield from large(kinds)(examination)
@@ -351,8 +354,12 @@ def repeated(examination: Examination) -> Iterator[Shape]:
 
 
 def worth_threads(examination: Examination) -> Iterator[Shape]:
-    """Large enough that threads pay off."""
-    yield Shape(256, 256, 256) if examination.profile is not Profile.QUICK else Shape(130, 130, 130)
+    """Large enough that threads pay off, and one beyond 512, from where on some kernels start them."""
+    if examination.profile is Profile.QUICK:
+        yield Shape(130, 130, 130)
+        return
+    yield Shape(256, 256, 256)
+    yield secret(random.Random(examination.seed), 513, 560)
 
 
 def largest_timed(examination: Examination) -> Iterator[Shape]:

@@ -246,7 +246,10 @@ TRICKS: list[tuple[str, str]] = [
         "precision",
         "use core::arch::aarch64::{self, vfmaq_f16}; fn y() { let f = vfmaq_f16; { let vfmaq_f16 = 1; } }",
     ),
-    ("precision", "macro_rules! m { ($f:ident) => { $f(1) } } fn y() { let vfmaq_f16 = 1; m!(vfmaq_f16); }"),
+    (
+        "precision",
+        "use core::arch::aarch64::*; macro_rules! m { ($f:ident) => { $f(1) } } fn y() { let vfmaq_f16 = 1; m!(vfmaq_f16); }",
+    ),
     ("clock", "use std::time::Instant; fn x() { let _ = Instant::now(); }"),
     ("clock", "fn x() { let _ = std::time::SystemTime::now(); }"),
     ("clock", "fn x() -> u64 { unsafe { core::arch::x86_64::_rdtsc() } }"),
@@ -263,10 +266,32 @@ TRICKS: list[tuple[str, str]] = [
         "clock",
         "use std::sync::mpsc::Receiver; fn x(r: &Receiver<u8>) { let _ = r.recv_timeout(core::time::Duration::MAX); }",
     ),
+    ("clock", "fn x() { std::thread::sleep(unsafe { std::mem::transmute((9u64, 0u32)) }); }"),
+    (
+        "clock",
+        "use std::sync::*; fn x(l: MutexGuard<u8>, c: &Condvar) { let _ = c.wait_timeout(l, Default::default()); }",
+    ),
     ("randomness", "use std::hash::RandomState;"),
     (
         "randomness",
         "use std::{collections::HashMap, hash::BuildHasher}; fn x(m: &HashMap<u8, u8>) -> u64 { m.hasher().hash_one(1) }",
+    ),
+    (
+        "randomness",
+        "use std::{collections::HashMap, hash::BuildHasher}; fn hash_one() {} fn x(m: &HashMap<u8, u8>) -> u64 { BuildHasher::hash_one(m.hasher(), 1) }",
+    ),
+    (
+        "randomness",
+        "use std::{collections::HashSet, hash::BuildHasher}; fn hash_one() {} macro_rules! h { ($m:ident $dot:tt) => { $m $dot hash_one(1) }; } fn x(m: &HashSet<u8>) -> u64 { use BuildHasher as _; let h = m.hasher(); h!(h .) }",
+    ),
+    (
+        "randomness",
+        "use std::{collections::HashSet, hash::BuildHasher::{hash_one}}; fn x(m: &HashSet<u8>) -> u64 { hash_one(m.hasher(), 1) }",
+    ),
+    ("precision", "use core::arch::aarch64::*; fn x() { unsafe { vdot_u32(p(), p(), p()); } }"),
+    (
+        "precision",
+        "mod own { pub fn vdot_u32() {} } fn x() { use core::arch::{aarch64 as a}; unsafe { a::vdot_u32(p(), p(), p()); } }",
     ),
     ("randomness", "fn x() { unsafe { let mut v = 0; core::arch::x86_64::_rdrand64_step(&mut v); } }"),
     ("fp-environment", "fn x() { unsafe { core::arch::x86_64::_mm_setcsr(0x9fc0) } }"),

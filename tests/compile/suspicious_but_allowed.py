@@ -34,6 +34,23 @@ HARMLESS["asm alignment with a most"] = _asm(
     ".p2align 4,,10", *_USED, ".p2align 4, , 15", ".p2align 5, 0x90", "2:", ".balign 16", "nop"
 )
 
+# Functions of the candidate's own that have the names of forbidden ones.
+HARMLESS["functions named like intrinsics of Arm's"] = """
+#[allow(dead_code)] fn vdot_u32(x: &[f32], y: &[f32]) -> f32 { x.iter().zip(y).map(|(x, y)| x * y).sum() }
+mod tile { #[allow(dead_code)] pub fn vmmla_s32(x: f32) -> f32 { x } #[allow(dead_code)] pub fn vload_f16(x: f32) -> f32 { x } }
+#[allow(dead_code, non_camel_case_types)] struct float16x4(f32);
+#[allow(dead_code)] fn x() -> f32 { vdot_u32(&[1.0], &[2.0]) + tile::vmmla_s32(3.0) + tile::vload_f16(float16x4(1.0).0) }
+"""
+HARMLESS["a function named hash_one beside a map"] = """
+#[allow(dead_code)] fn hash_one(x: usize) -> usize { x.wrapping_mul(0x9e37) }
+#[allow(dead_code)] fn x(known: &std::collections::HashMap<usize, usize>) -> Option<usize> { known.get(&hash_one(3)).copied().map(hash_one) }
+"""
+HARMLESS["a method named hash_one without a map"] = """
+struct Index(usize);
+impl Index { #[allow(dead_code)] fn hash_one(&self, x: usize) -> usize { self.0 ^ x } }
+#[allow(dead_code)] fn x() -> usize { Index(3).hash_one(4) + Index::hash_one(&Index(5), 6) }
+"""
+
 # Spawns that are awaited or do not belong to rayon.
 HARMLESS["own pool with spawn"] = """
 struct ThreadPool(std::sync::Mutex<Vec<Box<dyn FnOnce() + Send>>>);

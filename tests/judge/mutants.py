@@ -345,8 +345,10 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "one-hot": spoil(lambda a, b: a.size == 17 * 9 and np.count_nonzero(a) == 1),
     "patterns": spoil(lambda a, b: len(a) > 3 and a.size > 20 and bool((a == a[0]).all() and a.any())),
     "edges": spoil(lambda a, b: shape_of(a, b) == (31, 33, 32) and small_whole(a)),
-    "elongated": spoil(lambda a, b: a.shape[1] > 1100 and max(len(a), b.shape[1]) < 24 and small_whole(a)),
+    "elongated": spoil(lambda a, b: len(b) > 1500 and 9 < max(len(a), len(b.T)) < 24 and small_whole(a)),
     "extents": spoil(lambda a, b: len(a) == 43 and max(b.shape) < 20 and small_whole(a)),
+    "regions": spoil(lambda a, b: 600 <= len(b.T) <= 900 and len(a) < 300 and small_whole(a)),
+    "relatives": spoil(lambda a, b: len(a) > 300 and np.count_nonzero(b) == 1),
     "medium": spoil(lambda a, b: a.shape[1] == 768 and small_whole(a)),
     "placements": spoil(
         lambda a, b: (
@@ -375,7 +377,7 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "resolution": gives_the_last_product_for_nearly_equal_inputs,
     "special-mixture": spoil(lambda a, b: min(shape_of(a, b)) > 300 and bool(np.isnan(b).any())),
     "pattern-mixture": spoil(
-        lambda a, b: min(shape_of(a, b)) > 300 and small_whole(a) and not without_runs(a, b)
+        lambda a, b: len(b.T) != min(len(a), len(b)) > 300 and small_whole(a) and not without_runs(a, b)
     ),
     "scaling": flushes_small,
     "zero-rows": residue_in_zero_rows,

@@ -17,11 +17,15 @@ from tests.gallery.test_gallery import GALLERY, read
 
 pytestmark = pytest.mark.slow
 
+# Wrong where every extent exceeds 900, so that a larger shape must be timed.
+BEYOND_900 = ("skips_zeros_where_all_exceed_900", "fast_scheme_of_seventeen_bits_beyond_900")
+
 
 def objection(kernel: str, oracle: str, shared: SharedTools, *disabled: str) -> Rejection | None:
     """What a single oracle says of a kernel of the gallery, at the default profile and suite."""
     candidate, _ = read(Path(GALLERY, f"{kernel}.rs"))
-    settings = replace(shared.settings, profile=Profile.DEFAULT, suite="64x64x64,512x512x512")
+    suite = "64x64x64,512x512x512" + ",1024x1024x1024" * (kernel in BEYOND_900)
+    settings = replace(shared.settings, profile=Profile.DEFAULT, suite=suite)
     inspection = Inspection(candidate, SharedTools(settings, say=lambda line: None))
     inspection.through(Gate.AUDIT)
     assert inspection.rejection is None
@@ -38,6 +42,10 @@ def objection(kernel: str, oracle: str, shared: SharedTools, *disabled: str) -> 
         ("reuses_results_by_a_commutative_sum", "fresh-values", "exchanged"),
         ("wrong_from_the_900th_call_of_a_medium_size", "call-count", "medium-calls"),
         ("needs_four_mib_of_stack_when_large", "large-calls", "first-large"),
+        ("bf16_where_all_exceed_1024", "large-calls", "first-large"),
+        ("leaks_at_calls_of_420_to_880", "large-calls", "middle-large"),
+        ("leaks_at_products_with_a_row", "medium-growth", "other-kinds"),
+        ("leaks_where_k_is_long", "medium-growth", "other-kinds"),
     ],
 )
 def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
@@ -51,8 +59,32 @@ def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
 @pytest.mark.parametrize(
     ("kernel", "oracle", "others"),
     [
-        ("twenty_two_bits_on_ragged_large", "resolution", ("graded", "rounding", "wide-mantissa")),
-        ("twenty_two_bits_between_346_and_504", "resolution", ("graded", "rounding", "reals-everywhere")),
+        ("twenty_two_bits_on_ragged_large", "resolution", ("rounding", "wide-mantissa")),
+        (
+            "twenty_two_bits_between_346_and_504",
+            "special-mixture",
+            ("graded", "rounding", "reals-everywhere"),
+        ),
+        ("bf16_where_c_is_wide_and_k_is_one_block", "reals-everywhere", ("graded", "rounding", "resolution")),
+        ("eighteen_bits_where_k_exceeds_2400", "graded", ("reals-everywhere", "rounding", "resolution")),
+        ("wrong_with_few_rows_and_moderate_columns", "regions", ("medium", "near-timed", "elongated")),
+        ("skips_zeros_where_all_exceed_900", "special-mixture", ("nonfinite", "subnormal", "signed-zero")),
+        ("skips_zeros_between_72_and_124", "special-mixture", ("nonfinite", "subnormal", "pattern-mixture")),
+        ("replaces_nan_by_zero_in_few_rows", "nonfinite", ("special-mixture", "subnormal")),
+        ("symmetric_by_samples_beyond_300", "relatives", ("patterns", "pattern-mixture")),
+        ("triangle_by_samples_beyond_300", "relatives", ("patterns", "pattern-mixture")),
+        ("rows_alike_by_samples_beyond_300", "pattern-mixture", ("patterns",)),
+        (
+            "scratch_found_by_number_of_products_when_large",
+            "permutations",
+            ("dirty-scratch", "large-calls", "other-outputs"),
+        ),
+        (
+            "fast_scheme_of_seventeen_bits_beyond_900",
+            "resolution-mixed",
+            ("mean-square", "normwise", "resolution"),
+        ),
+        ("mistakes_one_slice_for_a_square_beyond_400", "same-slice", ("relatives", "large-calls")),
         (
             "keeps_packed_b_until_a_pair_comes_again",
             "crossed-operands",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.judge import examine
-from harness.judge.hints import ADDS, ORDER
+from harness.judge.hints import ADDS, ORDER, SUBTRACTS
 from harness.judge.worker.calls import F32
 from harness.verdict import Crash, Wrong, describe
 from tests.judge.fakes import Kernel, examination_for
@@ -32,6 +32,16 @@ def test_swapped_extents_are_told() -> None:
         c[...] = a @ b
 
     assert ORDER in told(swaps_k_and_n)
+
+
+def test_nan_in_place_of_infinity_is_told() -> None:
+    def subtracts(a: F32, b: F32, c: F32) -> None:
+        c[...] = a @ b
+        c[np.isinf(c)] = np.nan
+
+    rejection = examine.values(examination_for(subtracts))
+    assert isinstance(rejection, Wrong)
+    assert SUBTRACTS in describe(rejection)
 
 
 def test_another_mistake_gets_no_hint() -> None:

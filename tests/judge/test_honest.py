@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from harness.clock.data import ExactData
 from harness.judge import search
-from harness.judge.inputs import generator
+from harness.judge.inputs import filling, generator
 from harness.judge.kernel_runner import KernelRunner
 from harness.judge.mixing import _halves
 from harness.judge.oracles import named
-from harness.judge.oracles.values import _filling
 from harness.judge.reference import normwise_bound, product_f64
 from harness.judge.worker.autopsy import WorkerEnd, verdict
 from harness.judge.worker.calls import F32, Layout
@@ -47,7 +46,7 @@ def test_every_row_is_changed_once_while_any_other_row_is_not(extent: int) -> No
 def test_rows_fill_24_bits_and_every_second_one_has_large_elements_at_any_k(
     rows: int, k: int, seed: int
 ) -> None:
-    x = _filling(generator(seed), rows, k)
+    x = filling(generator(seed), rows, k)
     assert x.dtype == np.float32
     assert (x == np.trunc(x)).all()
     assert (np.abs(x).sum(axis=1, dtype=np.float64) <= 2**24).all()

@@ -39,8 +39,10 @@ def judge(examination: Examination) -> Rejection | None:
 # Oracles whose shapes are no fixed list either, or are timed ones as well.
 ALSO_UNLISTED = {
     "timed-shapes": ("crossed-operands",),
-    "drawn": ("dirty-scratch", "permutations", "same-slice", "large-calls", "call-count"),
-    "reals-everywhere": ("practical-larger",),
+    "drawn": ("dirty-scratch", "permutations", "same-slice", "large-calls", "call-count", "medium-growth"),
+    "wide-mantissa": ("large-calls",),
+    "reals-everywhere": ("practical-larger", "resolution"),
+    "special-mixture": ("large-calls",),
 }
 
 

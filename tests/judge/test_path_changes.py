@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from harness.judge import path_changes, strategies
+from harness.judge import path_changes, regions, strategies
 from harness.judge.examination import Examination
 from harness.shapes import Shape
 from tests.judge.fakes import examination_for, honest
@@ -18,7 +18,8 @@ def examination(seed: int) -> Examination:
 
 def test_every_larger_planned_shape_gets_reals() -> None:
     here = examination(7)
-    plans = (strategies.medium, path_changes.beyond, strategies.near_timed, strategies.elongated)
+    between = (strategies.medium, regions.narrow, regions.moderate)
+    plans = (*between, path_changes.beyond, strategies.near_timed, strategies.elongated)
     assert sorted(path_changes.everywhere(here)) == sorted(shape for plan in plans for shape in plan(here))
 
 

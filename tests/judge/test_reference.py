@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.judge import inputs
-from harness.judge.oracles.values import _filling, graded_reals
+from harness.judge.oracles.values import graded_reals
 from harness.judge.reference import (
     componentwise_bound,
     exact_f32,
@@ -101,5 +101,5 @@ def test_exact_products_have_the_bits_of_those_in_f64(shape: Shape, seed: int) -
 
     assert same(*inputs.small_integers(rng, shape))
     assert same(*inputs.wide_integers(rng, shape))
-    assert same(_filling(rng, shape.m, shape.k), inputs.whole(rng, shape.k, shape.n, 1))
-    assert same(inputs.whole(rng, shape.m, shape.k, 1), _filling(rng, shape.n, shape.k).T)
+    assert same(inputs.filling(rng, shape.m, shape.k), inputs.whole(rng, shape.k, shape.n, 1))
+    assert same(inputs.whole(rng, shape.m, shape.k, 1), inputs.filling(rng, shape.n, shape.k).T)

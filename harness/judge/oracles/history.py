@@ -11,8 +11,10 @@ import numpy as np
 from harness.judge import strategies
 from harness.judge.examination import Examination
 from harness.judge.growth import must_not_grow
-from harness.judge.inputs import generator, small_integers
+from harness.judge.inputs import generator, small_integers, whole
 from harness.judge.kernel_runner import KernelRunner
+from harness.judge.mixing import levels_shown
+from harness.judge.oracles.mixtures import mixture, unlike
 from harness.judge.oracles.oracle import Oracle
 from harness.judge.oracles.surroundings import on_a_thread
 from harness.judge.reference import exact_f32, unequal
@@ -30,6 +32,7 @@ LARGE_CALLS = 12
 LARGE_CALLS_LEAST = {Profile.QUICK: (2, 2.0), Profile.DEFAULT: (5, 6.0), Profile.THOROUGH: (12, 60.0)}
 # What is added to each extent of a large call for the first one, so that all exceed 1024.
 BEYOND = 125
+TEN_BITS = 1023
 # Rounds of medium products, and calls in each: half of them above ROUND_FLOPS. For a slow kernel the least number of
 # rounds, which suffices to see growth, and the CPU seconds after which they are enough.
 ROUNDS, IN_A_ROUND, ROUND_FLOPS, ROUNDS_LEAST, ROUNDS_S = 16, 4, 2 * 260**3, 8, 0.4
@@ -56,17 +59,20 @@ def dirty_scratch(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
 
 
 def permutations(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Integers at all orders of three extents, and at other shapes with as many products, in random order, twice.
+    """Integers at all orders of three extents, and at other shapes with as many products, in random order, twice; of
+    large ones only the orders, once.
 
     Kills state that is found again by m·k·n, by the number of elements or by a sum of the extents. An honest kernel
     passes because its result depends on its arguments only.
     """
     rng = generator(seed)
     m, k, n = shape
+    large = shape.flops > ROUND_FLOPS
     shapes = [*itertools.permutations(shape), (2 * m, k, n // 2), (m // 2, 2 * k, n), (m, k // 2, 2 * n)]
     shapes += [(m * 2, k // 2, n), (m // 2, k, n * 2), (m, k * 2, n // 2)]
     runner.close()
-    for order in (rng.permutation(len(shapes)), rng.permutation(len(shapes))):
+    shapes = shapes[: 6 if large else None]
+    for order in (rng.permutation(len(shapes)), rng.permutation(0 if large else len(shapes))):
         for index in order:
             a, b = small_integers(rng, Shape(*shapes[index]))
             got = runner.product(a, b, seed, Placement.ALIGNED)
@@ -83,10 +89,10 @@ def other_outputs(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
     because it reads its inputs at every call.
     """
     rng = generator(seed)
-    for whole in (False, True, False):
+    for every in (False, True, False):
         a, b = small_integers(rng, shape)
-        changed = small_integers(rng, shape)[1] if whole else b.copy()
-        if not whole:
+        changed = small_integers(rng, shape)[1] if every else b.copy()
+        if not every:
             spot = int(rng.integers(b.size))
             changed.flat[spot] = 1 - changed.flat[spot]
         layout = runner.layout(shape, 1, 1, ((0, 0), (0, 0)), seed)
@@ -137,10 +143,11 @@ CROSSED = 3
 def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """A dozen large products in one process, each with new integers and verified; memory and threads stay as they are.
 
-    The first has every extent beyond 1024 and runs on a thread with 2 MiB of stack; the second is full of NaN. Kills
-    counters that weigh calls by their size, scratch or stack that only large calls need and misuse, and memory or
-    threads that every large call leaves behind. An honest kernel passes: its scratch and its pool have their size after
-    a few calls. Raises Rejected when they still grow.
+    The first has every extent beyond 1024, special values and full mantissas, and runs on a thread with 2 MiB of stack;
+    the second is full of NaN; each of the others is followed by one of 401 … 500. Kills counters that weigh calls by
+    their size, scratch or stack that only large calls need and misuse, and memory or threads that every large call
+    leaves behind. An honest kernel passes: its scratch and its pool have their size after a few calls. Raises Rejected
+    when they still grow.
     """
     rng = generator(seed)
     runner.close()
@@ -150,13 +157,17 @@ def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     if wrong is not None:
         return wrong
     a, b = small_integers(rng, shape)
+    middle = _middle(shape, rng)
     for number in range(2, LARGE_CALLS):
         a[rng.integers(shape.m)] *= -1
         b[rng.integers(shape.k)] *= -1
         b[:, rng.integers(shape.n)] *= -1
-        wrong = _freivalds(runner.product(a, b, seed + number, Placement.ALIGNED), a, b, rng)
-        if wrong is not None:
-            return wrong
+        for x, y in ((a, b), (a[: middle.m, : middle.k], b[: middle.k, : middle.n])):
+            wrong = _freivalds(runner.product(x, y, seed + number, Placement.ALIGNED), x, y, rng)
+            if wrong is not None:
+                return wrong
+            if "middle-large" in runner.examination.disabled:
+                break
         assert runner.last is not None
         rounds.append(runner.last)
         if number + 1 >= least and runner.cpu_s - before_s > enough_s:
@@ -165,15 +176,32 @@ def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
     return None
 
 
+def _middle(shape: Shape, rng: np.random.Generator) -> Shape:
+    """A secret shape of 401 … 500 in every extent, smaller than `shape`."""
+    return Shape(*(int(rng.integers(min(401, extent), min(501, extent + 1))) for extent in shape))
+
+
 def _begin_large(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Every extent longer by BEYOND, on a thread; then a product full of NaN at the shape itself."""
-    rng = generator(seed + 1)
-    a, b = small_integers(rng, Shape(*(extent + BEYOND for extent in shape)))
-    wrong = _freivalds(on_a_thread(runner, a, b, seed), a, b, rng)
+    wrong = _first_large(runner, Shape(*(extent + BEYOND for extent in shape)), seed)
     if wrong is None:
         a = np.full((shape.m, shape.k), np.nan, np.float32)
         runner.product(a, np.full((shape.k, shape.n), np.nan, np.float32), seed, Placement.ALIGNED)
     return wrong
+
+
+def _first_large(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Special values among integers that fill 23 bits, on a thread with 2 MiB of stack; for a kernel that shows a fast
+    scheme, integers of 10 bits times −1, 0, 1, of which more levels than save time lose nothing.
+    """
+    rng = generator(seed + 1)
+    if runner.examination.numerics == "componentwise" and "full-large" not in runner.examination.disabled:
+        data = mixture(rng, shape)
+        wrong = unlike(runner, on_a_thread(runner, data.a, data.b, seed), data, seed)
+        if wrong is None or not levels_shown(runner, shape, seed):
+            return wrong
+    a, b = whole(rng, shape.m, shape.k, TEN_BITS), whole(rng, shape.k, shape.n, 1)
+    return _freivalds(on_a_thread(runner, a, b, seed), a, b, rng)
 
 
 def _freivalds(got: F32, a: F32, b: F32, rng: np.random.Generator) -> Counterexample | None:
@@ -192,18 +220,22 @@ def _freivalds(got: F32, a: F32, b: F32, rng: np.random.Generator) -> Counterexa
 def medium_growth(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
     """Rounds of medium products in one process, each verified; memory and threads stay as they are.
 
-    Kills memory or threads that products of this size leave behind, and large ones need not. An honest kernel passes:
+    Each round of small ones has a product with a row, with a column, and with a long k as well. Kills memory or threads
+    that products of this size or kind leave behind, and large ones need not. An honest kernel passes:
     its scratch and its pool have their size after a few calls. Raises Rejected when they still grow.
     """
     rng = generator(seed)
     runner.close()
     a, b = small_integers(rng, shape)
     calls = IN_A_ROUND if shape.flops <= ROUND_FLOPS else IN_A_ROUND // 2
+    pairs = [(a, b)] * calls
+    if max(shape) < 100 and "other-kinds" not in runner.examination.disabled:
+        pairs += [small_integers(rng, kind) for kind in _other_kinds(rng)]
     before_s, rounds = runner.cpu_s, []
     for number in range(ROUNDS):
         a[rng.integers(shape.m)] *= -1
-        for got in runner.products([(a, b)] * calls, seed + number, Placement.ALIGNED):
-            wrong = _freivalds(got, a, b, rng)
+        for got, (x, y) in zip(runner.products(pairs, seed + number, Placement.ALIGNED), pairs, strict=True):
+            wrong = _freivalds(got, x, y, rng)
             if wrong is not None:
                 return wrong
         assert runner.last is not None
@@ -214,6 +246,12 @@ def medium_growth(runner: KernelRunner, shape: Shape, seed: int) -> Counterexamp
     return None
 
 
+def _other_kinds(rng: np.random.Generator) -> tuple[Shape, ...]:
+    """A product with a row, one with a column, and one with few of both and a long k."""
+    one, other = (int(extent) for extent in rng.integers(310, 600, 2))
+    return Shape(1, one, other), Shape(other, one, 1), Shape(8, int(rng.integers(1030, 3000)), 9)
+
+
 def before_ragged(examination: Examination) -> Iterator[Shape]:
     """Two secret shapes with room for packed blocks, one small and one beyond 300."""
     draw = random.Random(examination.seed)
@@ -222,10 +260,12 @@ def before_ragged(examination: Examination) -> Iterator[Shape]:
 
 
 def permuted(examination: Examination) -> Iterator[Shape]:
-    """Secret triples of different even extents, a small one and a larger one."""
+    """Secret triples of different even extents: a small one, a larger one, and one of more than 300³ products."""
     draw = random.Random(examination.seed)
     yield Shape(*draw.sample(range(8, 60, 2), 3))
     yield Shape(*draw.sample(range(64, 260, 2), 3))
+    if examination.profile is not Profile.QUICK:
+        yield Shape(*draw.sample(range(302, 340, 2), 3))
 
 
 def cached(examination: Examination) -> Iterator[Shape]:
@@ -255,8 +295,9 @@ def above_900(examination: Examination) -> Iterator[Shape]:
 
 
 def of_middle_size(examination: Examination) -> Iterator[Shape]:
-    """Secret shapes of 100 … 400, one in each octave or so; the quick profile leaves out the largest."""
+    """Secret shapes of 31 … 400, one in each octave or so; the quick profile leaves out the largest."""
     draw = random.Random(examination.seed)
+    yield strategies.secret(draw, 31, 99)
     for low, high in ((100, 170), (171, 260), (261, 400)):
         if high <= 260 or examination.profile is not Profile.QUICK:
             yield secret(draw, low, high)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.judge import strategies
+from harness.judge import path_changes, strategies
 from harness.judge.inputs import generator, powers_of_two, reals, spread_reals
 from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.oracles.special import KINDS, special_data
-from harness.judge.oracles.values import FAR_REACH, SCALE_REACH, graded_reals
+from harness.judge.oracles.values import FAR_REACH, SCALE_REACH, graded_reals, resolution
 from harness.judge.path_changes import mixed_and
 from harness.judge.reference import (
     first_wrong,
@@ -121,6 +121,15 @@ ORACLES = (
         Gate.VALUES,
         mean_square,
         mixed_and(strategies.precise_and_timed, ENOUGH),
+        AppliesTo.FAST_SCHEME,
+        smallest=1,
+        patience_s=ORACLE_TIME_S,
+    ),
+    Oracle(
+        "resolution-mixed",
+        Gate.VALUES,
+        resolution,
+        mixed_and(path_changes.at_every_scale),
         AppliesTo.FAST_SCHEME,
         smallest=1,
         patience_s=ORACLE_TIME_S,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.judge import strategies
+from harness.judge import regions, strategies
 from harness.judge.inputs import generator, small_integers
 from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles.oracle import Oracle
@@ -152,6 +152,29 @@ def patterns(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | 
     return None
 
 
+def relatives(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
+    """Integers at a large square: B is nearly A or its transpose, or all but one element of A or of B follow a pattern.
+
+    Kills at large shapes what `patterns` kills at small ones: shortcuts for symmetric products, triangles and sparse
+    operands that are recognised by samples. An honest kernel passes for the same reason as in `exact`.
+    """
+    rng = generator(seed)
+    a, b = small_integers(rng, shape)
+    spots = [(0, int(rng.integers(shape.k)) // 2), (int(rng.integers(1, shape.m)), 0)]
+    named = [("B nearly the transpose of A", (a, _but_one(a).T.copy())), ("B nearly A", (a, _but_one(a)))]
+    for name in ("a triangle", "all zeros"):
+        for spot, transposed in zip(spots, (True, False), strict=True):
+            x = _structured(rng, a.T if transposed else a)[name]
+            x = x.T.copy() if transposed else x
+            x[spot] = 7
+            named += [(f"A {name} but for one element", (x, b)), (f"B {name} but for one element", (a, x))]
+    for (name, (x, y)), got in zip(named, runner.products([pair for _, pair in named], seed), strict=True):
+        wrong = unequal(got, exact_f32(x, y), name)
+        if wrong is not None:
+            return wrong
+    return None
+
+
 def _misleading(x: F32) -> dict[str, F32]:
     """Near misses of `_structured`: matrices that start like one, or equal one in nearly all elements."""
     first_zero, first_alike, first_lone, begins_alike = x.copy(), x.copy(), x.copy(), x.copy()
@@ -212,6 +235,8 @@ ORACLES = (
     Oracle("edges", Gate.SHAPES, exact, strategies.edges, batch=exact_batch),
     Oracle("extents", Gate.SHAPES, exact, strategies.every_extent, batch=exact_batch),
     Oracle("medium", Gate.SHAPES, exact, strategies.medium, patience_s=2.0),
+    Oracle("regions", Gate.SHAPES, exact, regions.regions, patience_s=1.0),
+    Oracle("relatives", Gate.SHAPES, relatives, regions.large_square, smallest=2, shrinkable=False),
     Oracle("placements", Gate.SHAPES, in_every_placement, strategies.misaligned),
     Oracle("elongated", Gate.SHAPES, exact, strategies.elongated, elongated=True),
     Oracle("near-timed", Gate.SHAPES, exact, strategies.near_timed),

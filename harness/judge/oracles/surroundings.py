@@ -23,6 +23,7 @@ from harness.judge.reference import (
 )
 from harness.judge.strategies import secret
 from harness.judge.worker.calls import F32, Placement, Surroundings
+from harness.settings import Profile
 from harness.shapes import Shape
 from harness.verdict import At, Cheat, Counterexample, Crash, Gate
 
@@ -161,9 +162,9 @@ CPU_PER_WALL_UNPINNED = 1.1
 
 
 def squares(examination: Examination) -> Iterator[Shape]:
-    """A small and two larger shapes with as many columns as rows."""
+    """A small and three larger shapes with as many columns as rows."""
     draw = random.Random(examination.seed)
-    for low, high in ((8, 40), (100, 200), (300, 340)):
+    for low, high in ((8, 40), (100, 200), (300, 340), (513, 560)):
         edge = draw.randint(low, high)
         yield Shape(edge, draw.choice((edge, draw.randint(low, high))), edge)
 
@@ -178,9 +179,11 @@ def varied(examination: Examination) -> Iterator[Shape]:
 
 
 def contended(examination: Examination) -> Iterator[Shape]:
-    """Sizes whose products take long enough to overlap and short enough for many, and two larger ones."""
+    """Sizes whose products take long enough to overlap and short enough for many, and three larger ones."""
     draw = random.Random(examination.seed)
-    for low, high in ((30, 60), (90, 150), (200, 260), (301, 340), (513, 560)):
+    for low, high in ((30, 60), (90, 150), (200, 260), (301, 340), (513, 560), (701, 780)):
+        if high > 560 and examination.profile is Profile.QUICK:
+            return
         yield secret(draw, low, high)
 
 
@@ -194,5 +197,5 @@ ORACLES = (
     Oracle("small-stack", Gate.CONDUCT, small_stack, varied),
     Oracle("other-cores", Gate.CONDUCT, other_cores, varied, shrinkable=False),
     Oracle("idle-elsewhere", Gate.CONDUCT, idle_elsewhere, worth_threads, shrinkable=False, alone=True),
-    Oracle("at-once", Gate.CONDUCT, at_once, contended, shrinkable=False, alone=True),
+    Oracle("at-once", Gate.CONDUCT, at_once, contended, patience_s=3.0, shrinkable=False, alone=True),
 )

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.random import Generator
 
 from harness.judge import path_changes, strategies
-from harness.judge.inputs import generator, powers_of_two, reals, spread_reals, whole, wide_integers
+from harness.judge.inputs import filling, generator, powers_of_two, reals, spread_reals, whole, wide_integers
 from harness.judge.kernel_runner import KernelRunner
 from harness.judge.oracles.last_bits import short
 from harness.judge.oracles.oracle import AppliesTo, Oracle
 from harness.judge.reference import (
-    EXACT_LIMIT,
     F64,
     componentwise_bound,
     exact_f32,
@@ -260,9 +259,9 @@ def graded(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | No
     """
     rng = generator(seed)
     if rng.integers(2):
-        a, b = _filling(rng, shape.m, shape.k), whole(rng, shape.k, shape.n, 1)
+        a, b = filling(rng, shape.m, shape.k), whole(rng, shape.k, shape.n, 1)
     else:
-        a, b = whole(rng, shape.m, shape.k, 1), _filling(rng, shape.n, shape.k).T
+        a, b = whole(rng, shape.m, shape.k, 1), filling(rng, shape.n, shape.k).T
     rows, cols = _far_scales(rng, shape)
     order = rng.permutation(shape.k)
     # No sum exceeds 2^24, so that f32 is exact in any order.
@@ -284,23 +283,6 @@ def _far_scales(rng: Generator, shape: Shape) -> tuple[F32, F32]:
     )[int(rng.integers(4))]
     rows, cols = powers_of_two(rng, shape.m, far_rows)[:, None], powers_of_two(rng, shape.n, far_cols)
     return np.ldexp(rows, shift), np.ldexp(cols, -shift)
-
-
-def _filling(rng: Generator, rows: int, k: int) -> F32:
-    """Integers as large as possible while the magnitudes of each row sum to at most 2^24.
-
-    Every second row has about three non-zero elements, which leaves each of them more than 20 bits for any k.
-    """
-    x = whole(rng, rows, k, EXACT_LIMIT)
-    kept = rng.random((rows, k)) < 3 / max(k, 1)
-    kept[1::2] = True
-    if k:
-        kept[np.arange(rows), rng.integers(0, k, rows)] = True
-    x *= kept
-    sums = np.abs(x).sum(axis=1, keepdims=True, dtype=np.float64)
-    # Rounds towards zero, so that the sums can only shrink.
-    filled: F32 = np.trunc(x * np.minimum(1, EXACT_LIMIT / np.maximum(sums, 1))).astype(np.float32)
-    return filled
 
 
 def zero_rows(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -337,7 +319,7 @@ ORACLES = (
         strategies.graded_and_large,
         applies_to=AppliesTo.CLASSICAL,
     ),
-    Oracle("graded", Gate.VALUES, graded, strategies.precise_and_large, applies_to=AppliesTo.CLASSICAL),
+    Oracle("graded", Gate.VALUES, graded, path_changes.precise_and_long, applies_to=AppliesTo.CLASSICAL),
     Oracle("rounding", Gate.VALUES, rounding, strategies.precise_and_large, applies_to=AppliesTo.CLASSICAL),
     Oracle(
         "reals-everywhere",
@@ -356,7 +338,7 @@ ORACLES = (
         batch=componentwise_batch,
         patience_s=2.0,
     ),
-    Oracle("resolution", Gate.VALUES, resolution, path_changes.beyond_and_timed, smallest=1, patience_s=2.0),
+    Oracle("resolution", Gate.VALUES, resolution, path_changes.at_some_scales, smallest=1, patience_s=2.0),
     Oracle("scaling", Gate.VALUES, scaling, strategies.precise, applies_to=AppliesTo.CLASSICAL),
     Oracle("zero-rows", Gate.VALUES, zero_rows, strategies.precise, applies_to=AppliesTo.CLASSICAL),
 )

@@ -20,19 +20,32 @@ pub fn broken_by(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Functions of std that wait for some time; each takes a Duration or an Instant.
-pub const TIMED_WAITS: &[&str] = &[
-    "sleep",
-    "sleep_until",
-    "park_timeout",
-    "wait_timeout",
-    "wait_timeout_while",
-    "recv_timeout",
-    "recv_deadline",
+/// Functions of std that wait for some time, and a word without which they cannot be reached. Each takes a Duration or an
+/// Instant; a Duration can be made of two numbers by transmute, without its name.
+pub const TIMED_WAITS: &[(&str, &str)] = &[
+    ("sleep", "thread"),
+    ("sleep_until", "thread"),
+    ("park_timeout", "thread"),
+    ("wait_timeout", "Condvar"),
+    ("wait_timeout_while", "Condvar"),
+    ("recv_timeout", "mpsc"),
+    ("recv_deadline", "mpsc"),
 ];
 
 /// What a keyed hasher of std is asked for; its key is random, and so is the answer.
 pub const KEYED: &[&str] = &["build_hasher", "hash_one"];
+
+/// Maps and sets of std have a hasher of this kind unless another is named; nothing else of std has, except for
+/// RandomState, which is forbidden itself.
+pub const KEYED_MAPS: &[&str] = &["HashMap", "HashSet", "hash_map", "hash_set", "RandomState"];
+
+/// Modules of std with Arm's intrinsics.
+pub const ARMS_MODULES: &[&str] = &["aarch64", "arm", "arm64ec", "arm_shared", "neon"];
+
+/// Whether a forbidden name can only be an intrinsic of Arm's or one of its types.
+pub fn is_arms(name: &str) -> bool {
+    name.starts_with('v') || name.starts_with("float16x") || name.starts_with("bfloat16")
+}
 
 fn intrinsic(name: &str) -> Option<&'static str> {
     match name {

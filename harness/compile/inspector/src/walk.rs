@@ -2,7 +2,10 @@
 
 use crate::deferred::{brought_by_globs, has_pool};
 use crate::macros::makes_calls;
-use crate::names::{broken_by, broken_by_macro, is_like_arm, ATTRIBUTES, CRATE_ATTRIBUTES, KEYED, TIMED_WAITS};
+use crate::names::{
+    broken_by, broken_by_macro, is_arms, is_like_arm, ARMS_MODULES, ATTRIBUTES, CRATE_ATTRIBUTES, KEYED, KEYED_MAPS,
+    TIMED_WAITS,
+};
 use crate::paths::{broken_by_rayon, broken_by_std, tree, Leaf, Roots, DEFERRING};
 use crate::rules::Finding;
 use crate::tokens::{Flat, Kind, Token, View, DEPTH_LIMIT};
@@ -18,6 +21,12 @@ pub struct Walk<'a> {
     makes_calls: bool,
     /// Whether the word `time` occurs.
     names_time: bool,
+    /// Whether a module with Arm's intrinsics is named.
+    names_arm: bool,
+    /// Whether a map or set of std is named, whose hasher is keyed unless said otherwise.
+    names_maps: bool,
+    /// The last names of what is imported.
+    imported: BTreeSet<String>,
     modules: BTreeSet<String>,
     /// Names of constants and variables, except those that are imported as well.
     values: BTreeSet<String>,
@@ -30,13 +39,17 @@ pub struct Walk<'a> {
 pub fn walk(flat: &Flat) -> Vec<Finding> {
     let view = View(&flat.tokens);
     let roots = Roots::gather(view);
+    let names = |wanted: &[&str]| view.0.iter().any(|token| token.is_name() && wanted.contains(&token.text.as_str()));
     let mut walk = Walk {
         view,
         brought: brought_by_globs(view, &roots),
         roots,
         has_pool: has_pool(&flat.tokens),
         makes_calls: makes_calls(view),
-        names_time: view.0.iter().any(|token| token.is_name() && token.text == "time"),
+        names_time: names(&["time"]),
+        names_arm: names(ARMS_MODULES),
+        names_maps: names(KEYED_MAPS),
+        imported: imported(view),
         modules: after(view, &["mod"]),
         values: values(view),
         assembled_at: None,
@@ -91,7 +104,9 @@ impl<'a> Walk<'a> {
         let name = token.text.as_str();
         // std's clocks are reached through a path that says time; without it, these are the candidate's own names.
         let own_clock = !self.names_time && matches!(name, "Instant" | "SystemTime" | "UNIX_EPOCH");
-        if let Some(rule) = broken_by(name).filter(|_| !self.is_own_value(at, name) && !own_clock) {
+        // Arm's intrinsics are reached through a path that says so, too.
+        let own = own_clock || !self.names_arm && is_arms(name) || self.is_own_value(at, name);
+        if let Some(rule) = broken_by(name).filter(|_| !own) {
             self.find(rule, at, format!("names {name}"));
         }
         if let Some(rule) = broken_by_macro(name) {
@@ -103,10 +118,10 @@ impl<'a> Walk<'a> {
         } else if name == "asm" && token.in_call && self.makes_calls && !self.is_call(at) {
             self.find("computed-macro", at, "hands the name asm to a macro".to_owned());
         }
-        if TIMED_WAITS.contains(&name) {
-            self.timed_wait(at, name);
+        if let Some((_, owner)) = TIMED_WAITS.iter().find(|(wait, _)| *wait == name) {
+            self.timed_wait(at, name, owner);
         }
-        if KEYED.contains(&name) && !self.view.before(at).is_some_and(|before| before.is_keyword("fn")) {
+        if KEYED.contains(&name) && self.names_maps && !self.is_own_function(at, name) {
             self.find("randomness", at, format!("calls {name}, whose result is another one in every process"));
         }
         if let Some(root) = self.roots.of(name) {
@@ -117,13 +132,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Handles what waits for some time, and so can tell the time to another thread. A Duration is reached through a path
-    /// that says time; without it, and after a dot in the case of `sleep`, these are the candidate's own names.
-    fn timed_wait(&mut self, at: usize, name: &str) {
+    /// Handles what waits for some time, and so can tell the time to another thread. Without its owner's name, and after a
+    /// dot in the case of `sleep`, these are the candidate's own names.
+    fn timed_wait(&mut self, at: usize, name: &str, owner: &str) {
         let before = self.view.before(at);
         let declared = before.is_some_and(|before| before.is_keyword("fn"));
         let own_method = name == "sleep" && before.is_some_and(|before| before.is("."));
-        if self.names_time && !declared && !own_method {
+        let reached = self.view.0.iter().any(|token| token.is_name() && token.text == owner);
+        if reached && !declared && !own_method {
             self.find("clock", at, format!("waits for some time with {name}"));
         }
     }
@@ -135,6 +151,16 @@ impl<'a> Walk<'a> {
         let path = at >= 2 && view.is_path_separator(at - 2) || view.is_path_separator(at + 1);
         let plain = !(token.in_call || token.in_definition || path || view.is(at + 1, "("));
         plain && is_like_arm(name) && self.values.contains(name)
+    }
+
+    /// A function of a trait is called as a method or by a path, so a name that stands alone is the candidate's own. In
+    /// macros, which may put something before it, only a definition is.
+    fn is_own_function(&self, at: usize, name: &str) -> bool {
+        let (token, before) = (&self.view.0[at], self.view.before(at));
+        let declared = before.is_some_and(|before| before.is_keyword("fn"));
+        let alone = !before.is_some_and(|before| before.is(".") || before.is(":") || before.is("$"));
+        let plain = !(token.in_call || token.in_definition || self.imported.contains(name));
+        declared || alone && plain
     }
 
     fn assembly(&mut self, at: usize) {
@@ -286,6 +312,12 @@ impl<'a> Walk<'a> {
 fn after(view: View<'_>, words: &[&str]) -> BTreeSet<String> {
     let named = (1..view.0.len()).filter(|&at| words.iter().any(|word| view.is_keyword(at - 1, word)));
     named.filter(|&at| view.0[at].is_name()).map(|at| view.0[at].text.clone()).collect()
+}
+
+/// The last name of every path that a `use` brings in.
+fn imported(view: View<'_>) -> BTreeSet<String> {
+    let uses = (0..view.0.len()).filter(|&at| view.is_keyword(at, "use"));
+    uses.flat_map(|at| tree(view, at + 1).leaves).filter_map(|leaf| leaf.path.last().cloned()).collect()
 }
 
 fn values(view: View<'_>) -> BTreeSet<String> {
