@@ -28,7 +28,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,199}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 Line = Annotated[str, Field(max_length=500)]
 Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-ShapeText = Annotated[str, Field(pattern=r"^\d{1,9}x\d{1,9}x\d{1,9}$")]
+# With the layout, alpha and beta of a timed form of sgemm, where it has one.
+ShapeText = Annotated[str, Field(pattern=r"^\d{1,9}x\d{1,9}x\d{1,9}(:[nt0-9+*./]{2,100})?$")]
+# A name, or every shape written out.
+SuiteText = Annotated[str, Field(max_length=50_000)]
 
 
 class WireError(Exception):
@@ -54,7 +57,7 @@ class JobStage(StrEnum):
 class Conditions(WireMessage):
     """The settings of the session that a verdict depends on; `seed` None lets the judge draw its own secret one."""
 
-    suite: Line
+    suite: SuiteText
     profile: Profile
     threads: Literal["1", "all"] | None
     seed: int | None = Field(default=None, ge=0)

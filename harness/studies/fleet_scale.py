@@ -147,9 +147,7 @@ def coordinator_cost(kernels: int, folder: Path) -> CoordinatorCost:
         total_s = time.process_time() - began
     count = len(done.candidates)
     rest_s = (total_s - propose.seconds - memory_watch.seconds) / count
-    return CoordinatorCost(
-        kernels, opening_s, propose.seconds / count, memory_watch.seconds / count, rest_s
-    )
+    return CoordinatorCost(kernels, opening_s, propose.seconds / count, memory_watch.seconds / count, rest_s)
 
 
 def _fill(memory: KernelMemory, count: int, schedules: ScheduleAdapter) -> None:

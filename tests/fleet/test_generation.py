@@ -10,13 +10,13 @@ import pytest
 
 from harness import records
 from harness.candidate import Candidate, Manifest
-from harness.fleet import portfolio
 from harness.fleet.dealer import Dealer
-from harness.fleet.portfolio import KindResult
 from harness.fleet.ticket_log import LOG, TicketLog
 from harness.fleet.wire import Conditions, Job, JobOutcome
 from harness.memory.kernels import KernelMemory, open_memory
+from harness.report import portfolio
 from harness.report.gate_report import GateReport, VerdictReport
+from harness.report.portfolio import KindResult
 from harness.report.table import results_table
 from harness.roundtable.conversation.budget import Spending
 from harness.roundtable.conversation.interfaces import MachineVerdict

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness import shapes
 from harness.candidate import Candidate, Manifest
+from harness.clock import suites
 from harness.errors import UserError
 from harness.fleet import wire
 from harness.fleet.fitting import fits, units_of
@@ -76,6 +79,28 @@ def test_an_outcome_survives_the_journey(verdict: Any, through: int) -> None:
     found = wire.read_outcome(wire.write(sent), job())
     assert found.decoded == verdict
     assert wire.write(found) == wire.write(sent)
+
+
+def test_a_job_and_an_outcome_of_sgemm_survive_the_journey() -> None:
+    """Shapes of sgemm have a layout, also as keys of the levels, and suites of many of them are long."""
+    forms = ["48x48x48:nt", "40x48x56:tn+*0.5/41/60/64", "40x48x56:tt*0.125"]
+    suite = ",".join([*forms, *(f"{size}x48x56:nt+" for size in range(41, 80))])
+    wanted = suites.parse(suite)
+    sent = job().model_copy(
+        update={
+            "manifest": {"operation": "sgemm"},
+            "conditions": Conditions.of(Settings(Path(), Path(), Path(), "", suite=suite)),
+            "levels": {str(shape): 0 for shape in wanted},
+        }
+    )
+    assert wire.read(Job, wire.write(sent)) == sent
+    verdict = accepted(1.1)
+    timings = tuple(replace(verdict.score.per_shape[0], shape=shape) for shape in wanted)
+    verdict = replace(verdict, score=replace(verdict.score, per_shape=timings))
+    outcome = outcome_of(sent, verdict, len(Gate), levels=dict.fromkeys(map(str, wanted), 0))
+    found = wire.read_outcome(wire.write(outcome), sent)
+    assert found.decoded == verdict
+    assert [shapes.read(text) for text in found.levels] == list(wanted)
 
 
 @pytest.mark.parametrize(
