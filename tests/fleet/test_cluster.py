@@ -26,7 +26,6 @@ from harness.fleet.judging import facts, narrowed
 from harness.fleet.port import Lost
 from harness.fleet.ticket_log import LOG, TicketLog
 from harness.fleet.wire import Conditions, Job, JobStage, WorkerFacts
-from harness.operation.operations import OperationName
 from harness.pipeline import SharedTools
 from harness.schedule.render import render
 from harness.schedule.space import space
@@ -197,7 +196,7 @@ def test_kernels_of_sgemm_are_judged_and_timed_in_layouts_on_every_kind_of_machi
     settings = replace(shared.settings, suite="48x48x48:nt,40x48x56:tn+*0.5/41/60/64")
     log = TicketLog(tmp_path, here.version)
     dealer = Dealer(port, shared.machine, Conditions.of(settings), log, print)
-    manifest = Manifest(operation=OperationName.SGEMM, tier="safe")
+    manifest = Manifest.model_validate({"operation": "sgemm", "tier": "safe"})
     right = Candidate("right", tmp_path, SAFE, manifest)
     assert "sum + beta * *at" in SAFE
     wrong = replace(right, name="wrong", source=SAFE.replace("sum + beta * *at", "sum + *at"))
