@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def judged_by_schedule(job: Job) -> JobOutcome:
     verdict = by_schedule(candidate)
     assert isinstance(verdict, Accepted)
     better = 1.1 if job.fingerprint == KIN.fingerprint else 1.0
-    return outcome_of(job, accepted(verdict.score.ratio * better), len(Gate))
+    found = replace(accepted(verdict.score.ratio * better), tier=candidate.manifest.tier)
+    return outcome_of(job, found, len(Gate))
 
 
 class DealtJudge:
