@@ -136,7 +136,8 @@ def kinds_section(story: RunStory, kinds: Sequence[MachineKind]) -> Markup:
         "section",
         tag("h2", "The kinds of machine that judged this run, and the best kernel of each"),
         tag("p", "Every ratio is to BLAS on the machine of its column: compare within a column. The first kind is the "
-            "one for which kernels were evolved; code for a vector unit that a machine lacks is left out there (-)."),
+            "one for which kernels were evolved; code for a vector unit that a machine lacks is left out there (-). "
+            "The best has the highest lower end of its interval."),
         scroll_box("best kernel of each kind", table(_BEST_COLUMNS, champions)),
         *crate,
         scroll_box("ratio of every kernel on each kind", table(("kernel", *(one.label for one in kinds)), rows)),
