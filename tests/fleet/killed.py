@@ -1,4 +1,4 @@
-"""`python -m tests.fleet.killed FOLDER`: a run with workers is killed before and after each write, then resumed.
+"""`python -m tests.fleet.killed FOLDER`: a run with workers is killed after each of its writes, then resumed.
 
 A process of its own, because each attempt is forked from it before Chroma has made its threads.
 """
@@ -25,20 +25,17 @@ POPULATION = 2
 
 
 class Killer:
-    """Kills this process by SIGKILL before or after the write with this number; `what` tells the writes so far."""
+    """Kills this process by SIGKILL after the write with this number; `what` tells the writes so far."""
 
-    def __init__(self, number: int | None, after: bool) -> None:
-        self.number, self.after = number, after
+    def __init__(self, number: int | None) -> None:
+        self.number = number
         self.what: list[str] = []
 
     def around(self, call: Callable[..., Any], name: Callable[..., str]) -> Callable[..., Any]:
         def write(*arguments: Any, **named: Any) -> Any:
-            self.what.append(name(*arguments))
-            now = len(self.what) - 1 == self.number
-            if now and not self.after:
-                os.kill(os.getpid(), signal.SIGKILL)
             found = call(*arguments, **named)
-            if now:
+            self.what.append(name(*arguments))
+            if len(self.what) - 1 == self.number:
                 os.kill(os.getpid(), signal.SIGKILL)
             return found
 
@@ -61,7 +58,7 @@ def evolve(folder: Path, killer: Killer | None, *, resume: bool) -> list[str]:
 
 def _line(lines: JsonLines, entry: dict[str, Any]) -> str:
     content = entry.get("message", {}).get("content", {})
-    return f"{lines.path.name} {entry.get('what') or content.get('kind') or ''}".strip()
+    return f"{lines.path.name} {content.get('kind') or entry.get('what') or ''}".strip()
 
 
 def arrived(folder: Path) -> set[str]:
@@ -85,9 +82,9 @@ def forked(work: Callable[[], None]) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def first(folder: Path, number: int | None, after: bool) -> None:
+def first(folder: Path, number: int | None) -> None:
     """The session that is killed; without a number it ends and leaves the names of its writes."""
-    killer = Killer(number, after)
+    killer = Killer(number)
     evolve(folder, killer, resume=False)
     (folder / "writes").write_text("\n".join(killer.what))
 
@@ -110,18 +107,17 @@ def second(folder: Path) -> None:
 def main(folder: Path) -> None:
     """Print a line per moment that went wrong, and the number of moments at the end."""
     whole = folder / "whole"
-    assert forked(lambda: first(whole, None, False)) == 0
-    writes = (whole / "writes").read_text().splitlines()
-    moments = [(number, after) for number in range(1, len(writes)) for after in (False, True)]
-    for number, after in moments:
-        there = folder / f"{number}-{after}"
-        told = f"killed {'after' if after else 'before'} write {number}, {writes[number]}"
-        if forked(lambda there=there, at=(number, after): first(there, *at)) != signal.SIGKILL:  # type: ignore[misc]
-            print(f"{told}: it was not killed")
+    assert forked(lambda: first(whole, None)) == 0
+    # After the last write the run has ended, and there is nothing to resume.
+    writes = (whole / "writes").read_text().splitlines()[:-1]
+    for number, write in enumerate(writes):
+        there = folder / str(number)
+        if forked(lambda there=there, number=number: first(there, number)) != signal.SIGKILL:  # type: ignore[misc]
+            print(f"killed after write {number}, {write}: it was not killed")
         elif forked(lambda there=there: second(there)):  # type: ignore[misc]
-            print(f"{told}: it does not go on")
+            print(f"killed after write {number}, {write}: it does not go on")
     kinds = ", ".join(f"{count} {name}" for name, count in sorted(Counter(writes).items()))
-    print(f"moments: {len(moments)} ({kinds})")
+    print(f"moments: {len(writes)} ({kinds})")
 
 
 if __name__ == "__main__":

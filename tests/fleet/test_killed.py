@@ -1,4 +1,4 @@
-"""The coordinator is killed by SIGKILL before and after each write of a run over two kinds of machine."""
+"""The coordinator is killed by SIGKILL after each write of a run over two kinds of machine."""
 
 from __future__ import annotations
 
