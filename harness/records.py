@@ -172,11 +172,11 @@ def headline(score: Score) -> ShapeTiming:
 def replay_command(around: Circumstances, verdict: Verdict) -> str:
     """The command that repeats a verdict: the exact case of a counterexample, else the candidate with its seed.
 
-    The path is quoted for a shell.
+    Path and case are quoted for a shell.
     """
     judge = f"pytest {shlex.quote(around.target)}"
     if around.case is not None and not isinstance(verdict, Accepted):
-        return f"{judge} --case {around.case}"
+        return f"{judge} --case {shlex.quote(around.case)}"
     if isinstance(verdict, Accepted) or verdict.at.seed is None:
         return judge
     return f"{judge} --seed {verdict.at.seed}"

@@ -10,7 +10,8 @@ from typing import TypeAlias
 from harness.errors import UserError
 
 DEFAULT_CLIENT_PORT = 10001
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+# Labels of 1 to 63 characters: others cannot be looked up.
+_HOST = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]{2,45}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def parse(text: str, cores: int) -> WorkersAddress:
     """
     kind, _, rest = text.partition(":")
     if kind == "local":
-        if not re.fullmatch(r"\d{1,4}", rest) or int(rest) < 1:
+        if not re.fullmatch(r"[0-9]{1,4}", rest) or int(rest) < 1:
             raise UserError(f"--workers {text}: local:N takes 1 to {cores} judging processes")
         if int(rest) > cores:
             raise UserError(
@@ -56,10 +57,10 @@ def parse(text: str, cores: int) -> WorkersAddress:
 
 def port_of(text: str, what: str, default: int | None = None) -> tuple[str, int]:
     """Host and port of "HOST:PORT"; raises UserError, beginning with `what`, when it is no such text."""
-    host, colon, port = text.rpartition(":") if re.search(r":\d*$", text) else (text, "", "")
+    host, colon, port = text.rpartition(":") if re.search(r":[0-9]*$", text) else (text, "", "")
     if not colon and default is not None:
         port = str(default)
-    if not _HOST.fullmatch(host) or not re.fullmatch(r"\d{1,5}", port) or not 1 <= int(port) <= 65535:
+    if not _HOST.fullmatch(host) or not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise UserError(f"{what}: HOST:PORT is expected, with a port of 1 to 65535")
     return host, int(port)
 

@@ -1,4 +1,6 @@
-"""The port over Ray core: one judge actor per node, which holds the node's resource `clock`. Nothing else imports ray.
+"""The port over Ray core: one judge actor per node, which holds the node's resource `clock`.
+
+Nothing else imports ray, but ray_answers, which reads what a cluster sends.
 
 The engine moves text between machines and tells which of them live. Which job goes where, for how long, and how often
 it is tried, is decided by the dealer.
@@ -20,7 +22,7 @@ from typing import Any
 
 from harness.announce import Announce
 from harness.errors import UserError
-from harness.fleet import token_file, wire
+from harness.fleet import ray_answers, token_file, wire
 from harness.fleet.address import ClusterAddress
 from harness.fleet.port import Arrived, FleetWorker, Lost, Report
 from harness.fleet.wire import Job, WireError, WorkerFacts
@@ -297,6 +299,7 @@ def _connected(where: ClusterAddress, token: Path, say: Announce) -> Any:
     os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", "10")
     import ray
 
+    ray_answers.read_plain_answers_only()
     failed: list[BaseException] = []
 
     def connect() -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from harness.candidate import LARGEST_RATIO, LEAST_RATIO, MAX_SOURCE_BYTES, Candidate
+from harness.candidate import MAX_SOURCE_BYTES, Candidate, Manifest
 from harness.durable import refuse_constant
+from harness.fleet.possible import impossible, legible
 from harness.machine import Machine
-from harness.operation.operations import OperationName
 from harness.roundtable.runlog import codec
 from harness.settings import Profile, Settings
 from harness.verdict import Accepted, At, Gate, Inconclusive, Verdict, one_line
+from harness.visible import visible
 
 FORMAT: Literal[1] = 1
 # Bytes of one message: a source of 1 MiB, escaped, and the diagnostics of rustc.
@@ -26,9 +26,15 @@ JUDGING = tuple(gate for gate in Gate if gate is not Gate.CLOCK)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,199}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
-Line = Annotated[str, Field(max_length=500)]
+# For people: nothing in it moves a cursor or reorders a line.
+Line = Annotated[str, Field(max_length=500), AfterValidator(visible)]
+# What replays a counterexample; it is shown as part of a command.
+Case = Annotated[str, Field(pattern=r"^\d{1,9}x\d{1,9}x\d{1,9}(:[nt0-9+*./]{2,100})?:\d{1,15}:[a-z-]{1,60}$")]
 Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-ShapeText = Annotated[str, Field(pattern=r"^\d{1,9}x\d{1,9}x\d{1,9}$")]
+# With the layout, alpha and beta of a timed form of sgemm, where it has one.
+ShapeText = Annotated[str, Field(pattern=r"^\d{1,9}x\d{1,9}x\d{1,9}(:[nt0-9+*./]{2,100})?$")]
+# A name, or every shape written out.
+SuiteText = Annotated[str, Field(max_length=50_000)]
 
 
 class WireError(Exception):
@@ -54,7 +60,7 @@ class JobStage(StrEnum):
 class Conditions(WireMessage):
     """The settings of the session that a verdict depends on; `seed` None lets the judge draw its own secret one."""
 
-    suite: Line
+    suite: SuiteText
     profile: Profile
     threads: Literal["1", "all"] | None
     seed: int | None = Field(default=None, ge=0)
@@ -110,10 +116,10 @@ class JobOutcome(WireMessage):
     ticket: Name
     fingerprint: Digest
     passed: list[PassedGate] = Field(max_length=len(Gate))
-    verdict: dict[str, Any] | None
+    verdict: Annotated[dict[str, Any], AfterValidator(legible)] | None
     levels: dict[ShapeText, Annotated[int, Field(ge=0, le=64)]] = Field(default_factory=dict)
     numerics: Literal["componentwise", "normwise"] = "componentwise"
-    case: Line | None = None
+    case: Case | None = None
     # Seconds that the judging took on the worker.
     seconds: Seconds
 
@@ -213,34 +219,12 @@ def _check_verdict(found: JobOutcome, job: Job) -> None:
     if isinstance(verdict, Accepted):
         if job.stage is JobStage.CORRECTNESS or through != len(Gate):
             raise WireError("accepted without having passed every gate")
-        _check_score(verdict, job)
+        why = impossible(verdict, job.conditions.suite, Manifest.model_validate(job.manifest))
+        if why is not None:
+            raise WireError(why)
     elif through == len(Gate) or list(Gate).index(verdict.at.gate) > through:
         # A later step may object to what belongs to an earlier gate: the audit names broken rules of the policy.
         raise WireError(f"rejected at {verdict.at.gate} after {through} gates")
-
-
-def _check_score(verdict: Accepted, job: Job) -> None:
-    """The ratios are ordered numbers of a possible size, and the timed shapes are those of the suite."""
-    from harness.clock import suites
-
-    score = verdict.score
-    operation = OperationName(job.manifest.get("operation", "matmul"))
-    wanted = list(suites.parse(suites.name_for(job.conditions.suite, operation)))
-    triples = [(score.ratio_low, score.ratio, score.ratio_high), (score.aa_low, 1.0, score.aa_high)]
-    triples += [(t.ratio_low, t.ratio, t.ratio_high) for t in score.per_shape]
-    if score.elsewhere is not None:
-        triples.append((score.elsewhere.ratio_low, score.elsewhere.ratio, score.elsewhere.ratio_high))
-    for low, ratio, high in triples:
-        if not all(LEAST_RATIO <= value <= LARGEST_RATIO for value in (low, ratio, high)) or low > high:
-            raise WireError("a ratio is no number of a possible size")
-    for timing in score.per_shape:
-        times = (timing.time_ns, timing.baseline_time_ns, timing.min_time_ns, timing.min_baseline_time_ns)
-        if not all(math.isfinite(value) and value > 0 for value in times):
-            raise WireError("a time is not a positive number")
-    if [t.shape for t in score.per_shape] != wanted:
-        raise WireError("the timed shapes are not those of the suite")
-    if score.threads < 1 or len(score.baseline) > 300:
-        raise WireError("the number of threads or the baseline is no possible one")
 
 
 def _check_machine(facts: WorkerFacts) -> None:

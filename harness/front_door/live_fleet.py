@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 from harness.candidate import Candidate
-from harness.fleet import address, portfolio, token_file
+from harness.fleet import address, token_file
 from harness.fleet.dealer import FIRST_LIMIT_S, Dealer
 from harness.fleet.inspections import WorkerInspection, WorkerShared, adopted
 from harness.fleet.judging import facts
 from harness.fleet.port import FleetWorker, WorkerPort
-from harness.fleet.portfolio import KindResult
 from harness.fleet.ticket_log import TicketLog
 from harness.fleet.wire import Conditions, JobStage, WorkerFacts
 from harness.front_door.live_judge import LiveJudge
 from harness.front_door.session import SessionState
 from harness.machine import Machine
 from harness.pipeline import Inspection
+from harness.report import portfolio
+from harness.report.portfolio import KindResult
 from harness.roundtable.conversation.interfaces import MachineVerdict
 from harness.roundtable.run import Home
 from harness.settings import Settings
@@ -171,6 +172,6 @@ def first_limit_s(settings: Settings) -> float:
     """Seconds allowed to a worker without a history; suites of many or large shapes are timed for longer."""
     from harness.clock import suites
 
-    shapes = suites.parse(settings.suite)
+    shapes = suites.parse(suites.name_for(settings.suite, settings.operation))
     longer = max(1.0, len(shapes) / len(suites.SUITES["default"]))
     return FIRST_LIMIT_S + 20 * settings.clock_budget_s * longer + sum(shape.flops for shape in shapes) / 1e9

@@ -228,8 +228,9 @@ class SessionReport:
             self.notices += [str(error)] if self.verdicts else []
             return
         self.notices.append(f"page: {shown_in(self.settings.root, path)}")
-        # The two best kernels have met in a duel already.
-        steps = [step for step in findings(story).steps if "--against" not in step.command]
+        # The two best kernels have met in a duel already, and the crate of several machines' kernels is told above.
+        told = [step for step in findings(story).steps if "--against" not in step.command]
+        steps = [step for step in told if not any(line.endswith(step.command) for line in self.notices)]
         self.notices += [f"next: {step.command}    # {step.why}" for step in steps]
 
     def _write_ci_summary(self, reporter: pytest.TerminalReporter) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
@@ -35,13 +36,28 @@ def open_memory(where: str, embedder: Embedder | None = None) -> KernelMemory:
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class HeldKernel:
+    """A kernel as it was read, with the two digests over its source that would else be computed for every question."""
+
+    id: str
+    source_hash: str
+    kernel: KernelRecord
+
+
 class KernelMemory:
-    """Accepted kernels in one Chroma collection; a context manager that closes its connection."""
+    """Accepted kernels in one Chroma collection; a context manager that closes its connection.
+
+    What was read is kept. A folder is locked by this process, so nobody else puts anything into it; a server may have
+    other clients and is asked every time.
+    """
 
     def __init__(self, connection: Connection, embedder: Embedder) -> None:
         self.connection = connection
         self.embedder = embedder
         self._collection: Collection = connection.collection(KIND, embedder)
+        # By id; None until the first question.
+        self._held: dict[str, HeldKernel] | None = None
 
     def record(
         self,
@@ -83,9 +99,12 @@ class KernelMemory:
 
     def put(self, kernels: Iterable[KernelRecord]) -> None:
         """Store records of accepted kernels; those with the same id are replaced."""
-        self._collection.upsert(
-            [_row(kernel) for kernel in {kernel.id: kernel for kernel in kernels}.values()]
-        )
+        rows = [_row(kernel) for kernel in {kernel.id: kernel for kernel in kernels}.values()]
+        # Should the store fail halfway, it is asked again what it has.
+        held, self._held = self._held, None
+        self._collection.upsert(rows)
+        if held is not None:
+            self._held = held | {row.id: _held(row) for row in rows}
 
     def reconcile(self, kernels: Iterable[KernelRecord]) -> int:
         """Add the records that are missing or older here, for example after a kill; returns their number."""
@@ -102,16 +121,15 @@ class KernelMemory:
         The lower end is used because among many noisy ratios the highest is the luckiest. Kernels of `machine_class`
         come before all others; `threads` and `tier` must match.
         """
-        equal: dict[str, Scalar] = {}
-        if threads is not None:
-            equal["threads"] = threads
-        if tier is not None:
-            equal["tier"] = tier
-        found = [_kernel(row) for row in self._collection.rows(equal=equal)]
-        found.sort(key=lambda kernel: (distance(kernel, machine_class), -kernel.ratio_low, kernel.id))
+        found = [
+            one
+            for one in self._all()
+            if threads in (None, one.kernel.threads) and tier in (None, one.kernel.tier)
+        ]
+        found.sort(key=lambda one: (distance(one.kernel, machine_class), -one.kernel.ratio_low, one.id))
         first: dict[str, KernelRecord] = {}
-        for kernel in found:
-            first.setdefault(kernel.source_hash, kernel)
+        for one in found:
+            first.setdefault(one.source_hash, one.kernel)
         return list(first.values())[: max(n, 0)]
 
     def latest(self, n: int, machine_class: str | None = None) -> list[KernelRecord]:
@@ -123,7 +141,7 @@ class KernelMemory:
     def get(self, name: str, machine_class: str | None = None) -> KernelRecord | None:
         """The kernel of that name, of `machine_class` if there is one, else the newest; None when unknown."""
         found = sorted(
-            (_kernel(row) for row in self._collection.rows(equal={"name": name})),
+            (one.kernel for one in self._all() if one.kernel.name == name),
             key=lambda kernel: (-distance(kernel, machine_class), kernel.when_utc),
         )
         return found[-1] if found else None
@@ -145,7 +163,13 @@ class KernelMemory:
 
     def everything(self) -> list[KernelRecord]:
         """All kernels, ordered by id."""
-        return sorted((_kernel(row) for row in self._collection.rows()), key=lambda kernel: kernel.id)
+        return [one.kernel for one in sorted(self._all(), key=lambda one: one.id)]
+
+    def _all(self) -> Sequence[HeldKernel]:
+        """Every kernel, in no particular order."""
+        if self._held is None or not self.connection.embedded:
+            self._held = {row.id: _held(row) for row in self._collection.rows()}
+        return list(self._held.values())
 
     def count(self) -> int:
         """The number of entries."""
@@ -183,10 +207,15 @@ def _row(kernel: KernelRecord) -> StoredRow:
 
 
 def _kernel(row: StoredRow) -> KernelRecord:
+    return _held(row).kernel
+
+
+def _held(row: StoredRow) -> HeldKernel:
     return _parsed(str(row.metadata["record"]), row.id)
 
 
 @lru_cache(maxsize=4096)
-def _parsed(record: str, row_id: str) -> KernelRecord:
-    """A record, parsed once: each proposal looks at every kernel several times. Nobody changes what is returned."""
-    return kernel_record.parse(record, f"memory entry {row_id}")
+def _parsed(record: str, row_id: str) -> HeldKernel:
+    """A record, parsed once: a server is asked for every kernel several times per proposal. Nobody changes it."""
+    kernel = kernel_record.parse(record, f"memory entry {row_id}")
+    return HeldKernel(row_id, kernel.source_hash, kernel)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from harness.operation.operations import OperationName
 from harness.records import headline
+from harness.report.machine_kinds import MachineKind, machine_kinds, portfolio_command
+from harness.report.portfolio import export_command
 from harness.report.run_story import RunStory, StoryKernel
 from harness.verdict import Score, describe
 
@@ -43,12 +45,13 @@ def findings(story: RunStory) -> Findings:
             steps=tuple(_steps_without(story)),
         )
     best, score = accepted[0], accepted[0].score
+    kinds = machine_kinds(story)
     return Findings(
-        found=_found(story, best, score),
+        found=" ".join([_found(story, best, score), *map(_found_there, kinds[1:])]),
         sure=_sure(accepted, score),
         limit=_limit(score),
         cost=_cost(story),
-        steps=tuple(_steps(story, accepted, score)),
+        steps=tuple(_steps(story, accepted, score, kinds)),
     )
 
 
@@ -73,6 +76,15 @@ def _found(story: RunStory, best: StoryKernel, score: Score) -> str:
         else f"{ratio:.3f} of the speed of {score.baseline}"
     )
     return f"The fastest kernel is {best.name}: {speed}{where}. {_counts(story)}"
+
+
+def _found_there(kind: MachineKind) -> str:
+    """The best kernel of another kind of machine."""
+    if kind.best is None:
+        return f"On {kind.label} none was accepted."
+    return (
+        f"On {kind.label} the best is {kind.best}: {kind.found[kind.best].ratio:.3f} times as fast as BLAS."
+    )
 
 
 def _sure(accepted: list[StoryKernel], score: Score) -> str:
@@ -124,12 +136,15 @@ def _cost(story: RunStory) -> str:
     return f"{story.spent_s / 60:.1f} minutes{tokens}; {ended}."
 
 
-def _steps(story: RunStory, accepted: list[StoryKernel], score: Score) -> list[NextStep]:
+def _steps(
+    story: RunStory, accepted: list[StoryKernel], score: Score, kinds: list[MachineKind]
+) -> list[NextStep]:
     best = accepted[0]
-    steps = [
-        NextStep("Judge the best kernel again", f"pytest candidates/{best.name}"),
-        NextStep("Take it home as a crate", f"python -m harness.export candidates/{best.name} --to FOLDER"),
-    ]
+    home = NextStep("Take it home as a crate", export_command([best.name]))
+    portfolio = portfolio_command(kinds)
+    if portfolio is not None:
+        home = NextStep("Take the best kernel of each kind of machine home as one crate", portfolio)
+    steps = [NextStep("Judge the best kernel again", f"pytest candidates/{best.name}"), home]
     rivals = _level_with_best(accepted, score.claimed.ratio_low)
     if rivals:
         steps.append(

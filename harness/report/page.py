@@ -17,6 +17,7 @@ from harness.report.genealogy import genealogy
 from harness.report.heat_map import LOST, heat_map, legend
 from harness.report.history import history, other_machines
 from harness.report.kernel_details import kernel_sections
+from harness.report.machine_kinds import kinds_section, machine_kinds
 from harness.report.markup import Markup, join, tag
 from harness.report.pieces import fold, scroll_box, table
 from harness.report.progress_chart import bars, kernel_link, progress, what_happened
@@ -106,6 +107,8 @@ def _sections(story: RunStory) -> list[Markup]:
     found = findings(story)
     parts = [_first_screen(found)]
     if story.kernels:
+        kinds = machine_kinds(story)
+        parts += [kinds_section(story, kinds)] if kinds else []
         parts += [_figure(progress(story)), _figure(bars(story))]
         parts += [_figure(genealogy(story))]
         parts += [_heat(story)] if story.accepted else []

@@ -181,8 +181,10 @@ def read_story(folders: Sequence[Path], results: Path, candidates: Path) -> RunS
 
 
 def _other_machines(results: Path, fingerprint: str) -> tuple[tuple[JsonObject, ...], ...]:
-    names = sorted(path.stem for path in records.file_of(results, fingerprint).parent.glob("*.jsonl"))
-    return tuple(tuple(records.read(results, name)) for name in names if name != fingerprint)
+    """`fingerprint` may be followed by the number of cores (`Machine.identity`)."""
+    here = records.file_of(results, fingerprint.partition("-")[0])
+    names = sorted(path.stem for path in here.parent.glob("*.jsonl"))
+    return tuple(tuple(records.read(results, name)) for name in names if name != here.stem)
 
 
 def _libraries(kernels: Sequence[StoryKernel], results: Path, fingerprint: str) -> tuple[LibraryRatio, ...]:

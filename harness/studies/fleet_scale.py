@@ -51,9 +51,10 @@ PROPOSALS = 4
 
 @dataclass(frozen=True, slots=True)
 class CoordinatorCost:
-    """Seconds of the coordinator for one candidate, with `kernels` in the memory."""
+    """Seconds of the coordinator for one candidate, with `kernels` in the memory; `opening_s` come once per session."""
 
     kernels: int
+    opening_s: float
     propose_s: float
     memory_s: float
     rest_s: float
@@ -120,6 +121,13 @@ def coordinator_cost(kernels: int, folder: Path) -> CoordinatorCost:
     )
     with open_memory(str(folder / "memory")) as memory:
         _fill(memory, kernels, schedules)
+    began = time.process_time()
+    with open_memory(str(folder / "memory")) as memory:
+        memory.best(1)
+        memory.record(
+            accepted(1.0), name="first", source="// first", machine=machine, toolchain="rustc", suite="other"
+        )
+        opening_s = time.process_time() - began
         for operation in ("best", "latest", "record"):
             setattr(memory, operation, memory_watch(getattr(memory, operation)))
         tuner = TimedTuner(BuiltinTuner(schedules.lanes(), 1), propose)
@@ -139,7 +147,7 @@ def coordinator_cost(kernels: int, folder: Path) -> CoordinatorCost:
         total_s = time.process_time() - began
     count = len(done.candidates)
     rest_s = (total_s - propose.seconds - memory_watch.seconds) / count
-    return CoordinatorCost(kernels, propose.seconds / count, memory_watch.seconds / count, rest_s)
+    return CoordinatorCost(kernels, opening_s, propose.seconds / count, memory_watch.seconds / count, rest_s)
 
 
 def _fill(memory: KernelMemory, count: int, schedules: ScheduleAdapter) -> None:
@@ -276,12 +284,12 @@ def report(
         "The coordinator's milliseconds of CPU time per candidate (tuner without a shortlist, embedded Chroma),",
         "without waiting for the disk:",
         "",
-        "| kernels in the memory | proposing | memory | the rest | together |",
-        "|---|---|---|---|---|",
+        "| kernels in the memory | proposing | memory | the rest | together | once per session |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {one.kernels} | {1e3 * one.propose_s:.0f} | {1e3 * one.memory_s:.0f} | {1e3 * one.rest_s:.0f} | "
-        f"{1e3 * one.total_s:.0f} |"
+        f"{1e3 * one.total_s:.0f} | {1e3 * one.opening_s:.0f} |"
         for one in costs
     ]
     told = ", ".join(f"{1e3 * seconds:.1f} ms with {count}" for count, seconds in dealer.items())

@@ -47,7 +47,8 @@ def fine(job: Job) -> JobOutcome:
     """Every kernel is right and level with BLAS."""
     if job.stage is JobStage.CORRECTNESS:
         return outcome_of(job, None, len(JUDGING))
-    return outcome_of(job, accepted(1.0), len(Gate))
+    verdict = replace(accepted(1.0), tier=job.manifest.get("tier", "unsafe"))
+    return outcome_of(job, verdict, len(Gate))
 
 
 @dataclass

@@ -19,6 +19,7 @@ from harness.fleet.address import ClusterAddress, LocalAddress
         ("local:1", LocalAddress(1)),
         ("local:4", LocalAddress(4)),
         ("ray://head", ClusterAddress("head", 10001)),
+        ("ray://a-b.c_d.example.", ClusterAddress("a-b.c_d.example.", 10001)),
         ("ray://10.0.0.7:9000", ClusterAddress("10.0.0.7", 9000)),
         ("ray://[::1]:9000", ClusterAddress("[::1]", 9000)),
     ],
@@ -43,6 +44,12 @@ def test_addresses(text: str, found: LocalAddress | ClusterAddress) -> None:
         ("ray://head:70000", "port of 1 to 65535"),
         ("ray://a b:9000", "HOST:PORT is expected"),
         ("ray://head/../x:9000", "HOST:PORT is expected"),
+        ("ray://a..b:9000", "HOST:PORT is expected"),
+        ("ray://.:9000", "HOST:PORT is expected"),
+        (f"ray://{'x' * 64}:9000", "HOST:PORT is expected"),
+        (f"ray://{'x.' * 130}x:9000", "HOST:PORT is expected"),
+        ("ray://head:９０００", "HOST:PORT is expected"),
+        ("local:２", "local:N takes 1 to 4"),
     ],
 )
 def test_other_addresses_are_one_line(text: str, words: str) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,8 +30,9 @@ from harness.pipeline import SharedTools
 from harness.schedule.render import render
 from harness.schedule.space import space
 from harness.settings import Profile
-from harness.verdict import Accepted, Inconclusive
+from harness.verdict import Accepted, Gate, Inconclusive
 from tests.conftest import ROOT, ROWS, WRONG, shared_tools_in
+from tests.operation.kernels import SAFE
 
 pytestmark = [
     pytest.mark.slow,
@@ -60,10 +61,10 @@ def free_port() -> int:
             return port
 
 
-def serving(until: str, *arguments: str) -> subprocess.Popen[str]:
-    """`python -m harness.fleet serve` once it has said `until`."""
+def serving(until: str, *arguments: str, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """`python -m harness.fleet serve` once it has said `until`; `before` are words before the command."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness.fleet", "serve", *arguments],
+        [*before, sys.executable, "-m", "harness.fleet", "serve", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -76,6 +77,14 @@ def serving(until: str, *arguments: str) -> subprocess.Popen[str]:
         if until in line:
             return process
     raise AssertionError(f"serve ended: {''.join(said)}")
+
+
+def stopped(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """End what `serving` started, the last one first."""
+    for process in reversed(processes):
+        process.terminate()
+    for process in processes:
+        process.communicate(timeout=30)
 
 
 def below(pid: int) -> set[int]:
@@ -117,10 +126,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(ClusterAddress("127.0.0.1", client), token, started[0], started[1:])
         everything = set().union(*(below(one.pid) for one in started))
     finally:
-        for process in reversed(started):
-            process.terminate()
-        for process in started:
-            process.communicate(timeout=30)
+        stopped(started)
     deadline = time.monotonic() + 10
     while left := [pid for pid in everything if is_alive(pid)]:
         assert time.monotonic() < deadline, f"left behind: {left}"
@@ -181,6 +187,36 @@ def test_a_worker_of_another_version_is_told_and_left_out(cluster: Cluster, here
     assert sum("is left out: it has version" in line for line in said) == 3
 
 
+def test_kernels_of_sgemm_are_judged_and_timed_in_layouts_on_every_kind_of_machine(
+    cluster: Cluster, shared: SharedTools, here: WorkerFacts, tmp_path: Path
+) -> None:
+    from harness.fleet.ray_port import RayWorkers
+
+    port = RayWorkers(cluster.where, cluster.token, here, print)
+    settings = replace(shared.settings, suite="48x48x48:nt,40x48x56:tn+*0.5/41/60/64")
+    log = TicketLog(tmp_path, here.version)
+    dealer = Dealer(port, shared.machine, Conditions.of(settings), log, print)
+    manifest = Manifest.model_validate({"operation": "sgemm", "tier": "safe"})
+    right = Candidate("right", tmp_path, SAFE, manifest)
+    assert "sum + beta * *at" in SAFE
+    wrong = replace(right, name="wrong", source=SAFE.replace("sum + beta * *at", "sum + *at"))
+    try:
+        dealer.deal([right, wrong])
+        found = {one.name: dealer.outcomes(one.name) for one in (right, wrong)}
+    finally:
+        dealer.close()
+    kinds = [shared.machine.fingerprint, narrowed(shared.machine, "portable").fingerprint]
+    assert list(found["right"]) == list(found["wrong"]) == kinds
+    for outcome in found["right"].values():
+        verdict = outcome.decoded
+        assert isinstance(verdict, Accepted) or (
+            isinstance(verdict, Inconclusive) and verdict.at.gate is Gate.CLOCK
+        ), verdict
+        if isinstance(verdict, Accepted):
+            assert [str(one.shape) for one in verdict.score.per_shape] == settings.suite.split(",")
+    assert {type(one.decoded).__name__ for one in found["wrong"].values()} == {"Wrong"}
+
+
 def test_a_killed_node_loses_nothing_and_every_kind_of_machine_judges(
     cluster: Cluster, shared: SharedTools, here: WorkerFacts, tmp_path: Path
 ) -> None:
@@ -213,7 +249,7 @@ def test_a_killed_node_loses_nothing_and_every_kind_of_machine_judges(
         victim = cluster.workers[1]
         family = below(victim.pid)
         # One of the two equal workers is killed as soon as its judge has a kernel's process.
-        while not any("roundtable-host" in _command(pid) for pid in family):
+        while not any("roundtable-host" in command_of(pid) for pid in family):
             assert time.monotonic() < deadline, "nothing is judged on the worker"
             time.sleep(0.05)
             family = below(victim.pid)
@@ -264,7 +300,7 @@ def test_without_the_head_no_worker_is_left_and_jobs_are_reported_as_lost(
     port.close()
 
 
-def _command(pid: int) -> str:
+def command_of(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ import pytest
 
 from harness import records
 from harness.candidate import Candidate, Manifest
-from harness.fleet import portfolio
 from harness.fleet.dealer import Dealer
-from harness.fleet.portfolio import KindResult
 from harness.fleet.ticket_log import LOG, TicketLog
 from harness.fleet.wire import Conditions, Job, JobOutcome
 from harness.memory.kernels import KernelMemory, open_memory
+from harness.report import portfolio
 from harness.report.gate_report import GateReport, VerdictReport
+from harness.report.portfolio import KindResult
 from harness.report.table import results_table
 from harness.roundtable.conversation.budget import Spending
 from harness.roundtable.conversation.interfaces import MachineVerdict
@@ -45,7 +46,8 @@ def judged_by_schedule(job: Job) -> JobOutcome:
     verdict = by_schedule(candidate)
     assert isinstance(verdict, Accepted)
     better = 1.1 if job.fingerprint == KIN.fingerprint else 1.0
-    return outcome_of(job, accepted(verdict.score.ratio * better), len(Gate))
+    found = replace(accepted(verdict.score.ratio * better), tier=candidate.manifest.tier)
+    return outcome_of(job, found, len(Gate))
 
 
 class DealtJudge:

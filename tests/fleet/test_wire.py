@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
+import shlex
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from harness import records, shapes
 from harness.candidate import Candidate, Manifest
+from harness.clock import suites
 from harness.errors import UserError
 from harness.fleet import wire
 from harness.fleet.fitting import fits, units_of
 from harness.fleet.judging import narrowed
 from harness.fleet.version import source_digest
 from harness.fleet.wire import Conditions, Job, JobStage, WireError, WorkerFacts
+from harness.report.page import page
 from harness.schedule.render import render
 from harness.schedule.space import space
 from harness.settings import Settings
 from harness.shapes import Shape
-from harness.verdict import At, Counterexample, Gate, Wrong
+from harness.verdict import Accepted, At, Counterexample, Gate, Rejection, Wrong, describe
+from harness.visible import misleads
 from tests.fleet.fakes import AVX512, facts_of, fine, outcome_of
+from tests.report.stories import story_of
 from tests.roundtable.support import AVX2, accepted, does_not_compile
 
 CONDITIONS = Conditions.of(Settings(Path(), Path(), Path(), "", suite="64x64x64", seed=7))
@@ -60,7 +70,7 @@ def test_facts_survive_the_journey_with_their_machine() -> None:
 @pytest.mark.parametrize(
     ("verdict", "through"),
     [
-        (accepted(1.1), 7),
+        (replace(accepted(1.1), tier="safe"), 7),
         (does_not_compile(), 1),
         (
             Wrong(
@@ -76,6 +86,28 @@ def test_an_outcome_survives_the_journey(verdict: Any, through: int) -> None:
     found = wire.read_outcome(wire.write(sent), job())
     assert found.decoded == verdict
     assert wire.write(found) == wire.write(sent)
+
+
+def test_a_job_and_an_outcome_of_sgemm_survive_the_journey() -> None:
+    """Shapes of sgemm have a layout, also as keys of the levels, and suites of many of them are long."""
+    forms = ["48x48x48:nt", "40x48x56:tn+*0.5/41/60/64", "40x48x56:tt*0.125"]
+    suite = ",".join([*forms, *(f"{size}x48x56:nt+" for size in range(41, 80))])
+    wanted = suites.parse(suite)
+    sent = job().model_copy(
+        update={
+            "manifest": {"operation": "sgemm"},
+            "conditions": Conditions.of(Settings(Path(), Path(), Path(), "", suite=suite)),
+            "levels": {str(shape): 0 for shape in wanted},
+        }
+    )
+    assert wire.read(Job, wire.write(sent)) == sent
+    verdict = accepted(1.1)
+    timings = tuple(replace(verdict.score.per_shape[0], shape=shape) for shape in wanted)
+    verdict = replace(verdict, score=replace(verdict.score, per_shape=timings))
+    outcome = outcome_of(sent, verdict, len(Gate), levels=dict.fromkeys(map(str, wanted), 0))
+    found = wire.read_outcome(wire.write(outcome), sent)
+    assert found.decoded == verdict
+    assert [shapes.read(text) for text in found.levels] == list(wanted)
 
 
 @pytest.mark.parametrize(
@@ -209,3 +241,89 @@ def test_a_machine_can_offer_itself_as_a_narrower_one_only() -> None:
 
 def test_the_version_is_that_of_the_sources() -> None:
     assert len(source_digest()) == 12
+
+
+def rejected(verdict: Any, through: int, **fields: Any) -> str:
+    return changed(outcome_of(job(), verdict, through), **fields)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "2x2x2:1:exact; touch x",
+        "2x2x2:1:exact\n",
+        "$(id)",
+        "2x2x2:1:exact --collect-only",
+        "",
+        "2x2x2:1:\x1b[2J",
+    ],
+)
+def test_a_case_that_is_none_never_becomes_part_of_a_command(case: str) -> None:
+    wrong = Wrong(Counterexample("exact", "2 differ"), At(Gate.SHAPES, Shape(2, 2, 2), 5))
+    assert wire.read_outcome(rejected(wrong, 3, case="65x67x63:1234:wide-mantissa"), job()).case
+    with pytest.raises(WireError, match="case"):
+        wire.read_outcome(rejected(wrong, 3, case=case), job())
+
+
+TEXTS = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\x1b\r\n\u202e\x00\x9b")), max_size=30)
+NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0.0, -1.0, 1.1]))
+st.register_type_strategy(Shape, st.builds(Shape, *[st.integers(-1, 1 << 70)] * 3))
+
+
+@given(
+    verdict=st.sampled_from(get_args(Rejection)).flatmap(
+        lambda kind: st.builds(kind, **{"at": st.from_type(At)} | _texts(kind))
+    )
+)
+def test_whatever_a_rejection_says_can_be_shown_and_recorded(verdict: Any) -> None:
+    """A worker chooses texts and numbers. The worst that it can do is to be left out."""
+    for through in range(len(Gate)):
+        try:
+            text = wire.write(outcome_of(job(), verdict, through))
+            found = wire.read_outcome(text, job())
+        except (WireError, ValueError):
+            continue
+        shown = found.decoded
+        assert shown is not None
+        line = describe(shown)
+        assert not misleads(line.replace("\n", " ").replace("\t", " ")), ascii(line)
+        around = records.Circumstances(
+            "1", found.numerics, sandboxed=True, target="candidates/k", case=found.case
+        )
+        candidate = Candidate("k", Path("candidates/k"), "", Manifest())
+        assert shlex.split(records.record_of(candidate, shown, around).replay)[:2] == [
+            "pytest",
+            "candidates/k",
+        ]
+
+
+def _texts(kind: type) -> dict[str, Any]:
+    return {field.name: TEXTS for field in fields(kind) if field.type == "str"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    numbers=st.dictionaries(
+        st.sampled_from(["time_ns", "gflops", "percent_of_peak", "pairs", "error", "ratio", "min_time_ns"]),
+        NUMBERS,
+    ),
+    ceiling=NUMBERS,
+)
+def test_numbers_that_are_taken_can_be_drawn(numbers: dict[str, float], ceiling: float) -> None:
+    """The page takes logarithms and divides; a worker's numbers must not end the session's report."""
+    plain = json.loads(wire.write(fine(job())))
+    score = plain["verdict"]["score"]
+    score["per_shape"] = [one | numbers for one in score["per_shape"]]
+    score["ceilings"] = dict.fromkeys(("fma_gflops", "l1_gbps", "l2_gbps", "l3_gbps", "memory_gbps"), ceiling)
+    try:
+        verdict = wire.read_outcome(changed(fine(job()), verdict=plain["verdict"]), job()).decoded
+    except WireError:
+        return
+    assert isinstance(verdict, Accepted)
+    with TemporaryDirectory() as folder:
+        assert page(story_of(Path(folder), [verdict], suite="64x64x64"))
+
+
+def test_the_tier_is_that_of_the_candidate() -> None:
+    with pytest.raises(WireError, match="tier"):
+        wire.read_outcome(wire.write(outcome_of(job(), replace(accepted(1.1), tier="unsafe"), 7)), job())

@@ -13,6 +13,7 @@ from harness.errors import HarnessFaultError, UserError
 from harness.memory import kernel_record
 from harness.memory.kernels import open_memory
 from harness.shapes import Shape, TimedForm
+from harness.store.collection import Collection, StoredRow
 from harness.verdict import At, Gate, Timeout
 from tests.memory.samples import LAKE, ZEN, accepted
 
@@ -147,3 +148,47 @@ def test_operations_are_kept_apart_and_records_without_one_are_of_matmul(tmp_pat
     older = json.loads(one.to_json())
     del older["operation"]
     assert kernel_record.parse(json.dumps(older), "line 1") == one
+
+
+def test_a_folder_is_read_once_and_what_is_put_is_known_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is locked, so a coordinator with thousands of kernels reads them once, not for every proposal."""
+    reads = []
+    rows = Collection.rows
+
+    def counted(self: Collection, **which: Any) -> list[StoredRow]:
+        reads.append(which)
+        return rows(self, **which)
+
+    monkeypatch.setattr(Collection, "rows", counted)
+    with open_memory(str(tmp_path)) as memory:
+        first = put(memory, "first", 1.0)
+        assert memory.best(5) == memory.latest(5) == memory.everything() == [first]
+        second = put(memory, "second", 1.2, threads=2)
+        assert [one.name for one in memory.best(5)] == ["second", "first"]
+        assert memory.best(5, threads=1) == [first]
+        assert memory.best(5, tier="fast") == []
+        assert memory.get("second") == second
+        again = put(memory, "first", 1.5)
+        assert memory.best(1) == [again]
+        assert len(memory.everything()) == 2
+        assert len(reads) == 1
+    with open_memory(str(tmp_path)) as memory:
+        assert memory.best(5) == [again, second]
+
+
+def test_after_a_failed_write_the_store_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Collection, rows: Any) -> None:
+        raise UserError("the disk is full")
+
+    with open_memory(str(tmp_path)) as memory:
+        kept = put(memory, "first", 1.0)
+        assert memory.best(5) == [kept]
+        with monkeypatch.context() as patch:
+            patch.setattr(Collection, "upsert", full)
+            with pytest.raises(UserError, match="full"):
+                put(memory, "second", 1.2)
+        assert memory.best(5) == [kept]

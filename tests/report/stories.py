@@ -149,7 +149,23 @@ def write_run(
     return results / run
 
 
-def _record(results: Path, head: RunHeader, name: str, source: str, verdict: Verdict) -> None:
+# Another kind of machine, as its records describe it.
+WIDE = {"cpu": "a wider CPU", "arch": "x86_64", "vector": "avx512"}
+
+
+def judged_elsewhere(
+    results: Path,
+    name: str,
+    verdict: Verdict,
+    machine: dict[str, Any] = WIDE,
+    fingerprint: str = "fedcba987654",
+) -> None:
+    """The record of a kernel of `write_run` that another kind of machine has judged, too."""
+    head = HEAD.model_copy(update={"fingerprint": fingerprint})
+    _record(results, head, name, "", verdict, machine=machine)
+
+
+def _record(results: Path, head: RunHeader, name: str, source: str, verdict: Verdict, **more: Any) -> None:
     candidate = Candidate(name, Path("candidates") / name, source, Manifest())
     around = records.Circumstances("1", "componentwise", sandboxed=True, target=f"candidates/{name}")
     record = records.record_of(candidate, verdict, around)
@@ -158,11 +174,11 @@ def _record(results: Path, head: RunHeader, name: str, source: str, verdict: Ver
         "toolchain": head.toolchain,
         "baseline": "OpenBLAS 0.3 (Haswell)",
         "suite": head.suite,
-    }
+    } | more
     entry = records.full_record(
         replace(record, replay=f"pytest candidates/{name} --case known"), candidate, verdict, facts
     )
-    append_line(records.file_of(results, head.fingerprint), entry)
+    append_line(records.file_of(results, head.fingerprint.partition("-")[0]), entry)
 
 
 def story_of(results: Path, verdicts: list[Verdict | None], **more: Any) -> RunStory:

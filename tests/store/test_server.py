@@ -101,6 +101,17 @@ def test_two_clients_write_at_once(server) -> None:  # type: ignore[no-untyped-d
     assert {f"{name}{number}" for name in "ab" for number in range(10)} <= names
 
 
+def test_what_another_client_puts_is_seen_by_the_next_question(server) -> None:  # type: ignore[no-untyped-def]
+    where, _ = server
+    with open_memory(where, HashedEmbedder(512)) as one, open_memory(where, HashedEmbedder(512)) as two:
+        put(one, "mine")
+        assert "mine" in {kernel.name for kernel in one.best(1000)}
+        put(two, "theirs")
+        put(two, "mine", 0.9)
+        assert {"mine", "theirs"} <= {kernel.name for kernel in one.best(1000)}
+        assert one.get("mine").ratio == 0.9  # type: ignore[union-attr]
+
+
 def test_addresses_that_cannot_be_used_are_one_line() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.machine import Machine
@@ -45,7 +46,10 @@ def lines(results: Sequence[KindResult]) -> list[str]:
         f"{verdict.score.claimed.ratio:.3f}x BLAS"
         for one, verdict in found.values()
     ]
-    names = " ".join(
-        f"candidates/{name}" for name in dict.fromkeys(one.candidate for one, _ in found.values())
-    )
-    return [*told, f"portfolio: python -m harness.export {names} --to FOLDER"]
+    return [*told, f"portfolio: {export_command([one.candidate for one, _ in found.values()])}"]
+
+
+def export_command(candidates: Iterable[str]) -> str:
+    """The command that makes one crate of these candidates, each named once."""
+    names = " ".join(f"candidates/{shlex.quote(name)}" for name in dict.fromkeys(candidates))
+    return f"python -m harness.export {names} --to FOLDER"
