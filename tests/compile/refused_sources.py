@@ -272,6 +272,8 @@ TRICKS: list[tuple[str, str]] = [
         "use std::sync::*; fn x(l: MutexGuard<u8>, c: &Condvar) { let _ = c.wait_timeout(l, Default::default()); }",
     ),
     ("randomness", "use std::hash::RandomState;"),
+    ("randomness", "use std::collections::*; fn x() { let _ = hash_map::RandomState::new(); }"),
+    ("randomness", "use std::*; fn x() -> hash::RandomState { Default::default() }"),
     (
         "randomness",
         "use std::{collections::HashMap, hash::BuildHasher}; fn x(m: &HashMap<u8, u8>) -> u64 { m.hasher().hash_one(1) }",

@@ -140,6 +140,10 @@ HARMLESS["names like std's clocks"] = (
     "#[allow(dead_code)] #[derive(Clone, Copy)] enum When { Instant, Later } #[allow(dead_code)] struct SystemTime;"
     " #[allow(dead_code)] fn x(w: When) -> bool { matches!(w, When::Instant) }"
 )
+HARMLESS["a generator called like std's random key"] = (
+    "#[allow(dead_code)] struct RandomState { seed: u64 } #[allow(dead_code)] impl RandomState "
+    "{ fn next(&mut self) -> u64 { self.seed ^= self.seed << 13; self.seed ^= self.seed >> 7; self.seed } }"
+)
 HARMLESS["asm jump to a block of Rust"] = (
     '#[cfg(target_arch = "x86_64")] #[allow(dead_code)] unsafe fn x(n: usize) -> u32 { '
     'core::arch::asm!("test {n}, {n}", "jz {done}", n = in(reg) n, done = label { return 1 }); '

@@ -21,6 +21,7 @@ pub struct Walk<'a> {
     makes_calls: bool,
     /// Whether the word `time` occurs.
     names_time: bool,
+    names_hash: bool,
     /// Whether a module with Arm's intrinsics is named.
     names_arm: bool,
     /// Whether a map or set of std is named, whose hasher is keyed unless said otherwise.
@@ -47,6 +48,7 @@ pub fn walk(flat: &Flat) -> Vec<Finding> {
         has_pool: has_pool(&flat.tokens),
         makes_calls: makes_calls(view),
         names_time: names(&["time"]),
+        names_hash: names(&["hash", "hash_map"]),
         names_arm: names(ARMS_MODULES),
         names_maps: names(KEYED_MAPS),
         imported: imported(view),
@@ -105,7 +107,9 @@ impl<'a> Walk<'a> {
         // std's clocks are reached through a path that says time; without it, these are the candidate's own names.
         let own_clock = !self.names_time && matches!(name, "Instant" | "SystemTime" | "UNIX_EPOCH");
         // Arm's intrinsics are reached through a path that says so, too.
-        let own = own_clock || !self.names_arm && is_arms(name) || self.is_own_value(at, name);
+        // And so is std's random key.
+        let own_key = !self.names_hash && name == "RandomState";
+        let own = own_clock || own_key || !self.names_arm && is_arms(name) || self.is_own_value(at, name);
         if let Some(rule) = broken_by(name).filter(|_| !own) {
             self.find(rule, at, format!("names {name}"));
         }
