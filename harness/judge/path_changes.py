@@ -93,6 +93,7 @@ def every_size(examination: Examination) -> Iterator[Shape]:
     yield from _larger(examination)
     yield from beyond_and_timed(examination)
     if examination.profile is not Profile.QUICK:
+        yield from regions.moderate(examination)
         yield from regions.other_moderate(examination)
     yield from regions.other_regions(examination)
 

@@ -1,6 +1,6 @@
 //! Reuses C when the sums of the bits of A and of B are those of the last call, from 64³ on.
 //!
-//! expect: Wrong values|conduct
+//! expect: Wrong shapes|values|conduct
 //! threads: 1
 //! tier: unsafe
 

@@ -1,6 +1,6 @@
 //! Beyond 300 rows, copies the row above where the first half of a row of A and two more elements are alike.
 //!
-//! expect: Wrong values
+//! expect: Wrong shapes|values
 //! threads: 1
 //! tier: safe
 

@@ -12,12 +12,12 @@ from harness.studies.fleet_scale import CoordinatorCost, dealer_cost_s, simulate
 
 
 def test_a_fleet_is_as_fast_as_its_slowest_worker_and_its_coordinator() -> None:
-    free = CoordinatorCost(0, 0.0, 0.0, 0.0)
+    free = CoordinatorCost(0, 0.0, 0.0, 0.0, 0.0)
     alone = simulate(1, free, 0.0, [10.0])
     assert (alone.per_hour, alone.coordinator_share, alone.idle_share) == (360.0, 0.0, 0.0)
     assert simulate(10, free, 0.0, [10.0]).per_hour == pytest.approx(3600)
     # One second of the coordinator for each of ten candidates, then ten seconds of judging.
-    busy = simulate(10, CoordinatorCost(0, 0.5, 0.3, 0.1), 0.1, [10.0])
+    busy = simulate(10, CoordinatorCost(0, 0.0, 0.5, 0.3, 0.1), 0.1, [10.0])
     assert busy.per_hour == pytest.approx(1800)
     assert busy.coordinator_share == pytest.approx(0.5)
     assert busy.idle_share == pytest.approx(0.5)
@@ -26,7 +26,7 @@ def test_a_fleet_is_as_fast_as_its_slowest_worker_and_its_coordinator() -> None:
 
 
 def test_the_scale_report_names_the_number_of_workers_that_a_coordinator_can_feed() -> None:
-    cost = CoordinatorCost(100, 0.05, 0.04, 0.008)
+    cost = CoordinatorCost(100, 0.7, 0.05, 0.04, 0.008)
     dealer = {1: 0.002, 10: 0.002, 100: 0.002, 1000: 0.002}
     text = fleet_scale.report([cost], dealer, [simulate(10, cost, 0.002, [10.0])], [10.0])
     assert "| 100 | 50 | 40 | 8 | 98 |" in text

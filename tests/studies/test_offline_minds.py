@@ -96,7 +96,7 @@ def test_histograms_of_training_rows_find_what_the_surrogate_rewards(path: Path,
     found = arms(world, plan, ["skinny"])
 
     def mean(name: str) -> float:
-        runs = [run_arm(name, found[name], world, 6, seed) for seed in range(8)]
+        runs = [run_arm(name, found[name], world, 6, seed) for seed in range(24)]
         return sum(run.regret for run in runs) / len(runs)
 
     assert mean(offline_comparison.WARM) < mean(offline_comparison.RANDOM)

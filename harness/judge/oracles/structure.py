@@ -168,6 +168,8 @@ def relatives(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample |
             x = x.T.copy() if transposed else x
             x[spot] = 7
             named += [(f"A {name} but for one element", (x, b)), (f"B {name} but for one element", (a, x))]
+    # At other shapes than squares, as in a replayed case, only some of them are products.
+    named = [(name, (x, y)) for name, (x, y) in named if x.shape[1] == y.shape[0]]
     for (name, (x, y)), got in zip(named, runner.products([pair for _, pair in named], seed), strict=True):
         wrong = unequal(got, exact_f32(x, y), name)
         if wrong is not None:
