@@ -18,7 +18,6 @@ import pytest
 
 from harness.candidate import Candidate, Manifest
 from harness.fleet import dealer as dealers
-from harness.fleet import token_file
 from harness.fleet.address import ClusterAddress
 from harness.fleet.dealer import Dealer
 from harness.fleet.judging import facts
@@ -82,7 +81,7 @@ def cable() -> Iterator[Cable]:
 @pytest.mark.alone
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs: pip install 'matmul-round-table[fleet]'")
 def test_a_pulled_cable_is_noticed_and_its_job_is_judged_by_another_machine(
-    cable: Cable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cable: Cable, cluster_token: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from harness.fleet.ray_port import RayWorkers
 
@@ -90,7 +89,7 @@ def test_a_pulled_cable_is_noticed_and_its_job_is_judged_by_another_machine(
     shared: SharedTools = shared_tools_in(
         tmp_path / "here", suite="64x64x64", profile=Profile.QUICK, clock_budget_s=1.0
     )
-    here, token = facts(shared), token_file.make(tmp_path / "token")
+    here, token = facts(shared), cluster_token
     port, client = free_port(), free_port()
     common = ("--token", str(token))
     ports = ("--port", str(port), "--client-port", str(client))

@@ -115,8 +115,8 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    token = token_file.make(tmp_path_factory.mktemp("cluster") / "token")
+def cluster(cluster_token: Path) -> Iterator[Cluster]:
+    token = cluster_token
     port, client = free_port(), free_port()
     common = ("--token", str(token))
     ports = ("--port", str(port), "--client-port", str(client))
