@@ -28,11 +28,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,199}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 # For people: nothing in it moves a cursor or reorders a line.
 Line = Annotated[str, Field(max_length=500), AfterValidator(visible)]
+# With the layout, alpha and beta of a form of sgemm, where it has one.
+_SHAPE = r"\d{1,9}x\d{1,9}x\d{1,9}(:[nt0-9+*./]{2,100})?"
 # What replays a counterexample; it is shown as part of a command.
-Case = Annotated[str, Field(pattern=r"^\d{1,9}x\d{1,9}x\d{1,9}(:[nt0-9+*./]{2,100})?:\d{1,15}:[a-z-]{1,60}$")]
+Case = Annotated[str, Field(pattern=rf"^{_SHAPE}:\d{{1,15}}:[a-z-]{{1,60}}$")]
 Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-# With the layout, alpha and beta of a timed form of sgemm, where it has one.
-ShapeText = Annotated[str, Field(pattern=r"^\d{1,9}x\d{1,9}x\d{1,9}(:[nt0-9+*./]{2,100})?$")]
+ShapeText = Annotated[str, Field(pattern=f"^{_SHAPE}$")]
 # A name, or every shape written out.
 SuiteText = Annotated[str, Field(max_length=50_000)]
 

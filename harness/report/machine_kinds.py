@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.durable import JsonObject
 from harness.report.markup import Markup, tag
 from harness.report.pieces import scroll_box, table
-from harness.report.portfolio import export_command
+from harness.report.portfolio import export_command, kind_label
 from harness.report.progress_chart import kernel_link
 from harness.report.run_story import RunStory, StoryKernel
 from harness.verdict import is_clearly_lower
@@ -66,7 +66,7 @@ def _home(story: RunStory) -> MachineKind:
     head = story.heads[-1]
     baselines = [kernel.score.baseline for kernel in story.kernels if kernel.score]
     found = {kernel.name: _of_kernel(kernel) for kernel in story.kernels}
-    label = f"{head.machine.rpartition(' ')[2]}-{head.fingerprint[:4]}"
+    label = kind_label(head.machine.rpartition(" ")[2], head.fingerprint)
     return MachineKind(label, head.machine, (baselines or [""])[-1], found)
 
 
@@ -85,7 +85,7 @@ def _other(records: dict[str, JsonObject]) -> MachineKind | None:
     facts = machine if isinstance(machine, dict) else {}
     fingerprint = str(last.get("machine_fingerprint"))
     about = f"{facts.get('cpu', 'unknown CPU')} / {facts.get('arch', '')} {facts.get('vector', '')}"
-    label = f"{facts.get('vector', 'machine')}-{fingerprint[:4]}"
+    label = kind_label(str(facts.get("vector", "machine")), fingerprint)
     return MachineKind(
         label, about, str(last.get("baseline")), {name: _of_record(one) for name, one in records.items()}
     )
@@ -101,12 +101,9 @@ def _of_record(record: JsonObject) -> KindRatio:
 
 
 def _numbers(record: JsonObject, keys: Sequence[str]) -> tuple[float, ...]:
-    found = [record.get(key) for key in keys]
-    return (
-        tuple(one for one in found if isinstance(one, float))
-        if all(isinstance(one, float) for one in found)
-        else ()
-    )
+    """The numbers at these keys; none unless all are there."""
+    found = tuple(one for key in keys if isinstance(one := record.get(key), float))
+    return found if len(found) == len(keys) else ()
 
 
 def portfolio_command(kinds: Sequence[MachineKind]) -> str | None:

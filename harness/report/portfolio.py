@@ -21,7 +21,12 @@ class KindResult:
 
 def label(machine: Machine) -> str:
     """A short name of a kind of machine: vector unit and the beginning of the fingerprint, "avx2-872d"."""
-    return f"{machine.vector}-{machine.fingerprint[:4]}"
+    return kind_label(machine.vector, machine.fingerprint)
+
+
+def kind_label(vector: str, fingerprint: str) -> str:
+    """The label of a kind of machine of which only these two are at hand."""
+    return f"{vector}-{fingerprint[:4]}"
 
 
 def best(results: Sequence[KindResult]) -> dict[str, tuple[KindResult, Accepted]]:

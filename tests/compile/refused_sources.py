@@ -273,7 +273,7 @@ TRICKS: list[tuple[str, str]] = [
     ),
     ("randomness", "use std::hash::RandomState;"),
     ("randomness", "use std::collections::*; fn x() { let _ = hash_map::RandomState::new(); }"),
-    ("randomness", "use std::*; fn x() -> hash::RandomState { Default::default() }"),
+    ("std-glob", "use std::*; fn x() -> hash::RandomState { Default::default() }"),
     (
         "randomness",
         "use std::{collections::HashMap, hash::BuildHasher}; fn x(m: &HashMap<u8, u8>) -> u64 { m.hasher().hash_one(1) }",

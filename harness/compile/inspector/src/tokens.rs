@@ -247,6 +247,11 @@ impl<'a> View<'a> {
         at.checked_sub(1).and_then(|index| self.0.get(index))
     }
 
+    /// Whether any of the words is a name somewhere in the source.
+    pub fn names_any(self, words: &[&str]) -> bool {
+        self.0.iter().any(|token| token.is_name() && words.contains(&token.text.as_str()))
+    }
+
     pub fn is(self, at: usize, text: &str) -> bool {
         self.get(at).is_some_and(|token| token.is(text))
     }

@@ -21,6 +21,7 @@ pub struct Walk<'a> {
     makes_calls: bool,
     /// Whether the word `time` occurs.
     names_time: bool,
+    /// Whether a module with std's random key is named.
     names_hash: bool,
     /// Whether a module with Arm's intrinsics is named.
     names_arm: bool,
@@ -40,17 +41,16 @@ pub struct Walk<'a> {
 pub fn walk(flat: &Flat) -> Vec<Finding> {
     let view = View(&flat.tokens);
     let roots = Roots::gather(view);
-    let names = |wanted: &[&str]| view.0.iter().any(|token| token.is_name() && wanted.contains(&token.text.as_str()));
     let mut walk = Walk {
         view,
         brought: brought_by_globs(view, &roots),
         roots,
         has_pool: has_pool(&flat.tokens),
         makes_calls: makes_calls(view),
-        names_time: names(&["time"]),
-        names_hash: names(&["hash", "hash_map"]),
-        names_arm: names(ARMS_MODULES),
-        names_maps: names(KEYED_MAPS),
+        names_time: view.names_any(&["time"]),
+        names_hash: view.names_any(&["hash", "hash_map"]),
+        names_arm: view.names_any(ARMS_MODULES),
+        names_maps: view.names_any(KEYED_MAPS),
         imported: imported(view),
         modules: after(view, &["mod"]),
         values: values(view),
@@ -106,9 +106,9 @@ impl<'a> Walk<'a> {
         let name = token.text.as_str();
         // std's clocks are reached through a path that says time; without it, these are the candidate's own names.
         let own_clock = !self.names_time && matches!(name, "Instant" | "SystemTime" | "UNIX_EPOCH");
-        // Arm's intrinsics are reached through a path that says so, too.
-        // And so is std's random key.
+        // So is std's random key, through one that says hash.
         let own_key = !self.names_hash && name == "RandomState";
+        // Arm's intrinsics are reached through a path that says so, too.
         let own = own_clock || own_key || !self.names_arm && is_arms(name) || self.is_own_value(at, name);
         if let Some(rule) = broken_by(name).filter(|_| !own) {
             self.find(rule, at, format!("names {name}"));
@@ -142,8 +142,7 @@ impl<'a> Walk<'a> {
         let before = self.view.before(at);
         let declared = before.is_some_and(|before| before.is_keyword("fn"));
         let own_method = name == "sleep" && before.is_some_and(|before| before.is("."));
-        let reached = self.view.0.iter().any(|token| token.is_name() && token.text == owner);
-        if reached && !declared && !own_method {
+        if self.view.names_any(&[owner]) && !declared && !own_method {
             self.find("clock", at, format!("waits for some time with {name}"));
         }
     }
