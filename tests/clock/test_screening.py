@@ -15,9 +15,10 @@ from harness.clock import screening
 from harness.clock.floor import Peak
 from harness.clock.pairs import Pair, Plan, Samples
 from harness.clock.screening import ROUNDS, screen
+from harness.clock.suites import SUITES
 from harness.clock.worker_pair import Rival
 from harness.judge.scheme_levels import SchemeLevels
-from harness.shapes import Shape
+from harness.shapes import Shape, TimedForm
 from harness.verdict import At, Gate, Timeout
 
 SHAPE = Shape(64, 64, 64)
@@ -99,6 +100,42 @@ def test_of_a_suite_with_large_shapes_the_small_ones_are_timed() -> None:
     every = (large, small, medium)
     assert screening.affordable(session, 1, every) == (small, medium)  # type: ignore[arg-type]
     assert screening.affordable(session, 1, (large,)) == (large,)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.builds(Shape, *[st.integers(1, 4096)] * 3), min_size=1, max_size=40, unique=True))
+def test_representatives_stand_for_every_shape_once(shapes: list[Shape]) -> None:
+    found = screening.representatives(shapes)
+    assert sum(found.values()) == len(shapes)
+    assert len(found) == min(len(shapes), screening.MOST_SHAPES)
+    assert set(found) <= set(shapes)
+    assert max(found.values()) - min(found.values()) <= 1
+
+
+def test_representatives_of_the_training_suite_have_every_layout() -> None:
+    found = screening.representatives(SUITES["gpt2-train"])
+    assert {shape.letters for shape in found if isinstance(shape, TimedForm)} == {"nn", "nt", "tn"}
+    assert {shape.plain == Shape(64, 64, 64) for shape in found if isinstance(shape, TimedForm)} == {
+        True,
+        False,
+    }
+
+
+def test_of_a_long_suite_the_mean_over_representatives_is_weighted() -> None:
+    """A kernel that is twice as fast as BLAS at products with one row, and level elsewhere."""
+
+    class ByShape(SimulatedSession):
+        suite = tuple(Shape(1, k, 8) for k in range(1, 7)) + tuple(Shape(500, k, 8) for k in range(1, 8))
+
+        def race(self, plan: Plan, program: Any, threads: int, levels: SchemeLevels) -> Any:
+            assert len(plan.shapes) == screening.MOST_SHAPES
+            pairs = {
+                shape: [Pair(process, 1e3, 2e3 if shape.m == 1 else 1e3, 1e-3, True) for process in range(2)]
+                for shape in plan.shapes
+            }
+            return Samples(plan, pairs)
+
+    found = screen([Rival("", (0, 1.0))], "1", ByShape())  # type: ignore[arg-type]
+    assert found == [pytest.approx(2 ** (6 / 13))]
 
 
 def test_only_the_wanted_shapes_are_timed() -> None:
