@@ -158,7 +158,7 @@ class SessionReport:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def print_to(self, reporter: pytest.TerminalReporter) -> None:
-        """Print the table and the lines below it; only the table under -q, every timed shape under -v."""
+        """Print the table and the lines below it; under -q the table and the answers only, every shape under -v."""
         from harness.report import table
 
         if self.verdicts:
@@ -168,6 +168,9 @@ class SessionReport:
                 reporter.write_line(line)
             if reporter.verbosity >= 0:
                 self._print_details(reporter, verdicts)
+            else:
+                for line in (line for one in verdicts if one.timing for line in one.timing.answers):
+                    reporter.write_line(line)
         # Ctrl-C may come between a candidate's record and its report: its run is in the journal all the same.
         if self.verdicts or self._interrupted:
             self._write_page()
@@ -196,8 +199,8 @@ class SessionReport:
                     reporter.write_line("    " + line)
                 if record.numerics == "normwise" and (error := table.error_at_largest(timing.per_shape)):
                     reporter.write_line(f"    a fast scheme: {error}")
-            for remark in timing.remarks:
-                reporter.write_line(remark)
+            for line in (*timing.remarks, *timing.answers):
+                reporter.write_line(line)
             control = f"[{timing.control_low:.3f}, {timing.control_high:.3f}]"
         for line in untimed_lines(verdicts):
             reporter.write_line(line)

@@ -109,9 +109,11 @@ class SessionState:
             comparison = self._comparison(inspection, score)
             remarks = (
                 self._claim_line(inspection, verdict),
-                f"{inspection.candidate.name}: {comparison.kind} ({comparison.why})" if comparison else None,
                 self._undecided_line(inspection, score),
                 self._installed_line(inspection, score),
+            )
+            answers = (
+                f"{inspection.candidate.name}: {comparison.kind} ({comparison.why})" if comparison else None,
                 *duel_lines(inspection.candidate.name, self._duels.get(inspection.candidate.folder)),
             )
             timing = TimingReport(
@@ -125,6 +127,7 @@ class SessionState:
                     str(inspection.threads),
                 ),
                 remarks=tuple(line for line in remarks if line),
+                answers=tuple(line for line in answers if line),
                 uncompared=comparison.why if comparison is not None and comparison.change is None else "",
             )
         return VerdictReport(

@@ -45,7 +45,8 @@ class TimingReport:
     """The timings of an accepted candidate.
 
     `control_low` and `control_high` are the 95 % interval of the A/A control (BLAS against itself). `remarks` are
-    lines for the terminal: the claim beside today's ratio, the saved timing beside it, an undecided --min-ratio.
+    lines for the terminal: the claim beside today's ratio, an undecided --min-ratio. `answers` are the lines that
+    --compare and --against ask for, printed under -q, too.
     `uncompared` says why --compare could not compare it; empty when it did, or was not asked.
     """
 
@@ -55,6 +56,7 @@ class TimingReport:
     control_high: float
     ratio: Ratio
     remarks: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
     uncompared: str = ""
 
 

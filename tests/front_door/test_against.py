@@ -28,7 +28,7 @@ def test_the_faster_of_two_candidates_wins_in_either_role(project: pytest.Pytest
     assert line["rival"] == "loops"
     assert 1 < line["rival_low"] <= line["rival_ratio"] <= line["rival_high"]
 
-    result = judge(project, "candidates/loops", "--against", "candidates/rows", *TRUSTED)
+    result = judge(project, "candidates/loops", "--against", "candidates/rows", "-q", *TRUSTED)
     result.stdout.fnmatch_lines(["loops against rows: 0.*, slower (*", "*slower at 96x96x96 (0.*"])
 
 
