@@ -169,8 +169,7 @@ class SessionReport:
             if reporter.verbosity >= 0:
                 self._print_details(reporter, verdicts)
             else:
-                for line in (line for one in verdicts if one.timing for line in one.timing.answers):
-                    reporter.write_line(line)
+                self._print_answers(reporter, verdicts)
         # Ctrl-C may come between a candidate's record and its report: its run is in the journal all the same.
         if self.verdicts or self._interrupted:
             self._write_page()
@@ -206,6 +205,11 @@ class SessionReport:
             reporter.write_line(line)
         if control is not None:
             reporter.write_line(f"A/A control (BLAS timed against itself in the same way): {control}")
+
+    def _print_answers(self, reporter: pytest.TerminalReporter, verdicts: list[VerdictReport]) -> None:
+        for verdict in verdicts:
+            for line in verdict.timing.answers if verdict.timing else ():
+                reporter.write_line(line)
 
     def _conditions(self, record: records.Record) -> str:
         """The conditions of a timing, for example "thread class 1, hot data"."""
