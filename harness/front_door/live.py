@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.announce import Announce
 from harness.errors import HarnessFaultError
 from harness.front_door.live_judge import LiveJudge
 from harness.front_door.session import SessionState
@@ -40,7 +41,7 @@ def evolve_in_session(session: pytest.Session, state: SessionState) -> tuple[str
             state.shared, judge, state.say, run_id, watching.hear, judge.workers, judge.home
         )
         notices = asyncio.run(evolution).notices
-    return (*notices, *judge.notices(), *_final(judge.accepted))
+    return (*notices, *judge.notices(), *_final(judge.accepted, state.say))
 
 
 @contextmanager
@@ -74,8 +75,11 @@ def _begin(settings: Settings) -> tuple[str, RunStatus]:
     return folder.name, status
 
 
-def _final(accepted: list[Inspection]) -> list[str]:
-    """The duel of the two best kernels of a run whose intervals overlap, as a line below the table."""
+def _final(accepted: list[Inspection], say: Announce) -> list[str]:
+    """The duel of the two best kernels of a run whose intervals overlap, as a line below the table.
+
+    It may take over a minute, so it is announced.
+    """
     scored = [(one, one.verdict.score.claimed) for one in accepted if isinstance(one.verdict, Accepted)]
     scored.sort(key=lambda pair: pair[1].ratio, reverse=True)
     if len(scored) < 2 or scored[0][1].ratio_low > scored[1][1].ratio_high:
@@ -83,6 +87,7 @@ def _final(accepted: list[Inspection]) -> list[str]:
     first, second = scored[0][0], scored[1][0]
     if first.threads != second.threads:
         return []
+    say(f"final: timing {first.candidate.name} against {second.candidate.name}, whose intervals overlap")
     try:
         found = first.duel(second.as_rival())
     except HarnessFaultError:

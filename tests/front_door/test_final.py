@@ -47,8 +47,8 @@ class Judged:
         return Duel(rival, (low + high) / 2, low, high, 20.0, ())
 
 
-def final(*judged: Judged) -> list[str]:
-    return _final(cast("list[Inspection]", list(judged)))
+def final(*judged: Judged, said: list[str] | None = None) -> list[str]:
+    return _final(cast("list[Inspection]", list(judged)), ([] if said is None else said).append)
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,17 @@ def final(*judged: Judged) -> list[str]:
 )
 def test_the_two_best_kernels_meet(interval: tuple[float, float], line: str) -> None:
     a, b, c = Judged("a", 1.00, 1.04), Judged("b", 1.02, 1.06, interval), Judged("c", 0.9, 1.1)
-    assert final(a, b, c) == [line]
+    said: list[str] = []
+    assert final(a, b, c, said=said) == [line]
+    assert said == ["final: timing b against a, whose intervals overlap"]
     assert b.duels == ["a"]
 
 
 def test_there_is_no_duel_where_the_intervals_decide_or_nothing_can_be_compared() -> None:
     best = Judged("best", 1.05, 1.07, (1.0, 1.1))
-    assert final() == final(best) == final(best, Judged("other", 1.00, 1.04)) == []
+    said: list[str] = []
+    assert final() == final(best) == final(best, Judged("other", 1.00, 1.04), said=said) == []
+    assert not said
     assert final(best, Judged("threaded", 1.00, 1.06, threads="all")) == []
     assert final(Judged("fails", 1.05, 1.07), Judged("other", 1.0, 1.06)) == []
     assert not best.duels

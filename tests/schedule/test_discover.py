@@ -18,12 +18,13 @@ from harness.compile.crates import walker_binary
 from harness.errors import HarnessFaultError, UserError
 from harness.schedule.bilinear import compose, schemes
 from harness.schedule.bilinear.scheme import Proof, Refutation, Scheme, holds_modulo_2, prove
-from harness.schedule.discover import lifting
+from harness.schedule.discover import cyclic, lifting
 from harness.schedule.discover.__main__ import main
 from harness.schedule.discover.formats import Format, extended, reordered, route
 from harness.schedule.discover.found import Discovery, Ring, known, load, ring_of
 from harness.schedule.discover.lifting import lift
-from harness.schedule.discover.walker import FlipCount, Walker, from_line, to_line
+from harness.schedule.discover.lines import CYCLIC, cyclic_from_line, cyclic_to_line, from_line, to_line
+from harness.schedule.discover.walker import FlipCount, Walker
 from harness.schedule.model import Bilinear, Schedule
 from harness.schedule.recursive import render_recursion
 
@@ -115,6 +116,34 @@ def test_a_half_is_found_from_its_residue() -> None:
     assert lifting._fraction(77, 1024) is None
 
 
+@given(st.integers(2, 5), st.integers(1, 5), st.randoms())
+def test_a_cyclic_search_starts_from_the_classical_algorithm_with_so_many_cubes(
+    n: int, cubes: int, rng: random.Random
+) -> None:
+    form, cubes = Format(n, n, n), min(cubes, n)
+    scheme = cyclic.start(form, cubes, rng)
+    assert holds_modulo_2(scheme)
+    rows = [row.split(",") for row in cyclic_to_line(scheme).split(";")]
+    assert sum(len(set(row)) == 1 for row in rows) == cubes
+    assert scheme.rank == cubes + 3 * (len(rows) - cubes)
+    assert to_line(cyclic_from_line(cyclic_to_line(scheme), form, "again")).count(";") == scheme.rank - 1
+
+
+@pytest.mark.parametrize(
+    ("n", "target", "counts"), [(5, 93, [3]), (5, 92, [2, 5]), (3, None, [1, 2, 3]), (2, 6, [1, 2])]
+)
+def test_the_number_of_cubes_is_one_with_which_the_target_can_be_reached(
+    n: int, target: int | None, counts: list[int]
+) -> None:
+    assert cyclic.cube_counts(Format(n, n, n), target) == counts
+
+
+def test_a_scheme_without_the_symmetry_has_no_cyclic_line() -> None:
+    scheme = schemes.named("laderman")
+    with pytest.raises(ValueError, match=r"laderman ⟨3,3,3;23⟩ is not cyclic"):
+        cyclic_to_line(scheme)
+
+
 @pytest.fixture(scope="module")
 def walker() -> Path:
     return walker_binary(lambda line: None)
@@ -138,7 +167,7 @@ def test_the_walker_reports_schemes_that_hold_modulo_2_and_its_speed(walker: Pat
 
 @pytest.mark.parametrize("text", ["", "1,2", "zz,1,1", ";".join(["1,1,1"] * 65)])
 def test_the_walker_refuses_what_is_no_scheme(walker: Path, text: str) -> None:
-    arguments = [str(walker), "4", "8", "1", "1", "10", "10", "2"]
+    arguments = [str(walker), "4", "8", "1", "1", "10", "10", "2", "1"]
     done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("roundtable-walker: ")
@@ -271,6 +300,36 @@ def test_a_start_of_another_format_or_version_is_one_line(
     path.write_text(path.read_text().replace('"version": 1', '"version": 9'))
     assert search(tmp_path, "2x2x2", "--from", str(path)) == 2
     assert "version 9; this program reads version 1" in capsys.readouterr().err
+
+
+def test_a_cyclic_search_finds_laderman_s_rank_and_its_schemes_are_cyclic(
+    walker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form = Format(3, 3, 3)
+    starts = [cyclic.start(form, 2, random.Random(1))]
+    with Walker(walker, starts, form, seed=1, threads=1, notation=CYCLIC) as walking:
+        for news in walking.news(float("inf")):
+            if isinstance(news, Scheme):
+                assert holds_modulo_2(news)
+                assert cyclic_to_line(news).count(";") == (news.rank - 2) // 3 + 1
+                if news.rank == 23:
+                    break
+    assert search(tmp_path, "3x3x3", "--symmetry", "cyclic", "--target", "23", "--seconds", "60") == 0
+    assert "3x3x3: 23 products instead of 27" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"found_3x3x3_23.json"}
+
+
+def test_a_cyclic_search_refuses_other_formats_and_starts_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert search(tmp_path, "3x3x4", "--symmetry", "cyclic") == 2
+    said = capsys.readouterr().err
+    assert "3x3x4 is not square; A, B and C change places, so they need the same extents" in said
+    path = Discovery(schemes.named("laderman"), Ring.TERNARY, 1, 0.0, 0).save(tmp_path)
+    assert search(tmp_path, "3x3x3", "--symmetry", "cyclic", "--from", str(path)) == 2
+    said = capsys.readouterr().err
+    assert "is not cyclic, so the search with --symmetry cannot start from it" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--seconds", "0"], ["--threads", "0"]])

@@ -12,12 +12,15 @@ from harness.compile.crates import walker_binary
 from harness.errors import HarnessFaultError, UserError
 from harness.machine import usable_cores
 from harness.schedule.bilinear.schemes import FOUND
+from harness.schedule.discover.cyclic import require_square
 from harness.schedule.discover.formats import Format, parse
 from harness.schedule.discover.found import Ring, load
+from harness.schedule.discover.lines import CYCLIC, FREE
 from harness.schedule.discover.search import Search, SearchRequest, Stage
 from harness.visible import shown_in
 
 _FIELDS = (Ring.Z2, Ring.TERNARY, Ring.INTEGERS)
+_SYMMETRIES = {"none": FREE, "cyclic": CYCLIC}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", type=int, metavar="R", help="stop at R products (default: go on)")
     parser.add_argument("--threads", type=int, help="threads (default: all usable cores)")
     parser.add_argument(
+        "--symmetry",
+        choices=list(_SYMMETRIES),
+        default="none",
+        help="cyclic: search only schemes of NxNxN that stay the same when A, B and the transposed C change places in "
+        "a circle, from the classical algorithm, without smaller formats (default: none)",
+    )
+    parser.add_argument(
         "--from", type=Path, dest="start", metavar="FILE", help="a scheme of this format to start from, too"
     )
     parser.add_argument(
@@ -68,6 +78,9 @@ def _search(parsed: argparse.Namespace) -> int:
     for option, value in (("--seconds", parsed.seconds), ("--threads", threads)):
         if not value > 0:
             raise UserError(f"{option} {value:g}: more than 0 is needed")
+    notation = _SYMMETRIES[parsed.symmetry]
+    if notation is CYCLIC:
+        require_square(wanted)
     request = SearchRequest(
         wanted,
         Ring(parsed.field),
@@ -77,6 +90,7 @@ def _search(parsed: argparse.Namespace) -> int:
         parsed.results,
         parsed.target,
         load(parsed.start).scheme if parsed.start is not None else None,
+        notation,
     )
     screen = _Screen()
     search = Search(request, walker_binary(print), screen.line, screen.progress)

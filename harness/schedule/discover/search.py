@@ -12,9 +12,11 @@ from harness.announce import Announce
 from harness.errors import HarnessFaultError, UserError
 from harness.schedule.bilinear import compose
 from harness.schedule.bilinear.scheme import Scheme, holds_modulo_2
+from harness.schedule.discover import cyclic
 from harness.schedule.discover.formats import MOST_PRODUCTS, Format, extended, reordered, route
 from harness.schedule.discover.found import Discovery, Ring, known, nonzero, ring_of
 from harness.schedule.discover.lifting import lift
+from harness.schedule.discover.lines import CYCLIC, FREE, Notation
 from harness.schedule.discover.orbit import lightest
 from harness.schedule.discover.walker import FlipCount, Walker
 
@@ -27,6 +29,8 @@ LAST_PATIENCE, LAST_LEAST_S = 4.0, 0.3
 ROUNDS = 2
 # Schemes of the lowest rank that are kept for the next format, and how many of a rank are lifted whatever they weigh.
 KEPT, LIFTED_AT_LEAST = 64, 12
+# Classical schemes with cubes from which a round of a cyclic search starts.
+CYCLIC_STARTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class SearchRequest:
     folder: Path
     target: int | None = None
     start: Scheme | None = None
+    notation: Notation = FREE
 
 
 @dataclass(slots=True)
@@ -103,13 +108,15 @@ class Search:
         self.rng = random.Random(request.seed)
         self.until_s = time.monotonic() + request.seconds
         self.stages: list[Stage] = []
+        # Rounds of a cyclic search so far.
+        self._rounds = 0
 
     def run(self) -> Stage:
         """Search along the route, again and again; the last stage of the wanted format, with the best that is known.
 
-        It ends at the target, at the time limit, or without a target after ROUNDS rounds without a lower rank. What was
-        proved is in files at once, so that it can be ended at any moment. Raises UserError for a start that does not
-        fit.
+        It ends at the target, at the time limit, or without a target after ROUNDS rounds without a lower rank (a cyclic
+        search, whose rounds are independent, only at the limit). What was proved is in files at once, so that it can be
+        ended at any moment. Raises UserError for a start that does not fit.
         """
         lowest, idle = None, 0
         while True:
@@ -117,13 +124,15 @@ class Search:
             rank = stage.rank if stage.best is None else stage.best.scheme.rank
             idle = 0 if lowest is None or rank < lowest else idle + 1
             lowest = rank
-            given_up = idle >= ROUNDS and self.request.target is None
+            given_up = idle >= ROUNDS and self.request.target is None and self.request.notation is FREE
             if given_up or time.monotonic() > self.until_s or self._is_done(stage, last=True):
                 self._save_as_wanted(stage)
                 return stage
 
     def _round(self, fresh: bool) -> Stage:
         """Once along the route. A fresh round searches the formats on the way anew, for other schemes to start from."""
+        if self.request.notation is CYCLIC:
+            return self._cyclic_round()
         steps = route(self.request.wanted)
         starts = self._given_start()
         before: list[Scheme] = []
@@ -131,7 +140,7 @@ class Search:
             last = number == len(steps) - 1
             weights = [step.products**1.5 for step in steps[number:]]
             limit_s = (self.until_s - time.monotonic()) * weights[0] / sum(weights)
-            stage = self._begin(form, before, starts if last else [])
+            stage = self._begin(form, self._starts(form, before, starts if last else []))
             self.stages.append(stage)
             # The first round takes what an earlier search has left for a format on the way.
             skipped = not fresh and not last and stage.file is not None
@@ -168,20 +177,41 @@ class Search:
             return []
         if sorted((start.m, start.k, start.n)) != sorted(wanted):
             raise UserError(f"{start.label} is no scheme of {wanted}, from which the search could start")
+        try:
+            self.request.notation.to_line(start)
+        except ValueError as problem:
+            raise UserError(f"{problem}, so the search with --symmetry cannot start from it") from None
         return [reordered(start, wanted.ascending)]
 
-    def _begin(self, form: Format, before: Sequence[Scheme], given: Sequence[Scheme]) -> Stage:
-        """A stage with the schemes to start from: given ones, those of earlier searches, and the stage before with a
-        classical slice; the classical algorithm when there are none.
+    def _cyclic_round(self) -> Stage:
+        """One search of the wanted format from the start that was given, or from classical ones with as many cubes."""
+        wanted, rng = self.request.wanted, self.rng
+        counts = cyclic.cube_counts(wanted, self.request.target)
+        cubes = counts[self._rounds % len(counts)]
+        self._rounds += 1
+        starts = self._given_start() or [cyclic.start(wanted, cubes, rng) for _ in range(CYCLIC_STARTS)]
+        stage = self._begin(wanted, starts)
+        self.stages.append(stage)
+        if not self._is_done(stage, last=True):
+            self._walk(stage, self.until_s, last=True)
+            self._lighten(stage)
+        return stage
+
+    def _starts(self, form: Format, before: Sequence[Scheme], given: Sequence[Scheme]) -> list[Scheme]:
+        """The schemes to start from: given ones, those of earlier searches, and the stage before with a classical
+        slice; the classical algorithm when there are none.
         """
         earlier = known(self.request.folder, form)
         starts = [*given, *(one.scheme for one in earlier if _is_odd(one.scheme))]
         starts += [extended(scheme, form) for scheme in before if _is_odd(scheme)]
         starts = starts or [compose.classical(*form)]
-        starts = [scheme for scheme in starts if scheme.rank <= MOST_PRODUCTS]
+        return [scheme for scheme in starts if scheme.rank <= MOST_PRODUCTS]
+
+    def _begin(self, form: Format, starts: list[Scheme]) -> Stage:
+        """A stage that starts from these schemes, with the best that an earlier search has left."""
         rank = min(scheme.rank for scheme in starts)
         stage = Stage(form, rank + 1, starts)
-        mine = next((one for one in earlier if self._fits(one.ring)), None)
+        mine = next((one for one in known(self.request.folder, form) if self._fits(one.ring)), None)
         if mine is not None:
             stage.best, stage.file = mine, self.request.folder / f"{mine.name}.json"
         for scheme in starts:
@@ -192,7 +222,8 @@ class Search:
     def _walk(self, stage: Stage, deadline_s: float, last: bool) -> None:
         """Walk from the stage's schemes until the deadline, the target, or for too long without a new rank."""
         seed, threads = self.rng.getrandbits(48), self.request.threads
-        with Walker(self.program, stage.starts, stage.form, seed, threads) as walker:
+        notation = self.request.notation
+        with Walker(self.program, stage.starts, stage.form, seed, threads, notation) as walker:
             for news in walker.news(deadline_s):
                 if isinstance(news, FlipCount):
                     stage.flips = news.flips

@@ -7,18 +7,29 @@ import selectors
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
 
 from harness.errors import HarnessFaultError
-from harness.schedule.bilinear.scheme import Factor, Scheme
+from harness.schedule.bilinear.scheme import Scheme
 from harness.schedule.discover.formats import Format
+from harness.schedule.discover.lines import FREE, Notation
 
-# Flips after which a walk begins anew, flips without a reduction after which a product is added, and how far above its
-# start a walk may go.
-FLIPS, PLUS_AFTER, SLACK = 10_000_000, 10_000, 2
+
+@dataclass(frozen=True, slots=True)
+class WalkLimits:
+    """Flips after which a walk begins anew, flips without a reduction after which products are added, and how many
+    products above its start a walk may go.
+    """
+
+    flips: int
+    plus_after: int
+    slack: int
+
+
+# By the products that one flip changes alike; the second for orbits of three, of which a walk may add three.
+LIMITS = {1: WalkLimits(10_000_000, 10_000, 2), 3: WalkLimits(20_000_000, 50_000, 7)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +44,21 @@ class FlipCount:
 News: TypeAlias = "Scheme | FlipCount"
 
 
-def to_line(scheme: Scheme) -> str:
-    """The scheme modulo 2 as the walker reads it: hexadecimal masks, bit i for block i in row-major order."""
-    rows = zip(scheme.u, scheme.v, scheme.w, strict=True)
-    return ";".join(",".join(f"{_mask(factor):x}" for factor in row) for row in rows)
-
-
-def _mask(row: Sequence[Fraction]) -> int:
-    return sum(1 << index for index, x in enumerate(row) if x.numerator % 2)
-
-
-def from_line(line: str, form: Format, name: str) -> Scheme:
-    """The scheme of a line, with coefficients 0 and 1. Raises ValueError for anything that is no such line."""
-    rows = [[int(mask, 16) for mask in row.split(",")] for row in line.split(";")]
-    m, k, n = form
-    u, v, w = (_factor([row[at] for row in rows], size) for at, size in enumerate((m * k, k * n, m * n)))
-    return Scheme(name, m, k, n, u, v, w)
-
-
-def _factor(masks: Sequence[int], size: int) -> Factor:
-    if any(mask >> size for mask in masks):
-        raise ValueError("a mask has more bits than there are blocks")
-    return tuple(tuple(Fraction(mask >> index & 1) for index in range(size)) for mask in masks)
-
-
 class Walker:
     """A running search; a context manager that ends it."""
 
     def __init__(
-        self, program: Path, starts: Sequence[Scheme], form: Format, seed: int, threads: int
+        self,
+        program: Path,
+        starts: Sequence[Scheme],
+        form: Format,
+        seed: int,
+        threads: int,
+        notation: Notation = FREE,
     ) -> None:
-        self.form = form
-        products = max(scheme.rank for scheme in starts)
-        numbers = (form.blocks, products, threads, seed, FLIPS, PLUS_AFTER, SLACK)
+        self.form, self._notation = form, notation
+        products, limits = max(scheme.rank for scheme in starts), LIMITS[notation.symmetry]
+        numbers = (form.blocks, products, threads, seed, *astuple(limits), notation.symmetry)
         self._process = subprocess.Popen(
             [str(program), *map(str, numbers)],
             stdin=subprocess.PIPE,
@@ -74,7 +67,7 @@ class Walker:
         )
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write("\n".join(map(to_line, starts)).encode() + b"\n")
+            self._process.stdin.write("\n".join(map(notation.to_line, starts)).encode() + b"\n")
             self._process.stdin.close()
         except BrokenPipeError:
             pass  # it has ended with a message; `news` raises it
@@ -113,7 +106,7 @@ class Walker:
             if kind == "flips":
                 return FlipCount(int(first), int(second))
             if kind == "scheme":
-                return from_line(second, self.form, f"found_{self.form}")
+                return self._notation.from_line(second, self.form, f"found_{self.form}")
         except ValueError:
             pass
         raise HarnessFaultError(f"the walker said {line[:80]!r}")

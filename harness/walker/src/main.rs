@@ -5,23 +5,29 @@
 //!     scheme RANK U,V,W;U,V,W;…      a scheme of this rank, each factor a hexadecimal bit mask
 //!     flips COUNT BEST               about ten times a second: flips so far, and the lowest rank
 //!
+//! With SYMMETRY 3, the schemes are cyclic (see `cyclic`): one row of each orbit is read and written, and W is that of the
+//! transposed C. Otherwise SYMMETRY is 1.
+//!
 //! The reader proves what it is told; nothing here is trusted to be a scheme.
 #![forbid(unsafe_code)]
 
+mod cyclic;
 mod pool;
 mod rows;
 mod scheme;
+mod state;
 mod walk;
 
+use cyclic::Cyclic;
 use pool::Pool;
-use rows::Rows;
-use scheme::{Mask, Scheme};
+use scheme::Scheme;
+use state::State;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::Duration;
 use walk::Limits;
 
-const USAGE: &str = "roundtable-walker BITS PRODUCTS THREADS SEED LIMIT PLUS_AFTER SLACK < SCHEMES";
+const USAGE: &str = "roundtable-walker BITS PRODUCTS THREADS SEED LIMIT PLUS_AFTER SLACK SYMMETRY < SCHEMES";
 /// How often the reader hears of the progress.
 const TELL: Duration = Duration::from_millis(100);
 
@@ -35,20 +41,25 @@ fn main() {
 fn run() -> Result<(), String> {
     let words: Vec<u64> =
         std::env::args().skip(1).map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_| USAGE)?;
-    let &[bits, products, threads, seed, limit, plus_after, slack] = words.as_slice() else { return Err(USAGE.into()) };
+    let &[bits, products, threads, seed, limit, plus_after, slack, symmetry] = words.as_slice() else {
+        return Err(USAGE.into());
+    };
     let limits = Limits { flips: limit, plus_after, slack: slack as usize };
+    if symmetry == 3 {
+        return search::<Cyclic>(threads, seed, limits);
+    }
     // Narrow masks and small sets are twice as fast. A walk may go `slack` products above its start.
     match (bits <= 32, products + slack <= 64) {
-        (true, true) => search::<u32, u64>(threads, seed, limits),
-        (true, false) => search::<u32, u128>(threads, seed, limits),
-        (false, true) => search::<u64, u64>(threads, seed, limits),
-        (false, false) => search::<u64, u128>(threads, seed, limits),
+        (true, true) => search::<Scheme<u32, u64>>(threads, seed, limits),
+        (true, false) => search::<Scheme<u32, u128>>(threads, seed, limits),
+        (false, true) => search::<Scheme<u64, u64>>(threads, seed, limits),
+        (false, false) => search::<Scheme<u64, u128>>(threads, seed, limits),
     }
 }
 
-fn search<M: Mask, R: Rows>(threads: u64, seed: u64, limits: Limits) -> Result<(), String> {
+fn search<S: State>(threads: u64, seed: u64, limits: Limits) -> Result<(), String> {
     let lines = std::io::stdin().lock().lines().map(|line| line.map_err(|error| error.to_string()));
-    let starts = lines.map(|line| Scheme::<M, R>::read(&line?)).collect::<Result<Vec<_>, String>>()?;
+    let starts = lines.map(|line| S::read(&line?)).collect::<Result<Vec<_>, String>>()?;
     let pool = Arc::new(Pool::new(starts)?);
     for thread in 0..threads {
         let pool = Arc::clone(&pool);

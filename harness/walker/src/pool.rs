@@ -1,7 +1,6 @@
 //! The schemes found so far, by rank, shared by all threads.
 
-use crate::rows::Rows;
-use crate::scheme::{Mask, Scheme, ROOM};
+use crate::state::State;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -10,55 +9,56 @@ const KEPT: usize = 64;
 /// Schemes of one rank that the reader is told about.
 const TOLD: usize = 256;
 
-pub struct Pool<M, R> {
-    shelves: Mutex<Shelves<M, R>>,
+pub struct Pool<S> {
+    shelves: Mutex<Shelves<S>>,
     flips: AtomicU64,
     /// The least `value` of all schemes.
     least: AtomicU64,
 }
 
-struct Shelves<M, R> {
-    by_rank: Vec<Vec<Scheme<M, R>>>,
-    told: [usize; ROOM + 1],
+struct Shelves<S> {
+    by_rank: Vec<Vec<S>>,
+    told: Vec<usize>,
     best: usize,
     news: Vec<String>,
 }
 
-impl<M: Mask, R: Rows> Pool<M, R> {
-    pub fn new(starts: Vec<Scheme<M, R>>) -> Result<Self, String> {
-        let best = starts.iter().map(|scheme| scheme.rank).min().ok_or("no scheme to start from")?;
-        let mut by_rank = vec![Vec::new(); ROOM + 1];
+impl<S: State> Pool<S> {
+    pub fn new(starts: Vec<S>) -> Result<Self, String> {
+        let best = starts.iter().map(|scheme| scheme.rank()).min().ok_or("no scheme to start from")?;
+        let most = starts.iter().map(|scheme| scheme.rank()).max().unwrap_or(best);
+        let mut by_rank = vec![Vec::new(); most + 1];
         for scheme in starts {
-            by_rank[scheme.rank].push(scheme);
+            by_rank[scheme.rank()].push(scheme);
         }
-        let shelves = Shelves { by_rank, told: [0; ROOM + 1], best, news: Vec::new() };
+        let shelves = Shelves { by_rank, told: vec![0; most + 1], best, news: Vec::new() };
         Ok(Pool { shelves: Mutex::new(shelves), flips: AtomicU64::new(0), least: AtomicU64::new(u64::MAX) })
     }
 
-    fn shelves(&self) -> MutexGuard<'_, Shelves<M, R>> {
+    fn shelves(&self) -> MutexGuard<'_, Shelves<S>> {
         self.shelves.lock().expect("no thread panics while it holds the pool")
     }
 
     /// A scheme to walk from: one of the lowest rank, or as often one of the rank above while the lowest has few.
-    pub fn start(&self, random: &mut fastrand::Rng) -> Scheme<M, R> {
+    pub fn start(&self, random: &mut fastrand::Rng) -> S {
         let shelves = self.shelves();
         let mut rank = shelves.best;
         if shelves.by_rank[rank].len() < KEPT && random.bool() {
-            rank = (rank + 1..=ROOM).find(|&above| !shelves.by_rank[above].is_empty()).unwrap_or(rank);
+            rank = (rank + 1..shelves.by_rank.len()).find(|&above| !shelves.by_rank[above].is_empty()).unwrap_or(rank);
         }
         let shelf = &shelves.by_rank[rank];
         shelf[random.usize(..shelf.len())].clone()
     }
 
-    /// The least `Scheme::value` so far.
+    /// The least `State::value` so far.
     pub fn least(&self) -> u64 {
         self.least.load(Ordering::Relaxed)
     }
 
     /// Keeps a scheme of a rank that a walk has reached for the first time.
-    pub fn put(&self, scheme: &Scheme<M, R>, random: &mut fastrand::Rng) {
+    pub fn put(&self, scheme: &S, random: &mut fastrand::Rng) {
         let mut shelves = self.shelves();
-        let rank = scheme.rank;
+        let rank = scheme.rank();
         shelves.best = shelves.best.min(rank);
         let shelf = &mut shelves.by_rank[rank];
         if shelf.len() < KEPT {
@@ -74,16 +74,16 @@ impl<M: Mask, R: Rows> Pool<M, R> {
 
     /// Tells of a scheme with fewer coefficients than all others of the lowest rank. It does not join those from which
     /// walks start: a walk finds many in a row, which would crowd out the others.
-    pub fn put_lighter(&self, scheme: &Scheme<M, R>) {
+    pub fn put_lighter(&self, scheme: &S) {
         let mut shelves = self.shelves();
         if scheme.value() < self.least() {
             self.tell(&mut shelves, scheme);
         }
     }
 
-    fn tell(&self, shelves: &mut Shelves<M, R>, scheme: &Scheme<M, R>) {
+    fn tell(&self, shelves: &mut Shelves<S>, scheme: &S) {
         self.least.fetch_min(scheme.value(), Ordering::Relaxed);
-        shelves.news.push(format!("scheme {} {}", scheme.rank, scheme.text()));
+        shelves.news.push(format!("scheme {} {}", scheme.rank(), scheme.text()));
     }
 
     /// Counts flips that were made.

@@ -1,8 +1,7 @@
 //! Random walks: flips until the rank falls, with a detour over one more product when it does not.
 
 use crate::pool::Pool;
-use crate::rows::Rows;
-use crate::scheme::Mask;
+use crate::state::State;
 
 #[derive(Clone, Copy)]
 pub struct Limits {
@@ -15,7 +14,7 @@ pub struct Limits {
 }
 
 /// Walks from random schemes of the pool, for ever.
-pub fn forever<M: Mask, R: Rows>(pool: &Pool<M, R>, seed: u64, limits: Limits) {
+pub fn forever<S: State>(pool: &Pool<S>, seed: u64, limits: Limits) {
     let mut random = fastrand::Rng::with_seed(seed);
     loop {
         one(pool, &mut random, limits);
@@ -24,9 +23,9 @@ pub fn forever<M: Mask, R: Rows>(pool: &Pool<M, R>, seed: u64, limits: Limits) {
 
 /// One walk; every scheme below the lowest rank of the walk so far goes into the pool, and every one of the pool's lowest
 /// rank that has fewer nonzero coefficients than all before.
-fn one<M: Mask, R: Rows>(pool: &Pool<M, R>, random: &mut fastrand::Rng, limits: Limits) {
+fn one<S: State>(pool: &Pool<S>, random: &mut fastrand::Rng, limits: Limits) {
     let mut scheme = pool.start(random);
-    let mut lowest = scheme.rank;
+    let mut lowest = scheme.rank();
     let mut least = pool.least();
     let (mut flips, mut quiet) = (0, 0);
     while flips < limits.flips {
@@ -34,7 +33,7 @@ fn one<M: Mask, R: Rows>(pool: &Pool<M, R>, random: &mut fastrand::Rng, limits: 
         quiet += 1;
         let stuck = scheme.flips() == 0;
         if stuck || quiet > limits.plus_after {
-            if scheme.rank < lowest + limits.slack {
+            if scheme.rank() < lowest + limits.slack {
                 scheme.plus(random);
             } else if stuck {
                 break;
@@ -49,8 +48,8 @@ fn one<M: Mask, R: Rows>(pool: &Pool<M, R>, random: &mut fastrand::Rng, limits: 
             }
             continue;
         }
-        if scheme.rank < lowest {
-            lowest = scheme.rank;
+        if scheme.rank() < lowest {
+            lowest = scheme.rank();
             pool.put(&scheme, random);
             least = pool.least();
             pool.count(flips);
