@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpy.random import Generator
 
@@ -19,18 +19,28 @@ SHARE_OF_LARGEST = 0.25
 # Extents below LEAST stay as they are: with one row more, a product with a vector is another problem. Others move by up
 # to STEP, or by up to a twentieth between two timed shapes.
 LEAST, STEP, SPREAD = 16, 7, 0.05
+# A shape between two timed ones is this much longer in one direction and shorter in another.
+STRETCH = 1.5, 2.0
+# Bytes after the beginning of a 64-byte line at which the matrices near a timed shape begin. A Vec of Rust begins at a
+# multiple of 16, a slice of one at a multiple of 4; at 32 the vectors of AVX2 would still lie in one line.
+INSETS = tuple(inset for inset in range(4, 64, 4) if inset != 32)
 
 
 @dataclass(frozen=True, slots=True)
 class SecretShape:
-    """A shape that is not timed, and the timed shapes beside which it lies: one, or two neighbours of the suite."""
+    """A shape that is not timed, and the timed shapes beside which it lies: one, or two neighbours of the suite.
+
+    inset: bytes between the beginning of a 64-byte line and that of each matrix.
+    """
 
     shape: Shape
     beside: tuple[Shape, ...]
+    inset: int = 0
 
 
 def secret_shapes(suite: tuple[Shape, ...], rng: Generator) -> tuple[SecretShape, ...]:
-    """Three shapes: near a timed one, between any two neighbours of the suite, and between its largest two.
+    """Three shapes: near a timed one, with matrices that begin within a 64-byte line; between any two neighbours of the
+    suite, and stretched; and between its largest two.
 
     A suite of one shape gets shapes near it. Shapes above `most_flops` are scaled down; beside them lies the timed
     shape whose product is nearest in size.
@@ -39,15 +49,17 @@ def secret_shapes(suite: tuple[Shape, ...], rng: Generator) -> tuple[SecretShape
     pairs = list(itertools.pairwise(ordered)) or [(ordered[0], ordered[0])]
     timed, pair = ordered[int(rng.integers(len(ordered)))], pairs[int(rng.integers(len(pairs)))]
     drawn = (
-        (_near(timed, rng), (timed,)),
-        (_between(*pair, rng), pair),
-        (_between(*pairs[-1], rng), pairs[-1]),
+        SecretShape(_near(timed, rng), (timed,), int(rng.choice(INSETS))),
+        SecretShape(_stretched(_between(*pair, rng), rng), pair),
+        SecretShape(_between(*pairs[-1], rng), pairs[-1]),
     )
-    distinct = {}
-    for shape, beside in drawn:
-        scaled = _scaled(shape, most_flops(suite))
-        distinct[scaled] = beside if scaled == shape else (_nearest(scaled, suite),)
-    return tuple(SecretShape(shape, beside) for shape, beside in distinct.items() if shape not in suite)
+    distinct: dict[Shape, SecretShape] = {}
+    for secret in drawn:
+        scaled = _scaled(secret.shape, most_flops(suite))
+        if scaled != secret.shape:
+            secret = replace(secret, shape=scaled, beside=(_nearest(scaled, suite),))
+        distinct.setdefault(scaled, secret)
+    return tuple(secret for shape, secret in distinct.items() if shape not in suite)
 
 
 def over_the_suite(
@@ -87,6 +99,18 @@ def _between(one: Shape, other: Shape, rng: Generator) -> Shape:
     return form.like(
         *(round(e * move) if e >= LEAST else round(e) for e, move in zip(middles, moves, strict=True))
     )
+
+
+def _stretched(shape: Shape, rng: Generator) -> Shape:
+    """The shape with one extent longer and another shorter by the same factor; extents below LEAST stay."""
+    long = [axis for axis, extent in enumerate(shape) if extent >= LEAST]
+    if len(long) < 2:
+        return shape
+    factor, extents = float(rng.uniform(*STRETCH)), list(shape)
+    grows, shrinks = rng.permutation(long)[:2]
+    extents[grows] = round(extents[grows] * factor)
+    extents[shrinks] = round(extents[shrinks] / factor)
+    return shape.like(*extents)
 
 
 def most_flops(suite: tuple[Shape, ...]) -> float:

@@ -128,7 +128,8 @@ def _with_elsewhere(score: Score, trial: _Trial) -> Score | Rejection:
     shapes = tuple(place.shape for place in places)
     budget_s = ELSEWHERE_SHARE * max(trial.session.settings.clock_budget_s, trial.large_s)
     trial = replace(trial, levels=trial.levels.asked_at(shapes))
-    samples = trial.race(Plan(shapes, budget_s, min_processes=3, max_processes=6))
+    insets = {place.shape: place.inset for place in places}
+    samples = trial.race(Plan(shapes, budget_s, min_processes=3, max_processes=6, insets=insets))
     if not isinstance(samples, Samples):
         return samples
     busy = BUSY_HALF_WIDTH if samples.mostly_disturbed else 0.0

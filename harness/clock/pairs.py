@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -100,7 +100,7 @@ class Plan:
     """How much to measure. Counts are fixed before the candidate runs; only the end depends on the measurements.
 
     target: half-width of the interval, as a fraction, at which a shape is done. pairs: counted pairs per shape and
-    process pair.
+    process pair. insets: bytes between the beginning of a 64-byte line and that of each matrix, where not 0.
     """
 
     shapes: tuple[Shape, ...]
@@ -111,6 +111,7 @@ class Plan:
     max_processes: int = 60
     # With more than one thread, threads wait for each other at barriers; see Samples.groups.
     threads: int = 1
+    insets: Mapping[Shape, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

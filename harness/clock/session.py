@@ -207,7 +207,9 @@ class ClockSession:
         fresh seeds.
         """
         other = rival or self.baseline_as_rival
-        batching = {shape: self.batching(shape, threads) for shape in plan.shapes}
+        batching = {
+            shape: self.batching(shape, threads).shifted(plan.insets.get(shape, 0)) for shape in plan.shapes
+        }
         if threads > 1:
             plan = replace(plan, threads=threads, pairs=max(plan.pairs, PAIRS_MANY_THREADS))
 

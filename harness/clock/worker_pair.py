@@ -71,6 +71,10 @@ class Batching:
         """Products per timed region."""
         return len(self.layout.pairs)
 
+    def shifted(self, inset: int) -> Batching:
+        """The same products, with every matrix `inset` bytes after the beginning of a 64-byte line."""
+        return replace(self, layout=replace(self.layout, inset=inset))
+
 
 @dataclass(frozen=True, slots=True)
 class Rival:

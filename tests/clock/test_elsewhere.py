@@ -48,7 +48,10 @@ def test_secret_shapes_lie_among_the_timed_ones(seed: int) -> None:
         assert max(abs(x - y) for x, y in zip(near.shape, near.beside[0], strict=True)) <= 7
     assert len(between.beside) == 2
     assert set(largest.beside) == set(sorted(suite)[-2:])
-    assert all(min(shape) > 50 and max(shape) < 1100 for shape in shapes)
+    assert all(min(shape) > 40 and max(shape) < 1600 for shape in shapes)
+    assert [place.inset % 32 != 0 for place in places] == [True, False, False]
+    assert max(between.shape) > 2 * min(between.shape)
+    assert max(largest.shape) < 1.2 * min(largest.shape)
 
 
 @given(st.integers(0, 1000))

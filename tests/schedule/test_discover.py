@@ -103,6 +103,19 @@ def test_what_holds_modulo_2_is_lifted_and_proved(
         assert ring_of(lifted) is Ring.TERNARY
 
 
+@pytest.mark.parametrize("by", ["signs", "hensel"])
+def test_a_cyclic_scheme_is_lifted_to_a_cyclic_one(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    binary = cyclic.start(Format(3, 3, 3), 2, random.Random(1))
+    if by == "hensel":
+        monkeypatch.setattr(lifting, "_by_signs", lambda *_: None)
+    lifted = lift(binary, random.Random(1))
+    assert lifted is not None
+    assert isinstance(prove(lifted), Proof)
+    assert cyclic_to_line(lifted) == cyclic_to_line(binary)
+    monkeypatch.setattr(lifting, "_cycles", lambda factors: None)
+    assert lift(binary, random.Random(1)) is not None
+
+
 def test_a_wrong_scheme_is_neither_lifted_nor_of_any_ring() -> None:
     right = compose.classical(2, 2, 2)
     wrong = Scheme("wrong", 2, 2, 2, right.u[:7], right.v[:7], right.w[:7])

@@ -99,7 +99,8 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The products of one batch. Each multiplies one of `a_count` matrices A by one of `b_count` matrices B into its
-    own C. Without a `form` all are row-major and contiguous, alpha is 1 and beta is 0.
+    own C. Without a `form` all are row-major and contiguous, alpha is 1 and beta is 0. Every matrix begins `inset`
+    bytes, a multiple of 4, after the beginning of a 64-byte line.
     """
 
     shape: Shape
@@ -107,6 +108,7 @@ class Layout:
     b_count: int
     pairs: tuple[tuple[int, int], ...]
     form: CallForm | None = None
+    inset: int = 0
 
     @classmethod
     def apart(cls, shape: Shape, count: int, form: CallForm | None = None) -> Layout:

@@ -115,14 +115,16 @@ class Worker:
         return self._lay_out(shapes, sizes, apart, placement, forms)
 
     def batch(self, layout: Layout) -> list[Slot]:
-        """One aligned slot per product of `layout`; products that share an A or a B see the same addresses.
+        """One slot per product of `layout`, aligned but for its inset; products that share an A or a B see the same
+        addresses.
 
         Otherwise like `slots`.
         """
         (a, b, c), count = layout.block_bytes, len(layout.pairs)
         sizes = ([a] * layout.a_count, [b] * layout.b_count, [c] * count)
         forms = None if layout.form is None else [layout.form] * count
-        return self._lay_out([layout.shape] * count, sizes, layout.pairs, Placement.ALIGNED, forms)
+        shapes = [layout.shape] * count
+        return self._lay_out(shapes, sizes, layout.pairs, Placement.ALIGNED, forms, layout.inset)
 
     def shared(self, shape: Shape, skip: int, form: CallForm | None = None) -> Slot:
         """One aligned slot whose B (k×n) begins `skip` elements after the beginning of A (m×k) and ends within A.
@@ -143,6 +145,7 @@ class Worker:
         pairs: Sequence[tuple[int, int]],
         placement: Placement,
         forms: Sequence[CallForm] | None = None,
+        inset: int = 0,
     ) -> list[Slot]:
         """Lay out matrices of these `sizes` in bytes; product i multiplies the A and B named by pairs[i] into C number
         i.
@@ -150,7 +153,7 @@ class Worker:
         self._must_be_open()
         self._settle()
         self._layout += 1
-        planned = [plan(size, placement, self._regions[i], i) for i, size in enumerate(sizes)]
+        planned = [plan(size, placement, self._regions[i], i, inset) for i, size in enumerate(sizes)]
         self._open = [opened for _, ranges in planned for opened in ranges]
         a, b, c = self._regions
         (at_a, _), (at_b, _), (at_c, _) = planned

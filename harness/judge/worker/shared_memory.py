@@ -48,9 +48,9 @@ class Capacity:
         """Room for any one of these batches, aligned."""
         sizes = [(layout, layout.block_bytes) for layout in layouts]
         return cls(
-            max(layout.a_count * _lines(a) for layout, (a, _, _) in sizes),
-            max(layout.b_count * _lines(b) for layout, (_, b, _) in sizes),
-            max(len(layout.pairs) * _lines(c) for layout, (_, _, c) in sizes),
+            max(layout.a_count * _lines(a + layout.inset) for layout, (a, _, _) in sizes),
+            max(layout.b_count * _lines(b + layout.inset) for layout, (_, b, _) in sizes),
+            max(len(layout.pairs) * _lines(c + layout.inset) for layout, (_, _, c) in sizes),
         )
 
 
@@ -120,18 +120,19 @@ class Region:
 
 
 def plan(
-    sizes: Sequence[int], placement: Placement, region: Region, index: int
+    sizes: Sequence[int], placement: Placement, region: Region, index: int, inset: int = 0
 ) -> tuple[list[int], list[OpenRange]]:
     """Byte offsets for blocks of `sizes` bytes in `region`, and the pages around them that must stay accessible.
 
-    Aligned blocks follow each other on 64-byte lines without guard pages, as the clock needs. In the other placements
-    every block has its own pages with a guard page on both sides. Raises HarnessFaultError when they do not fit.
+    Aligned blocks follow each other without guard pages, as the clock needs, each `inset` bytes after the beginning of
+    a 64-byte line. In the other placements, which have no inset, every block has its own pages with a guard page on
+    both sides. Raises HarnessFaultError when they do not fit.
     """
     if placement is Placement.ALIGNED:
         offsets, cursor = [], 0
         for size in sizes:
-            offsets.append(cursor)
-            cursor += _lines(size)
+            offsets.append(cursor + inset)
+            cursor += _lines(size + inset)
         _must_fit(cursor, region)
         return offsets, [OpenRange(index, 0, region.size)]
     data = [_pages(size + (4 if placement is Placement.UNALIGNED else 0)) for size in sizes]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -46,7 +47,7 @@ def _sum(factors: Sequence[Integers]) -> Integers:
     return total
 
 
-def _columns(factors: Sequence[Integers], only_nonzero: bool) -> Bits:
+def _jacobian(factors: Sequence[Integers]) -> Bits:
     """The Jacobian modulo 2: a row for each equation, a column for each coefficient (u's first, then v's and w's)."""
     u, v, w = (factor.astype(np.bool_) for factor in factors)
     rank, sizes = len(u), (u.shape[1], v.shape[1], w.shape[1])
@@ -58,11 +59,73 @@ def _columns(factors: Sequence[Integers], only_nonzero: bool) -> Bits:
         block[:, index, index] = outer[:, None]
         # Axes: product, coefficient, then the equation's indices with `axis` first; that one moves to its place.
         parts.append(np.moveaxis(block, 2, 2 + axis).reshape(rank * sizes[axis], -1))
-    columns = np.concatenate(parts)
-    if only_nonzero:
-        kept = np.concatenate([factor.reshape(-1) != 0 for factor in factors])
-        columns = columns[kept]
-    return columns.T
+    return np.concatenate(parts).T
+
+
+@dataclass(frozen=True, slots=True)
+class _Cycles:
+    """What is equal in a scheme that stays the same when A, B and the transposed C change places in a circle.
+
+    If such a scheme can be lifted, then also so that it stays cyclic (the sum of a correction in all three orders is
+    one, too), with a third of the unknowns and of the equations. `variables` gives the three columns of the Jacobian
+    that share an unknown, shape (unknowns, 3), and `equations` one equation of each three.
+    """
+
+    variables: Integers
+    equations: Integers
+
+
+def _cycles(factors: Sequence[Integers]) -> _Cycles | None:
+    """The cycles of a cyclic scheme; None for any other scheme."""
+    u, v, w = factors
+    n = math.isqrt(u.shape[1])
+    if not u.shape[1] == v.shape[1] == w.shape[1] == n * n:
+        return None
+    turned = np.arange(n * n).reshape(n, n).T.reshape(-1)
+    products = [(a.tobytes(), b.tobytes(), c.tobytes()) for a, b, c in zip(u, v, w[:, turned], strict=True)]
+    place = {product: at for at, product in enumerate(products)}
+    after = [place.get((b, c, a), -1) for a, b, c in products]
+    if len(place) < len(products) or min(after) < 0:
+        return None
+    # Coefficient (factor, product, block) as a column of the Jacobian, and the equal one in the next product.
+    columns = np.arange(3 * u.size).reshape(3, len(products), n * n)
+    u_next, v_next, w_next = (numbers[after] for numbers in columns)
+    following = np.stack([w_next[:, turned], u_next, v_next[:, turned]]).reshape(-1)
+    first = np.arange(3 * u.size)
+    cycles = np.stack([first, following, following[following]], axis=1)
+    x, y, z = np.meshgrid(np.arange(n * n), np.arange(n * n), turned, indexing="ij")
+    orders = [(p * n**2 + q) * n**2 + r for p, q, r in ((x, y, z), (y, z, x), (z, x, y))]
+    equations = np.flatnonzero(orders[0] == np.minimum.reduce(orders))
+    return _Cycles(cycles[cycles.min(axis=1) == first], equations)
+
+
+class _Corrections:
+    """The linear equations modulo 2 of corrections of a scheme's coefficients, for several right-hand sides."""
+
+    def __init__(self, factors: Sequence[Integers], only_nonzero: bool) -> None:
+        self._shapes = [factor.shape for factor in factors]
+        matrix, cycles = _jacobian(factors), _cycles(factors)
+        # A row for each unknown: the coefficients that it corrects.
+        self._unknowns = np.arange(matrix.shape[1])[:, None] if cycles is None else cycles.variables
+        self._equations = np.arange(matrix.shape[0]) if cycles is None else cycles.equations
+        if only_nonzero:
+            nonzero = np.concatenate([factor.reshape(-1) != 0 for factor in factors])
+            self._unknowns = self._unknowns[nonzero[self._unknowns[:, 0]]]
+        if cycles is not None:
+            matrix = matrix[self._equations]
+        self._system = _LinearSystem(
+            np.logical_xor.reduce([matrix[:, columns] for columns in self._unknowns.T])
+        )
+
+    def solution(self, right: Integers, rng: random.Random | None) -> list[Integers] | None:
+        """Corrections 0 or 1 in the shapes of the factors, or None; free ones are random, or 0 without `rng`."""
+        found = self._system.solution(right.reshape(-1)[self._equations], rng)
+        if found is None:
+            return None
+        flat = np.zeros(sum(rows * size for rows, size in self._shapes), np.int64)
+        flat[self._unknowns] = found[:, None]
+        ends = np.cumsum([rows * size for rows, size in self._shapes])[:-1]
+        return [part.reshape(shape) for part, shape in zip(np.split(flat, ends), self._shapes, strict=True)]
 
 
 class _LinearSystem:
@@ -116,34 +179,27 @@ def _by_signs(
     scheme: Scheme, factors: Sequence[Integers], wanted: Integers, rng: random.Random
 ) -> Scheme | None:
     half = (_sum(factors) - wanted) // 2
-    system = _LinearSystem(_columns(factors, only_nonzero=True))
+    corrections = _Corrections(factors, only_nonzero=True)
     for _ in range(TRIES):
-        signs = system.solution(half, rng)
+        signs = corrections.solution(half, rng)
         if signs is None:
             return None
-        signed = []
-        for factor in factors:
-            count = int(np.count_nonzero(factor))
-            mine, signs = signs[:count], signs[count:]
-            changed = factor.copy()
-            changed[factor != 0] = 1 - 2 * mine
-            signed.append(changed)
+        signed = [factor * (1 - 2 * mine) for factor, mine in zip(factors, signs, strict=True)]
         if np.array_equal(_sum(signed), wanted):
             return _proved(scheme, [[[Fraction(int(x)) for x in row] for row in f] for f in signed])
     return None
 
 
 def _by_hensel(scheme: Scheme, factors: Sequence[Integers], wanted: Integers) -> Scheme | None:
-    system = _LinearSystem(_columns(factors, only_nonzero=False))
+    corrections = _Corrections(factors, only_nonzero=False)
     now = [factor.copy() for factor in factors]
     for step in range(1, STEPS):
         modulus = 1 << step
-        change = system.solution((wanted - _sum(now)) // modulus, None)
-        if change is None:
+        changes = corrections.solution((wanted - _sum(now)) // modulus, None)
+        if changes is None:
             return None
-        for factor in now:
-            mine, change = change[: factor.size], change[factor.size :]
-            factor += modulus * mine.reshape(factor.shape)
+        for factor, change in zip(now, changes, strict=True):
+            factor += modulus * change
         for read in (_balanced, _rational):
             found = read(now, 2 * modulus)
             proved = _proved(scheme, found) if found is not None else None

@@ -14,6 +14,8 @@ from harness.schedule.discover.formats import Format
 # The factors of a product as bit masks, bit i for block i in row-major order.
 Masks: TypeAlias = tuple[int, int, int]
 
+_ZERO, _ONE = Fraction(0), Fraction(1)
+
 
 @dataclass(frozen=True, slots=True)
 class Notation:
@@ -103,7 +105,7 @@ def _mask(row: Sequence[Fraction]) -> int:
 def _factor(masks: Sequence[int], size: int) -> Factor:
     if any(mask >> size for mask in masks):
         raise ValueError("a mask has more bits than there are blocks")
-    return tuple(tuple(Fraction(mask >> index & 1) for index in range(size)) for mask in masks)
+    return tuple(tuple(_ONE if mask >> index & 1 else _ZERO for index in range(size)) for mask in masks)
 
 
 def _transposed(mask: int, n: int) -> int:

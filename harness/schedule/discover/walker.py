@@ -6,7 +6,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -83,7 +83,9 @@ class Walker:
                 pipe.close()
 
     def news(self, until_s: float) -> Iterator[News]:
-        """What the walker says until the monotonic time `until_s`. Raises HarnessFaultError when it ends by itself."""
+        """What the walker says until the monotonic time `until_s`, without what was outdated when it was read: progress
+        and schemes of a higher rank than later ones. Raises HarnessFaultError when it ends by itself.
+        """
         pipe = self._process.stdout
         assert pipe is not None
         rest = b""
@@ -92,12 +94,28 @@ class Walker:
             while (left_s := until_s - time.monotonic()) > 0:
                 if not selector.select(min(left_s, 1.0)):
                     continue
-                data = os.read(pipe.fileno(), 1 << 16)
-                if not data:
-                    raise HarnessFaultError(f"the walker ended: {self._last_words()}")
+                data = b""
+                while selector.select(0):
+                    part = os.read(pipe.fileno(), 1 << 16)
+                    if not part:
+                        raise HarnessFaultError(f"the walker ended: {self._last_words()}")
+                    data += part
                 *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    yield self._read(line.decode("ascii", "replace"))
+                yield from self._latest(line.decode("ascii", "replace") for line in lines)
+
+    def _latest(self, lines: Iterable[str]) -> Iterator[News]:
+        """The last progress, then the schemes of the lowest rank."""
+        counts: list[str] = []
+        schemes: dict[int, list[str]] = {}
+        for line in lines:
+            kind, _, text = line.partition(" ")
+            rank, _, _ = text.partition(" ")
+            if kind == "scheme" and rank.isdecimal():
+                schemes.setdefault(int(rank), []).append(line)
+            else:
+                counts.append(line)
+        lowest = schemes[min(schemes)] if schemes else []
+        yield from (self._read(line) for line in (*counts[-1:], *lowest))
 
     def _read(self, line: str) -> News:
         kind, _, text = line.partition(" ")
