@@ -203,6 +203,18 @@ def unequal(got: F32, want: F32, detail: str) -> Counterexample | None:
     return first_wrong(got, got == want, want, detail)
 
 
+def freivalds(got: F32, a: F32, b: F32, rng: np.random.Generator, detail: str) -> Counterexample | None:
+    """None when C·x = A·(B·x) for two random integer vectors (Freivalds 1979), else the first wrong element of `got`.
+
+    A and B hold small integers, so that all sums are integers below 2^53 and exact in f64. A wrong row escapes with
+    probability 2^-20.
+    """
+    x = rng.integers(-512, 512, (b.shape[1], 2)).astype(np.float64)
+    with np.errstate(all="ignore"):
+        same = got.astype(np.float64) @ x == a.astype(np.float64) @ (b.astype(np.float64) @ x)
+    return None if same.all() else unequal(got, exact_f32(a, b), detail)
+
+
 def shape_of(a: F32, b: F32) -> Shape:
     """The shape of the product A·B."""
     return Shape(a.shape[0], a.shape[1], b.shape[1])

@@ -22,6 +22,8 @@ from harness.clock.suites import SUITES
 from harness.saved_timings import Reach, reach
 from harness.shapes import Shape
 from harness.verdict import Accepted, Elsewhere, Score, describe
+from tests.clock.test_workers import session, timed
+from tests.host import support
 
 SUITE = st.sampled_from(list(SUITES.values())) | st.lists(
     st.builds(Shape, *[st.integers(1, 5000)] * 3), min_size=1, max_size=4, unique=True
@@ -109,3 +111,28 @@ def test_a_difference_within_the_intervals_does_not_count() -> None:
         score = replace(SCORE, elsewhere=elsewhere)
         assert score.claimed == (1.1, 1.09, 1.11)
         assert reach(score, 1.0) is Reach.REACHED
+
+
+# Thirty-two times the work where a caller's operands are not like those of the timed shapes.
+ONLY_THERE = {
+    "on a 64-byte line": "[a.as_ptr(), b.as_ptr()].iter().all(|at| *at as usize % 64 == 0)",
+    "where no extent is twice another": "m.max(k).max(n) <= 2 * m.min(k).min(n)",
+}
+
+
+@pytest.mark.perf
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ONLY_THERE)
+def test_what_is_fast_only_as_it_is_timed_may_not_claim_it(where: str) -> None:
+    clock = session(suite="64,96")
+    clock._controls = {1: RatioInterval(0.0, 0.01)}
+    again = "right(m, k, n, std::hint::black_box(a), b, c)"
+    score = timed(clock, f"for _ in 0..(if {ONLY_THERE[where]} {{ 1 }} else {{ 32 }}) {{ {again} }}")
+    assert isinstance(score, Score)
+    assert score.elsewhere is not None
+    # One of three secret shapes is slower by 32: the mean falls by the third root of that, 3.2.
+    assert score.elsewhere.ratio < 0.5 * score.ratio
+    honest = timed(clock, support.NAIVE)
+    assert isinstance(honest, Score)
+    assert honest.elsewhere is not None
+    assert 0.75 < honest.elsewhere.ratio / honest.ratio < 1.33

@@ -85,6 +85,7 @@ HOSTILE = [path for path in KERNELS if not path.stem.startswith("honest_")]
 RARE = {
     "bf16_where_all_exceed_1024",
     "bf16_where_c_is_wide_and_k_is_one_block",
+    "counts_products_in_32_bits",
     "eighteen_bits_where_k_exceeds_2400",
     "flushes_results_where_k_is_long_and_c_small",
     "leaks_at_calls_of_420_to_880",

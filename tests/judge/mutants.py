@@ -315,6 +315,18 @@ def wrong_from_the_tenth_large_call_on() -> Kernel:
     return kernel
 
 
+def wrong_after_400_medium_calls() -> Kernel:
+    calls = [0]
+
+    def kernel(a: F32, b: F32, c: F32) -> None:
+        honest(a, b, c)
+        calls[0] += 64 < min(shape_of(a, b)) <= max(shape_of(a, b)) < 200
+        if calls[0] > 400:
+            c[-1] = 0
+
+    return kernel
+
+
 def loses_an_update_in_one_call() -> Kernel:
     calls = [0]
 
@@ -394,5 +406,6 @@ MUTANTS: dict[str, Callable[[], Kernel]] = {
     "other-outputs": renews_b_for_the_same_c_only,
     "crossed-operands": keeps_b_at(TIMED),
     "large-calls": wrong_from_the_tenth_large_call_on,
+    "long-history": wrong_after_400_medium_calls,
     "same-slice": spoil(np.shares_memory),
 }

@@ -52,7 +52,7 @@ MET_BEFORE = {"crossed-operands": ("resolution",)}
 
 def test_every_oracle_has_a_mutant() -> None:
     # The oracles for fast schemes have theirs in test_oracles.py, those that need threads in test_surroundings.py;
-    # leftovers and blindness have tests of their own below, medium-growth and elongated-growth in test_growth.py and
+    # leftovers and blindness have tests of their own below; those of growth, stacks and sizes in test_growth.py and
     # test_closed_doors.py; those of sgemm have theirs in test_sgemm_oracles.py.
     of_matmul = [oracle for oracle in REGISTRY if not oracle.needs_forms]
     listed = {oracle.name for oracle in of_matmul if oracle.applies_to is not AppliesTo.FAST_SCHEME}
@@ -61,6 +61,10 @@ def test_every_oracle_has_a_mutant() -> None:
         "blindness",
         "medium-growth",
         "elongated-growth",
+        "thread-growth",
+        "shape-growth",
+        "long-stack",
+        "beyond-32-bits",
         "small-stack",
         "other-cores",
         "idle-elsewhere",

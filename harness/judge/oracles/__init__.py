@@ -6,6 +6,7 @@ from harness.errors import UserError
 from harness.judge.examination import Examination
 from harness.judge.oracles import (
     conduct,
+    endurance,
     forms,
     history,
     mixtures,
@@ -33,6 +34,7 @@ REGISTRY: tuple[Oracle, ...] = (
     *mixtures.ORACLES,
     *normwise.ORACLES,
     *history.ORACLES,
+    *endurance.ORACLES,
     *conduct.ORACLES,
     *surroundings.ORACLES,
 )

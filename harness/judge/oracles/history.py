@@ -17,7 +17,7 @@ from harness.judge.mixing import levels_shown
 from harness.judge.oracles.mixtures import mixture, unlike
 from harness.judge.oracles.oracle import Oracle
 from harness.judge.oracles.surroundings import on_a_thread
-from harness.judge.reference import exact_f32, unequal
+from harness.judge.reference import exact_f32, freivalds, unequal
 from harness.judge.strategies import secret
 from harness.judge.worker.calls import F32, Placement
 from harness.settings import Profile
@@ -35,6 +35,7 @@ BEYOND = 125
 # Rounds of medium products, and calls in each: half of them above ROUND_FLOPS. For a slow kernel the least number of
 # rounds, which suffices to see growth, and the CPU seconds after which they are enough.
 ROUNDS, IN_A_ROUND, ROUND_FLOPS, ROUNDS_LEAST, ROUNDS_S = 16, 4, 2 * 260**3, 8, 0.4
+ONE_OF_SEVERAL = "one of several products in one process"
 
 
 def dirty_scratch(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -163,7 +164,9 @@ def large_calls(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample
         b[rng.integers(shape.k)] *= -1
         b[:, rng.integers(shape.n)] *= -1
         for x, y in ((a, b), (a[: middle.m, : middle.k], b[: middle.k, : middle.n])):
-            wrong = _freivalds(runner.product(x, y, seed + number, Placement.ALIGNED), x, y, rng)
+            wrong = freivalds(
+                runner.product(x, y, seed + number, Placement.ALIGNED), x, y, rng, ONE_OF_SEVERAL
+            )
             if wrong is not None:
                 return wrong
             if "middle-large" in runner.examination.disabled:
@@ -201,20 +204,7 @@ def _first_large(runner: KernelRunner, shape: Shape, seed: int) -> Counterexampl
         if wrong is None or not levels_shown(runner, shape, seed):
             return wrong
     a, b = small_integers(rng, shape)
-    return _freivalds(on_a_thread(runner, a, b, seed), a, b, rng)
-
-
-def _freivalds(got: F32, a: F32, b: F32, rng: np.random.Generator) -> Counterexample | None:
-    """None when C·x = A·(B·x) for two random integer vectors (Freivalds 1979), else the first wrong element.
-
-    All sums are integers below 2^53 and so exact in f64. A wrong row escapes with probability 2^-20.
-    """
-    x = rng.integers(-512, 512, (b.shape[1], 2)).astype(np.float64)
-    with np.errstate(all="ignore"):
-        same = got.astype(np.float64) @ x == a.astype(np.float64) @ (b.astype(np.float64) @ x)
-    if same.all():
-        return None
-    return unequal(got, exact_f32(a, b), "one of several products in one process")
+    return freivalds(on_a_thread(runner, a, b, seed), a, b, rng, ONE_OF_SEVERAL)
 
 
 def medium_growth(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -251,7 +241,7 @@ def _in_rounds(
         # A kernel that may be spared is asked for one product first.
         here = 1 if number == 0 and spared_s < float("inf") else calls
         for got in runner.products([(a, b)] * here, seed + number, Placement.ALIGNED):
-            wrong = _freivalds(got, a, b, rng)
+            wrong = freivalds(got, a, b, rng, ONE_OF_SEVERAL)
             if wrong is not None:
                 return wrong
         assert runner.last is not None

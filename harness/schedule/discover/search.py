@@ -29,8 +29,9 @@ LAST_PATIENCE, LAST_LEAST_S = 4.0, 0.3
 ROUNDS = 2
 # Schemes of the lowest rank that are kept for the next format, and how many of a rank are lifted whatever they weigh.
 KEPT, LIFTED_AT_LEAST = 64, 12
-# Classical schemes with cubes from which a round of a cyclic search starts.
-CYCLIC_STARTS = 8
+# Classical schemes with cubes from which a round of a cyclic search starts, and the PATIENCE of such a round: most end
+# far above the lowest rank, so that many short ones find more than a few long ones.
+CYCLIC_STARTS, CYCLIC_PATIENCE = 4, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Stage:
     proved: list[Scheme] = field(default_factory=list)
     # Schemes of the lowest rank that are to be lifted.
     waiting: list[Scheme] = field(default_factory=list)
+    # Whether it is a round of a cyclic search.
+    cyclic: bool = False
     # The file of `best`; None before the walks, when it is a start.
     file: Path | None = None
     flips: int = 0
@@ -87,6 +90,8 @@ class Stage:
         """Whether it has been too long since the last new rank."""
         lifted = self.best is not None and self.best.scheme.rank == self.rank
         patience, least_s = (PATIENCE, LEAST_S) if lifted and not last else (LAST_PATIENCE, LAST_LEAST_S)
+        if self.cyclic:
+            patience, least_s = CYCLIC_PATIENCE, LEAST_S
         wait_s = max(least_s * self.form.products, patience * (self.news_s - self.began_s))
         return time.monotonic() - self.news_s > wait_s
 
@@ -191,6 +196,7 @@ class Search:
         self._rounds += 1
         starts = self._given_start() or [cyclic.start(wanted, cubes, rng) for _ in range(CYCLIC_STARTS)]
         stage = self._begin(wanted, starts)
+        stage.cyclic = True
         self.stages.append(stage)
         if not self._is_done(stage, last=True):
             self._walk(stage, self.until_s, last=True)
