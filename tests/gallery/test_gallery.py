@@ -90,6 +90,7 @@ RARE = {
     "flushes_results_where_k_is_long_and_c_small",
     "leaks_at_calls_of_420_to_880",
     "mistakes_one_slice_for_a_square_beyond_400",
+    "mistakes_one_slice_for_a_square_beyond_600",
     "scratch_found_by_number_of_products_when_large",
     "skips_zeros_between_72_and_124",
     "skips_zeros_where_all_exceed_900",
@@ -98,6 +99,7 @@ RARE = {
     "wrong_at_multiples_of_96",
     "wrong_at_one_extent",
     "wrong_where_k_is_2048_to_4096",
+    "wrong_with_three_workers_beyond_580",
     "wrong_where_only_n_is_long",
 }
 # Only many large calls in one process show these; on a slow machine the quick profile has too few.

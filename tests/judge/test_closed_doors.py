@@ -44,6 +44,7 @@ def objection(kernel: str, oracle: str, shared: SharedTools, *disabled: str) -> 
         ("needs_four_mib_of_stack_when_large", "large-calls", "first-large"),
         ("bf16_where_all_exceed_1024", "large-calls", "first-large"),
         ("leaks_at_calls_of_420_to_880", "large-calls", "middle-large"),
+        ("one_lock_for_each_shape", "at-once", "mixed-shapes"),
     ],
 )
 def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
@@ -83,6 +84,12 @@ def test_the_added_part_of_an_oracle_rejects_what_the_rest_of_it_accepts(
             ("mean-square", "normwise", "resolution"),
         ),
         ("mistakes_one_slice_for_a_square_beyond_400", "same-slice", ("relatives", "large-calls")),
+        ("mistakes_one_slice_for_a_square_beyond_600", "same-slice", ("relatives", "large-calls")),
+        (
+            "wrong_with_three_workers_beyond_580",
+            "other-cores-large",
+            ("other-cores", "large-calls", "at-once"),
+        ),
         (
             "keeps_packed_b_until_a_pair_comes_again",
             "crossed-operands",

@@ -67,6 +67,7 @@ def test_every_oracle_has_a_mutant() -> None:
         "beyond-32-bits",
         "small-stack",
         "other-cores",
+        "other-cores-large",
         "idle-elsewhere",
         "at-once",
     }

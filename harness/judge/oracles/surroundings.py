@@ -30,7 +30,7 @@ from harness.verdict import At, Cheat, Counterexample, Crash, Gate
 # Pairs of simultaneous calls in one round trip, and the number of round trips.
 AT_ONCE, ROUNDS = 12, 4
 # The same for products of more than SMALL_FLOPS, which take long enough to overlap in any case.
-AT_ONCE_LARGE, ROUNDS_LARGE, SMALL_FLOPS = 2, 1, 2 * 280**3
+AT_ONCE_LARGE, ROUNDS_LARGE, SMALL_FLOPS = 2, 2, 2 * 280**3
 
 
 def same_slice(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
@@ -79,16 +79,22 @@ def on_a_thread(runner: KernelRunner, a: F32, b: F32, seed: int) -> F32:
 
 
 def at_once(runner: KernelRunner, shape: Shape, seed: int) -> Counterexample | None:
-    """Integers in pairs of calls at the same time, from two threads, on all cores; each with data of its own.
+    """Integers in pairs of calls at the same time, from two threads, on all cores; each with data of its own, and in
+    every second round trip with another shape on the second thread.
 
-    Kills scratch memory that two callers share without a lock: a safe function with such a race is unsound. An honest
-    kernel keeps its scratch per thread, per call or under a lock.
+    Kills scratch memory that two callers share without a lock, or with one lock for each shape: a safe function with
+    such a race is unsound. An honest kernel keeps its scratch per thread, per call or under a lock.
     """
     rng = generator(seed)
     large = shape.flops > SMALL_FLOPS
+    mixed = "mixed-shapes" not in runner.examination.disabled
     for other in _elsewhere(runner):
-        for _ in range(ROUNDS_LARGE if large else ROUNDS):
-            pairs = [small_integers(rng, shape) for _ in range(AT_ONCE_LARGE if large else AT_ONCE)]
+        for number in range(ROUNDS_LARGE if large else ROUNDS):
+            second = (
+                Shape(*rng.permutation([extent - 1 for extent in shape])) if mixed and number % 2 else shape
+            )
+            shapes = [shape, second] * ((AT_ONCE_LARGE if large else AT_ONCE) // 2)
+            pairs = [small_integers(rng, one) for one in shapes]
             products = other.products(pairs, seed, Placement.ALIGNED, Surroundings.AT_ONCE)
             for (a, b), got in zip(pairs, products, strict=True):
                 wrong = unequal(got, exact_f32(a, b), "two calls at the same time, from two threads")
@@ -162,9 +168,10 @@ CPU_PER_WALL_UNPINNED = 1.1
 
 
 def squares(examination: Examination) -> Iterator[Shape]:
-    """A small and three larger shapes with as many columns as rows."""
+    """Shapes with as many columns as rows: a small one and larger ones, without the quick profile up to 1100."""
     draw = random.Random(examination.seed)
-    for low, high in ((8, 40), (100, 200), (300, 340), (513, 560)):
+    larger = () if examination.profile is Profile.QUICK else ((601, 900), (901, 1100))
+    for low, high in ((8, 40), (100, 200), (300, 340), (513, 560), *larger):
         edge = draw.randint(low, high)
         yield Shape(edge, draw.choice((edge, draw.randint(low, high))), edge)
 
@@ -176,6 +183,14 @@ def varied(examination: Examination) -> Iterator[Shape]:
     for low, high in ((5, 30), (60, 130), (301, 340), (513, 560)):
         yield secret(draw, low, high)
     yield Shape(draw.randint(30, 60), draw.randint(1030, 1300), draw.randint(30, 60))
+
+
+def large_and_varied(examination: Examination) -> Iterator[Shape]:
+    """A secret shape of 601 … 760 and one beyond 900; none for the quick profile."""
+    if examination.profile is not Profile.QUICK:
+        draw = random.Random(examination.seed)
+        yield secret(draw, 601, 760)
+        yield secret(draw, 901, 960)
 
 
 def contended(examination: Examination) -> Iterator[Shape]:
@@ -193,9 +208,12 @@ def worth_threads(examination: Examination) -> Iterator[Shape]:
 
 
 ORACLES = (
-    Oracle("same-slice", Gate.CONDUCT, same_slice, squares, smallest=2, shrinkable=False),
+    Oracle("same-slice", Gate.CONDUCT, same_slice, squares, smallest=2, patience_s=2.0, shrinkable=False),
     Oracle("small-stack", Gate.CONDUCT, small_stack, varied),
     Oracle("other-cores", Gate.CONDUCT, other_cores, varied, shrinkable=False),
+    Oracle(
+        "other-cores-large", Gate.CONDUCT, other_cores, large_and_varied, patience_s=2.0, shrinkable=False
+    ),
     Oracle("idle-elsewhere", Gate.CONDUCT, idle_elsewhere, worth_threads, shrinkable=False, alone=True),
     Oracle("at-once", Gate.CONDUCT, at_once, contended, patience_s=3.0, shrinkable=False, alone=True),
 )
