@@ -200,6 +200,9 @@ class Search:
         self.stages.append(stage)
         if not self._is_done(stage, last=True):
             self._walk(stage, self.until_s, last=True)
+            for _ in range(LIFTED_AT_LEAST):
+                if stage.best is None or stage.rank < stage.best.scheme.rank:
+                    self._lift_one(stage)
             self._lighten(stage)
         return stage
 
@@ -234,7 +237,9 @@ class Search:
                 if isinstance(news, FlipCount):
                     stage.flips = news.flips
                     self.progress(stage)
-                    self._lift_one(stage)
+                    # A round of a cyclic search is short, and ranks on the way are lifted when it ends.
+                    if not stage.cyclic or stage.rank <= (self.request.target or 0):
+                        self._lift_one(stage)
                 else:
                     self._take(stage, news)
                 late = time.monotonic() > deadline_s
