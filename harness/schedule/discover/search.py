@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from harness.announce import Announce
 from harness.errors import HarnessFaultError, UserError
 from harness.schedule.bilinear import compose
 from harness.schedule.bilinear.scheme import Scheme, holds_modulo_2
+from harness.schedule.discover.cheapen import Aim, CheapeningPlan, cheaper, is_ternary
 from harness.schedule.discover.formats import MOST_PRODUCTS, Format, extended, reordered, route
 from harness.schedule.discover.found import Discovery, Ring, known, nonzero, ring_of
 from harness.schedule.discover.lifting import lift
@@ -27,6 +29,8 @@ LAST_PATIENCE, LAST_LEAST_S = 4.0, 0.3
 ROUNDS = 2
 # Schemes of the lowest rank that are kept for the next format, and how many of a rank are lifted whatever they weigh.
 KEPT, LIFTED_AT_LEAST = 64, 12
+# The search for fewer coefficients at the end of a format: walks, schemes to start from, and its limit in seconds.
+LIGHT_WALKS, LIGHT_STARTS, LIGHT_S = 16, 8, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ class Search:
         """Once along the route. A fresh round searches the formats on the way anew, for other schemes to start from."""
         steps = route(self.request.wanted)
         starts = self._given_start()
+        if (ready := self._ready(steps[-1], starts)) is not None:
+            return ready
         before: list[Scheme] = []
         for number, form in enumerate(steps):
             last = number == len(steps) - 1
@@ -143,17 +149,36 @@ class Search:
             before = stage.proved or stage.binary
         return self.stages[-1]
 
+    def _ready(self, form: Format, given: Sequence[Scheme]) -> Stage | None:
+        """The stage of the wanted format when the target is reached before any search."""
+        if self.request.target is None or self.stages:
+            return None
+        stage = self._begin(form, [], given)
+        if not self._is_done(stage, last=True):
+            return None
+        self.stages.append(stage)
+        if stage.best is not None and stage.file is None:
+            self._save(stage, stage.best)
+        return stage
+
     def _lighten(self, stage: Stage) -> None:
-        """Replace the best scheme by a lighter one of its orbit, if there is one."""
+        """Replace the best scheme by one of the same rank with fewer coefficients, if there is one."""
         best = stage.best
         if best is None or best.ring is Ring.Z2:
             return
-        lighter = lightest(best.scheme, self.rng)
-        ring = ring_of(lighter)
-        if lighter is best.scheme or ring is None or not self._fits(ring):
+        scheme = best.scheme if is_ternary(best.scheme) else lightest(best.scheme, self.rng)
+        if is_ternary(scheme):
+            others = (one for one in stage.proved if is_ternary(one) and one.rank == scheme.rank)
+            starts = [scheme, *itertools.islice(others, LIGHT_STARTS - 1)]
+            plan = CheapeningPlan(Aim.NONZERO, LIGHT_S, self.rng.getrandbits(48), 1, LIGHT_WALKS)
+            scheme = [scheme, *cheaper(self.program, starts, plan)][-1]
+        ring = ring_of(scheme)
+        if ring is None or not self._fits(ring):
             return
-        stage.best = replace(best, scheme=lighter, ring=ring)
-        self._save(stage, stage.best)
+        lighter = replace(best, scheme=scheme, ring=ring)
+        if lighter.cost < best.cost:
+            stage.best = lighter
+            self._save(stage, lighter)
 
     def _save_as_wanted(self, stage: Stage) -> None:
         """A second file with the extents in the order that was asked for, unless that is ascending."""
@@ -181,7 +206,7 @@ class Search:
         starts = [scheme for scheme in starts if scheme.rank <= MOST_PRODUCTS]
         rank = min(scheme.rank for scheme in starts)
         stage = Stage(form, rank + 1, starts)
-        mine = next((one for one in earlier if self._fits(one.ring)), None)
+        mine = next((one for one in earlier if self._fits(one.ring) and not one.program), None)
         if mine is not None:
             stage.best, stage.file = mine, self.request.folder / f"{mine.name}.json"
         for scheme in starts:

@@ -57,40 +57,33 @@ def _factor(masks: Sequence[int], size: int) -> Factor:
     return tuple(tuple(Fraction(mask >> index & 1) for index in range(size)) for mask in masks)
 
 
-class Walker:
-    """A running search; a context manager that ends it."""
+class WalkerProcess:
+    """The running program, in one of its modes; a context manager that ends it."""
 
-    def __init__(
-        self, program: Path, starts: Sequence[Scheme], form: Format, seed: int, threads: int
-    ) -> None:
-        self.form = form
-        products = max(scheme.rank for scheme in starts)
-        numbers = (form.blocks, products, threads, seed, FLIPS, PLUS_AFTER, SLACK)
+    def __init__(self, program: Path, words: Sequence[str], lines: Sequence[str]) -> None:
         self._process = subprocess.Popen(
-            [str(program), *map(str, numbers)],
+            [str(program), *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write("\n".join(map(to_line, starts)).encode() + b"\n")
+            self._process.stdin.write("\n".join(lines).encode() + b"\n")
             self._process.stdin.close()
         except BrokenPipeError:
-            pass  # it has ended with a message; `news` raises it
+            pass  # it has ended with a message; `lines` raises it
 
-    def __enter__(self) -> Walker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End the program."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
 
-    def news(self, until_s: float) -> Iterator[News]:
-        """What the walker says until the monotonic time `until_s`. Raises HarnessFaultError when it ends by itself."""
+    def lines(self, until_s: float) -> Iterator[str]:
+        """What it says until the monotonic time `until_s`, or until it ends. HarnessFaultError when it fails."""
         pipe = self._process.stdout
         assert pipe is not None
         rest = b""
@@ -101,10 +94,43 @@ class Walker:
                     continue
                 data = os.read(pipe.fileno(), 1 << 16)
                 if not data:
-                    raise HarnessFaultError(f"the walker ended: {self._last_words()}")
+                    if self._process.wait() != 0:
+                        raise HarnessFaultError(f"the walker ended: {self._last_words()}")
+                    return
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
-                    yield self._read(line.decode("ascii", "replace"))
+                    yield line.decode("ascii", "replace")
+
+    def _last_words(self) -> str:
+        pipe: IO[bytes] | None = self._process.stderr
+        return pipe.read(400).decode("utf-8", "replace").strip() if pipe is not None else ""
+
+
+class Walker:
+    """A running search; a context manager that ends it."""
+
+    def __init__(
+        self, program: Path, starts: Sequence[Scheme], form: Format, seed: int, threads: int
+    ) -> None:
+        self.form = form
+        products = max(scheme.rank for scheme in starts)
+        numbers = (form.blocks, products, threads, seed, FLIPS, PLUS_AFTER, SLACK)
+        self._process = WalkerProcess(
+            program, [str(number) for number in numbers], list(map(to_line, starts))
+        )
+
+    def __enter__(self) -> Walker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.close()
+
+    def news(self, until_s: float) -> Iterator[News]:
+        """What the walker says until the monotonic time `until_s`. Raises HarnessFaultError when it ends by itself."""
+        for line in self._process.lines(until_s):
+            yield self._read(line)
+        if time.monotonic() < until_s:
+            raise HarnessFaultError("the walker ended without a reason")
 
     def _read(self, line: str) -> News:
         kind, _, text = line.partition(" ")
@@ -117,7 +143,3 @@ class Walker:
         except ValueError:
             pass
         raise HarnessFaultError(f"the walker said {line[:80]!r}")
-
-    def _last_words(self) -> str:
-        pipe: IO[bytes] | None = self._process.stderr
-        return pipe.read(400).decode("utf-8", "replace").strip() if pipe is not None else ""

@@ -8,9 +8,14 @@
 //! The reader proves what it is told; nothing here is trusted to be a scheme.
 #![forbid(unsafe_code)]
 
+mod anneal;
+mod cheapen;
+mod detour;
 mod pool;
 mod rows;
 mod scheme;
+mod sums;
+mod ternary;
 mod walk;
 
 use pool::Pool;
@@ -33,8 +38,11 @@ fn main() {
 }
 
 fn run() -> Result<(), String> {
-    let words: Vec<u64> =
-        std::env::args().skip(1).map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_| USAGE)?;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "cheapen") {
+        return cheapen::run(&words[1..]);
+    }
+    let words: Vec<u64> = words.iter().map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_| USAGE)?;
     let &[bits, products, threads, seed, limit, plus_after, slack] = words.as_slice() else { return Err(USAGE.into()) };
     let limits = Limits { flips: limit, plus_after, slack: slack as usize };
     // Narrow masks and small sets are twice as fast. A walk may go `slack` products above its start.
