@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from harness.errors import HarnessFaultError, UserError
 from harness.schedule.bilinear import compose, schemes, symbolic
 from harness.schedule.bilinear.additions import fewest_additions
 from harness.schedule.bilinear.scheme import Proof, Scheme, exact, prove
+from harness.schedule.bilinear.scheme_cost import growth
 from harness.schedule.bilinear.straight_line import additions_in
 from harness.schedule.discover.__main__ import main
 from harness.schedule.discover.cheapen import (
@@ -31,7 +33,9 @@ from harness.schedule.discover.cheapen import (
     to_signed_line,
 )
 from harness.schedule.discover.formats import Format
-from harness.schedule.discover.found import known, load, nonzero, with_program
+from harness.schedule.discover.found import Discovery, Ring, known, load, nonzero, ring_of, with_program
+from harness.schedule.discover.search import Search, SearchRequest, Stage
+from harness.schedule.recursive import worthwhile
 from tests.conftest import ROOT
 from tests.schedule.test_orbit import turned
 
@@ -263,3 +267,33 @@ def test_a_program_with_one_wrong_sign_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(data))
     with pytest.raises(UserError, match="computes another scheme"):
         load(path)
+
+
+def test_the_tuner_leaves_cheap_schemes_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemes, "FOUND", tmp_path)
+    schemes.named.cache_clear()
+    cheap = with_program(schemes.named("winograd"), 1, 0.0, 1)
+    light = replace(cheap, scheme=schemes.named("strassen"), program="")
+    cheap.save(tmp_path)
+    light.save(tmp_path)
+    assert cheap.name in schemes.discovered()
+    assert light.name in worthwhile()
+    assert cheap.name not in worthwhile()
+    schemes.named.cache_clear()
+
+
+@pytest.mark.parametrize(("name", "changes"), [("winograd", 0), ("strassen", 1), ("strassen", 4)])
+def test_a_search_ends_with_the_lightest_scheme_whatever_its_coefficients(
+    name: str, changes: int, walker: Path, tmp_path: Path
+) -> None:
+    heavy = turned(schemes.named(name), random.Random(1), changes)
+    assert nonzero(heavy) > 36
+    form = Format(2, 2, 2)
+    searching = Search(SearchRequest(form, Ring.INTEGERS, 1.0, 1, 1, tmp_path), walker, lambda line: None)
+    stage = Stage(form, 7, [], best=Discovery(heavy, ring_of(heavy) or Ring.Z2, 1, 0.0, 0))
+    searching._lighten(stage)
+    assert stage.best is not None
+    assert (nonzero(stage.best.scheme), growth(stage.best.scheme)) == (36, 12)
+    assert load(tmp_path / "found_2x2x2_7.json").scheme == replace(
+        stage.best.scheme, name="found_2x2x2_7", source="python -m harness.schedule.discover"
+    )

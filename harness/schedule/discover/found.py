@@ -59,7 +59,7 @@ class Discovery:
     def name(self) -> str:
         """The name under which a schedule can use it, and its file's."""
         form = Format(self.scheme.m, self.scheme.k, self.scheme.n)
-        kind = "_z2" if self.ring is Ring.Z2 else "_cheap" if self.program else ""
+        kind = "_z2" if self.ring is Ring.Z2 else schemes.CHEAP if self.program else ""
         return f"found_{form}_{self.scheme.rank}{kind}"
 
     @property
