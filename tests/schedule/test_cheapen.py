@@ -177,7 +177,7 @@ def search(folder: Path, *arguments: str) -> int:
 def test_the_command_writes_the_cheapest_scheme_with_its_program(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert search(tmp_path, "2x2x3", "--target", "11", "--cheapen", "1") == 0
+    assert search(tmp_path, "2x2x3", "--target", "11", "--cheapen", "60", "--walks", "20") == 0
     said = capsys.readouterr().out
     assert "2x2x3: 11 products with 17 additions; error growth" in said
     assert "proof: all 144 Brent equations hold in exact arithmetic" in said
@@ -192,7 +192,7 @@ def test_the_command_writes_the_cheapest_scheme_with_its_program(
     assert [one.name for one in known(tmp_path, Format(2, 2, 3))] == ["found_2x2x3_11", path.stem]
     # A second search keeps what is better.
     before = path.read_bytes()
-    assert search(tmp_path, "2x2x3", "--target", "11", "--cheapen", "0.3") == 0
+    assert search(tmp_path, "2x2x3", "--target", "11", "--cheapen", "60", "--walks", "20") == 0
     assert path.read_bytes() == before
 
 
@@ -200,7 +200,10 @@ def test_a_start_that_reaches_the_target_is_made_cheaper_without_a_search(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start = ROOT / "harness" / "schedule" / "bilinear" / "schemes" / "hopcroft_kerr_2x3x3.toml"
-    assert search(tmp_path, "3x2x3", "--target", "15", "--from", str(start), "--cheapen", "1") == 0
+    assert (
+        search(tmp_path, "3x2x3", "--target", "15", "--from", str(start), "--cheapen", "60", "--walks", "20")
+        == 0
+    )
     said = capsys.readouterr().out
     assert "3x2x3: 15 products with 4" in said
     assert not list(tmp_path.glob("found_2x2x2*"))
@@ -230,6 +233,8 @@ def test_ctrl_c_keeps_the_best_that_was_found(tmp_path: Path) -> None:
     [
         (["--cheapen", "0"], "--cheapen 0: more than 0 is needed"),
         (["--cheapen", "nan"], "more than 0 is needed"),
+        (["--cheapen", "5", "--walks", "0"], "--walks 0: more than 0 is needed"),
+        (["--walks", "5"], "--walks limits --cheapen SECONDS"),
         (["--cheapen", "5", "--field", "z2"], "leave out --field z2"),
     ],
 )

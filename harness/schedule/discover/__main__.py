@@ -71,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
         "found_MxKxN_R_cheap.json) (default: do not)",
     )
     parser.add_argument(
+        "--walks",
+        type=int,
+        metavar="N",
+        help="at most N walks of --cheapen in each thread; with --threads 1 the same seed and N give the same result "
+        "(default: as many as the time allows)",
+    )
+    parser.add_argument(
         "--results", type=Path, default=FOUND, help="folder of the schemes (default: results/schemes)"
     )
     return parser
@@ -79,10 +86,17 @@ def _parser() -> argparse.ArgumentParser:
 def _search(parsed: argparse.Namespace) -> int:
     wanted = parse(parsed.format)
     threads = len(usable_cores()) if parsed.threads is None else parsed.threads
-    limits = (("--seconds", parsed.seconds), ("--threads", threads), ("--cheapen", parsed.cheapen))
+    limits = (
+        ("--seconds", parsed.seconds),
+        ("--threads", threads),
+        ("--cheapen", parsed.cheapen),
+        ("--walks", parsed.walks),
+    )
     for option, value in limits:
         if value is not None and not value > 0:
             raise UserError(f"{option} {value:g}: more than 0 is needed")
+    if parsed.walks is not None and parsed.cheapen is None:
+        raise UserError("--walks limits --cheapen SECONDS; name that, too")
     if parsed.cheapen is not None and parsed.field == Ring.Z2:
         raise UserError("--cheapen needs a scheme that holds over the integers; leave out --field z2")
     request = SearchRequest(
@@ -100,11 +114,12 @@ def _search(parsed: argparse.Namespace) -> int:
     stage = search.run()
     outcome = _report(stage, wanted, parsed.results)
     if parsed.cheapen is not None:
-        _cheapen(stage, search, parsed.cheapen, screen)
+        plan = CheapeningPlan(Aim.ADDITIONS, parsed.cheapen, parsed.seed, threads, parsed.walks or 0)
+        _cheapen(stage, search, plan, screen)
     return outcome
 
 
-def _cheapen(stage: Stage, search: Search, seconds: float, screen: _Screen) -> None:
+def _cheapen(stage: Stage, search: Search, plan: CheapeningPlan, screen: _Screen) -> None:
     """Search fewer additions from all schemes of the lowest rank that are known, and tell the result."""
     request = search.request
     schemes = [*stage.proved, *([stage.best.scheme] if stage.best is not None else [])]
@@ -115,7 +130,6 @@ def _cheapen(stage: Stage, search: Search, seconds: float, screen: _Screen) -> N
             "--field ternary searches for one"
         )
         return
-    plan = CheapeningPlan(Aim.ADDITIONS, seconds, request.seed, request.threads)
     best = fewest(search.program, starts, plan, request.folder, screen.line, screen.cheapening)
     data = best.as_data()
     screen.line(

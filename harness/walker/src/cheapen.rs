@@ -1,4 +1,9 @@
 //! The mode `cheapen`: walks among schemes of one rank on all cores, until it is killed or has made all walks.
+//!
+//! Standard input: one scheme per line, all of the same format and rank, to start from. Standard output:
+//!
+//!     steps COUNT COST               about ten times a second: steps so far, and the least cost
+//!     scheme COST GROWTH ROW;ROW;…   a better scheme than all before, with rows U+,U-,V+,V-,W+,W- of hexadecimal masks
 
 use crate::anneal::{Aim, Annealing, Value};
 use crate::ternary::{Ternary, MOST};
@@ -15,8 +20,14 @@ const BACK: usize = 30;
 const TELL: Duration = Duration::from_millis(100);
 
 struct Told {
-    best: Mutex<(Value, Vec<String>)>,
+    best: Mutex<Best>,
     steps: AtomicU64,
+}
+
+struct Best {
+    value: Value,
+    /// The best scheme, until the reader is told about it.
+    line: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -51,7 +62,8 @@ pub fn run(words: &[String]) -> Result<(), String> {
     if starts.is_empty() {
         return Err("no scheme to start from".into());
     }
-    let told = Arc::new(Told { best: Mutex::new(((u32::MAX, u32::MAX), Vec::new())), steps: AtomicU64::new(0) });
+    let told =
+        Arc::new(Told { best: Mutex::new(Best { value: (u32::MAX, u32::MAX), line: None }), steps: AtomicU64::new(0) });
     let threads: Vec<_> = (0..threads)
         .map(|thread| {
             let (starts, told) = (starts.clone(), Arc::clone(&told));
@@ -63,13 +75,13 @@ pub fn run(words: &[String]) -> Result<(), String> {
         if !over {
             std::thread::sleep(TELL);
         }
-        let (best, lines) = {
-            let mut best = told.best.lock().expect("no thread panics while it holds the list");
-            (best.0 .0, std::mem::take(&mut best.1))
+        let (cost, line) = {
+            let mut best = told.best.lock().expect("no thread panics while it holds the best");
+            (best.value.0, best.line.take())
         };
         let mut out = std::io::stdout().lock();
-        let written = writeln!(out, "steps {} {best}", told.steps.load(Ordering::Relaxed));
-        let written = written.and_then(|()| lines.iter().try_for_each(|line| writeln!(out, "{line}")));
+        let written = writeln!(out, "steps {} {cost}", told.steps.load(Ordering::Relaxed));
+        let written = written.and_then(|()| line.iter().try_for_each(|line| writeln!(out, "{line}")));
         if over || written.and_then(|()| out.flush()).is_err() {
             return Ok(()); // all walks are made, or the reader has gone
         }
@@ -79,7 +91,7 @@ pub fn run(words: &[String]) -> Result<(), String> {
 /// The walks of one thread. Threads share nothing but what they tell, so that each goes the same way every time.
 ///
 /// Every start has a walk. Then a walk begins where the last one that was kept has ended, after detours to another scheme
-/// of the rank; it is kept unless it ends at a larger cost (often) or at one larger by two or more (always).
+/// of the rank; it is kept unless it ends at a larger cost; one larger by 1 is kept now and then.
 fn walks_of(thread: u64, starts: &[Ternary], plan: Plan, told: &Told) {
     let seed = plan.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ thread;
     let mut annealing = Annealing::new(plan.aim, plan.format, seed);
@@ -108,11 +120,9 @@ fn walks_of(thread: u64, starts: &[Ternary], plan: Plan, told: &Told) {
 }
 
 fn tell(told: &Told, (scheme, value): &(Ternary, Value)) {
-    let mut best = told.best.lock().expect("no thread panics while it holds the list");
-    if *value < best.0 {
-        best.0 = *value;
-        // The reader needs the last one only.
-        best.1.clear();
-        best.1.push(format!("scheme {} {} {}", value.0, value.1, scheme.text()));
+    let mut best = told.best.lock().expect("no thread panics while it holds the best");
+    if *value < best.value {
+        let line = format!("scheme {} {} {}", value.0, value.1, scheme.text());
+        *best = Best { value: *value, line: Some(line) };
     }
 }

@@ -5,6 +5,8 @@
 //!     scheme RANK U,V,W;U,V,W;…      a scheme of this rank, each factor a hexadecimal bit mask
 //!     flips COUNT BEST               about ten times a second: flips so far, and the lowest rank
 //!
+//! With the first word `cheapen` it searches schemes of the same rank that are cheaper instead (see `cheapen`).
+//!
 //! The reader proves what it is told; nothing here is trusted to be a scheme.
 #![forbid(unsafe_code)]
 
