@@ -86,23 +86,27 @@ def cheapened(
 
 
 def keep_programs(runs: Sequence[CheapRun], folder: Path) -> None:
-    """Keep one program for each format, that of the lowest rank with the fewest additions, among runs and files."""
+    """Keep one program for each format, that of the lowest rank with the fewest additions, among runs and files.
+
+    With as many additions, the smaller growth of errors counts.
+    """
     for run in runs:
         path = folder / f"{run.form}_{run.rank}.txt"
         others = {int(other.stem.partition("_")[2]): other for other in folder.glob(f"{run.form}_*.txt")}
         if min(others, default=run.rank) < run.rank:
             continue
-        if run.rank not in others or run.additions < additions_of(path):
+        if run.rank not in others or (run.additions, run.growth) < cost_of(path):
             write_whole(path, run.program, make_folder=True)
         for rank, other in others.items():
             if rank > run.rank:
                 other.unlink()
 
 
-def additions_of(path: Path) -> int:
-    """The additions of a program in a file, after its proof. UserError when it is no matrix product."""
+def cost_of(path: Path) -> tuple[int, float]:
+    """Additions and error growth of a program in a file, after its proof. UserError when it is no matrix product."""
     text = path.read_text(encoding="utf-8")
-    outcome = prove(symbolic.parse(text, path.stem))
+    scheme = symbolic.parse(text, path.stem)
+    outcome = prove(scheme)
     if not isinstance(outcome, Proof):
         raise UserError(f"{path}: {outcome}")
-    return additions_in(text)
+    return additions_in(text), float(growth(scheme))

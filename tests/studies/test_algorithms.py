@@ -17,7 +17,7 @@ from harness.schedule.bilinear.straight_line import straight_line
 from harness.schedule.discover.formats import parse
 from harness.schedule.discover.found import Ring
 from harness.studies.algorithms import GOALS, ReachedRank, main, page
-from harness.studies.cheap_schemes import CheapRun, additions_of, cheapened, keep_programs
+from harness.studies.cheap_schemes import CheapRun, cheapened, cost_of, keep_programs
 from tests.conftest import ROOT
 from tests.schedule.test_straight_line import executed
 
@@ -61,16 +61,16 @@ def test_a_program_is_kept_until_there_is_one_with_fewer_additions(tmp_path: Pat
     path = tmp_path / "2x2x2_7.txt"
     for run, wanted in ((replace(CHEAP, additions=18, program=strassen), 18), (CHEAP, 15), (CHEAP, 15)):
         keep_programs([run], tmp_path)
-        assert additions_of(path) == wanted
+        assert cost_of(path)[0] == wanted
     keep_programs([replace(CHEAP, additions=18, program=strassen)], tmp_path)
-    assert additions_of(path) == 15
+    assert cost_of(path) == (15, 18.0)
     keep_programs([replace(CHEAP, rank=8)], tmp_path)
     assert list(tmp_path.iterdir()) == [path]
     keep_programs([replace(CHEAP, rank=6)], tmp_path)
     assert [kept.name for kept in tmp_path.iterdir()] == ["2x2x2_6.txt"]
     path.write_text(WINOGRAD.replace(" + ", " - ", 1))
     with pytest.raises(UserError, match="is not a matrix product"):
-        additions_of(path)
+        cost_of(path)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,11 @@ def test_every_committed_program_multiplies_with_the_additions_of_the_page(path:
     text = path.read_text()
     shape = parse(form)
     made = executed(text, *shape, np.random.default_rng(1))
-    assert made == additions_of(path)
+    additions, growth = cost_of(path)
+    assert made == additions
     assert text.count("*") == int(rank)
     row = cells((ROOT / "results" / "algorithms.md").read_text(), f"{form}:{rank}")
-    assert row[2].split()[0] == str(made)
+    assert (row[2].split()[0], row[7]) == (str(made), f"{growth:g}")
 
 
 def test_a_cheap_run_starts_from_schemes_that_were_found(tmp_path: Path) -> None:
