@@ -54,11 +54,13 @@ def worthwhile() -> tuple[str, ...]:
     """The names of the schemes that a tuner should try, the one with the most promise first.
 
     Those of at most four blocks per side that save a tenth of the products, and for one level of which the judge allows
-    the growth of errors; in the order of the saving per unit of memory traffic.
+    the growth of errors; in the order of the saving per unit of memory traffic. Schemes that were searched for few
+    additions are left out: for kernels, few coefficients matter.
     """
     gains = {
         name: (1 - scheme.rank / (scheme.m * scheme.k * scheme.n)) / traffic_blocks(scheme)
         for name in (*schemes.available(), *schemes.discovered())
+        if not name.endswith(schemes.CHEAP)
         for scheme in (schemes.named(name),)
         if max(scheme.m, scheme.k, scheme.n) <= _MOST_BLOCKS
         and scheme.rank <= _WORTH * scheme.m * scheme.k * scheme.n

@@ -2,7 +2,8 @@
 
 Writes results/algorithms.json and algorithms.md after each format, and goes on with the missing ones. For each seed,
 the formats are searched one after the other in an empty folder, so that a format starts from what was found for smaller
-ones. Best known ranks only end a search that has reached them; no scheme is taken from a list.
+ones. Best known ranks only end a search that has reached them; no scheme is taken from a list. With `--cheapen SECONDS`
+then, for each seed and format, fewer additions are searched (`harness.studies.cheap_schemes`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from harness.schedule.bilinear.scheme_cost import scheme_cost
 from harness.schedule.discover.formats import parse
 from harness.schedule.discover.found import Ring, nonzero
 from harness.schedule.discover.search import Search, SearchRequest
+from harness.studies.cheap_schemes import CheapRun, cheapened, keep_programs
 
 # Format, ring, best known rank in that ring (from the status tables of dronperminov's collections, July 2026), and
 # seconds after which a search ends.
@@ -123,8 +125,13 @@ def searched(
     )
 
 
-def page(found: Sequence[ReachedRank], facts: JsonObject) -> str:
-    """The text of results/algorithms.md."""
+def page(
+    found: Sequence[ReachedRank],
+    facts: JsonObject,
+    cheap: Sequence[CheapRun] = (),
+    about: JsonObject | None = None,
+) -> str:
+    """The text of results/algorithms.md; `about` are the facts about the runs in `cheap`."""
     from tabulate import tabulate
 
     rows = []
@@ -134,6 +141,7 @@ def page(found: Sequence[ReachedRank], facts: JsonObject) -> str:
             published = PUBLISHED_ADDITIONS.get(form, "") if ring is not Ring.Z2 else ""
             *figures, growth = _figures(own)
             rows.append([form, _ring(own), known, *figures, published, growth])
+    cheap_part = _cheap_part(cheap, about or {}) if cheap else ""
     head = ["format", "holds in", "best known", "rank (runs that reach it)", "seconds, median (most)"]
     head += ["M flips/s", "lifted of tried", "nonzero", "additions, shared", "published", "growth"]
     total = [
@@ -149,7 +157,57 @@ def page(found: Sequence[ReachedRank], facts: JsonObject) -> str:
         + tabulate(rows, headers=head, tablefmt="github", disable_numparse=True)
         + f"\n\n- all formats over the integers, one after the other: median {statistics.median(total):.0f} s\n"
         + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+        + cheap_part
         + "\nMade by `python -m harness.studies.algorithms`; every run is in algorithms.json.\n"
+    )
+
+
+def _cheap_part(cheap: Sequence[CheapRun], about: JsonObject) -> str:
+    """The section about additions: for each format the runs of the lowest rank."""
+    from tabulate import tabulate
+
+    rows = []
+    for form, ring, known, _ in GOALS:
+        own = [one for one in cheap if one.form == form]
+        if not own or ring is Ring.Z2:
+            continue
+        lowest = min(one.rank for one in own)
+        best = [one for one in own if one.rank == lowest]
+        least = min(best, key=lambda one: (one.additions, one.growth))
+        published = PUBLISHED_ADDITIONS[form] if lowest == known else None
+        change = "" if published is None else f"{least.additions - published:+d}".replace("+0", "0")
+        rows.append(
+            [
+                f"{form}:{lowest}",
+                f"{len(best)} of {len(own)}",
+                f"{least.additions} ({statistics.median(one.additions for one in best):g})",
+                "" if published is None else published,
+                change,
+                f"{statistics.median(one.seconds for one in best):.1f}",
+                least.coefficients,
+                f"{least.growth:g}",
+            ]
+        )
+    head = [
+        "scheme",
+        "runs",
+        "additions, least (median)",
+        "published",
+        "difference",
+        "seconds, median",
+        "nonzero",
+    ]
+    return (
+        "\n## Fewer additions\n\n"
+        "`--cheapen SECONDS` searches schemes of the same rank, with coefficients -1, 0 and 1, whose sums need fewer "
+        "additions when common ones are computed once. It starts from schemes that `--field ternary` has found just "
+        "before, from the classical algorithm of 2x2x2 on. The programs with the fewest additions are in "
+        "[additions](additions), as assignments. Additions are their signs + and -, without a leading minus. Each "
+        "program was read back and proved (all Brent equations, exact); a test runs it on random integer matrices and "
+        "counts the additions that are made. Seconds are until the program was found, without the search before.\n\n"
+        + tabulate(rows, headers=[*head, "growth"], tablefmt="github", disable_numparse=True)
+        + "\n\n"
+        + "".join(f"- {name}: {value}\n" for name, value in about.items())
     )
 
 
@@ -181,6 +239,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is missing; returns 0, or 2 after one line about bad input."""
     parser = argparse.ArgumentParser(prog="python -m harness.studies.algorithms", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="runs per format (default: 5)")
+    parser.add_argument(
+        "--cheapen",
+        type=float,
+        metavar="SECONDS",
+        help="search fewer additions for so long (default: do not)",
+    )
+    parser.add_argument("--cheap-seeds", type=int, default=3, help="runs of that per format (default: 3)")
     parser.add_argument("--threads", type=int, help="threads (default: all usable cores)")
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="folder (default: results)")
     parsed = parser.parse_args(arguments)
@@ -193,23 +258,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _study(parsed: argparse.Namespace, say: Announce) -> None:
-    if parsed.seeds < 1:
-        raise UserError("--seeds takes 1 or more")
-    file = parsed.results / "algorithms.json"
-    found = [ReachedRank(**one) for one in json.loads(file.read_text())["runs"]] if file.exists() else []
+    if parsed.seeds < 1 or parsed.cheap_seeds < 1:
+        raise UserError("--seeds and --cheap-seeds take 1 or more")
+    if parsed.cheapen is not None and not parsed.cheapen > 0:
+        raise UserError("--cheapen takes more than 0 seconds")
+    record = _Record(parsed.results / "algorithms.json")
     threads = parsed.threads or len(usable_cores())
-    facts: JsonObject = {"machine": read().description, "threads": threads}
+    today = time.strftime("%Y-%m-%d")
+    facts: JsonObject = {"machine": read().description, "threads": threads, "measured": today}
     program = walker_binary(say)
     for seed in range(1, parsed.seeds + 1):
         with tempfile.TemporaryDirectory() as folder:
             for goal in GOALS:
-                if any((one.form, one.ring, one.seed) == (goal[0], goal[1].value, seed) for one in found):
+                if any(
+                    (one.form, one.ring, one.seed) == (goal[0], goal[1].value, seed) for one in record.runs
+                ):
                     continue
-                found.append(searched(goal, seed, threads, Path(folder), program))
-                say(f"seed {seed}: {found[-1].form} {found[-1].rank} in {found[-1].seconds:.1f} s")
-                record = {"facts": facts, "runs": [asdict(one) for one in found]}
-                write_whole(file, json.dumps(record, indent=1) + "\n", make_folder=True)
-                write_whole(file.with_suffix(".md"), page(found, facts))
+                record.facts = facts
+                record.runs.append(searched(goal, seed, threads, Path(folder), program))
+                say(f"seed {seed}: {goal[0]} {record.runs[-1].rank} in {record.runs[-1].seconds:.1f} s")
+                record.write()
+    if parsed.cheapen is None:
+        return
+    for seed in range(1, parsed.cheap_seeds + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            for goal in GOALS:
+                if goal[1] is Ring.Z2 or any((one.form, one.seed) == (goal[0], seed) for one in record.cheap):
+                    continue
+                run = cheapened(goal, seed, threads, Path(folder), program, parsed.cheapen)
+                if run is None:
+                    say(f"seed {seed}: {goal[0]} has no scheme to start from")
+                    continue
+                record.about = facts | {"seconds for each run": parsed.cheapen}
+                record.cheap.append(run)
+                say(f"seed {seed}: {run.form}:{run.rank} {run.additions} additions after {run.seconds:.1f} s")
+                keep_programs([run], parsed.results / "additions")
+                record.write()
+
+
+class _Record:
+    """algorithms.json, and the page beside it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        data = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        self.facts: JsonObject = data.get("facts", {})
+        self.about: JsonObject = data.get("about cheap runs", {})
+        self.runs = [ReachedRank(**one) for one in data.get("runs", [])]
+        self.cheap = [CheapRun(**one) for one in data.get("cheap runs", [])]
+
+    def write(self) -> None:
+        """Write both files."""
+        data = {
+            "facts": self.facts,
+            "runs": [asdict(one) for one in self.runs],
+            "about cheap runs": self.about,
+            "cheap runs": [asdict(one) for one in self.cheap],
+        }
+        write_whole(self.file, json.dumps(data, indent=1) + "\n", make_folder=True)
+        text = page(self.runs, self.facts, self.cheap, self.about)
+        write_whole(self.file.with_suffix(".md"), text)
 
 
 if __name__ == "__main__":

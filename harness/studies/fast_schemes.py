@@ -226,7 +226,8 @@ def default_schemes() -> list[str]:
 
     fixed = [f"strassen:{levels}" for levels in (1, 2, 3)]
     fixed += [f"{name}:1" for name in ("winograd", "hopcroft_kerr_3x2x3", "laderman")]
-    return [*fixed, *(f"{name}:1" for name in schemes.discovered())]
+    found = (name for name in schemes.discovered() if not name.endswith(schemes.CHEAP))
+    return [*fixed, *(f"{name}:1" for name in found)]
 
 
 def _named(text: str) -> tuple[str, int]:

@@ -12,6 +12,13 @@ from harness.compile.crates import walker_binary
 from harness.errors import HarnessFaultError, UserError
 from harness.machine import usable_cores
 from harness.schedule.bilinear.schemes import FOUND
+from harness.schedule.discover.cheapen import (
+    MOST_PRODUCTS,
+    Aim,
+    CheapeningPlan,
+    cheap_starts,
+    fewest,
+)
 from harness.schedule.discover.cyclic import require_square
 from harness.schedule.discover.formats import Format, parse
 from harness.schedule.discover.found import Ring, load
@@ -67,6 +74,20 @@ def _parser() -> argparse.ArgumentParser:
         "--from", type=Path, dest="start", metavar="FILE", help="a scheme of this format to start from, too"
     )
     parser.add_argument(
+        "--cheapen",
+        type=float,
+        metavar="SECONDS",
+        help="then search as long for a scheme of the same rank with fewer additions (coefficients -1, 0 and 1; file "
+        "found_MxKxN_R_cheap.json) (default: do not)",
+    )
+    parser.add_argument(
+        "--walks",
+        type=int,
+        metavar="N",
+        help="at most N walks of --cheapen in each thread; with --threads 1 the same seed and N give the same result "
+        "(default: as many as the time allows)",
+    )
+    parser.add_argument(
         "--results", type=Path, default=FOUND, help="folder of the schemes (default: results/schemes)"
     )
     return parser
@@ -75,12 +96,22 @@ def _parser() -> argparse.ArgumentParser:
 def _search(parsed: argparse.Namespace) -> int:
     wanted = parse(parsed.format)
     threads = len(usable_cores()) if parsed.threads is None else parsed.threads
-    for option, value in (("--seconds", parsed.seconds), ("--threads", threads)):
-        if not value > 0:
+    limits = (
+        ("--seconds", parsed.seconds),
+        ("--threads", threads),
+        ("--cheapen", parsed.cheapen),
+        ("--walks", parsed.walks),
+    )
+    for option, value in limits:
+        if value is not None and not value > 0:
             raise UserError(f"{option} {value:g}: more than 0 is needed")
     notation = _SYMMETRIES[parsed.symmetry]
     if notation is CYCLIC:
         require_square(wanted)
+    if parsed.walks is not None and parsed.cheapen is None:
+        raise UserError("--walks limits --cheapen SECONDS; name that, too")
+    if parsed.cheapen is not None and parsed.field == Ring.Z2:
+        raise UserError("--cheapen needs a scheme that holds over the integers; leave out --field z2")
     request = SearchRequest(
         wanted,
         Ring(parsed.field),
@@ -94,7 +125,32 @@ def _search(parsed: argparse.Namespace) -> int:
     )
     screen = _Screen()
     search = Search(request, walker_binary(print), screen.line, screen.progress)
-    return _report(search.run(), wanted, parsed.results)
+    stage = search.run()
+    outcome = _report(stage, wanted, parsed.results)
+    if parsed.cheapen is not None:
+        plan = CheapeningPlan(Aim.ADDITIONS, parsed.cheapen, parsed.seed, threads, parsed.walks or 0)
+        _cheapen(stage, search, plan, screen)
+    return outcome
+
+
+def _cheapen(stage: Stage, search: Search, plan: CheapeningPlan, screen: _Screen) -> None:
+    """Search fewer additions from all schemes of the lowest rank that are known, and tell the result."""
+    request = search.request
+    schemes = [*stage.proved, *([stage.best.scheme] if stage.best is not None else [])]
+    starts = cheap_starts(schemes, request.wanted, request.folder) if schemes else []
+    if not starts:
+        screen.line(
+            f"--cheapen: no scheme has coefficients -1, 0 and 1 only and at most {MOST_PRODUCTS} products; "
+            "--field ternary searches for one"
+        )
+        return
+    best = fewest(search.program, starts, plan, request.folder, screen.line, screen.cheapening)
+    data = best.as_data()
+    screen.line(
+        f"{request.wanted}: {best.scheme.rank} products with {best.shared_additions} additions; error growth "
+        f"{data['growth']}; proof: {data['proof']}"
+    )
+    screen.line(f"{shown_in(Path.cwd(), request.folder / f'{best.name}.json')} has its straight-line program")
 
 
 class _Screen:
@@ -117,6 +173,11 @@ class _Screen:
         speed = f"{stage.flips_per_s / 1e6:.1f} M flips/s"
         line = f"{stage.form}: {stage.rank} modulo 2, {best} proved, {stage.seconds:.0f} s, {speed}"
         print(f"\r\x1b[K{line}", end="", flush=True)
+
+    def cheapening(self, steps: int, best: int) -> None:
+        """Show steps and the lowest count of additions, on a terminal only."""
+        if sys.stdout.isatty():
+            print(f"\r\x1b[K{steps / 1e6:.1f} M steps, {best} additions", end="", flush=True)
 
     def _clear(self) -> None:
         if sys.stdout.isatty():

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from harness.durable import JsonObject, write_whole
 from harness.errors import UserError
-from harness.schedule.bilinear import schemes
+from harness.schedule.bilinear import schemes, symbolic
 from harness.schedule.bilinear.additions import fewest_additions
 from harness.schedule.bilinear.scheme import Proof, Scheme, holds_modulo_2, prove
 from harness.schedule.bilinear.scheme_cost import scheme_cost
+from harness.schedule.bilinear.straight_line import additions_in, straight_line
 from harness.schedule.discover.formats import Format
 
 VERSION = 1
@@ -42,19 +43,31 @@ def ring_of(scheme: Scheme) -> Ring | None:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """A proved scheme and how it was found: seconds and flips since the search of its format began."""
+    """A proved scheme and how it was found: seconds and flips since the search of its format began.
+
+    program: for a scheme that was searched for few additions, its straight-line program (see `straight_line`).
+    """
 
     scheme: Scheme
     ring: Ring
     seed: int
     seconds: float
     flips: int
+    program: str = ""
 
     @property
     def name(self) -> str:
         """The name under which a schedule can use it, and its file's."""
         form = Format(self.scheme.m, self.scheme.k, self.scheme.n)
-        return f"found_{form}_{self.scheme.rank}" + ("_z2" if self.ring is Ring.Z2 else "")
+        kind = "_z2" if self.ring is Ring.Z2 else schemes.CHEAP if self.program else ""
+        return f"found_{form}_{self.scheme.rank}{kind}"
+
+    @property
+    def shared_additions(self) -> int:
+        """Additions with shared sums: those of the program, or counted after one elimination."""
+        if self.program:
+            return additions_in(self.program)
+        return fewest_additions(self.scheme, random.Random(0), TRIES)
 
     @property
     def cost(self) -> tuple[bool, int, float]:
@@ -71,23 +84,34 @@ class Discovery:
             "rank": scheme.rank,
             "ring": self.ring.value,
             "nonzero": nonzero(scheme),
-            "additions": {
-                "plain": cost.additions,
-                "shared": fewest_additions(scheme, random.Random(0), TRIES),
-            },
+            "additions": {"plain": cost.additions, "shared": self.shared_additions},
             "growth": str(cost.growth),
             "seed": self.seed,
             "seconds": round(self.seconds, 2),
             "flips": self.flips,
             "proof": f"all {size} Brent equations hold {over}",
             "scheme": scheme.as_data() | {"name": self.name, "source": "python -m harness.schedule.discover"},
-        }
+        } | ({"program": self.program.splitlines()} if self.program else {})
 
     def save(self, folder: Path) -> Path:
         """Write the file in one step; raises UserError when the folder cannot be written."""
         path = folder / f"{self.name}.json"
         write_whole(path, json.dumps(self.as_data()) + "\n", make_folder=True)
         return path
+
+
+def with_program(scheme: Scheme, seed: int, seconds: float, tries: int) -> Discovery:
+    """A discovery with its straight-line program, from `tries` eliminations of common sums in each factor.
+
+    Its scheme is read back from the program, and differs from `scheme` by the signs and the order of products at most.
+    Raises UserError when it is not valid.
+    """
+    program = straight_line(scheme, random.Random(seed), tries)
+    read = symbolic.parse(program, scheme.name, scheme.source)
+    ring = ring_of(read)
+    if ring is None or ring is Ring.Z2:
+        raise UserError(f"{scheme.label}: {prove(read)}")
+    return Discovery(read, ring, seed, seconds, 0, program)
 
 
 def nonzero(scheme: Scheme) -> int:
@@ -108,7 +132,22 @@ def load(path: Path) -> Discovery:
     if "scheme" in table and table.get("version") != VERSION:
         raise UserError(f"{path}: version {table.get('version')!r}; this program reads version {VERSION}")
     seed, seconds, flips = (table.get(key) for key in ("seed", "seconds", "flips"))
-    return Discovery(scheme, ring, int(seed or 0), float(seconds or 0), int(flips or 0))
+    program = _program(path, scheme, table)
+    return Discovery(scheme, ring, int(seed or 0), float(seconds or 0), int(flips or 0), program)
+
+
+def _program(path: Path, scheme: Scheme, table: JsonObject) -> str:
+    """The file's straight-line program, "" when it has none. UserError when it is not one of the file's scheme."""
+    lines = table.get("program")
+    if lines is None:
+        return ""
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise UserError(f"{path}: program must be a list of lines such as 'x1 = a11 + a12'")
+    program = "\n".join(lines) + "\n"
+    read = symbolic.parse(program, f"{path}: program")
+    if (read.u, read.v, read.w) != (scheme.u, scheme.v, scheme.w):
+        raise UserError(f"{path}: the program computes another scheme than the coefficients")
+    return program
 
 
 def known(folder: Path, form: Format) -> list[Discovery]:

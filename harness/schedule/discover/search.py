@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from harness.errors import HarnessFaultError, UserError
 from harness.schedule.bilinear import compose
 from harness.schedule.bilinear.scheme import Scheme, holds_modulo_2
 from harness.schedule.discover import cyclic
+from harness.schedule.discover.cheapen import Aim, CheapeningPlan, cheaper, is_ternary
 from harness.schedule.discover.formats import MOST_PRODUCTS, Format, extended, reordered, route
 from harness.schedule.discover.found import Discovery, Ring, known, nonzero, ring_of
 from harness.schedule.discover.lifting import lift
@@ -32,6 +34,8 @@ KEPT, LIFTED_AT_LEAST = 64, 12
 # Classical schemes with cubes from which a round of a cyclic search starts, and the PATIENCE of such a round: most end
 # far above the lowest rank, so that many short ones find more than a few long ones.
 CYCLIC_STARTS, CYCLIC_PATIENCE = 4, 1.0
+# The search for fewer coefficients at the end of a format: walks, schemes to start from, and its limit in seconds.
+LIGHT_WALKS, LIGHT_STARTS, LIGHT_S = 16, 8, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ class Search:
             return self._cyclic_round()
         steps = route(self.request.wanted)
         starts = self._given_start()
+        if (ready := self._ready(steps[-1], starts)) is not None:
+            return ready
         before: list[Scheme] = []
         for number, form in enumerate(steps):
             last = number == len(steps) - 1
@@ -157,17 +163,36 @@ class Search:
             before = stage.proved or stage.binary
         return self.stages[-1]
 
+    def _ready(self, form: Format, given: Sequence[Scheme]) -> Stage | None:
+        """The stage of the wanted format when the target is reached before any search."""
+        if self.request.target is None or self.stages:
+            return None
+        stage = self._begin(form, self._starts(form, [], given))
+        if not self._is_done(stage, last=True):
+            return None
+        self.stages.append(stage)
+        if stage.best is not None and stage.file is None:
+            self._save(stage, stage.best)
+        return stage
+
     def _lighten(self, stage: Stage) -> None:
-        """Replace the best scheme by a lighter one of its orbit, if there is one."""
+        """Replace the best scheme by one of the same rank with fewer coefficients, if there is one."""
         best = stage.best
         if best is None or best.ring is Ring.Z2:
             return
-        lighter = lightest(best.scheme, self.rng)
-        ring = ring_of(lighter)
-        if lighter is best.scheme or ring is None or not self._fits(ring):
+        scheme = best.scheme if is_ternary(best.scheme) else lightest(best.scheme, self.rng)
+        if is_ternary(scheme):
+            others = (one for one in stage.proved if is_ternary(one) and one.rank == scheme.rank)
+            starts = [scheme, *itertools.islice(others, LIGHT_STARTS - 1)]
+            plan = CheapeningPlan(Aim.NONZERO, LIGHT_S, self.rng.getrandbits(48), 1, LIGHT_WALKS)
+            scheme = [scheme, *cheaper(self.program, starts, plan)][-1]
+        ring = ring_of(scheme)
+        if ring is None or not self._fits(ring):
             return
-        stage.best = replace(best, scheme=lighter, ring=ring)
-        self._save(stage, stage.best)
+        lighter = replace(best, scheme=scheme, ring=ring)
+        if lighter.cost < best.cost:
+            stage.best = lighter
+            self._save(stage, lighter)
 
     def _save_as_wanted(self, stage: Stage) -> None:
         """A second file with the extents in the order that was asked for, unless that is ascending."""
@@ -198,11 +223,13 @@ class Search:
         stage = self._begin(wanted, starts)
         stage.cyclic = True
         self.stages.append(stage)
+        known_best = stage.best
         if not self._is_done(stage, last=True):
             self._walk(stage, self.until_s, last=True)
             for _ in range(LIFTED_AT_LEAST):
                 if stage.best is None or stage.rank < stage.best.scheme.rank:
                     self._lift_one(stage)
+        if stage.best is not known_best:
             self._lighten(stage)
         return stage
 
@@ -220,7 +247,8 @@ class Search:
         """A stage that starts from these schemes, with the best that an earlier search has left."""
         rank = min(scheme.rank for scheme in starts)
         stage = Stage(form, rank + 1, starts)
-        mine = next((one for one in known(self.request.folder, form) if self._fits(one.ring)), None)
+        earlier = known(self.request.folder, form)
+        mine = next((one for one in earlier if self._fits(one.ring) and not one.program), None)
         if mine is not None:
             stage.best, stage.file = mine, self.request.folder / f"{mine.name}.json"
         for scheme in starts:

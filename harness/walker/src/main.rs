@@ -5,17 +5,24 @@
 //!     scheme RANK U,V,W;U,V,W;…      a scheme of this rank, each factor a hexadecimal bit mask
 //!     flips COUNT BEST               about ten times a second: flips so far, and the lowest rank
 //!
-//! With SYMMETRY 3, the schemes are cyclic (see `cyclic`): one row of each orbit is read and written, and W is that of the
-//! transposed C. Otherwise SYMMETRY is 1.
+//! SYMMETRY is 1, or 3 for cyclic schemes (see `cyclic`): one row of each orbit is read and written then, and W is that of
+//! the transposed C.
+//!
+//! With the first word `cheapen` it searches schemes of the same rank that are cheaper instead (see `cheapen`).
 //!
 //! The reader proves what it is told; nothing here is trusted to be a scheme.
 #![forbid(unsafe_code)]
 
+mod anneal;
+mod cheapen;
 mod cyclic;
+mod detour;
 mod pool;
 mod rows;
 mod scheme;
 mod state;
+mod sums;
+mod ternary;
 mod walk;
 
 use cyclic::Cyclic;
@@ -39,8 +46,11 @@ fn main() {
 }
 
 fn run() -> Result<(), String> {
-    let words: Vec<u64> =
-        std::env::args().skip(1).map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_| USAGE)?;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "cheapen") {
+        return cheapen::run(&words[1..]);
+    }
+    let words: Vec<u64> = words.iter().map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_| USAGE)?;
     let &[bits, products, threads, seed, limit, plus_after, slack, symmetry] = words.as_slice() else {
         return Err(USAGE.into());
     };

@@ -28,6 +28,8 @@ from harness.schedule.bilinear.scheme import Scheme
 _FOLDER = Path(__file__).parent
 # Where harness.schedule.discover writes.
 FOUND = RESULTS / "schemes"
+# How a name ends when the scheme was searched for few additions; one without this has fewer coefficients.
+CHEAP = "_cheap"
 _FORMS = ("text", "u", "kronecker", "sum", "rotate", "transpose")
 _KEYS = {"name", "source", "m", "k", "n", "v", "w", "axis", *_FORMS}
 _CLASSICAL = re.compile(r"classical_(\d{1,2})x(\d{1,2})x(\d{1,2})")
