@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.announce import Announce
 from harness.compile.crates import walker_binary
@@ -28,27 +29,45 @@ from harness.schedule.bilinear.additions import fewest_additions
 from harness.schedule.bilinear.scheme_cost import scheme_cost
 from harness.schedule.discover.formats import parse
 from harness.schedule.discover.found import Ring, nonzero
+from harness.schedule.discover.lines import CYCLIC, FREE
 from harness.schedule.discover.search import Search, SearchRequest
 from harness.studies.cheap_schemes import CheapRun, cheapened, keep_programs
 
-# Format, ring, best known rank in that ring (from the status tables of dronperminov's collections, July 2026), and
-# seconds after which a search ends.
+
+class Goal(NamedTuple):
+    """A format, the ring, the best known rank in that ring (from the status tables of dronperminov's collections, July
+    2026), the seconds after which a search ends, and whether only cyclic schemes are searched.
+    """
+
+    form: str
+    ring: Ring
+    known: int
+    limit_s: int
+    cyclic: bool = False
+
+    @property
+    def label(self) -> str:
+        """The format, and how it is searched."""
+        return f"{self.form}, cyclic" if self.cyclic else self.form
+
+
 GOALS = (
-    ("2x2x2", Ring.INTEGERS, 7, 20),
-    ("2x2x3", Ring.INTEGERS, 11, 20),
-    ("2x2x4", Ring.INTEGERS, 14, 20),
-    ("2x2x5", Ring.INTEGERS, 18, 20),
-    ("2x3x3", Ring.INTEGERS, 15, 30),
-    ("2x3x4", Ring.INTEGERS, 20, 30),
-    ("2x3x5", Ring.INTEGERS, 25, 30),
-    ("2x4x4", Ring.INTEGERS, 26, 60),
-    ("2x4x5", Ring.INTEGERS, 33, 60),
-    ("2x5x5", Ring.INTEGERS, 40, 60),
-    ("3x3x3", Ring.INTEGERS, 23, 60),
-    ("3x3x4", Ring.INTEGERS, 29, 60),
-    ("3x3x5", Ring.INTEGERS, 36, 60),
-    ("3x4x4", Ring.INTEGERS, 38, 90),
-    ("4x4x4", Ring.Z2, 47, 180),
+    Goal("2x2x2", Ring.INTEGERS, 7, 20),
+    Goal("2x2x3", Ring.INTEGERS, 11, 20),
+    Goal("2x2x4", Ring.INTEGERS, 14, 20),
+    Goal("2x2x5", Ring.INTEGERS, 18, 20),
+    Goal("2x3x3", Ring.INTEGERS, 15, 30),
+    Goal("2x3x4", Ring.INTEGERS, 20, 30),
+    Goal("2x3x5", Ring.INTEGERS, 25, 30),
+    Goal("2x4x4", Ring.INTEGERS, 26, 60),
+    Goal("2x4x5", Ring.INTEGERS, 33, 60),
+    Goal("2x5x5", Ring.INTEGERS, 40, 60),
+    Goal("3x3x3", Ring.INTEGERS, 23, 60),
+    Goal("3x3x4", Ring.INTEGERS, 29, 60),
+    Goal("3x3x5", Ring.INTEGERS, 36, 60),
+    Goal("3x4x4", Ring.INTEGERS, 38, 90),
+    Goal("4x4x4", Ring.Z2, 47, 180),
+    Goal("5x5x5", Ring.INTEGERS, 93, 600, cyclic=True),
 )
 
 # Additions with shared sums that were published for the best known rank over the integers: from the same collections,
@@ -91,15 +110,17 @@ class ReachedRank:
     additions: int
     shared_additions: int
     growth: float
+    cyclic: bool = False
 
 
-def searched(
-    goal: tuple[str, Ring, int, int], seed: int, threads: int, folder: Path, program: Path
-) -> ReachedRank:
+def searched(goal: Goal, seed: int, threads: int, folder: Path, program: Path) -> ReachedRank:
     """Search one format; the time is that of the whole search, without formats that were left before."""
-    form, ring, known, limit_s = goal
+    form, ring, known, limit_s, cyclic = goal
     began_s = time.monotonic()
-    request = SearchRequest(parse(form), ring, limit_s, seed, threads, folder, target=known)
+    notation = CYCLIC if cyclic else FREE
+    request = SearchRequest(
+        parse(form), ring, limit_s, seed, threads, folder, target=known, notation=notation
+    )
     search = Search(request, program, lambda line: None)
     stage = search.run()
     seconds = time.monotonic() - began_s
@@ -122,6 +143,7 @@ def searched(
         cost.additions,
         fewest_additions(scheme, random.Random(0), ADDITION_TRIES),
         float(cost.growth),
+        cyclic,
     )
 
 
@@ -135,23 +157,24 @@ def page(
     from tabulate import tabulate
 
     rows = []
-    for form, ring, known, _ in GOALS:
-        own = [one for one in found if (one.form, one.ring) == (form, ring.value)]
+    for goal in GOALS:
+        own = [one for one in found if _is_of(one, goal)]
         if own:
-            published = PUBLISHED_ADDITIONS.get(form, "") if ring is not Ring.Z2 else ""
+            published = PUBLISHED_ADDITIONS.get(goal.form, "") if goal.ring is not Ring.Z2 else ""
             *figures, growth = _figures(own)
-            rows.append([form, _ring(own), known, *figures, published, growth])
+            rows.append([goal.label, _ring(own), goal.known, *figures, published, growth])
     cheap_part = _cheap_part(cheap, about or {}) if cheap else ""
     head = ["format", "holds in", "best known", "rank (runs that reach it)", "seconds, median (most)"]
     head += ["M flips/s", "lifted of tried", "nonzero", "additions, shared", "published", "growth"]
     total = [
-        sum(one.seconds for one in found if one.seed == seed and one.ring != Ring.Z2)
+        sum(one.seconds for one in found if one.seed == seed and one.ring != Ring.Z2 and not one.cyclic)
         for seed in _seeds(found)
     ]
     return (
         "# Algorithms found here\n\n"
         "Bilinear schemes ⟨m,k,n;r⟩ that `python -m harness.schedule.discover` finds on this machine, from the "
-        "classical algorithm of 2x2x2 on. Each was proved: over the integers or rationals in exact arithmetic, or "
+        "classical algorithm of 2x2x2 on; cyclic ones (`--symmetry cyclic`) from that of the format itself. "
+        "Each was proved: over the integers or rationals in exact arithmetic, or "
         "modulo 2 where the table says so. A search ends when it reaches the best known rank. Nonzero coefficients, "
         "additions with shared sums and error growth are the least over the runs of the lowest rank.\n\n"
         + tabulate(rows, headers=head, tablefmt="github", disable_numparse=True)
@@ -167,9 +190,9 @@ def _cheap_part(cheap: Sequence[CheapRun], about: JsonObject) -> str:
     from tabulate import tabulate
 
     rows = []
-    for form, ring, known, _ in GOALS:
+    for form, ring, known, _, cyclic in GOALS:
         own = [one for one in cheap if one.form == form]
-        if not own or ring is Ring.Z2:
+        if not own or ring is Ring.Z2 or cyclic:
             continue
         lowest = min(one.rank for one in own)
         best = [one for one in own if one.rank == lowest]
@@ -209,6 +232,10 @@ def _cheap_part(cheap: Sequence[CheapRun], about: JsonObject) -> str:
         + "\n\n"
         + "".join(f"- {name}: {value}\n" for name, value in about.items())
     )
+
+
+def _is_of(run: ReachedRank, goal: Goal) -> bool:
+    return (run.form, run.ring, run.cyclic) == (goal.form, goal.ring.value, goal.cyclic)
 
 
 def _seeds(found: Sequence[ReachedRank]) -> list[int]:
@@ -270,24 +297,23 @@ def _study(parsed: argparse.Namespace, say: Announce) -> None:
     for seed in range(1, parsed.seeds + 1):
         with tempfile.TemporaryDirectory() as folder:
             for goal in GOALS:
-                if any(
-                    (one.form, one.ring, one.seed) == (goal[0], goal[1].value, seed) for one in record.runs
-                ):
+                if any(_is_of(one, goal) and one.seed == seed for one in record.runs):
                     continue
                 record.facts = facts
                 record.runs.append(searched(goal, seed, threads, Path(folder), program))
-                say(f"seed {seed}: {goal[0]} {record.runs[-1].rank} in {record.runs[-1].seconds:.1f} s")
+                say(f"seed {seed}: {goal.label} {record.runs[-1].rank} in {record.runs[-1].seconds:.1f} s")
                 record.write()
     if parsed.cheapen is None:
         return
     for seed in range(1, parsed.cheap_seeds + 1):
         with tempfile.TemporaryDirectory() as folder:
             for goal in GOALS:
-                if goal[1] is Ring.Z2 or any((one.form, one.seed) == (goal[0], seed) for one in record.cheap):
+                done = any((one.form, one.seed) == (goal.form, seed) for one in record.cheap)
+                if goal.ring is Ring.Z2 or goal.cyclic or done:
                     continue
-                run = cheapened(goal, seed, threads, Path(folder), program, parsed.cheapen)
+                run = cheapened(goal[:4], seed, threads, Path(folder), program, parsed.cheapen)
                 if run is None:
-                    say(f"seed {seed}: {goal[0]} has no scheme to start from")
+                    say(f"seed {seed}: {goal.form} has no scheme to start from")
                     continue
                 record.about = facts | {"seconds for each run": parsed.cheapen}
                 record.cheap.append(run)

@@ -39,7 +39,18 @@ def judge(examination: Examination) -> Rejection | None:
 # Oracles whose shapes are no fixed list either, or are timed ones as well.
 ALSO_UNLISTED = {
     "timed-shapes": ("crossed-operands",),
-    "drawn": ("dirty-scratch", "permutations", "same-slice", "large-calls", "call-count", "medium-growth"),
+    "drawn": (
+        "dirty-scratch",
+        "permutations",
+        "same-slice",
+        "large-calls",
+        "call-count",
+        "medium-growth",
+        "long-history",
+        "thread-growth",
+        "shape-growth",
+        "long-stack",
+    ),
     "wide-mantissa": ("large-calls",),
     "reals-everywhere": ("practical-larger", "resolution"),
     "special-mixture": ("large-calls",),

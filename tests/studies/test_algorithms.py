@@ -42,7 +42,7 @@ def test_the_committed_page_matches_its_record() -> None:
     cheap = [CheapRun(**one) for one in record["cheap runs"]]
     text = page(runs, record["facts"], cheap, record["about cheap runs"])
     assert (ROOT / "results" / "algorithms.md").read_text() == text
-    assert {one.form for one in runs} == {form for form, _, _, _ in GOALS}
+    assert {one.form for one in runs} == {goal.form for goal in GOALS}
 
 
 WINOGRAD = straight_line(schemes.named("winograd"), random.Random(1), 8)

@@ -7,15 +7,15 @@ whole orbits (Moosbauer and Poole 2025), so that it has a third of the rows.
 from __future__ import annotations
 
 import itertools
-import random
 
 from harness.errors import UserError
 from harness.schedule.bilinear.scheme import Scheme
 from harness.schedule.discover.formats import Format
 from harness.schedule.discover.lines import Masks, cyclic_scheme
 
-# The walker's sets have 64 orbits, and its masks 32 bits there: enough for 5x5x5, the largest format of any search.
-MOST_ORBITS = 64
+# Orbits of a start: the walker's sets have 64, and a walk adds some. Its masks have 32 bits there, which is enough for
+# 5x5x5, the largest format of any search.
+MOST_ORBITS = 60
 
 
 def require_square(wanted: Format) -> None:
@@ -32,28 +32,19 @@ def cube_counts(wanted: Format, target: int | None) -> list[int]:
     The cubes stay, and every orbit has three products: the rank is the number of cubes plus a multiple of three.
     """
     n = wanted.m
-    possible = [cubes for cubes in range(1, n + 1) if _most_orbits(n, cubes) <= MOST_ORBITS]
+    possible = [cubes for cubes in range(1, n + 1) if start(wanted, cubes).rank // 3 <= MOST_ORBITS]
     fitting = [cubes for cubes in possible if target is not None and (target - cubes) % 3 == 0]
     return fitting or possible
 
 
-def _most_orbits(n: int, cubes: int) -> int:
-    """Orbits of `start`, at most: when all but one of the groups have one block, and a few for the walk's detours."""
-    largest = n - cubes + 1
-    return (n**3 - n) // 3 + (largest**3 - largest) // 3 + 4
-
-
-def start(wanted: Format, cubes: int, rng: random.Random) -> Scheme:
+def start(wanted: Format, cubes: int) -> Scheme:
     """The classical algorithm of n x n x n, modulo 2, rewritten with `cubes` cubes; 1 <= cubes <= n.
 
-    The diagonal is cut into that many random groups. The sum d of a group's diagonal blocks is a cube. Expanding
-    d⊗d⊗d gives products of different blocks as well; they are added once more, which cancels them modulo 2.
+    The diagonal is cut into that many groups, as equal as possible. The sum d of a group's diagonal blocks is a cube.
+    Expanding d⊗d⊗d gives products of different blocks as well; they are added once more, which cancels them modulo 2.
     """
     n = wanted.m
-    order = rng.sample(range(n), n)
-    groups = [[index] for index in order[:cubes]]
-    for index in order[cubes:]:
-        rng.choice(groups).append(index)
+    groups = [list(range(first, n, cubes)) for first in range(cubes)]
 
     def block(i: int, j: int) -> int:
         return 1 << (i * n + j)

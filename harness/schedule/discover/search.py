@@ -31,9 +31,9 @@ LAST_PATIENCE, LAST_LEAST_S = 4.0, 0.3
 ROUNDS = 2
 # Schemes of the lowest rank that are kept for the next format, and how many of a rank are lifted whatever they weigh.
 KEPT, LIFTED_AT_LEAST = 64, 12
-# Classical schemes with cubes from which a round of a cyclic search starts, and the PATIENCE of such a round: most end
-# far above the lowest rank, so that many short ones find more than a few long ones.
-CYCLIC_STARTS, CYCLIC_PATIENCE = 4, 1.0
+# The PATIENCE of a round of a cyclic search: most end far above the lowest rank, so that many short ones find more
+# than a few long ones.
+CYCLIC_PATIENCE = 1.0
 # The search for fewer coefficients at the end of a format: walks, schemes to start from, and its limit in seconds.
 LIGHT_WALKS, LIGHT_STARTS, LIGHT_S = 16, 8, 5.0
 
@@ -214,13 +214,12 @@ class Search:
         return [reordered(start, wanted.ascending)]
 
     def _cyclic_round(self) -> Stage:
-        """One search of the wanted format from the start that was given, or from classical ones with as many cubes."""
-        wanted, rng = self.request.wanted, self.rng
+        """One search of the wanted format from the start that was given, or from the classical algorithm with cubes."""
+        wanted = self.request.wanted
         counts = cyclic.cube_counts(wanted, self.request.target)
         cubes = counts[self._rounds % len(counts)]
         self._rounds += 1
-        starts = self._given_start() or [cyclic.start(wanted, cubes, rng) for _ in range(CYCLIC_STARTS)]
-        stage = self._begin(wanted, starts)
+        stage = self._begin(wanted, self._given_start() or [cyclic.start(wanted, cubes)])
         stage.cyclic = True
         self.stages.append(stage)
         known_best = stage.best
