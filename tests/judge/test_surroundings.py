@@ -42,8 +42,8 @@ def test_an_oracle_of_surroundings_rejects_its_kernel_and_no_other_oracle_does(
 ) -> None:
     rejection = conduct_of(kernel, shared)
     assert isinstance(rejection, kind), rejection
-    # The two callers of at-once and the first large call run on threads, too, and see all cores.
-    allowed = conduct_of(kernel, shared, oracle, "at-once", "first-large")
+    # The two callers of at-once, the first large call and the very long ones run on threads, too, and see all cores.
+    allowed = conduct_of(kernel, shared, oracle, "at-once", "first-large", "long-stack", "other-cores-large")
     assert allowed is None, describe(allowed)
 
 

@@ -28,12 +28,11 @@ from harness.schedule.discover.cheapen import (
     CheapeningPlan,
     cheap_starts,
     cheaper,
-    from_signed_line,
     is_ternary,
-    to_signed_line,
 )
 from harness.schedule.discover.formats import Format
 from harness.schedule.discover.found import Discovery, Ring, known, load, nonzero, ring_of, with_program
+from harness.schedule.discover.lines import from_signed_line, to_signed_line
 from harness.schedule.discover.search import Search, SearchRequest, Stage
 from harness.schedule.recursive import worthwhile
 from tests.conftest import ROOT

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from harness.announce import Announce
 from harness.errors import HarnessFaultError
-from harness.schedule.bilinear.scheme import Factor, Proof, Scheme, prove
+from harness.schedule.bilinear.scheme import Proof, Scheme, prove
 from harness.schedule.bilinear.scheme_cost import growth
 from harness.schedule.discover.formats import Format, reordered
 from harness.schedule.discover.found import Discovery, known, with_program
+from harness.schedule.discover.lines import from_signed_line, to_signed_line
 from harness.schedule.discover.walker import WalkerProcess
 
 # Steps of a walk per product, and the heat at which a walk starts, in thousandths of an addition or coefficient.
@@ -143,32 +144,3 @@ def fewest(
 
 def _cost(found: Discovery) -> tuple[int, Fraction]:
     return found.shared_additions, growth(found.scheme)
-
-
-def to_signed_line(scheme: Scheme) -> str:
-    """The scheme as the program reads it: per factor two hexadecimal masks, blocks with 1 and blocks with -1."""
-    rows = zip(scheme.u, scheme.v, scheme.w, strict=True)
-    return ";".join(",".join(f"{_mask(row, 1):x},{_mask(row, -1):x}" for row in factors) for factors in rows)
-
-
-def _mask(row: Sequence[Fraction], sign: int) -> int:
-    return sum(1 << index for index, x in enumerate(row) if x == sign)
-
-
-def from_signed_line(line: str, like: Scheme) -> Scheme:
-    """The scheme of a line, with name and format of `like`. Raises ValueError for anything that is no such line."""
-    rows = [[int(mask, 16) for mask in row.split(",")] for row in line.split(";")]
-    if any(len(row) != 6 for row in rows):
-        raise ValueError("a product needs six masks")
-    sizes = like.m * like.k, like.k * like.n, like.m * like.n
-    u, v, w = (_factor([row[2 * at : 2 * at + 2] for row in rows], size) for at, size in enumerate(sizes))
-    return Scheme(like.name, like.m, like.k, like.n, u, v, w, like.source)
-
-
-def _factor(pairs: Sequence[Sequence[int]], size: int) -> Factor:
-    if any(plus & minus or (plus | minus) >> size for plus, minus in pairs):
-        raise ValueError("the masks of a sum overlap or have more bits than there are blocks")
-    return tuple(
-        tuple(Fraction((plus >> index & 1) - (minus >> index & 1)) for index in range(size))
-        for plus, minus in pairs
-    )

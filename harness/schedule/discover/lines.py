@@ -1,4 +1,4 @@
-"""Schemes modulo 2 as lines of bit masks, which the walker reads and writes: free ones, and cyclic ones by orbits."""
+"""Schemes as lines of bit masks, as the walker reads and writes them: modulo 2, cyclic by orbits, and ternary."""
 
 from __future__ import annotations
 
@@ -80,6 +80,38 @@ def cyclic_scheme(products: Sequence[Masks], form: Format, name: str) -> Scheme:
 
 FREE = Notation(1, to_line, from_line)
 CYCLIC = Notation(3, cyclic_to_line, cyclic_from_line)
+
+
+def to_signed_line(scheme: Scheme) -> str:
+    """A ternary scheme: per factor two hexadecimal masks, blocks with 1 and blocks with -1."""
+    products = [[_mask_of(row, sign) for row in factors for sign in (1, -1)] for factors in _rows(scheme)]
+    return ";".join(",".join(f"{mask:x}" for mask in masks) for masks in products)
+
+
+def from_signed_line(line: str, like: Scheme) -> Scheme:
+    """The scheme of a line, with name and format of `like`. Raises ValueError for anything that is no such line."""
+    rows = [[int(mask, 16) for mask in row.split(",")] for row in line.split(";")]
+    if any(len(row) != 6 for row in rows):
+        raise ValueError("a product needs six masks")
+    if any(row[at] & row[at + 1] for row in rows for at in (0, 2, 4)):
+        raise ValueError("the masks of a sum overlap")
+    sizes = like.m * like.k, like.k * like.n, like.m * like.n
+    u, v, w = (
+        _signed([_factor([row[2 * at + minus] for row in rows], size) for minus in (0, 1)])
+        for at, size in enumerate(sizes)
+    )
+    return Scheme(like.name, like.m, like.k, like.n, u, v, w, like.source)
+
+
+def _signed(plus_and_minus: Sequence[Factor]) -> Factor:
+    plus, minus = plus_and_minus
+    return tuple(
+        tuple(x - y for x, y in zip(one, other, strict=True)) for one, other in zip(plus, minus, strict=True)
+    )
+
+
+def _mask_of(row: Sequence[Fraction], value: int) -> int:
+    return sum(1 << index for index, x in enumerate(row) if x == value)
 
 
 def _rows(scheme: Scheme) -> zip[tuple[tuple[Fraction, ...], ...]]:
