@@ -42,8 +42,9 @@ def test_an_oracle_of_surroundings_rejects_its_kernel_and_no_other_oracle_does(
 ) -> None:
     rejection = conduct_of(kernel, shared)
     assert isinstance(rejection, kind), rejection
-    # The two callers of at-once, the first large call and the very long ones run on threads, too, and see all cores.
-    allowed = conduct_of(kernel, shared, oracle, "at-once", "first-large", "long-stack", "other-cores-large")
+    # These run on threads, too, or see other numbers of cores.
+    also = ("at-once", "first-large", "long-stack", "thread-growth", "other-cores-large")
+    allowed = conduct_of(kernel, shared, oracle, *also)
     assert allowed is None, describe(allowed)
 
 
